@@ -1,0 +1,71 @@
+# Every image: its tag, arguments and labels. `containers/bake.sh TARGET…` builds; values come from versions.env.
+
+variable "VERSION" {}
+variable "REVISION" { default = "unknown" }
+variable "DEBIAN_SUITE" {}
+variable "PYTHON_VERSION" {}
+variable "SLURM_VERSION" {}
+variable "SOURCE_DATE_EPOCH" {}
+variable "SOURCE" { default = "https://github.com/dask-hpc/dask-hpc" }
+
+# Where the base comes from (containers/base.sh), and the folder of a bootstrapped one.
+variable "BASE_CONTEXT" {}
+variable "BASE_FOLDER" {}
+
+# The conda channel of the environment; LOCKED=1 stops where a Debian package has moved on since the lock.
+variable "CHANNEL" { default = "local" }
+variable "LOCKED" { default = "" }
+
+# The host's certificate bundle, for a proxy that inspects TLS: a secret, so that it is in no layer.
+variable "CA_BUNDLE" { default = "" }
+
+group "default" { targets = ["dask-hpc", "slurm", "node"] }
+group "slurm" { targets = ["slurmctld", "login", "slurmd"] }
+
+target "bootstrap" {
+  context           = BASE_FOLDER
+  dockerfile-inline = "FROM scratch\nADD ${DEBIAN_SUITE}.tar /\nCMD [\"bash\"]\n"
+}
+
+target "_image" {
+  args = {
+    SOURCE_DATE_EPOCH = SOURCE_DATE_EPOCH
+  }
+  contexts = {
+    base = BASE_CONTEXT
+  }
+  labels = {
+    "org.opencontainers.image.source"   = SOURCE
+    "org.opencontainers.image.version"  = VERSION
+    "org.opencontainers.image.revision" = REVISION
+  }
+}
+
+target "_slurm" {
+  inherits = ["_image"]
+  context  = "containers/slurm"
+  labels = {
+    "org.opencontainers.image.licenses" = "BSD-3-Clause AND GPL-2.0-or-later"
+  }
+}
+
+target "slurmctld" {
+  inherits = ["_slurm"]
+  target   = "slurmctld"
+  tags     = ["slurm-sim/slurmctld:${SLURM_VERSION}"]
+  labels   = { "org.opencontainers.image.title" = "slurm-sim controller" }
+}
+
+target "login" {
+  inherits = ["_slurm"]
+  target   = "login"
+  tags     = ["slurm-sim/login:${SLURM_VERSION}"]
+  labels   = { "org.opencontainers.image.title" = "slurm-sim login node" }
+}
+
+target "slurmd" {
+  inherits = ["_slurm"]
+  target   = "slurmd"
+  tags     = ["slurm-sim/slurmd:${SLURM_VERSION}"]
+  labels   = { "org.opencontainers.image.title" = "slurm-sim compute node" }
+}
