@@ -1,0 +1,83 @@
+"""testcontainers' Compose support, with what it lacks: a project name, variables, errors that say what was printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import msgspec
+from testcontainers.compose import DockerCompose
+
+from slurm_sim import tree
+from slurm_sim.errors import SlurmSimError
+from slurm_sim.spec import Spec
+
+
+class Project(DockerCompose):
+    """A Compose project under a name of its own."""
+
+    def __init__(self, folder: Path, files: list[str], spec: Spec) -> None:
+        super().__init__(context=folder, compose_file_name=files, wait=False)
+        self.spec = spec
+
+    @cached_property
+    def compose_command_property(self) -> list[str]:
+        """The command that every call starts with (testcontainers has no argument for `--project-name`)."""
+        docker, compose, *rest = super().compose_command_property
+        return [docker, compose, "--project-name", self.spec.name, *rest]
+
+    def up(self, *services: str) -> None:
+        """Starts the services that do not run, leaving the others alone. Raises `SlurmSimError`."""
+        how = ["up", "--detach", "--no-recreate", "--quiet-pull"]
+        self._run_command([*self.compose_command_property, *how, *services])
+
+    def _run_command(self, cmd: str | list[str], context: str | None = None) -> CompletedProcess[bytes]:
+        done = subprocess.run(
+            cmd, capture_output=True, cwd=context or str(self.context), env=self._environment(), check=False
+        )
+        if done.returncode:
+            seen = done.stderr.decode(errors="replace").strip().splitlines()
+            problems = [line for line in seen if "rror" in line] or seen
+            raise SlurmSimError("Compose could not do it", seen="\n".join(problems[-5:]))
+        return done
+
+    def _environment(self) -> dict[str, str]:
+        """What compose.yaml asks for; variables that would change what Compose does are left out."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
+        return own | {
+            "SLURM_SIM_CONTROLLER_IMAGE": self.spec.controller_image,
+            "SLURM_SIM_LOGIN_IMAGE": self.spec.login_image,
+            "SLURM_SIM_NODE_IMAGE": self.spec.node_image,
+            "SLURM_SIM_CPUS": str(self.spec.cpus_per_node),
+            "SLURM_SIM_MEMORY_MB": str(self.spec.memory_mb),
+            "SLURM_SIM_SPEC": spec_label(self.spec),
+        }
+
+
+def spec_label(spec: Spec) -> str:
+    """The label that remembers a spec: the engine holds all state, so none can go stale."""
+    return msgspec.json.encode(spec).decode()
+
+
+@contextmanager
+def project(spec: Spec, nodes: Iterable[str]) -> Iterator[Project]:
+    """The Compose project of a mini-cluster with these nodes, one service each.
+
+    Services, not replicas: so a node's name is its hostname, which takes a capability to change from inside.
+    """
+    pattern = str(tree.root() / "compose" / "compose.yaml")
+    services = {
+        node: {"extends": {"file": pattern, "service": "slurmd"}, "hostname": node, "profiles": []} for node in nodes
+    }
+    with tempfile.TemporaryDirectory(prefix="slurm-sim-") as folder:
+        own = Path(folder) / "nodes.yaml"
+        text = json.dumps({"services": services})
+        own.write_text(text.replace('"profiles": []', '"profiles": !reset []'), encoding="utf-8")
+        yield Project(Path(folder), [pattern, str(own)], spec)

@@ -1,0 +1,76 @@
+"""The images of a mini-cluster: which they are, and how they come to be where they are missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from slurm_sim import tree
+from slurm_sim.errors import EngineError
+from slurm_sim.running import check_engine, docker
+
+
+def default_images(image: str | None = None) -> dict[str, str]:
+    """The images of each role, by `Spec`'s names.
+
+    Args:
+        image: What the login node and the compute nodes run. Without it: $SLURM_SIM_IMAGE; else slurm-sim/node,
+            which has the user's environment beside Slurm, where it has been built; else plain Slurm.
+    """
+    slurm = tree.versions()["SLURM_VERSION"]
+    both = image or os.environ.get("SLURM_SIM_IMAGE") or _built_node_image()
+    return {
+        "controller_image": f"slurm-sim/slurmctld:{slurm}",
+        "login_image": both or f"slurm-sim/login:{slurm}",
+        "node_image": both or f"slurm-sim/slurmd:{slurm}",
+    }
+
+
+def ensure(images: list[str], *, verbose: bool = False) -> None:
+    """Builds those of our images that the engine lacks. Raises `EngineError`, also for a missing image not ours."""
+    check_engine()
+    missing = [image for image in dict.fromkeys(images) if not exists(image)]
+    if not missing:
+        return
+    targets = dict(_target(image) for image in missing)
+    build = subprocess.run(
+        [tree.root() / "containers" / "bake.sh", *targets],
+        env=os.environ | {"DASK_HPC_CACHE": str(_cache())},
+        stdin=subprocess.DEVNULL,
+        stderr=None if verbose else subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if build.returncode:
+        raise EngineError(
+            f"could not build {', '.join(missing)}",
+            seen="\n".join((build.stderr or "").strip().splitlines()[-8:]),
+            hint="the build wants Debian's packages, or a registry: see that one of them can be reached",
+        )
+
+
+def exists(image: str) -> bool:
+    """Whether the engine has an image."""
+    return docker("image", "inspect", "--format", "-", image).returncode == 0
+
+
+def _built_node_image() -> str | None:
+    image = f"slurm-sim/node:{tree.versions()['VERSION']}"
+    return image if exists(image) else None
+
+
+def _target(image: str) -> tuple[str, str]:
+    """The bake target that makes an image of ours."""
+    repository = image.rsplit(":", 1)[0]
+    prefix, _, target = repository.partition("/")
+    if prefix != "slurm-sim" or target not in {"slurmctld", "login", "slurmd", "node"}:
+        raise EngineError(f"the engine has no image {image}", hint="build or pull it, or leave out --image")
+    return target, image
+
+
+def _cache() -> Path:
+    """Where a bootstrapped base image is kept: in the checkout, or with the user's caches."""
+    if tree.is_checkout():
+        return tree.root() / ".cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slurm-sim"

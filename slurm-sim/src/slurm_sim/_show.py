@@ -1,0 +1,96 @@
+"""What a person sees: progress on a terminal, tables; and JSON for programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from slurm_sim import _lifecycle
+from slurm_sim.cluster import SlurmSim
+
+_NODE_FORMAT = "%N|%T|%c|%m|%e|%E"
+_QUEUE_FORMAT = "%i|%u|%j|%T|%M|%D|%R"
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[], float]]:
+    """Shows that something goes on, on a terminal's standard error only. Yields a clock in seconds."""
+    start = time.monotonic()
+    with Console(stderr=True).status(f"{what} …"):
+        yield lambda: time.monotonic() - start
+
+
+def status(sim: SlurmSim, as_json: bool, note: str = "") -> None:
+    """Prints the nodes and the queue."""
+    nodes = _rows(sim, "sinfo", "--noheader", "--Node", f"--format={_NODE_FORMAT}")
+    jobs = _rows(sim, "squeue", "--noheader", f"--format={_QUEUE_FORMAT}")
+    if as_json:
+        emit(_as_json(sim, nodes, jobs))
+        return
+    console = Console()
+    console.print(_table(f"mini-cluster {sim.name}", ["node", "state", "CPUs", "MiB"], [row[:4] for row in nodes]))
+    if jobs:
+        console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "where or why"], jobs))
+    option = "" if sim.name == "slurm-sim" else f" --name {sim.name}"
+    console.print(f"{note}{'; ' if note else ''}slurm-sim shell{option}", highlight=False)
+
+
+def listing(as_json: bool) -> None:
+    """Prints every mini-cluster of this engine."""
+    found = _lifecycle.find_all()
+    if as_json:
+        emit(list(found.values()))
+        return
+    rows = [
+        [
+            name,
+            str(len(f.nodes)),
+            str(f.spec.cpus_per_node),
+            str(f.spec.memory_mb),
+            ", ".join(sorted(set(f.states.values()))),
+        ]
+        for name, f in sorted(found.items())
+    ]
+    Console().print(_table("mini-clusters", ["name", "nodes", "CPUs each", "MiB each", "containers"], rows))
+
+
+def _summary(found: _lifecycle.Found) -> list[str]:
+    states = ", ".join(sorted(set(found.states.values())))
+    return [str(len(found.nodes)), str(found.spec.cpus_per_node), str(found.spec.memory_mb), states]
+
+
+def emit(value: Any) -> None:
+    """Prints JSON on standard output."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def _as_json(sim: SlurmSim, nodes: list[list[str]], jobs: list[list[str]]) -> dict[str, Any]:
+    return {
+        "name": sim.name,
+        "nodes": [
+            {"name": name, "state": state, "cpus": int(cpus), "memory_mb": int(memory), "reason": reason}
+            for name, state, cpus, memory, _free, reason in nodes
+        ],
+        "jobs": [
+            {"id": job, "user": user, "name": title, "state": state, "nodes": int(count), "where": where}
+            for job, user, title, state, _time, count, where in jobs
+        ],
+    }
+
+
+def _rows(sim: SlurmSim, *command: str) -> list[list[str]]:
+    return [line.split("|") for line in sim.exec(*command).stdout.splitlines()]
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,190 @@
+"""The mini-cluster: started, used, scaled, and taken down."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Self
+
+from slurm_sim import _copying, _images, _lifecycle, _scaling, faults
+from slurm_sim.errors import CommandError, JobError
+from slurm_sim.job import Job
+from slurm_sim.running import Completed, checked, docker, exec_arguments
+from slurm_sim.spec import MAX_NODES, Spec, check_count, check_name, parse_memory
+
+USER = "hpc"
+"""The person that work runs as."""
+
+_SUBMIT = """
+folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT
+cat >"$folder/$1" && script="$folder/$1" && shift && sbatch --parsable "$@" "$script"
+"""
+
+
+class SlurmSim:
+    """A real Slurm cluster in containers; as a context manager, it is up inside and gone after.
+
+    Args:
+        nodes: Compute nodes, named c1…cN; 512 at most.
+        cpus_per_node: What a node tells Slurm that it has, whatever the host has.
+        memory_per_node: As Slurm says it: `4G`, `512M`, or a number of MiB.
+        name: A Compose project's name; without it, one that nobody has.
+        image: What login node and nodes run; it must be built on ours (see README). Default: $SLURM_SIM_IMAGE, else
+            slurm-sim/node where it has been built, else plain Slurm.
+        verbose: Show what an image build prints.
+
+    Raises:
+        SpecError: A number, a name or a memory that makes no sense.
+    """
+
+    def __init__(
+        self,
+        nodes: int = 2,
+        *,
+        cpus_per_node: int = 2,
+        memory_per_node: str | int = "4G",
+        name: str | None = None,
+        image: str | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.spec = Spec(
+            name=check_name(name or f"slurm-sim-{secrets.token_hex(3)}"),
+            nodes=check_count("nodes", nodes, MAX_NODES),
+            cpus_per_node=check_count("CPUs per node", cpus_per_node, 1024),
+            memory_mb=parse_memory(memory_per_node),
+            **_images.default_images(image),
+        )
+        self._verbose = verbose
+
+    @classmethod
+    def attach(cls, name: str) -> Self:
+        """The mini-cluster of that name, which runs already. Raises `NotRunningError`."""
+        sim = cls.__new__(cls)
+        sim.spec, sim._verbose = _lifecycle.find(check_name(name)).spec, False
+        return sim
+
+    @property
+    def name(self) -> str:
+        """Its Compose project."""
+        return self.spec.name
+
+    def __repr__(self) -> str:
+        return f"<SlurmSim {self.name}>"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def start(self, *, timeout: float | None = None) -> None:
+        """Starts it; returns when all nodes are idle and a job has run on all of them.
+
+        Args:
+            timeout: Seconds; without it, 30 and one more for each node.
+
+        Raises:
+            EngineError: No engine, or no image and no way to build it.
+            StartError: It did not become ready; the message has the log lines that explain it, and nothing is left.
+        """
+        images = [self.spec.controller_image, self.spec.login_image, self.spec.node_image]
+        _images.ensure(images, verbose=self._verbose)
+        _lifecycle.start(self.spec, timeout or 30 + self.spec.nodes)
+
+    def down(self) -> None:
+        """Ends it, with its containers, networks and volumes. Does nothing where it is down."""
+        _lifecycle.remove(self.name)
+
+    def nodes(self) -> list[str]:
+        """The compute nodes' names, in order."""
+        return _lifecycle.find(self.name).nodes
+
+    def exec(
+        self,
+        *command: str,
+        on: str = "login",
+        user: str = USER,
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: str | bytes = b"",
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Runs a command in a container and returns its status, output and errors.
+
+        Args:
+            command: The program and its arguments; no shell reads them.
+            on: `login`, `slurmctld` or a node such as `c1`.
+            user: Whom it runs as.
+            workdir: Its working directory; the user's home without it.
+            env: More environment variables.
+            stdin: What it reads.
+            check: Raise `CommandError` if its status is not 0.
+            timeout: Seconds until `TimeoutError`.
+        """
+        sent = stdin.encode() if isinstance(stdin, str) else stdin
+        arguments = exec_arguments(self.container(on), command, user=user, workdir=workdir, env=env)
+        done = docker(*arguments, stdin=sent, timeout=timeout)
+        if done.returncode == 1 and "No such container" in done.stderr:
+            raise _lifecycle.no_container(self.name, on)
+        return checked(command, done) if check else done
+
+    def submit(self, script: str | Path, *options: str, user: str = USER) -> Job:
+        """Submits a batch script of this host, with options of sbatch.
+
+        Raises:
+            FileNotFoundError: There is no such script.
+            JobError: Slurm refused it; the message is Slurm's.
+        """
+        path = Path(script)
+        name = re.sub(r"[^\w.-]", "_", path.name)
+        command = ("sh", "-ec", _SUBMIT, "submit", name, *options)
+        try:
+            done = self.exec(*command, user=user, stdin=path.read_bytes())
+        except CommandError as error:
+            raise JobError(
+                f"Slurm refused {path}", seen=error.stderr, hint="`slurm-sim status` shows what the nodes have"
+            ) from None
+        return Job(self, int(done.stdout.split(";")[0]))
+
+    def job(self, job_id: int) -> Job:
+        """A job that was submitted by other means."""
+        return Job(self, job_id)
+
+    def scale(self, nodes: int) -> None:
+        """Adds nodes, or takes the last ones away; returns when Slurm agrees.
+
+        Jobs on a node that goes end as Slurm ends them when a node is lost: batch jobs are queued again.
+        """
+        _scaling.scale(self.spec, check_count("nodes", nodes, MAX_NODES))
+
+    def fault(self, kind: faults.Fault | str, *targets: str) -> None:
+        """Breaks something on purpose, or mends it: see `Fault`. Raises `SpecError` for what cannot be broken."""
+        faults.inject(self, faults.Fault.parse(kind), *targets)
+
+    def logs(self, service: str = "slurmctld", *, lines: int = 200) -> str:
+        """The last lines that a daemon wrote."""
+        return _lifecycle.logs(self.container(service), lines)
+
+    def put(self, source: str | Path, target: str, *, on: str = "login") -> None:
+        """Copies a file or a folder of this host into a container, where it belongs to `hpc`."""
+        _copying.put(self, Path(source), PurePosixPath(target), on)
+
+    def get(self, source: str, target: str | Path, *, on: str = "login") -> None:
+        """Copies a file or a folder out of a container."""
+        _copying.get(self, PurePosixPath(source), Path(target), on)
+
+    def check_service(self, service: str) -> None:
+        """Raises `NotRunningError` unless there is a container of that service."""
+        if service not in _lifecycle.find(self.name).states:
+            raise _lifecycle.no_container(self.name, service)
+
+    def container(self, service: str) -> str:
+        """The name that the engine knows a service's container by."""
+        return f"{self.name}-{service}-1"

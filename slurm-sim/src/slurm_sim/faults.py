@@ -1,0 +1,99 @@
+"""Faults on demand: what goes wrong on real clusters, and how it is mended."""
+
+from __future__ import annotations
+
+import difflib
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from slurm_sim.errors import SlurmSimError, SpecError
+from slurm_sim.running import docker
+
+if TYPE_CHECKING:
+    from slurm_sim.cluster import SlurmSim
+
+
+class Fault(StrEnum):
+    """What can be broken; all but the controller's take the names of nodes."""
+
+    NODE_LOST = "node-lost"
+    """The node's power is cut: its processes are gone, and Slurm finds out by itself."""
+    NODE_HANGS = "node-hangs"
+    """Every process of the node stops where it is."""
+    NODE_CUT_OFF = "node-cut-off"
+    """The node runs on, and the network to it does not."""
+    NODE_DRAINED = "node-drained"
+    """An administrator takes it out of service: running jobs end, none is started."""
+    CONTROLLER_LOST = "controller-lost"
+    """slurmctld is killed; jobs run on, commands fail."""
+    CONTROLLER_RESTARTED = "controller-restarted"
+    """slurmctld is killed and starts again from its saved state."""
+    HEAL = "heal"
+    """Mends whatever of the above was done: the controller, or the nodes that are named."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The fault of that name. Raises `SpecError` that names the nearest."""
+        try:
+            return cls(text)
+        except ValueError:
+            near = difflib.get_close_matches(text, list(cls), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(cls)}"
+            raise SpecError(f"there is no fault {text!r}", hint=hint) from None
+
+
+def inject(sim: SlurmSim, fault: Fault, *nodes: str) -> None:
+    """Does it; returns when it is done, which is not when Slurm has noticed."""
+    controller = sim.container("slurmctld")
+    match fault:
+        case Fault.CONTROLLER_LOST:
+            _engine("kill", controller)
+        case Fault.CONTROLLER_RESTARTED:
+            _engine("restart", "--time=0", controller)
+        case Fault.HEAL if not nodes:
+            _engine("start", controller)
+        case _:
+            for node in _checked(sim, nodes):
+                _inject_node(sim, fault, node)
+
+
+def _inject_node(sim: SlurmSim, fault: Fault, node: str) -> None:
+    container, network = sim.container(node), f"{sim.name}_default"
+    match fault:
+        case Fault.NODE_LOST:
+            _engine("kill", container)
+        case Fault.NODE_HANGS:
+            _engine("pause", container)
+        case Fault.NODE_CUT_OFF:
+            _engine("network", "disconnect", network, container)
+        case Fault.NODE_DRAINED:
+            _admin(sim, f"nodename={node}", "state=drain", "reason=drained on purpose")
+        case Fault.HEAL:
+            _heal(sim, node)
+
+
+def _heal(sim: SlurmSim, node: str) -> None:
+    container, network = sim.container(node), f"{sim.name}_default"
+    docker("unpause", container)  # fails, rightly, unless it hangs
+    docker("network", "connect", f"--alias={node}", network, container)  # likewise, unless it was cut off
+    _engine("start", container)
+    _admin(sim, f"nodename={node}", "state=resume")
+
+
+def _admin(sim: SlurmSim, *change: str) -> None:
+    sim.exec("scontrol", "update", *change, on="slurmctld", user="root")
+
+
+def _checked(sim: SlurmSim, nodes: tuple[str, ...]) -> tuple[str, ...]:
+    present = sim.nodes()
+    unknown = [node for node in nodes if node not in present]
+    if unknown or not nodes:
+        what = f"there is no node {unknown[0]!r}" if unknown else "no node is named"
+        raise SpecError(what, seen=", ".join(present), hint="name one of these")
+    return nodes
+
+
+def _engine(*arguments: str) -> None:
+    done = docker(*arguments)
+    if done.returncode:
+        raise SlurmSimError(f"the engine would not {arguments[0]} {arguments[-1]}", seen=done.stderr)

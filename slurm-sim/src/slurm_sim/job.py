@@ -1,0 +1,100 @@
+"""A Slurm job: what Slurm says of it, and waiting for its end."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from slurm_sim.errors import JobTimeoutError
+
+if TYPE_CHECKING:
+    from slurm_sim.cluster import SlurmSim
+
+_RUNNING = {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "REQUEUED", "STAGE_OUT", "SIGNALING"}
+_FIELD = re.compile(r"(?:^|\s)([A-Za-z/:]+)=(\S*)")
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What Slurm says of a job.
+
+    Attributes:
+        id: Slurm's job id.
+        state: Slurm's word: COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, …
+        reason: Why it waits or ended, in Slurm's words.
+        exit_code: The status that its script ended with.
+        signal: The signal that ended it, or 0.
+        nodes: Slurm's list of its nodes, such as c[1-2].
+        output: The path of its output, on /home.
+    """
+
+    id: int
+    state: str
+    reason: str
+    exit_code: int
+    signal: int
+    nodes: str
+    output: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it runs or will run."""
+        return self.state not in _RUNNING
+
+
+def parse_record(text: str) -> JobRecord:
+    """Reads one line of `scontrol show job --oneliner`."""
+    fields = dict(_FIELD.findall(text))
+    status, _, signal = fields.get("ExitCode", "0:0").partition(":")
+    return JobRecord(
+        id=int(fields["JobId"]),
+        state=fields["JobState"],
+        reason=fields.get("Reason", ""),
+        exit_code=int(status),
+        signal=int(signal or 0),
+        nodes=fields.get("NodeList", "").removesuffix("(null)"),
+        output=fields.get("StdOut", ""),
+    )
+
+
+class Job:
+    """A job in a mini-cluster."""
+
+    def __init__(self, sim: SlurmSim, job_id: int) -> None:
+        self.sim, self.id = sim, job_id
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} in {self.sim.name}>"
+
+    def record(self) -> JobRecord:
+        """What Slurm says of it now. Raises `CommandError` for a job that Slurm does not know."""
+        return parse_record(self.sim.exec("scontrol", "show", "job", "--oneliner", str(self.id)).stdout)
+
+    def wait(self, timeout: float = 600) -> JobRecord:
+        """Returns when the job has ended, however it ended.
+
+        Args:
+            timeout: Seconds. When they are over, `JobTimeoutError` says what the job was doing.
+        """
+        end = time.monotonic() + timeout
+        while not (record := self.record()).ended:
+            if time.monotonic() > end:
+                doing = f"{record.state}, reason {record.reason}, nodes {record.nodes or 'none'}"
+                raise JobTimeoutError(
+                    f"job {self.id} did not end within {timeout:g} s",
+                    seen=f"{doing}\n{self.output()[-800:]}",
+                    hint="a longer timeout, or `scancel` and see why it waits",
+                )
+            time.sleep(0.05)  # Slurm tells nobody when a job ends; an exec takes as long as this
+        return record
+
+    def output(self) -> str:
+        """What it has written to its output file so far."""
+        path = self.record().output
+        return self.sim.exec("cat", path, check=False).stdout if path else ""
+
+    def cancel(self) -> None:
+        """Ends it. `wait` returns when it is gone."""
+        self.sim.exec("scancel", str(self.id))

@@ -1,0 +1,74 @@
+"""Commands run in containers, by the engine's own client: streams and exit status pass through."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+import msgspec
+
+from slurm_sim.errors import CommandError, EngineError
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """A command that has ended: its status, and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def docker(*args: str, stdin: bytes | None = None, timeout: float | None = None) -> Completed:
+    """Runs the engine's client. Raises `EngineError` where there is none, `TimeoutError` when time is up."""
+    try:
+        done = subprocess.run(  # input=b"" and not None: a command must never read the caller's terminal
+            ["docker", *args], input=stdin or b"", capture_output=True, timeout=timeout, check=False
+        )
+    except FileNotFoundError:
+        raise EngineError("there is no docker command", hint="run containers/engine.sh, or install Docker") from None
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"'docker {shlex.join(args[:6])} …' did not end within {timeout} s") from None
+    return Completed(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def check_engine() -> None:
+    """Raises `EngineError` unless an engine answers."""
+    seen = docker("version", "--format", "{{.Server.Version}}")
+    if seen.returncode:
+        raise EngineError(
+            "no Docker engine answers",
+            seen=seen.stderr.strip().splitlines()[-1],
+            hint="start Docker (containers/engine.sh installs and starts one on Debian), or see that you may use it",
+        )
+
+
+def exec_arguments(
+    container: str,
+    command: Sequence[str],
+    *,
+    user: str,
+    workdir: str | None = None,
+    env: Mapping[str, str] | None = None,
+    tty: bool = False,
+) -> list[str]:
+    """The client's arguments that run `command` in `container` with its standard input connected."""
+    options = ["--interactive", f"--user={user}"]
+    options += ["--tty"] * tty
+    options += [f"--workdir={workdir}"] if workdir else []
+    options += [f"--env={name}={value}" for name, value in (env or {}).items()]
+    return ["exec", *options, container, *command]
+
+
+def checked(command: Sequence[str], done: Completed) -> Completed:
+    """Returns `done` if its status is 0; else raises `CommandError`."""
+    if done.returncode:
+        raise CommandError(shlex.join(command), done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def replace_by_docker(*args: str) -> NoReturn:
+    """Becomes the engine's client: streams, signals and exit status are its own."""
+    os.execvp("docker", ["docker", *args])  # noqa: S606

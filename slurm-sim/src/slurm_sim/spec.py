@@ -1,0 +1,71 @@
+"""What a mini-cluster is to be: checked here, before anything starts."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import msgspec
+
+from slurm_sim.errors import SpecError
+
+MAX_NODES = 512
+"""More containers than this are more than one host's bridge and process table take with ease."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_MEBIBYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True):
+    """The size of a mini-cluster and the images that it is made of.
+
+    Attributes:
+        name: Its Compose project; a DNS label.
+        nodes: Compute nodes when it starts.
+        cpus_per_node: What a node tells Slurm, whatever the host has.
+        memory_mb: Memory of a node in MiB, likewise.
+        controller_image: The image of slurmctld.
+        login_image: The image of the login node.
+        node_image: The image of the compute nodes.
+    """
+
+    name: str
+    nodes: Count
+    cpus_per_node: Count
+    memory_mb: Count
+    controller_image: str
+    login_image: str
+    node_image: str
+
+
+def check_name(name: str) -> str:
+    """Returns `name` if Compose and DNS take it; else raises `SpecError`."""
+    if not _NAME.fullmatch(name):
+        raise SpecError(
+            f"{name!r} cannot name a mini-cluster",
+            hint="take small letters, digits, '-' and '_', starting with a letter or a digit, 41 at most",
+        )
+    return name
+
+
+def check_count(what: str, count: int, most: int) -> int:
+    """Returns `count` if it is from 1 to `most`; else raises `SpecError`."""
+    if not 1 <= count <= most:
+        raise SpecError(f"{count} {what} cannot be had", hint=f"take a number from 1 to {most}")
+    return count
+
+
+def parse_memory(text: str | int) -> int:
+    """Returns mebibytes: `4G` is 4096, and a bare number is MiB, as in Slurm. Raises `SpecError`."""
+    match = _MEMORY.fullmatch(str(text).strip())
+    mebibytes = int(float(match[1]) * _MEBIBYTES[match[2].upper()]) if match else 0
+    if mebibytes < 64:
+        raise SpecError(
+            f"{text!r} is no memory of a node",
+            seen=f"{mebibytes} MiB" if match else "not a number with a unit",
+            hint="say it as Slurm does: 512M, 4G; 64M at least",
+        )
+    return mebibytes
