@@ -1,0 +1,117 @@
+"""The command line: `python -m containers.channel build | pin-wheels | pin-debs | lock`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from containers.channel import environment, pin, solve
+from containers.channel.conda import write_channel
+from containers.channel.errors import ChannelError
+from containers.channel.python import python_package
+from containers.channel.sources import Drift, fetch_debs, fetch_wheels, read_lock
+from containers.channel.wheels import wheel_package
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Run a command; a failure that a person can act on is a message, not a traceback."""
+    args = _parser().parse_args()
+    try:
+        args.run(args)
+    except ChannelError as error:
+        print(f"channel: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except OSError as error:
+        print(f"channel: could not write\n  seen:  {error}\n  to do: make room on the disk (500 MB)", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m containers.channel", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("build", build, "fetch the sources and write the channel"),
+        ("pin-wheels", pin_wheels, "renew wheels.txt from environment.yml, and tools.txt from tools.in"),
+        ("pin-debs", pin_debs, "renew debs.lock from Debian's mirror"),
+        ("lock", lock, "solve environment.yml against a channel and write the environment's lock"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.set_defaults(run=run)
+        command.add_argument("--python", default=os.environ.get("PYTHON_VERSION", "3.13"), help="X.Y (%(default)s)")
+        command.add_argument("--sources", type=Path, default=HERE, help="folder of wheels.txt and debs.lock")
+        if name == "build":
+            command.add_argument("--out", type=Path, required=True, help="folder of the channel")
+            command.add_argument("--locked", action="store_true", help="stop if Debian's mirror has moved on")
+        if name == "pin-wheels":
+            command.add_argument("--upgrade", action="store_true", help="take the newest versions")
+        if name == "lock":
+            command.add_argument("channel", help="folder of the local channel, a URL, or a name such as conda-forge")
+            command.add_argument("--environment", type=Path, default=environment.FILE, help="environment.yml")
+            command.add_argument("--out", type=Path, help="the lock (default: locks/CHANNEL-linux-64.lock)")
+    return parser
+
+
+def build(args: argparse.Namespace) -> None:
+    """Fetch, convert, write: the channel, and drift.json if a Debian package is not the locked one."""
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = Path(tmp)
+        debs, drift = fetch_debs(args.sources / "debs.lock", folder, locked=args.locked)
+        wheels = fetch_wheels(args.sources / "wheels.txt", folder)
+        fetched = time.monotonic()
+        _say(f"fetched {len(wheels)} wheels and {len(debs)} Debian packages in {fetched - start:.1f} s")
+        packages = [wheel_package(wheel, args.python) for wheel in wheels]
+        packages.append(python_package(debs, args.python))
+        write_channel(args.out, packages)
+    _record_drift(args.out, drift)
+    _say(f"wrote {len(packages)} conda packages in {time.monotonic() - fetched:.1f} s")
+
+
+def pin_wheels(args: argparse.Namespace) -> None:
+    """Renew wheels.txt and tools.txt."""
+    tools = (args.sources / "tools.in").read_text().splitlines()
+    asked = [line for line in tools if line and not line.startswith("#")]
+    pin.pin_wheels(asked, args.sources / "tools.txt", args.python, "The builder's own tools.", upgrade=args.upgrade)
+    wanted = environment.pypi_requirements(environment.FILE)
+    pin.pin_wheels(wanted, args.sources / "wheels.txt", args.python, "The environment's wheels.", upgrade=args.upgrade)
+
+
+def pin_debs(args: argparse.Namespace) -> None:
+    """Renew debs.lock."""
+    lock = args.sources / "debs.lock"
+    pin.pin_debs([deb.name for deb in read_lock(lock)], lock)
+
+
+def lock(args: argparse.Namespace) -> None:
+    """Write the environment's lock, and show what changed."""
+    solve.lock(args.channel, args.environment, args.out, Console())
+
+
+def _record_drift(channel: Path, drift: list[Drift]) -> None:
+    """Tell the installer which package may differ from the environment's lock, and a person why."""
+    record = channel / "drift.json"
+    record.unlink(missing_ok=True)
+    if drift:
+        record.write_text(json.dumps({"packages": ["python"], "drift": [asdict(d) for d in drift]}, indent=1) + "\n")
+        _say("drift: Debian's mirror has moved on since debs.lock; the environment is marked as drifted")
+    for d in drift:
+        _say(f"  {d.package}: {d.locked} -> {d.installed}")
+
+
+def _say(text: str) -> None:
+    print(f"channel: {text}", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Pins what the channel is built from: wheels.txt and tools.txt from what people ask for, debs.lock from the mirror."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote
+
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
+
+from containers.channel.errors import ChannelError
+from containers.channel.sources import newest
+
+# The newest glibc whose wheels run on the base image's.
+GLIBC_MINOR = 41
+DEBS_HEADER = "# Debian's Python. Written by `make lock`: name, version, architecture, sha256.\n"
+WHEELS_HEADER = "# {what} Written by `make lock`: one wheel each, for CPython {python} on Linux, x86_64.\n"
+
+
+def pin_wheels(requirements: list[str], lock: Path, python: str, what: str, *, upgrade: bool) -> None:
+    """Resolve the requirements and write the one wheel of each that fits. Versions stay, unless `upgrade`."""
+    known = [line.split()[0] for line in lock.read_text().splitlines() if "==" in line] if lock.exists() else []
+    resolved = tomllib.loads(_resolve(requirements, [] if upgrade else known, python))
+    lines = []
+    for package in sorted(resolved["packages"], key=lambda p: p["name"]):
+        wheel = min(package["wheels"], key=lambda w: _rank(w["url"], python))
+        lines.append(f"{package['name']}=={package['version']} --hash=sha256:{wheel['hashes']['sha256']}\n")
+    lock.write_text(WHEELS_HEADER.format(what=what, python=python) + "".join(lines))
+
+
+def pin_debs(names: list[str], lock: Path) -> None:
+    """Write the newest version and sha256 of each Debian package; apt's index must be fresh."""
+    debs = [newest(name) for name in names]
+    lines = [f"{deb.name} {deb.version} {deb.architecture} {deb.sha256}\n" for deb in debs]
+    lock.write_text(DEBS_HEADER + "".join(lines))
+
+
+def _resolve(requirements: list[str], preferred: list[str], python: str) -> str:
+    """What uv makes of the requirements, as pylock.toml; what is preferred gives way where it does not fit."""
+    command = ["uv", "pip", "compile", "--quiet", "--no-header", "--format", "pylock.toml", "--only-binary", ":all:"]
+    command += ["--python-version", python, "--python-platform", "x86_64-manylinux_2_40", "-"]
+    for constraints in (preferred, []):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write("\n".join(constraints))
+            file.flush()
+            renewed = [*command, "--constraints", file.name]
+            done = subprocess.run(renewed, input="\n".join(requirements), capture_output=True, text=True)
+        if not done.returncode:
+            return done.stdout
+    raise ChannelError("no set of wheels fits", done.stderr.strip(), "change what environment.yml asks for")
+
+
+def _rank(url: str, python: str) -> int:
+    """How well a wheel fits, by pip's own order; 0 is best."""
+    version = tuple(int(part) for part in python.split("."))
+    platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(GLIBC_MINOR, 4, -1)] + ["linux_x86_64"]
+    interpreter = f"cp{''.join(python.split('.'))}"
+    order: list[Tag] = [*cpython_tags(version, platforms=platforms), *compatible_tags(version, interpreter, platforms)]
+    tags = parse_wheel_filename(unquote(url.rpartition("/")[2]))[3]
+    return min((order.index(tag) for tag in tags if tag in order), default=sys.maxsize)

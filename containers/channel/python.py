@@ -1,0 +1,102 @@
+"""Debian's Python as the conda package `python`: nothing is compiled.
+
+Debian's interpreter finds its prefix from where it lies, as conda needs; only its idea of where packages live is
+Debian's own (lib/python3/dist-packages). Two words in two files give it upstream's, which is conda's, too.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+from containers.channel.conda import File, Link, Package
+from containers.channel.errors import ChannelError
+
+# {file below lib/pythonX.Y: (what Debian wrote, what upstream has)}
+LAYOUT = {
+    "site.py": (b'"dist-packages"', b'"site-packages"'),
+    "sysconfig/__init__.py": (b"prefix_scheme = 'posix_local'", b"prefix_scheme = 'posix_prefix'"),
+}
+# Below /usr: documentation, menus, and the registration of a system's one Python.
+LEFT_OUT = ("share/", "lib/binfmt.d/", "lib/python3/")
+# Below lib/pythonX.Y: a hook of Debian's desktop (a link into /etc), "use apt, not pip", tests of the interpreter.
+LEFT_OUT_OF_LIB = ("sitecustomize.py", "EXTERNALLY-MANAGED", "test/", "_distutils_system_mod.py")
+
+
+def python_package(debs: list[Path], python: str) -> Package:
+    """Turn Debian's python debs into one package of Python `python` ("3.13")."""
+    version = _one_version(debs)
+    upstream, _, revision = version.rpartition("-")
+    if not upstream.startswith(f"{python}."):
+        raise ChannelError(
+            f"Debian's Python is not {python}",
+            f"version {version}",
+            "set PYTHON_VERSION in versions.env, then `make lock`",
+        )
+    contents: dict[str, File | Link] = {}
+    for deb in debs:
+        contents |= _contents(deb, f"lib/python{python}/")
+    for path, (old, new) in LAYOUT.items():
+        contents[f"lib/python{python}/{path}"] = _edited(contents.get(f"lib/python{python}/{path}"), path, old, new)
+    contents |= {"bin/python": Link(f"python{python}"), "bin/python3": Link(f"python{python}")}
+    return Package(
+        name="python",
+        version=upstream,
+        build="deb_" + re.sub(r"[^A-Za-z0-9.]", "_", revision),
+        depends=[f"__glibc >={_glibc(debs)}"],
+        license="PSF-2.0",
+        contents=contents,
+    )
+
+
+def _contents(deb: Path, lib: str) -> dict[str, File | Link]:
+    """What a deb has below /usr, without what an environment does not want."""
+    archive = subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], check=True, stdout=subprocess.PIPE).stdout
+    found: dict[str, File | Link] = {}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            path = member.name.removeprefix("./usr/")
+            outside = path == member.name or path.startswith(LEFT_OUT)
+            if outside or member.isdir() or path.startswith(tuple(lib + p for p in LEFT_OUT_OF_LIB)):
+                continue
+            if member.issym():
+                found[path] = Link(member.linkname)
+            elif data := tar.extractfile(member):
+                found[path] = File(data.read(), executable=bool(member.mode & 0o111))
+    return found
+
+
+def _edited(file: File | Link | None, path: str, old: bytes, new: bytes) -> File:
+    if not isinstance(file, File) or old not in file.data:
+        raise ChannelError(
+            "cannot move Debian's Python to conda's layout",
+            f"{path} has no {old.decode()}",
+            "see how that file says it now, and correct LAYOUT in containers/channel/python.py",
+        )
+    return File(file.data.replace(old, new), file.executable)
+
+
+def _one_version(debs: list[Path]) -> str:
+    versions = {deb.name: _field(deb, "Version") for deb in debs}
+    if len(set(versions.values())) != 1:
+        raise ChannelError(
+            "Debian's python packages do not fit each other",
+            ", ".join(f"{name}: {version}" for name, version in sorted(versions.items())),
+            "wait until the mirror has all of them, then build again",
+        )
+    return next(iter(versions.values()))
+
+
+def _glibc(debs: list[Path]) -> str:
+    """The oldest glibc that the debs run on."""
+    needs = " ".join(_field(deb, field) for deb in debs for field in ("Depends", "Pre-Depends"))
+    found = re.findall(r"libc6 \(>= ([0-9.]+)\)", needs)
+    return max(found, key=lambda v: [int(n) for n in v.split(".")], default="2.17")
+
+
+def _field(deb: Path, field: str) -> str:
+    done = subprocess.run(["dpkg-deb", "--field", deb, field], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
