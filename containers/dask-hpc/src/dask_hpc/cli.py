@@ -1,0 +1,141 @@
+"""The command `dask-hpc`: list and run workloads."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from dask_hpc import discovery
+from dask_hpc.clusters import BACKENDS
+from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedOption
+from dask_hpc.errors import RequestError
+from dask_hpc.run import run as run_workload
+from dask_hpc.show import Screen
+from dask_hpc.workload import Workload
+
+__all__ = ["main"]
+
+_EXAMPLES = """\b
+Examples:
+  dask-hpc run {name}
+  dask-hpc run {name} --on slurm --jobs 2 --cores 2
+  dask-hpc run {name} --on slurm --json > result.json"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run Dask workloads on this machine or on Slurm, and keep what came out."""
+
+
+@main.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
+def list_(as_json: bool) -> None:
+    """List the workloads."""
+    found = [
+        {"name": name, "summary": discovery.summary(file), "file": str(file)}
+        for name, file in discovery.available().items()
+    ]
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    rows = [(one["name"], one["summary"]) for one in found]
+    Screen().table(f"Workloads in {discovery.folder()}", ("name", "what it does"), rows)
+
+
+class SectionedCommand(click.Command):
+    """A command whose `--help` lists options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the workload's own options first, then those of each section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                sections.setdefault(getattr(param, "section", "Workload"), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+class Workloads(click.Group):
+    """One command a workload; its file is loaded only when that one is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the workloads' names."""
+        return list(discovery.available())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command of a workload, or nothing if there is none of that name."""
+        file = discovery.available().get(cmd_name)
+        return _command(discovery.load(file)) if file else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the workload, or say which one was probably meant."""
+        names = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in names:
+            close = difflib.get_close_matches(args[0].replace("_", "-"), names, cutoff=0.5)
+            hint = f"Did you mean {close[0]}?" if close else "'dask-hpc list' shows what there is."
+            raise click.UsageError(f"There is no workload {args[0]!r} in {discovery.folder()}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the workloads without loading them."""
+        with formatter.section("Workloads"):
+            formatter.write_dl([(name, discovery.summary(file)) for name, file in discovery.available().items()])
+
+
+@main.command(cls=Workloads, subcommand_metavar="WORKLOAD [OPTIONS]...", epilog=_EXAMPLES.format(name="WORKLOAD"))
+def run() -> None:
+    """Run a workload; 'dask-hpc run WORKLOAD --help' shows its options."""
+
+
+def _command(workload: Workload) -> click.Command:
+    def callback(**values: Any) -> None:
+        _run(workload, values)
+
+    return SectionedCommand(
+        workload.name,
+        params=[*workload.options, *_run_options(), *CLUSTER_OPTIONS],
+        callback=callback,
+        help=workload.help,
+        epilog=_EXAMPLES.format(name=workload.name),
+    )
+
+
+def _run_options() -> list[click.Parameter]:
+    def option(*names: str, **kwargs: Any) -> SectionedOption:
+        return SectionedOption(names, section="Run", **kwargs)
+
+    return [
+        option("--on", type=click.Choice(list(BACKENDS)), default="local", show_default=True, help="Where to run."),
+        option(
+            "--results",
+            type=click.Path(path_type=Path),
+            default=Path("results"),
+            show_default=True,
+            help="Folder that gets WORKLOAD/TIME/ with result.json and the performance report.",
+        ),
+        option("--json", "as_json", is_flag=True, help="For programs: the result on standard output, tables on error."),
+    ]
+
+
+def _run(workload: Workload, values: dict[str, Any]) -> None:
+    backend = BACKENDS[values["on"]]
+    cluster = {str(option.name) for option in CLUSTER_OPTIONS}
+    _refuse_foreign_options(backend.name, cluster - backend.options)
+    parameters = {str(option.name): values[str(option.name)] for option in workload.options}
+    options = {name: values[name] for name in backend.options}
+    sys.exit(run_workload(workload, parameters, backend, options, root=values["results"], json=values["as_json"]))
+
+
+def _refuse_foreign_options(on: str, foreign: set[str]) -> None:
+    ctx = click.get_current_context()
+    for name in sorted(foreign):
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise RequestError(f"--{name.replace('_', '-')} has no meaning with --on {on}.", todo="leave it out.")

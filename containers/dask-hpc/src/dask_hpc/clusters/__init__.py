@@ -1,0 +1,12 @@
+"""Where a workload runs. Each backend plans from its options, shows the plan, and starts a Dask cluster by it."""
+
+from __future__ import annotations
+
+from dask_hpc.clusters.base import Backend, Plan, Session
+from dask_hpc.clusters.local import LocalBackend
+from dask_hpc.clusters.slurm import SlurmBackend
+
+__all__ = ["BACKENDS", "Backend", "Plan", "Session"]
+
+# What --on offers. dask-mpi becomes a third entry, when it works.
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (LocalBackend(), SlurmBackend())}

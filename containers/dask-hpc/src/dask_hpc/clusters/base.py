@@ -1,0 +1,69 @@
+"""What every backend has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dask_hpc.results import ClusterFacts, Value
+from dask_hpc.show import Screen
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Backend", "Plan", "Session", "worker_nodes"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be started.
+
+    Attributes:
+        rows: setting, value and the reason for it, for people.
+        settings: the same settings for programs.
+        spec: what the backend itself needs; nobody else looks at it.
+    """
+
+    rows: list[tuple[str, str, str]]
+    settings: dict[str, Value]
+    spec: Any
+
+
+@dataclass(frozen=True)
+class Session:
+    """A Dask cluster with its workers connected.
+
+    Attributes:
+        client: connected to it.
+        facts: what the cluster is, asked while it is there.
+        timings: seconds that starting took, by part.
+        logs: the folder of the jobs' logs, if there are any that belong to the results.
+    """
+
+    client: Client
+    facts: Callable[[], ClusterFacts]
+    timings: dict[str, float] = field(default_factory=dict)
+    logs: Path | None = None
+
+
+class Backend(Protocol):
+    """A way to get a Dask cluster. `options` names the command-line options that it understands."""
+
+    name: str
+    options: frozenset[str]
+
+    def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
+        """Work out what to start; raises `RequestError` for what cannot be had, before anything starts."""
+
+    def start(self, plan: Plan, screen: Screen) -> AbstractContextManager[Session]:
+        """Start it, and leave nothing behind when the context ends; raises `ClusterError`."""
+
+
+def worker_nodes(client: Client) -> list[str]:
+    """Return the names of the hosts that workers run on, sorted."""
+    import socket
+
+    return sorted(set(client.run(socket.gethostname).values()))

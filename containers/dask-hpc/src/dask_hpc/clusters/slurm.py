@@ -1,0 +1,202 @@
+"""A Dask cluster of Slurm jobs: `dask_jobqueue.SLURMCluster`, its settings worked out, shown, and cleaned up after."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from dask_hpc.clusters import interfaces, slurm_ask
+from dask_hpc.clusters.base import Plan, Session, worker_nodes
+from dask_hpc.clusters.slurm_plan import Request, make_request
+from dask_hpc.clusters.tls import credentials
+from dask_hpc.errors import ClusterError
+from dask_hpc.params import format_walltime
+from dask_hpc.results import ClusterFacts, Job
+from dask_hpc.show import Screen
+from dask_hpc.stop import not_interrupted
+
+if TYPE_CHECKING:
+    from dask_jobqueue import SLURMCluster
+    from distributed import Security
+
+    from dask_hpc.clusters.slurm_watch import Watch
+
+__all__ = ["SlurmBackend"]
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """A request, and what goes with it: `name` is the jobs' name, new for every run."""
+
+    request: Request
+    name: str
+    options: Mapping[str, Any]
+    home: Path
+
+    @property
+    def workers(self) -> int:
+        return self.request.jobs * self.request.processes
+
+
+class SlurmBackend:
+    """`--on slurm`."""
+
+    name = "slurm"
+    options = frozenset(
+        {"memory", "local_directory", "dashboard", "jobs", "cores", "processes", "walltime", "partition", "account"}
+        | {"sbatch_option", "interface", "log_directory", "timeout", "tls"}
+    )
+
+    def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
+        """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
+        slurm_ask.require()
+        nodes = slurm_ask.nodes(options["partition"])
+        if options["interface"]:
+            interfaces.address(options["interface"])
+        if not options["tls"]:
+            screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
+        name = f"dask-hpc-{secrets.token_hex(4)}"
+        home = Path.home() / ".dask-hpc"
+        request = make_request(options, nodes, interfaces.choose(), home / name)
+        rows = [*request.rows(), ("TLS", "on" if options["tls"] else "off", "credentials for this run alone")]
+        return Plan(rows, request.settings(), _Spec(request, name, options, home))
+
+    @contextmanager
+    def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:
+        """Submit the jobs and wait for their workers; at the end no job, credential or process is left."""
+        from distributed import Client
+
+        from dask_hpc.clusters.slurm_watch import Watch, wait_for_workers
+
+        spec, watch, clock = plan.spec, Watch(), perf_counter()
+        with ExitStack() as stack:
+            stack.enter_context(_giving_up(spec))
+            security = stack.enter_context(_security(spec))
+            stack.enter_context(_jobs_end(spec.name, screen))
+            cluster = stack.enter_context(_cluster(spec, security, watch))
+            screen.text("Job script", cluster.job_script())
+            timings = {"cluster": perf_counter() - clock}
+            clock = perf_counter()
+            cluster.scale(jobs=spec.request.jobs)
+            with screen.stage(f"waiting for {spec.workers} workers in {spec.request.jobs} Slurm jobs"):
+                wait_for_workers(watch, spec.workers, spec.name, spec.options["timeout"], spec.request.log_directory)
+            timings["workers"] = perf_counter() - clock
+            client = stack.enter_context(Client(cluster))
+            screen.text("squeue", slurm_ask.queue(spec.name))
+            screen.note(f"dashboard: {cluster.dashboard_link}")
+            yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
+            watch.closing()
+
+
+def _own_logs(spec: _Spec) -> Path | None:
+    return None if spec.options["log_directory"] else spec.request.log_directory
+
+
+@contextmanager
+def _security(spec: _Spec) -> Iterator[Security | None]:
+    if not spec.options["tls"]:
+        yield None
+        return
+    spec.home.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            folder = spec.home / f"{spec.name}.tls"
+            security = stack.enter_context(credentials(folder, timedelta(seconds=spec.request.walltime)))
+        except OSError as error:
+            raise ClusterError(
+                f"No credentials can be kept in {spec.home}.", str(error), "make room, or use --no-tls."
+            ) from error
+        yield security
+
+
+@contextmanager
+def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[SLURMCluster]:
+    from dask_jobqueue import SLURMCluster
+
+    from dask_hpc.clusters.slurm_watch import recording_job
+
+    cluster = SLURMCluster(
+        **cluster_settings(spec.request, spec.options, spec.name), security=security, job_cls=recording_job(watch)
+    )
+    try:
+        cluster.scheduler.add_plugin(watch)  # it runs in this process
+        yield cluster
+    finally:
+        watch.closing()
+        with not_interrupted():
+            cluster.close(timeout=60)
+
+
+def cluster_settings(request: Request, options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the arguments for `SLURMCluster`.
+
+    Workers without a nanny and without a dashboard import Dask once rather than twice, and never import Bokeh:
+    two of them connect in a fifth of the time. What the nanny did, Slurm does (memory), or the prologue (threads).
+    It comes back with several processes a job, since dask-worker cannot start those without.
+    """
+    interface = {"interface": options["interface"]} if options["interface"] else {}
+    threads = [f"export {name}_NUM_THREADS=1" for name in ("OMP", "OPENBLAS", "MKL")]
+    return {
+        "queue": request.partition,
+        "account": options["account"],
+        "cores": request.cores,
+        "processes": request.processes,
+        "memory": f"{request.memory}MiB",
+        "job_mem": f"{request.memory}M",  # dask-jobqueue would round up to whole GiB: more than the node may have
+        "walltime": format_walltime(request.walltime),
+        "job_name": name,
+        "job_extra_directives": list(options["sbatch_option"]),
+        "job_script_prologue": threads,
+        "local_directory": request.local_directory,
+        "log_directory": str(request.log_directory),
+        "nanny": request.processes > 1,
+        "worker_extra_args": ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"],
+        "scheduler_options": {"interface": request.interface, "dashboard_address": options["dashboard"]},
+        **interface,
+    }
+
+
+@contextmanager
+def _jobs_end(name: str, screen: Screen) -> Iterator[None]:
+    """Leave no job: by name, so that one whose number is not known yet is found as well."""
+    try:
+        yield
+    finally:
+        with not_interrupted(), screen.stage("waiting for the Slurm jobs to end"):
+            slurm_ask.cancel(name)
+            slurm_ask.wait_until_gone(name)
+
+
+@contextmanager
+def _giving_up(spec: _Spec) -> Iterator[None]:
+    """Turn the loss of all workers into an error that says what became of the jobs."""
+    from dask_hpc.clusters.slurm_watch import AllWorkersLost, log_tails
+
+    def lost(_signum: int, _frame: object) -> None:
+        raise AllWorkersLost
+
+    before = signal.signal(signal.SIGUSR1, lost)
+    try:
+        yield
+    except AllWorkersLost as error:
+        states = [f"  job {job.id} on {job.node}: {job.state} ({job.reason})" for job in slurm_ask.jobs(spec.name)]
+        seen = "\n".join([*states, log_tails(spec.request.log_directory)])
+        raise ClusterError("All workers have gone while the workload was running.", seen) from error
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def _facts(client: Any, plan: Plan) -> ClusterFacts:
+    spec = plan.spec
+    threads = client.nthreads()
+    jobs = [Job(job.id, job.node) for job in slurm_ask.jobs(spec.name)]
+    return ClusterFacts(
+        "slurm", len(threads), sum(threads.values()), worker_nodes(client), spec.options["tls"], jobs, plan.settings
+    )

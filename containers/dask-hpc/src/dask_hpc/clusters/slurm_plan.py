@@ -1,0 +1,125 @@
+"""What to ask Slurm for: every setting that was not given is worked out from what the nodes have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dask_hpc.clusters.slurm_ask import Node
+from dask_hpc.errors import RequestError
+from dask_hpc.params import format_walltime
+from dask_hpc.results import Value
+
+__all__ = ["Request", "describe_nodes", "make_request"]
+
+_NODE_DISK = "/tmp"  # noqa: S108 (Dask makes a folder of its own in it)
+_JOBS, _CORES, _WALLTIME = 2, 8, 600  # defaults: enough to see a speed-up, little enough to start soon
+
+
+@dataclass(frozen=True)
+class Request:
+    """One job's size and how many there are: memory in MiB, wall time in seconds."""
+
+    jobs: int
+    cores: int
+    processes: int
+    memory: int
+    walltime: int
+    partition: str
+    interface: str
+    local_directory: str
+    log_directory: Path
+    reasons: Mapping[str, str]
+
+    def settings(self) -> dict[str, Value]:
+        """Return the settings for programs."""
+        return {
+            "jobs": self.jobs,
+            "cores": self.cores,
+            "processes": self.processes,
+            "memory": f"{self.memory}MiB",
+            "walltime": format_walltime(self.walltime),
+            "partition": self.partition,
+            "interface": self.interface,
+            "local_directory": self.local_directory,
+            "log_directory": str(self.log_directory),
+        }
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return the settings for people, with their reasons."""
+        return [(name.replace("_", " "), str(value), self.reasons[name]) for name, value in self.settings().items()]
+
+
+def make_request(options: Mapping[str, Any], nodes: Sequence[Node], interface: tuple[str, str], logs: Path) -> Request:
+    """Return what to ask for.
+
+    Args:
+        options: the command line's; None where nothing was given.
+        nodes: the partition's.
+        interface: the scheduler's interface and why it is the one.
+        logs: folder for the jobs' logs, if none was given.
+
+    Raises:
+        RequestError: there are no usable nodes, or no node has what a job asks for.
+    """
+    up = [node for node in nodes if node.up]
+    if not up:
+        where = f"partition {options['partition']}" if options["partition"] else "Slurm's default partition"
+        raise RequestError(f"There is no usable node in {where}.", describe_nodes(nodes), "see 'sinfo'.")
+    chosen: dict[str, Any] = {"partition": up[0].partition}
+    reasons = {"partition": "asked for" if options["partition"] else "Slurm's default"}
+    for name, (value, why) in _defaults(options, up, interface, logs).items():
+        given = options[name]
+        chosen[name] = value if given is None else type(value)(given)
+        reasons[name] = why if given is None else "asked for"
+    request = Request(**chosen, reasons=reasons)
+    _refuse_what_cannot_be(request, up, nodes)
+    return request
+
+
+def _defaults(
+    options: Mapping[str, Any], up: Sequence[Node], interface: tuple[str, str], logs: Path
+) -> dict[str, tuple[Any, str]]:
+    idle = [node for node in up if node.idle_cpus == node.cpus] or list(up)
+    smallest = min(idle, key=lambda node: node.cpus)
+    cores = options["cores"] or min(smallest.cpus, _CORES)
+    share = smallest.memory * min(cores, smallest.cpus) // smallest.cpus
+    limit = smallest.limit or _WALLTIME
+    return {
+        "jobs": (min(len(idle), _JOBS), f"one a node of the {len(idle)} idle, {_JOBS} at most"),
+        "cores": (cores, f"{smallest.name} has {smallest.cpus}; {_CORES} at most"),
+        "processes": (1, "NumPy lets threads run side by side, and one process starts fastest"),
+        "memory": (share, f"{smallest.name} has {smallest.memory} MiB for {smallest.cpus} cores"),
+        "walltime": (min(_WALLTIME, limit), "a demonstration needs no more"),
+        "interface": interface,
+        "local_directory": (_NODE_DISK, "the node's own disk, not the shared home"),
+        "log_directory": (logs, "shared by login node and nodes; moved into the results"),
+    }
+
+
+def _refuse_what_cannot_be(request: Request, up: Sequence[Node], nodes: Sequence[Node]) -> None:
+    asked = f"Asked for: {request.cores} cores and {request.memory} MiB a job, {request.jobs} jobs."
+    have = f"{asked}\nThe nodes have:\n{describe_nodes(nodes)}"
+    if not any(node.cpus >= request.cores and node.memory >= request.memory for node in up):
+        raise RequestError("No node is large enough for the job.", have, "ask for less by --cores or --memory.")
+    if request.processes > request.cores:
+        raise RequestError(
+            f"{request.processes} processes cannot share {request.cores} cores.", todo="ask for fewer --processes."
+        )
+    limit = up[0].limit
+    if limit is not None and request.walltime > limit:
+        raise RequestError(
+            f"Partition {request.partition} ends jobs after {format_walltime(limit)}.",
+            f"Asked for: {format_walltime(request.walltime)}",
+            "ask for less by --walltime, or for another --partition.",
+        )
+
+
+def describe_nodes(nodes: Sequence[Node], most: int = 10) -> str:
+    """Return one line a node, for at most `most` nodes."""
+    lines = [f"  {node.name}: {node.cpus} cores, {node.memory} MiB, {node.state}" for node in nodes[:most]]
+    if len(nodes) > most:
+        lines.append(f"  … and {len(nodes) - most} more")
+    return "\n".join(lines) or "  (none)"

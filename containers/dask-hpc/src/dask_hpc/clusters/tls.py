@@ -1,0 +1,68 @@
+"""Credentials for one run: made at its start, readable by its user alone, removed at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distributed import Security
+
+__all__ = ["credentials"]
+
+_SKEW = timedelta(days=1)  # clocks of nodes differ; `Security.temporary()` is refused where one is a second behind
+
+
+@contextmanager
+def credentials(folder: Path, lifetime: timedelta) -> Iterator[Security]:
+    """Yield credentials that client, scheduler and workers of one run share.
+
+    Files rather than the strings of `Security.temporary()`: a job script then names paths, and holds no secret.
+
+    Args:
+        folder: a new folder, made with mode 0700, on a file system that the nodes share.
+        lifetime: how long they are good for; a day is added at both ends.
+
+    Raises:
+        OSError: the folder exists, or cannot be written.
+    """
+    from distributed import Security
+
+    folder.mkdir(mode=0o700)
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    try:
+        for path, content in zip((cert, key), _self_signed(lifetime), strict=True):
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content)
+        roles = {f"tls_{role}_{kind}": str(path) for role in ("client", "scheduler", "worker")
+                 for kind, path in (("cert", cert), ("key", key))}  # fmt: skip
+        yield Security(require_encryption=True, tls_ca_file=str(cert), **roles)
+    finally:
+        cert.unlink(missing_ok=True)
+        key.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _self_signed(lifetime: timedelta) -> tuple[bytes, bytes]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "dask-hpc")])
+    now = datetime.now(UTC)
+    cert = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(now + lifetime + _SKEW)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return cert.public_bytes(serialization.Encoding.PEM), private

@@ -1,0 +1,49 @@
+"""What can go wrong, said to a person: what failed, what was seen, what to do.
+
+::
+
+    click.ClickException
+    └── DaskHpcError            exit status 1: the run failed
+        ├── ClusterError        no Dask cluster, or it went away
+        ├── ResultsError        the results folder cannot be written
+        ├── WorkloadError       a workload's file cannot be used
+        └── RequestError        exit status 2: asked for what cannot be had
+"""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["ClusterError", "DaskHpcError", "RequestError", "ResultsError", "WorkloadError"]
+
+
+class DaskHpcError(click.ClickException):
+    """An error that is shown without a traceback.
+
+    Args:
+        what: the failure, in one sentence.
+        seen: what was observed; may have several lines.
+        todo: what to do about it.
+    """
+
+    def __init__(self, what: str, seen: str = "", todo: str = "") -> None:
+        parts = [what, seen.strip(), f"What to do: {todo}" if todo else ""]
+        super().__init__("\n".join(part for part in parts if part))
+
+
+class ClusterError(DaskHpcError):
+    """The Dask cluster could not be started, or was lost."""
+
+
+class ResultsError(DaskHpcError):
+    """The results could not be written."""
+
+
+class WorkloadError(DaskHpcError):
+    """A workload's file could not be loaded."""
+
+
+class RequestError(DaskHpcError):
+    """More was asked for than there is, or something that contradicts itself."""
+
+    exit_code = 2

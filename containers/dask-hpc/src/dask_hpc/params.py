@@ -1,0 +1,90 @@
+"""Command-line values: counts such as 2e8, memory such as 4GiB, wall times such as 1-00:00:00."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+
+__all__ = ["Count", "Memory", "Walltime", "format_walltime"]
+
+
+class Count(click.ParamType[int]):
+    """A whole number, also written 2e8 or 200_000_000.
+
+    Args:
+        minimum: the smallest value allowed.
+        maximum: the largest value allowed.
+    """
+
+    name = "count"
+
+    def __init__(self, minimum: int = 1, maximum: int = 10**15) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number; a usage error if it is not whole or out of range."""
+        try:
+            number = Decimal(str(value).strip())
+        except InvalidOperation:
+            self.fail(f"{value!r} is not a number (write 1000, 1_000 or 1e3).", param, ctx)
+        if not number.is_finite() or number > self.maximum or number < self.minimum:
+            self.fail(f"{value} is not between {self.minimum} and {self.maximum:.15g}.", param, ctx)
+        if number % 1:
+            self.fail(f"{value} is not a whole number.", param, ctx)
+        return int(number)
+
+
+class Memory(click.ParamType[int]):
+    """An amount of memory in Dask's notation (4GiB, 500MB); the value is in MiB, rounded down."""
+
+    name = "memory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return MiB; a usage error if it is no amount of at least 64 MiB."""
+        from dask.utils import parse_bytes
+
+        if isinstance(value, int):
+            return value
+        try:
+            mib = int(parse_bytes(value)) >> 20
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is not an amount of memory (write 4GiB or 500MB).", param, ctx)
+        if mib < 64 or value.strip().isdigit():
+            self.fail(f"{value} is too little for a worker, which needs 64MiB (a bare number is bytes).", param, ctx)
+        return mib
+
+
+class Walltime(click.ParamType[int]):
+    """Slurm's wall time: minutes, M:S, H:M:S or D-H[:M[:S]]; the value is in seconds."""
+
+    name = "walltime"
+    _form = re.compile(r"(?:(?P<days>\d+)-)?(?P<rest>\d+(?::\d+){0,2})")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return seconds; a usage error if it is not in one of Slurm's forms or is 0."""
+        if isinstance(value, int):
+            return value
+        match = self._form.fullmatch(value.strip())
+        if not match:
+            self.fail(f"{value!r} is not a wall time (write 30, 1:30:00 or 1-00:00:00).", param, ctx)
+        parts = [int(part) for part in match["rest"].split(":")]
+        seconds = self._seconds(match["days"], parts)
+        if seconds < 60:
+            self.fail(f"{value} is less than a minute, which is the least that Slurm gives.", param, ctx)
+        return seconds
+
+    @staticmethod
+    def _seconds(days: str | None, parts: list[int]) -> int:
+        units = [3600, 60, 1] if days or len(parts) == 3 else [60, 1]
+        return int(days or 0) * 86400 + sum(part * unit for part, unit in zip(parts, units, strict=False))
+
+
+def format_walltime(seconds: int) -> str:
+    """Return seconds in the form that sbatch takes, [D-]HH:MM:SS."""
+    days, rest = divmod(seconds, 86400)
+    clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days}-{clock}" if days else clock
