@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,6 +88,7 @@ class Store:
     """
 
     def __init__(self, root: Path, workload: str) -> None:
+        self.problem: OSError | None = None
         self.started = datetime.now(UTC)
         stamp = self.started.strftime("%Y-%m-%dT%H-%M-%S.%fZ")
         self.folder = root.absolute() / workload / stamp
@@ -97,6 +99,19 @@ class Store:
         except OSError as error:
             self.discard()
             raise self._refusal(error) from error
+
+    @property
+    def report(self) -> Path:
+        """Where Dask's performance report goes."""
+        return self.partial / "performance-report.html"
+
+    def take_logs(self, folder: Path | None) -> None:
+        """Move the jobs' logs to the results; if that fails, `keep` says so."""
+        if folder and folder.is_dir():
+            try:
+                shutil.move(folder, self.partial / "logs")
+            except OSError as error:
+                self.problem = error
 
     def _probe(self) -> None:
         probe = self.partial / "probe"
@@ -117,6 +132,9 @@ class Store:
     def keep(self, result: Result) -> None:
         """Write `result.json` and put the folder in place; raises `ResultsError` if that fails."""
         try:
+            if self.problem:
+                raise self.problem
+            self._drop_favicon()
             content = msgspec.json.format(msgspec.json.encode(result), indent=2)
             (self.partial / "result.json").write_bytes(content + b"\n")
             self.partial.rename(self.folder)
@@ -124,6 +142,11 @@ class Store:
         except OSError as error:
             self.discard()
             raise self._refusal(error) from error
+
+    def _drop_favicon(self) -> None:
+        # the only thing in Dask's report that would be fetched from the network
+        page = self.report.read_text(encoding="utf-8")
+        self.report.write_text(re.sub(r'<link rel="shortcut icon"[^>]*>', "", page), encoding="utf-8")
 
     def _point_latest(self) -> None:
         link = self.folder.with_name(f".{self.folder.name}.link")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
@@ -54,8 +53,7 @@ def run(
                 outcome = _compute(workload, parameters, session, store, screen)
                 facts, ended = session.facts(), perf_counter()
             timings = {"total": perf_counter() - start, "close": perf_counter() - ended}
-            if session.logs:
-                shutil.move(session.logs, store.partial / "logs")
+            store.take_logs(session.logs)
     except BaseException:
         store.discard()
         raise
@@ -66,12 +64,16 @@ def run(
 def _compute(workload: Workload, parameters: dict[str, Any], session: Session, store: Store, screen: Screen) -> Outcome:
     from distributed import performance_report
 
-    # inline: the page carries its scripts, and opens on a machine without a network
-    with (
-        screen.stage(f"computing {workload.name}"),
-        performance_report(filename=str(store.partial / "performance-report.html"), mode="inline"),
-    ):
-        return workload.run(session.client, **parameters)
+    outcome = None
+    try:
+        # inline: the page carries its scripts, and opens on a machine without a network
+        with screen.stage(f"computing {workload.name}"), performance_report(str(store.report), mode="inline"):
+            outcome = workload.run(session.client, **parameters)
+    except OSError as error:
+        if outcome is None:
+            raise
+        store.problem = error  # the report could not be written: that must not cost the result
+    return outcome
 
 
 def _result(

@@ -122,11 +122,11 @@ def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[S
 
     from dask_hpc.clusters.slurm_watch import recording_job
 
-    cluster = SLURMCluster(
-        **cluster_settings(spec.request, spec.options, spec.name), security=security, job_cls=recording_job(watch)
-    )
+    settings = cluster_settings(spec.request, spec.options, spec.name)
+    cluster = SLURMCluster(**settings | {"security": security, "job_cls": recording_job(watch)})
     try:
-        cluster.scheduler.add_plugin(watch)  # it runs in this process
+        scheduler: Any = cluster.scheduler  # it runs in this process
+        scheduler.add_plugin(watch)
         yield cluster
     finally:
         watch.closing()

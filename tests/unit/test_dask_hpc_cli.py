@@ -1,0 +1,197 @@
+"""The command: what it lists, what it refuses, and a whole run on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from dask_hpc import discovery
+from dask_hpc.cli import main
+from dask_hpc.results import load
+
+PACKAGE = Path(discovery.__file__).parents[1]
+
+
+def invoke(*args: str) -> Result:
+    return CliRunner().invoke(main, args, prog_name="dask-hpc")
+
+
+def command(*args: str, **env: str) -> subprocess.Popen[str]:
+    """Start `dask-hpc` as a program of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask_hpc", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE), **env},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def workloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of workloads that is the test's own."""
+    folder = tmp_path / "workloads"
+    folder.mkdir()
+    monkeypatch.setenv("DASK_HPC_WORKLOADS", str(folder))
+    return folder
+
+
+def write(folder: Path, name: str, body: str) -> None:
+    head = '"""A workload of a test."""\nfrom dask_hpc import Check, Outcome, workload\n\n@workload()\n'
+    (folder / f"{name}.py").write_text(head + f"def {name}(client):\n" + textwrap.indent(textwrap.dedent(body), "    "))
+
+
+def test_the_list_has_every_workload() -> None:
+    """Each file in workloads/ is listed with what it does, for people and for programs."""
+    names = {file.stem.replace("_", "-") for file in discovery.folder().glob("[!_]*.py")}
+    listed = json.loads(invoke("list", "--json").output)
+    assert {one["name"] for one in listed} == names
+    assert all(one["summary"] for one in listed)
+    assert all(name in invoke("list").output for name in names)
+
+
+def test_listing_does_not_import_dask() -> None:
+    """The list is there at once, because no workload is loaded for it."""
+    code = "import sys, dask_hpc.cli as c; c.main(['list'], standalone_mode=False); sys.exit('dask' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(PACKAGE)}, capture_output=True, check=False
+    )
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["run", "monte-carlo-pie"], ["monte-carlo-pie", "Did you mean monte-carlo-pi?"]),
+        (["run", "xyzzy"], ["xyzzy", "dask-hpc list"]),
+        (["rnu"], ["Did you mean 'run'?"]),
+        (["run", "monte-carlo-pi", "--sampels", "3"], ["--sampels", "--samples"]),
+        (["run", "monte-carlo-pi", "--on", "mars"], ["mars", "local", "slurm"]),
+        (["run", "monte-carlo-pi", "--samples", "-1"], ["--samples", "-1"]),
+        (["run", "monte-carlo-pi", "--samples", "0"], ["--samples", "0"]),
+        (["run", "monte-carlo-pi", "--samples", "1.5"], ["1.5", "whole"]),
+        (["run", "monte-carlo-pi", "--samples", "banana"], ["banana", "not a number"]),
+        (["run", "monte-carlo-pi", "--chunks", "0"], ["--chunks", "0"]),
+        (["run", "monte-carlo-pi", "--samples", "10", "--chunks", "11"], ["--chunks", "11", "10 samples"]),
+        (["run", "monte-carlo-pi", "--seed", "-1"], ["--seed", "-1"]),
+        (["run", "monte-carlo-pi", "--jobs", "2"], ["--jobs", "--on local"]),
+        (["run", "monte-carlo-pi", "--workers", "0"], ["--workers", "0"]),
+        (["run", "monte-carlo-pi", "--workers", "9999"], ["9999", "cores"]),
+    ],
+)
+def test_bad_input_is_refused(args: list[str], words: list[str]) -> None:
+    """A user's mistake is named, with what was meant; the exit status is 2 and there is no traceback."""
+    done = invoke(*args)
+    assert done.exit_code == 2, done.output
+    assert all(word in done.output for word in words), done.output
+    assert "Traceback" not in done.output
+    assert isinstance(done.exception, SystemExit)
+
+
+def test_an_unusable_results_folder_is_found_before_the_work(tmp_path: Path) -> None:
+    """A results folder that is a file ends the run at once, before there is a Dask cluster."""
+    (tmp_path / "file").write_text("")
+    done = invoke("run", "monte-carlo-pi", "--results", str(tmp_path / "file"))
+    assert done.exit_code == 1
+    assert "not writable" in done.output
+    assert "dashboard" not in done.output
+
+
+def test_help_has_examples_and_sections() -> None:
+    """The help of a workload has its own options, those of the Dask cluster, and commands to copy."""
+    text = invoke("run", "monte-carlo-pi", "--help").output
+    assert all(word in text for word in ("--samples", "--on [local|slurm]", "With --on slurm:", "Examples:"))
+    assert "monte-carlo-pi" in invoke("run", "--help").output
+
+
+def test_a_whole_run_on_this_machine(tmp_path: Path) -> None:
+    """The result is on standard output for programs, tables on standard error, and both files in the folder."""
+    run = command("run", "monte-carlo-pi", "--samples", "1e6", "--chunks", "7", "--workers", "2", "--results",
+                  str(tmp_path), "--json")  # fmt: skip
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    printed = json.loads(out)
+    latest = tmp_path / "monte-carlo-pi" / "latest"
+    stored = load(latest / "result.json")
+    assert printed["values"] == stored.values
+    assert stored.parameters == {"samples": 10**6, "chunks": 7, "seed": 42, "serial": True}
+    assert stored.cluster.workers == 2
+    assert [check.ok for check in stored.checks] == [True, True]
+    assert "speed-up" in err
+    assert "\x1b" not in err, "no colours in a pipe"
+    assert "WARNING" not in err
+
+
+def test_the_performance_report_needs_no_network(tmp_path: Path) -> None:
+    """Dask's report carries its scripts: nothing in it is fetched from elsewhere."""
+    run = command("run", "monte-carlo-pi", "--samples", "1e5", "--workers", "1", "--results", str(tmp_path))
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    page = (tmp_path / "monte-carlo-pi" / "latest" / "performance-report.html").read_text()
+    assert "count_inside" in page
+    assert not re.findall(r"""<(?:script|link)[^>]*(?:src|href)=["']?(?:https?:)?//""", page)
+
+
+def test_a_failed_check_fails_the_run(workloads: Path, tmp_path: Path) -> None:
+    """The result is kept and printed, and the exit status says that it is wrong."""
+    write(workloads, "wrong", "return Outcome({'x': 1}, {}, [Check('holds', False, 'it does not')])")
+    run = command("run", "wrong", "--workers", "1", "--results", str(tmp_path))
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 1, err
+    assert "FAILED holds: it does not" in out
+    assert load(tmp_path / "wrong" / "latest" / "result.json").ok is False
+
+
+def test_a_folder_that_vanishes_does_not_take_the_result_along(workloads: Path, tmp_path: Path) -> None:
+    """If the results cannot be written in the end they are printed all the same, and the exit status is 1."""
+    results = tmp_path / "results"
+    body = f"""\
+        import pathlib, shutil
+        shutil.rmtree({str(results)!r} + "/vanish")
+        pathlib.Path({str(results)!r} + "/vanish").touch()
+        return Outcome({{"x": 17}}, {{}}, [])
+    """
+    write(workloads, "vanish", body)
+    run = command("run", "vanish", "--workers", "1", "--results", str(results), "--json")
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert "Traceback" not in err
+    assert "not writable" in err
+    assert json.loads(out)["values"] == {"x": 17}
+
+
+def test_a_workload_that_cannot_be_loaded_is_named(workloads: Path) -> None:
+    """A file with an error, or without a workload, ends in a sentence with its path."""
+    (workloads / "broken.py").write_text('"""Broken."""\nimport nothing_of_that_name\n')
+    (workloads / "empty.py").write_text('"""Nothing."""\n')
+    for name, word in (("broken", "nothing_of_that_name"), ("empty", "declares no workload")):
+        done = invoke("run", name)
+        assert done.exit_code == 1
+        assert word in done.output
+        assert f"{name}.py" in done.output
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing(workloads: Path, tmp_path: Path, signum: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end the run with the shell's status, without a traceback, workers or a half result."""
+    write(workloads, "sleeper", """\
+        import os, time
+        pids = client.run(os.getpid)
+        print("PIDS", *pids.values(), flush=True)
+        time.sleep(60)
+    """)  # fmt: skip
+    results = tmp_path / "results"
+    run = command("run", "sleeper", "--workers", "1", "--results", str(results))
+    assert run.stdout is not None
+    line = next(line for line in run.stdout if line.startswith("PIDS"))
+    run.send_signal(signum)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 128 + signum
+    assert "Traceback" not in err
+    assert not any(Path(f"/proc/{pid}").exists() for pid in line.split()[1:])
+    assert list((results / "sleeper").iterdir()) == []

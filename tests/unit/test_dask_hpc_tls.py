@@ -1,0 +1,64 @@
+"""Credentials of a run: private, gone afterwards, and needed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from dask_hpc.clusters.tls import credentials
+from distributed import Client, LocalCluster
+
+HOUR = timedelta(hours=1)
+
+
+def test_credentials_are_private_and_removed(tmp_path: Path) -> None:
+    """The folder is 0700 and its files 0600 while the run lasts; after an error too, nothing is left."""
+    folder = tmp_path / "tls"
+    with credentials(folder, HOUR):
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert sorted(file.name for file in folder.iterdir()) == ["cert.pem", "key.pem"]
+        assert all(file.stat().st_mode & 0o777 == 0o600 for file in folder.iterdir())
+    assert not folder.exists()
+    with pytest.raises(InterruptedError), credentials(folder, HOUR):
+        raise InterruptedError
+    assert not folder.exists()
+
+
+def test_nothing_secret_is_in_what_is_shown(tmp_path: Path) -> None:
+    """What workers are told on their command line are paths, not keys."""
+    with credentials(tmp_path / "tls", HOUR) as security:
+        shown = str(security.get_tls_config_for_role("worker"))
+        assert "PRIVATE KEY" not in shown
+        assert str(tmp_path) in shown
+
+
+def test_a_clock_that_is_behind_does_not_refuse(tmp_path: Path) -> None:
+    """The certificate was good yesterday already, and is not good for ever."""
+    with credentials(tmp_path / "tls", HOUR):
+        certificate = x509.load_pem_x509_certificate((tmp_path / "tls" / "cert.pem").read_bytes())
+    span = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    assert span == 2 * timedelta(days=1) + HOUR
+
+
+def test_an_existing_folder_is_refused(tmp_path: Path) -> None:
+    """Somebody else's folder is never used for keys."""
+    with pytest.raises(FileExistsError), credentials(tmp_path, HOUR):
+        pass
+
+
+def test_only_who_has_the_credentials_gets_in(tmp_path: Path) -> None:
+    """A client with them computes; one with others is turned away."""
+    with (
+        credentials(tmp_path / "ours", HOUR) as ours,
+        credentials(tmp_path / "theirs", HOUR) as theirs,
+        LocalCluster(
+            n_workers=1, processes=False, host="127.0.0.1", protocol="tls", dashboard_address=None, security=ours
+        ) as cluster,
+    ):
+        assert cluster.scheduler_address.startswith("tls://")
+        with Client(cluster.scheduler_address, security=ours) as client:
+            assert client.submit(sum, [1, 2]).result() == 3
+        with pytest.raises(OSError, match="TLS"):
+            Client(cluster.scheduler_address, security=theirs, timeout=1)

@@ -1,0 +1,130 @@
+"""Monte Carlo π: the chunks add up, the numbers are reproducible and right, and memory is bounded."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from dask_hpc import Workload
+from dask_hpc.discovery import load
+from distributed import Client, LocalCluster, get_task_stream
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workloads import monte_carlo_pi as pi
+
+
+@given(samples=st.integers(1, 10**15), chunks=st.integers(1, 1000))
+def test_chunks_add_up_and_differ_by_one_at_most(samples: int, chunks: int) -> None:
+    """Every sample is in a chunk, whether or not the number divides."""
+    sizes = pi.chunk_sizes(samples, chunks)
+    assert len(sizes) == chunks
+    assert sum(sizes) == samples
+    assert max(sizes) - min(sizes) <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(samples=st.integers(1, 200_000), chunks=st.integers(1, 20), seed=st.integers(0, 2**64))
+def test_the_same_chunking_counts_the_same(samples: int, chunks: int, seed: int) -> None:
+    """Two runs with the same samples, chunks and seed give the same number, in whatever order chunks are drawn."""
+    sizes, seeds = pi.chunk_sizes(samples, chunks), pi.chunk_seeds(seed, chunks)
+    first = pi.count_serial(sizes, seeds)
+    again = pi.count_serial(sizes[::-1], pi.chunk_seeds(seed, chunks)[::-1])
+    assert first == again
+    assert 0 <= first <= samples
+
+
+@pytest.mark.parametrize("size", [1, pi.BLOCK - 1, pi.BLOCK, pi.BLOCK + 1, 3 * pi.BLOCK + 7])
+def test_blocks_count_what_one_array_counts(size: int) -> None:
+    """Working through a chunk in blocks draws the same darts as drawing block by block into fresh arrays."""
+    random = np.random.default_rng(np.random.SeedSequence(7))
+    expected = 0
+    for start in range(0, size, pi.BLOCK):
+        x, y = random.random((2, min(pi.BLOCK, size - start)))
+        expected += int((x**2 + y**2 < 1).sum())
+    assert pi.count_inside(size, np.random.SeedSequence(7)) == expected
+
+
+def test_memory_does_not_grow_with_the_chunk() -> None:
+    """A chunk of five million darts, 80 MB of coordinates, is counted in a few MB."""
+    tracemalloc.start()
+    try:
+        pi.count_inside(5_000_000, np.random.SeedSequence(1))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_streams_of_chunks_are_different() -> None:
+    """No two chunks draw the same darts."""
+    counts = [pi.count_inside(100_000, seed) for seed in pi.chunk_seeds(42, 20)]
+    assert len(set(counts)) > 15
+
+
+def test_the_error_is_the_binomial_one() -> None:
+    """For many darts, π and its standard error are those of the binomial distribution, and sigmas their ratio."""
+    inside, samples = 785_000, 1_000_000
+    value, error, sigmas = pi.estimate(inside, samples)
+    share = inside / samples
+    assert value == 4 * share
+    assert error == pytest.approx(4 * math.sqrt(share * (1 - share) / samples), rel=1e-5)
+    assert sigmas == pytest.approx((value - math.pi) / error)
+
+
+@pytest.mark.parametrize("inside", [0, 1])
+def test_one_dart_has_an_error_too(inside: int) -> None:
+    """A single dart, inside or not, gives a finite distance in sigmas."""
+    _, error, sigmas = pi.estimate(inside, 1)
+    assert error > 0
+    assert abs(sigmas) < 3
+
+
+def test_sigmas_are_spread_like_a_normal_distribution() -> None:
+    """Over 200 seeds the distances from π have a spread of about one standard error, so the error is right."""
+    sigmas = [pi.estimate(pi.count_inside(20_000, seed), 20_000)[2] for seed in pi.chunk_seeds(1, 200)]
+    assert 0.85 < np.std(sigmas) < 1.15
+    assert abs(np.mean(sigmas)) < 0.25
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """Two real workers, in processes of their own that do not have the workload's file."""
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def workload() -> Workload:
+    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    assert isinstance(pi, ModuleType)
+    return load(Path(pi.__file__ or ""))
+
+
+def test_serial_and_parallel_give_the_same_number(client: Client, workload: Workload) -> None:
+    """A size that does not divide gives the same π on one core and on workers, with all checks green."""
+    outcome = workload.run(client, samples=1_000_003, chunks=7, seed=3, serial=True)
+    assert all(check.ok for check in outcome.checks)
+    assert {"pi", "standard_error", "sigmas", "speedup", "efficiency", "cores"} <= set(outcome.values)
+    assert set(outcome.timings) == {"serial", "parallel"}
+    again = workload.run(client, samples=1_000_003, chunks=7, seed=3, serial=False)
+    assert again.values["inside"] == outcome.values["inside"]
+    assert set(again.timings) == {"parallel"}
+
+
+def test_more_chunks_are_more_tasks(client: Client, workload: Workload) -> None:
+    """The number of chunks is what the scheduler sees: the tutorial passes 1 whatever it says."""
+    counted = []
+    for chunks in (3, 11):
+        with get_task_stream(client) as stream:
+            workload.run(client, samples=10_000, chunks=chunks, seed=0, serial=False)
+        counted.append(sum("count_inside" in str(task["key"]) for task in stream.data))
+    assert counted == [3, 11]
