@@ -69,3 +69,41 @@ target "slurmd" {
   tags     = ["slurm-sim/slurmd:${SLURM_VERSION}"]
   labels   = { "org.opencontainers.image.title" = "slurm-sim compute node" }
 }
+
+target "_dask-hpc" {
+  inherits   = ["_image"]
+  context    = "."
+  dockerfile = "containers/dask-hpc/Dockerfile"
+  secret     = CA_BUNDLE == "" ? [] : ["id=ca-bundle,src=${CA_BUNDLE}"]
+  args = {
+    CHANNEL        = CHANNEL
+    LOCKED         = LOCKED
+    PYTHON_VERSION = PYTHON_VERSION
+    REVISION       = REVISION
+    VERSION        = VERSION
+  }
+}
+
+target "dask-hpc" {
+  inherits = ["_dask-hpc"]
+  target   = "dask-hpc"
+  tags     = ["dask-hpc:${VERSION}", "dask-hpc:latest"]
+  labels = {
+    "org.opencontainers.image.title"    = "dask-hpc"
+    "org.opencontainers.image.licenses" = "BSD-3-Clause"
+  }
+}
+
+# For `make lock`: the local channel as a folder, and Debian's newest Python as a debs.lock.
+target "channel" {
+  inherits = ["_dask-hpc"]
+  target   = "channel"
+  output   = [".cache/channel"]
+}
+
+target "debs-lock" {
+  inherits      = ["_dask-hpc"]
+  target        = "debs-lock"
+  output        = ["containers/channel"]
+  no-cache-filter = ["builder", "pin-debs"] # the mirror moves on, its cache does not
+}

@@ -10,6 +10,7 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 
@@ -29,10 +30,10 @@ def main() -> int:
     try:
         args.run(args)
     except ChannelError as error:
-        print(f"channel: {error}", file=sys.stderr)  # noqa: T201
+        _say(str(error), sys.stderr)
         return 1
     except OSError as error:
-        print(f"channel: could not write\n  seen:  {error}\n  to do: make room on the disk (500 MB)", file=sys.stderr)  # noqa: T201
+        _say(str(ChannelError("could not write", str(error), "make room on the disk (500 MB)")), sys.stderr)
         return 1
     return 0
 
@@ -99,18 +100,18 @@ def lock(args: argparse.Namespace) -> None:
 
 
 def _record_drift(channel: Path, drift: list[Drift]) -> None:
-    """Tell the installer which package may differ from the environment's lock, and a person why."""
+    """Tell the installer, and a person, that what is made of Debian's packages is newer than the locks."""
     record = channel / "drift.json"
     record.unlink(missing_ok=True)
     if drift:
-        record.write_text(json.dumps({"packages": ["python"], "drift": [asdict(d) for d in drift]}, indent=1) + "\n")
+        record.write_text(json.dumps({"drift": [asdict(d) for d in drift]}, indent=1) + "\n")
         _say("drift: Debian's mirror has moved on since debs.lock; the environment is marked as drifted")
     for d in drift:
         _say(f"  {d.package}: {d.locked} -> {d.installed}")
 
 
-def _say(text: str) -> None:
-    print(f"channel: {text}", flush=True)  # noqa: T201
+def _say(text: str, stream: TextIO = sys.stdout) -> None:
+    print(f"channel: {text}", file=stream, flush=True)
 
 
 if __name__ == "__main__":

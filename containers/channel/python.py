@@ -1,7 +1,7 @@
 """Debian's Python as the conda package `python`: nothing is compiled.
 
-Debian's interpreter finds its prefix from where it lies, as conda needs; only its idea of where packages live is
-Debian's own (lib/python3/dist-packages). Two words in two files give it upstream's, which is conda's, too.
+Debian's interpreter finds its prefix from where it lies, as conda needs. Only its idea of where packages live is
+Debian's own (lib/python3/dist-packages), and frozen into it: SITECUSTOMIZE gives it conda's, which is upstream's.
 """
 
 from __future__ import annotations
@@ -15,11 +15,24 @@ from pathlib import Path
 from containers.channel.conda import File, Link, Package
 from containers.channel.errors import ChannelError
 
-# {file below lib/pythonX.Y: (what Debian wrote, what upstream has)}
-LAYOUT = {
-    "site.py": (b'"dist-packages"', b'"site-packages"'),
-    "sysconfig/__init__.py": (b"prefix_scheme = 'posix_local'", b"prefix_scheme = 'posix_prefix'"),
-}
+SITECUSTOMIZE = b'''\
+"""Packages live where conda and upstream have them; Debian's interpreter has dist-packages frozen into it."""
+
+import site
+import sys
+
+
+def getsitepackages(prefixes=None):
+    return [f"{prefix}/lib/python%d.%d/site-packages" % sys.version_info[:2] for prefix in prefixes or [sys.prefix]]
+
+
+site.getsitepackages = getsitepackages
+for folder in getsitepackages():
+    site.addsitedir(folder)
+'''
+# The same for those who ask sysconfig: what Debian wrote, and what upstream has.
+SYSCONFIG = "sysconfig/__init__.py"
+SYSCONFIG_EDIT = (b"prefix_scheme = 'posix_local'", b"prefix_scheme = 'posix_prefix'")
 # Below /usr: documentation, menus, and the registration of a system's one Python.
 LEFT_OUT = ("share/", "lib/binfmt.d/", "lib/python3/")
 # Below lib/pythonX.Y: a hook of Debian's desktop (a link into /etc), "use apt, not pip", tests of the interpreter.
@@ -36,11 +49,12 @@ def python_package(debs: list[Path], python: str) -> Package:
             f"version {version}",
             "set PYTHON_VERSION in versions.env, then `make lock`",
         )
+    lib = f"lib/python{python}"
     contents: dict[str, File | Link] = {}
     for deb in debs:
-        contents |= _contents(deb, f"lib/python{python}/")
-    for path, (old, new) in LAYOUT.items():
-        contents[f"lib/python{python}/{path}"] = _edited(contents.get(f"lib/python{python}/{path}"), path, old, new)
+        contents |= _contents(deb, f"{lib}/")
+    contents[f"{lib}/{SYSCONFIG}"] = _edited(contents.get(f"{lib}/{SYSCONFIG}"))
+    contents[f"{lib}/sitecustomize.py"] = File(SITECUSTOMIZE)
     contents |= {"bin/python": Link(f"python{python}"), "bin/python3": Link(f"python{python}")}
     return Package(
         name="python",
@@ -69,12 +83,13 @@ def _contents(deb: Path, lib: str) -> dict[str, File | Link]:
     return found
 
 
-def _edited(file: File | Link | None, path: str, old: bytes, new: bytes) -> File:
+def _edited(file: File | Link | None) -> File:
+    old, new = SYSCONFIG_EDIT
     if not isinstance(file, File) or old not in file.data:
         raise ChannelError(
             "cannot move Debian's Python to conda's layout",
-            f"{path} has no {old.decode()}",
-            "see how that file says it now, and correct LAYOUT in containers/channel/python.py",
+            f"{SYSCONFIG} has no {old.decode()}",
+            "see how that file says it now, and correct SYSCONFIG_EDIT in containers/channel/python.py",
         )
     return File(file.data.replace(old, new), file.executable)
 
