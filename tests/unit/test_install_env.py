@@ -1,0 +1,187 @@
+"""The installer, on small channels: what it makes, and what it refuses."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit import tiny
+
+TRACEBACK = "Traceback"
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> tuple[Path, Path]:
+    """A channel and its lock."""
+    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "tiny.lock"
+    assert tiny.lock(channel, lock).returncode == 0
+    return channel, lock
+
+
+def refused(done: subprocess.CompletedProcess[str], prefix: Path, *said: str) -> None:
+    """Assert one clear message, and nothing left behind."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert TRACEBACK not in done.stderr
+    for text in (*said, "seen:", "to do:"):
+        assert text in done.stderr, done.stderr
+    assert not prefix.exists()
+    assert not list(prefix.parent.glob(f".{prefix.name}*"))
+
+
+def test_installs_and_names(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """An installed environment has its packages' files and an identity that says which they are."""
+    channel, lock = locked
+    prefix = tmp_path / "opt" / "env"
+    done = tiny.install(lock, prefix, "--channel", channel)
+    assert done.returncode == 0, done.stderr
+    assert (prefix / "lib/python3.13/site-packages/tool.py").read_text() == "version = '1.0'\n"
+    assert json.loads((prefix / "share/dask-hpc/env.json").read_text()) == {
+        "schema": 1,
+        "lock_sha256": tiny.sha256(lock),
+        "channel": "file:///channel/",
+        "platform": "linux-64",
+        "drifted": False,
+        "drift": [],
+        "packages": {"python": "3.13.5", "tool": "1.0"},
+    }
+    assert list(prefix.parent.iterdir()) == [prefix]
+
+
+def test_bytecode_is_unchecked_hash(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """Modules are compiled, named by where they will lie, and never checked against their source again."""
+    prefix = tmp_path / "env"
+    tiny.install(locked[1], prefix, "--channel", locked[0])
+    (compiled,) = (prefix / "lib/python3.13/site-packages/__pycache__").glob("tool.*.pyc")
+    data = compiled.read_bytes()
+    assert int.from_bytes(data[4:8], "little") == 0b01
+    assert str(prefix / "lib/python3.13/site-packages/tool.py").encode() in data
+
+
+def test_same_lock_same_files(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """Two installations to one place are the same, whatever folder each was made in."""
+    prefix, trees = tmp_path / "env", []
+    for name in ("first", "second"):
+        assert tiny.install(locked[1], prefix, "--channel", locked[0]).returncode == 0
+        trees.append(tiny.tree(prefix))
+        prefix.rename(tmp_path / name)
+    assert trees[0] == trees[1]
+
+
+def test_refuses_a_tampered_package(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A package with other bytes is refused by name and both hashes, before anything is unpacked."""
+    channel, lock = locked
+    package = next(channel.glob("linux-64/tool-*.conda"))
+    before = tiny.sha256(package)
+    package.write_bytes(package.read_bytes() + b"\0")
+    done = tiny.install(lock, tmp_path / "env", "--channel", channel)
+    refused(done, tmp_path / "env", package.name, before, tiny.sha256(package))
+
+
+def test_refuses_a_missing_package(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A package that is not there is named, with where it was looked for."""
+    package = next(locked[0].glob("linux-64/tool-*.conda"))
+    package.unlink()
+    refused(tiny.install(locked[1], tmp_path / "env", "--channel", locked[0]), tmp_path / "env", str(package))
+
+
+def test_refuses_another_platforms_lock(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A lock for other machines is refused, and both platforms are named."""
+    channel, lock = locked
+    lock.write_text(lock.read_text().replace("linux-64", "osx-arm64"))
+    refused(tiny.install(lock, tmp_path / "env", "--channel", channel), tmp_path / "env", "linux-64", "osx-arm64")
+
+
+@pytest.mark.parametrize("text", [None, "", "numpy==2.5\n", "version: 7\n", "version: 99\nplatforms: []\n", "\0\1"])
+def test_refuses_a_bad_lock(tmp_path: Path, text: str | None) -> None:
+    """A lock that is missing or no lock is refused by its name."""
+    lock = tmp_path / "bad.lock"
+    if text is not None:
+        lock.write_text(text)
+    refused(tiny.install(lock, tmp_path / "env"), tmp_path / "env", "bad.lock")
+
+
+def test_refuses_a_lock_without_hashes(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A lock that does not say what a package's bytes are is none."""
+    lines = locked[1].read_text().splitlines(keepends=True)
+    locked[1].write_text("".join(line for line in lines if "sha256" not in line))
+    refused(tiny.install(locked[1], tmp_path / "env", "--channel", locked[0]), tmp_path / "env", "no sha256")
+
+
+def test_leaves_an_existing_prefix_alone(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A prefix with something in it is refused and stays as it was."""
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "mine").touch()
+    done = tiny.install(locked[1], tmp_path / "env", "--channel", locked[0])
+    assert done.returncode == 1
+    assert "is there already" in done.stderr
+    assert [p.name for p in (tmp_path / "env").iterdir()] == ["mine"]
+
+
+@pytest.fixture
+def newer(tmp_path: Path, locked: tuple[Path, Path]) -> Path:
+    """The same channel after Debian's mirror moved on: another build of Python, and the note that says so."""
+    python, _ = tiny.packages(python="deb_2")
+    old = tiny.packages()[1]
+    channel = tiny.channel(tmp_path / "newer", [python, old])
+    package = next(locked[0].glob("linux-64/tool-*.conda"))
+    (channel / "linux-64" / package.name).write_bytes(package.read_bytes())
+    drift = [{"package": "python3.13", "locked": "3.13.5-1", "installed": "3.13.5-2"}]
+    (channel / "drift.json").write_text(json.dumps({"drift": drift}))
+    return channel
+
+
+def test_drift_is_installed_and_named(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
+    """Debian's newer package is installed in place of the locked one, and the identity says so."""
+    prefix = tmp_path / "env"
+    done = tiny.install(locked[1], prefix, "--channel", newer)
+    assert done.returncode == 0, done.stderr
+    assert "python3.13 3.13.5-1 -> 3.13.5-2" in done.stdout
+    identity = json.loads((prefix / "share/dask-hpc/env.json").read_text())
+    assert identity["drifted"]
+    assert identity["drift"][0]["installed"] == "3.13.5-2"
+    assert (prefix / "conda-meta/python-3.13.5-deb_2.json").exists()
+
+
+def test_locked_refuses_drift(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
+    """`--locked` refuses a channel that has drifted, and names what did."""
+    done = tiny.install(locked[1], tmp_path / "env", "--channel", newer, "--locked")
+    refused(done, tmp_path / "env", "3.13.5-1 -> 3.13.5-2")
+
+
+def test_drift_excuses_debians_packages_alone(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
+    """A wheel's package with other bytes is refused in a drifted channel, too."""
+    package = next(newer.glob("linux-64/tool-*.conda"))
+    package.write_bytes(b"other")
+    refused(tiny.install(locked[1], tmp_path / "env", "--channel", newer), tmp_path / "env", package.name)
+
+
+def test_a_drifted_package_is_checked(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
+    """Debian's newer package must be the one that the channel's index names."""
+    package = next(newer.glob("linux-64/python-*.conda"))
+    package.write_bytes(package.read_bytes() + b"\0")
+    refused(tiny.install(locked[1], tmp_path / "env", "--channel", newer), tmp_path / "env", package.name, "sha256")
+
+
+def test_full_disk(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """On a full disk the message says so, and nothing is left."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(small)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("cannot mount a small file system here")
+    try:
+        done = tiny.install(locked[1], small / "env", "--channel", locked[0])
+        refused(done, small / "env", "No space left on device", "make room")
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_prefix_that_cannot_be_made(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A prefix below a file is refused in words."""
+    (tmp_path / "file").touch()
+    done = tiny.install(locked[1], tmp_path / "file" / "env", "--channel", locked[0])
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+    assert TRACEBACK not in done.stderr

@@ -1,0 +1,136 @@
+"""The lock command: from environment.yml and a channel to a lock, and what it says about it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit import tiny
+
+LOCKS = tiny.ROOT / "containers/dask-hpc/locks"
+
+
+def test_lock_is_stable(tmp_path: Path) -> None:
+    """Locking again changes no byte and says that nothing changed."""
+    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "tiny.lock"
+    assert tiny.lock(channel, lock).returncode == 0
+    before = lock.read_bytes()
+    again = tiny.lock(channel, lock)
+    assert "nothing changed, 2 packages" in again.stdout
+    assert lock.read_bytes() == before
+
+
+def test_lock_does_not_depend_on_the_folder(tmp_path: Path) -> None:
+    """One channel in two folders gives one lock, which names the mount point alone."""
+    contents, locks = tiny.packages(), []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        lock = tmp_path / name / "tiny.lock"
+        tiny.lock(tiny.channel(tmp_path / name / "channel", contents), lock)
+        locks.append(lock.read_text())
+    assert locks[0] == locks[1]
+    assert str(tmp_path) not in locks[0]
+
+
+def test_shows_what_changed(tmp_path: Path) -> None:
+    """The table has the package, its old and its new version, and nothing that stayed."""
+    lock = tmp_path / "tiny.lock"
+    python, tool = tiny.packages()
+    tiny.lock(tiny.channel(tmp_path / "old", [python, tool]), lock)
+    said = tiny.lock(tiny.channel(tmp_path / "new", [python, tiny.packages("2.0")[1]]), lock).stdout
+    (row,) = [line.split("│")[1:4] for line in said.splitlines() if "│" in line]
+    assert [cell.strip() for cell in row] == ["tool", "1.0 py313_0", "2.0 py313_0"]
+
+
+def test_shows_a_rebuilt_package(tmp_path: Path) -> None:
+    """A package of the same version with other bytes is shown, too."""
+    lock = tmp_path / "tiny.lock"
+    tiny.lock(tiny.channel(tmp_path / "old"), lock)
+    said = tiny.lock(tiny.channel(tmp_path / "new"), lock).stdout
+    assert "sha256" in said
+
+
+def test_every_hash_is_there(tmp_path: Path) -> None:
+    """Each package of a lock has a sha256, and none the time at which it was indexed."""
+    lock = tmp_path / "tiny.lock"
+    tiny.lock(tiny.channel(tmp_path / "channel"), lock)
+    assert lock.read_text().count("  sha256: ") == 2
+    assert "indexed_timestamp" not in lock.read_text()
+
+
+def test_http_channel(tmp_path: Path) -> None:
+    """A channel behind HTTP is locked and installed by the same two commands."""
+    with tiny.served(tiny.channel(tmp_path / "channel")) as url:
+        lock = tmp_path / "http.lock"
+        done = tiny.lock(url, lock)
+        assert done.returncode == 0, done.stderr
+        assert f"{url}linux-64/tool-1.0-py313_0.conda" in lock.read_text()
+        done = tiny.install(lock, tmp_path / "env")
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "env/lib/python3.13/site-packages/tool.py").exists()
+    assert f'"channel": "{url}"' in (tmp_path / "env/share/dask-hpc/env.json").read_text()
+
+
+def test_http_channel_with_other_bytes(tmp_path: Path) -> None:
+    """What a server sends is checked as a file is."""
+    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "http.lock"
+    with tiny.served(channel) as url:
+        tiny.lock(url, lock)
+        next(channel.glob("linux-64/tool-*.conda")).write_bytes(b"other")
+        done = tiny.install(lock, tmp_path / "env")
+    assert done.returncode == 1
+    assert "tool-1.0-py313_0.conda is not the one that was locked" in done.stderr
+    assert not (tmp_path / "env").exists()
+
+
+def test_http_channel_is_gone(tmp_path: Path) -> None:
+    """A server that does not answer is named, and so is the way without it, which works."""
+    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "http.lock"
+    with tiny.served(channel) as url:
+        tiny.lock(url, lock)
+    done = tiny.install(lock, tmp_path / "env")
+    assert done.returncode == 1
+    assert url in done.stderr
+    assert "--channel DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert tiny.install(lock, tmp_path / "env", "--channel", channel).returncode == 0
+
+
+@pytest.mark.parametrize("where", ["http://127.0.0.1:9/", "/nowhere"])
+def test_unreachable_channel(tmp_path: Path, where: str) -> None:
+    """A channel that cannot be read is named."""
+    done = tiny.lock(where, tmp_path / "x.lock")
+    assert done.returncode == 1
+    assert "cannot read the channel" in done.stderr
+    assert where in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x.lock").exists()
+
+
+def test_unsolvable_environment(tmp_path: Path) -> None:
+    """A wish that the channel cannot fulfil is named, and the lock stays."""
+    lock = tmp_path / "tiny.lock"
+    (tmp_path / "environment.yml").write_text(tiny.ENVIRONMENT + "  - unobtainium >=3\n")
+    done = tiny.lock(tiny.channel(tmp_path / "channel"), lock)
+    assert done.returncode == 1
+    assert "unobtainium" in done.stderr
+    assert "change environment.yml" in done.stderr
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("text", ["", "dependencies:\n", "name: x\ndependencies:\n  - pip:\n    - x\n"])
+def test_bad_environment(tmp_path: Path, text: str) -> None:
+    """An environment.yml without packages, or with more than this project reads, is refused in words."""
+    (tmp_path / "environment.yml").write_text(text)
+    done = tiny.lock(tiny.channel(tmp_path / "channel"), tmp_path / "x.lock")
+    assert done.returncode == 1
+    assert "cannot read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_committed_locks() -> None:
+    """The committed lock has a sha256 for every package and names no place but its mount point."""
+    text = (LOCKS / "local-linux-64.lock").read_text()
+    packages = [line for line in text.splitlines() if line.startswith("- conda: ")]
+    assert len(packages) == text.count("\n  sha256: ") > 40
+    assert all(line.startswith("- conda: /channel/linux-64/") for line in packages)
+    assert "indexed_timestamp" not in text
