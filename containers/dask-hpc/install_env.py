@@ -27,22 +27,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rattler import RepoDataRecord, Subdir, install
-from rattler.exceptions import (
-    CacheDirError,
-    ExtractError,
-    InstallerError,
-    IoError,
-    LinkError,
-    ParseCondaLockError,
-    TransactionError,
-)
+from rattler import exceptions as failed
 from rattler.lock import LockFile
 
-IDENTITY = "share/dask-hpc/env.json"
-INSTALL_ERRORS = (CacheDirError, ExtractError, InstallerError, IoError, LinkError, TransactionError)
+UNPACKING = (failed.CacheDirError, failed.ExtractError, failed.InstallerError, failed.IoError, failed.TransactionError)
 # The build of a package that was made of Debian's: the only ones that may be newer than the lock (see `drifted`).
 FROM_DEBIAN = "deb_"
-TIMEOUT = 60
 
 
 class InstallError(Exception):
@@ -67,7 +57,7 @@ def read_lock(path: Path) -> Lock:
     try:
         environment = LockFile.from_path(path).default_environment()
         records = environment.conda_repodata_records() if environment else {}
-    except ParseCondaLockError as error:
+    except failed.ParseCondaLockError as error:
         todo = "name a lock that is there" if not path.exists() else "renew it with `make lock`"
         raise InstallError(f"cannot read the lock {path}", str(error), todo) from None
     here = str(Subdir.current())
@@ -75,11 +65,8 @@ def read_lock(path: Path) -> Lock:
         for_what = ", ".join(sorted(records)) or "no platform at all"
         todo = f"name a lock for {here}, or install on a machine that this one is for"
         raise InstallError(f"{path.name} does not fit this machine, which is {here}", f"it is for {for_what}", todo)
-    for record in records[here]:
-        if not record.sha256:
-            raise InstallError(
-                f"{path.name} is not a lock", f"{record.file_name} has no sha256", "renew it: `make lock`"
-            )
+    if unhashed := [record.file_name for record in records[here] if not record.sha256]:
+        raise InstallError(f"{path.name} is not a lock", f"{unhashed[0]} has no sha256", "renew it with `make lock`")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Lock(digest, records[here][0].channel, here, records[here])
 
@@ -136,7 +123,7 @@ def obtain(lock: Lock, channel: Path | None, downloads: Path) -> dict[str, Path]
 def _download(record: RepoDataRecord, folder: Path) -> Path:
     path = folder / record.file_name
     try:
-        with urllib.request.urlopen(record.url, timeout=TIMEOUT) as reply, path.open("wb") as file:  # noqa: S310
+        with urllib.request.urlopen(record.url, timeout=60) as reply, path.open("wb") as file:  # noqa: S310
             shutil.copyfileobj(reply, file)
     except urllib.error.URLError as error:
         todo = "see that the channel can be reached, or name a folder that has its packages: --channel DIR"
@@ -165,7 +152,7 @@ def unpack(lock: Lock, files: dict[str, Path], staged: Path, prefix: Path, cache
         asyncio.run(
             install(lock.records, staged, cache_dir=cache, show_progress=False, alternative_target_prefix=prefix)
         )
-    except INSTALL_ERRORS as error:
+    except UNPACKING as error:
         todo = "make room if the disk is full (it takes 600 MB); else build the channel again"
         raise InstallError("could not unpack the packages", " ".join(str(error).split()), todo) from None
     for path in (staged / "conda-meta").glob("*.json"):
@@ -180,13 +167,14 @@ def compile_bytecode(staged: Path, prefix: Path) -> None:
     """Compile all modules by the environment's own Python.
 
     Unchecked: the image's files do not change under it, and a SIF is read-only: what is stale there would be compiled
-    anew at every start. Of the hash, not of the time: times do not survive an image's layers.
+    anew at every start. Of the hash, not of the time: times do not survive an image's layers. (`-B`: what the compiler
+    itself imports would else be compiled the usual way, before it gets there.)
     """
     python = staged / "bin" / "python"
     if not python.exists():
         return
-    command: list[str | Path] = [python, "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash"]
-    command += ["-s", staged, "-p", prefix, staged / "lib"]
+    command: list[str | Path] = [python, "-B", "-m", "compileall", "-f", "-qq", "-j", "0"]
+    command += ["--invalidation-mode", "unchecked-hash", "-s", staged, "-p", prefix, staged / "lib"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         seen = (done.stdout + done.stderr).strip() or f"exit status {done.returncode}"
@@ -205,7 +193,7 @@ def write_identity(lock: Lock, drift: list[dict[str, str]], staged: Path) -> Non
         "drift": drift,
         "packages": {r.name.normalized: str(r.version) for r in sorted(lock.records, key=lambda r: r.name.normalized)},
     }
-    path = staged / IDENTITY
+    path = staged / "share/dask-hpc/env.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(identity, indent=1) + "\n")
 
