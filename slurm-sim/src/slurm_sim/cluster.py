@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -18,9 +19,17 @@ from slurm_sim.spec import MAX_NODES, Spec, check_count, check_name, parse_memor
 USER = "hpc"
 """The person that work runs as."""
 
+_TIMED_OUT = (124, 137)
+"""How `timeout` ends when it had to end a command; it runs beside that, where the engine's client does not reach."""
+
 _SUBMIT = """
 folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT
 cat >"$folder/$1" && script="$folder/$1" && shift && sbatch --parsable "$@" "$script"
+"""
+
+_CANCEL_ALL = """
+squeue --noheader --format=%A | sort --unique | xargs --no-run-if-empty scancel
+until [ -z "$(squeue --noheader)" ]; do sleep 0.05; done # Slurm tells nobody when a queue is empty
 """
 
 
@@ -126,11 +135,13 @@ class SlurmSim:
             env: More environment variables.
             stdin: What it reads.
             check: Raise `CommandError` if its status is not 0.
-            timeout: Seconds until `TimeoutError`.
+            timeout: Seconds until it is ended and `TimeoutError` is raised.
         """
         sent = stdin.encode() if isinstance(stdin, str) else stdin
-        arguments = exec_arguments(self.container(on), command, user=user, workdir=workdir, env=env)
-        done = docker(*arguments, stdin=sent, timeout=timeout)
+        limited = command if timeout is None else ("timeout", "--kill-after=2", str(timeout), *command)
+        done = docker(*exec_arguments(self.container(on), limited, user=user, workdir=workdir, env=env), stdin=sent)
+        if timeout is not None and done.returncode in _TIMED_OUT:
+            raise TimeoutError(f"{shlex.join(command)!r} did not end within {timeout:g} s\n{done.stdout}{done.stderr}")
         if done.returncode == 1 and "No such container" in done.stderr:
             raise _lifecycle.no_container(self.name, on)
         return checked(command, done) if check else done
@@ -156,6 +167,10 @@ class SlurmSim:
     def job(self, job_id: int) -> Job:
         """A job that was submitted by other means."""
         return Job(self, job_id)
+
+    def cancel_all(self, *, timeout: float = 30) -> None:
+        """Cancels every job; returns when the queue is empty, or raises `TimeoutError`."""
+        self.exec("sh", "-c", _CANCEL_ALL, on="slurmctld", user="root", timeout=timeout)
 
     def scale(self, nodes: int) -> None:
         """Adds nodes, or takes the last ones away; returns when Slurm agrees.

@@ -25,9 +25,9 @@ class Fault(StrEnum):
     NODE_DRAINED = "node-drained"
     """An administrator takes it out of service: running jobs end, none is started."""
     CONTROLLER_LOST = "controller-lost"
-    """slurmctld is killed; jobs run on, commands fail."""
+    """slurmctld is killed; jobs run on, commands fail. Slurm may forget what it was told in its last seconds."""
     CONTROLLER_RESTARTED = "controller-restarted"
-    """slurmctld is killed and starts again from its saved state."""
+    """slurmctld is stopped, which saves its state, and starts again from that."""
     HEAL = "heal"
     """Mends whatever of the above was done: the controller, or the nodes that are named."""
 
@@ -49,7 +49,7 @@ def inject(sim: SlurmSim, fault: Fault, *nodes: str) -> None:
         case Fault.CONTROLLER_LOST:
             _engine("kill", controller)
         case Fault.CONTROLLER_RESTARTED:
-            _engine("restart", "--time=0", controller)
+            _engine("restart", "--time=10", controller)
         case Fault.HEAL if not nodes:
             _engine("start", controller)
         case _:

@@ -21,16 +21,12 @@ class Completed(msgspec.Struct, frozen=True):
     stderr: str
 
 
-def docker(*args: str, stdin: bytes | None = None, timeout: float | None = None) -> Completed:
-    """Runs the engine's client. Raises `EngineError` where there is none, `TimeoutError` when time is up."""
+def docker(*args: str, stdin: bytes = b"") -> Completed:
+    """Runs the engine's client, which reads `stdin`, never the terminal. Raises `EngineError` without one."""
     try:
-        done = subprocess.run(  # input=b"" and not None: a command must never read the caller's terminal
-            ["docker", *args], input=stdin or b"", capture_output=True, timeout=timeout, check=False
-        )
+        done = subprocess.run(["docker", *args], input=stdin, capture_output=True, check=False)
     except FileNotFoundError:
         raise EngineError("there is no docker command", hint="run containers/engine.sh, or install Docker") from None
-    except subprocess.TimeoutExpired:
-        raise TimeoutError(f"'docker {shlex.join(args[:6])} …' did not end within {timeout} s") from None
     return Completed(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
