@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from slurm_sim import CommandError, SlurmSim
+from slurm_sim import CommandError, Job, SlurmSim
 
 SINFO = ("sinfo", "--noheader", "--Node", "--format=%N %t %c %m")
 
@@ -16,6 +16,10 @@ def docker_inspect(sim: SlurmSim, service: str) -> dict[str, object]:
 
     (answer,) = json.loads(docker("inspect", sim.container(service)).stdout)
     return answer
+
+
+def sbatch(sim: SlurmSim, *options: str) -> Job:
+    return sim.job(int(sim.exec("sbatch", "--parsable", *options).stdout))
 
 
 def test_nodes_are_idle_and_as_big_as_asked(slurm_sim: SlurmSim) -> None:
@@ -85,14 +89,15 @@ def test_the_munge_key_is_this_mini_clusters_own(slurm_sim: SlurmSim, slurm_sim_
 
 def test_state_survives_a_controller_restart(slurm_sim: SlurmSim) -> None:
     """A running job and a queued one are still there after slurmctld was killed and started again."""
-    running = slurm_sim.exec("sbatch", "--parsable", "--exclusive", "-N2", "--wrap", "tail -f /dev/null").stdout.strip()
-    queued = slurm_sim.exec("sbatch", "--parsable", "--exclusive", "-N2", "--wrap", "hostname").stdout.strip()
+    running = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "tail -f /dev/null")
+    queued = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "hostname")
+    running.wait_until_running(30)
     slurm_sim.fault("controller-restarted")
     slurm_sim.exec("sh", "-c", "until scontrol ping; do sleep 0.05; done", timeout=60)
-    assert slurm_sim.job(int(running)).record().state == "RUNNING"
-    assert slurm_sim.job(int(queued)).record().state == "PENDING"
-    slurm_sim.job(int(running)).cancel()
-    assert slurm_sim.job(int(queued)).wait(60).state == "COMPLETED"
+    assert running.record().state == "RUNNING"
+    assert queued.record().state == "PENDING"
+    running.cancel()
+    assert queued.wait(60).state == "COMPLETED"
 
 
 def test_mpi_ranks_find_each_other_through_pmix(slurm_sim: SlurmSim) -> None:

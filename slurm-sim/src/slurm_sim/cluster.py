@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
+import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -139,8 +140,9 @@ class SlurmSim:
         """
         sent = stdin.encode() if isinstance(stdin, str) else stdin
         limited = command if timeout is None else ("timeout", "--kill-after=2", str(timeout), *command)
+        start = time.monotonic()
         done = docker(*exec_arguments(self.container(on), limited, user=user, workdir=workdir, env=env), stdin=sent)
-        if timeout is not None and done.returncode in _TIMED_OUT:
+        if timeout is not None and done.returncode in _TIMED_OUT and time.monotonic() - start >= timeout:
             raise TimeoutError(f"{shlex.join(command)!r} did not end within {timeout:g} s\n{done.stdout}{done.stderr}")
         if done.returncode == 1 and "No such container" in done.stderr:
             raise _lifecycle.no_container(self.name, on)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -78,16 +79,23 @@ class Job:
         Args:
             timeout: Seconds. When they are over, `JobTimeoutError` says what the job was doing.
         """
+        return self._await("end", lambda record: record.ended, timeout)
+
+    def wait_until_running(self, timeout: float = 600) -> JobRecord:
+        """Returns when the job has started; as `wait`, otherwise."""
+        return self._await("start", lambda record: record.state == "RUNNING" or record.ended, timeout)
+
+    def _await(self, what: str, reached: Callable[[JobRecord], bool], timeout: float) -> JobRecord:
         end = time.monotonic() + timeout
-        while not (record := self.record()).ended:
+        while not reached(record := self.record()):
             if time.monotonic() > end:
                 doing = f"{record.state}, reason {record.reason}, nodes {record.nodes or 'none'}"
                 raise JobTimeoutError(
-                    f"job {self.id} did not end within {timeout:g} s",
+                    f"job {self.id} did not {what} within {timeout:g} s",
                     seen=f"{doing}\n{self.output()[-800:]}",
                     hint="a longer timeout, or `scancel` and see why it waits",
                 )
-            time.sleep(0.05)  # Slurm tells nobody when a job ends; an exec takes as long as this
+            time.sleep(0.05)  # Slurm tells nobody what becomes of a job; asking takes as long as this
         return record
 
     def output(self) -> str:
