@@ -10,136 +10,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TextIO
 
-from rattler import RepoDataRecord, Subdir, install
+from env_lock import InstallError, Lock, drifted, obtain, read_lock
 from rattler import exceptions as failed
-from rattler.lock import LockFile
+from rattler import install
 
 UNPACKING = (failed.CacheDirError, failed.ExtractError, failed.InstallerError, failed.IoError, failed.TransactionError)
-# The build of a package that was made of Debian's: the only ones that may be newer than the lock (see `drifted`).
-FROM_DEBIAN = "deb_"
-
-
-class InstallError(Exception):
-    """What failed, what was seen, and what to do about it."""
-
-    def __init__(self, what: str, seen: str, todo: str) -> None:
-        super().__init__(f"{what}\n  seen:  {seen}\n  to do: {todo}")
-
-
-@dataclass
-class Lock:
-    """A lock for this machine: its own sha256, the channel it was solved against, and a record for each package."""
-
-    sha256: str
-    channel: str
-    platform: str
-    records: list[RepoDataRecord]
-
-
-def read_lock(path: Path) -> Lock:
-    """Read a lock (pixi.lock's format), and refuse one that is damaged or meant for other machines."""
-    try:
-        environment = LockFile.from_path(path).default_environment()
-        records = environment.conda_repodata_records() if environment else {}
-    except failed.ParseCondaLockError as error:
-        todo = "name a lock that is there" if not path.exists() else "renew it with `make lock`"
-        raise InstallError(f"cannot read the lock {path}", str(error), todo) from None
-    here = str(Subdir.current())
-    if not records.get(here):
-        for_what = ", ".join(sorted(records)) or "no platform at all"
-        todo = f"name a lock for {here}, or install on a machine that this one is for"
-        raise InstallError(f"{path.name} does not fit this machine, which is {here}", f"it is for {for_what}", todo)
-    if unhashed := [record.file_name for record in records[here] if not record.sha256]:
-        raise InstallError(f"{path.name} is not a lock", f"{unhashed[0]} has no sha256", "renew it with `make lock`")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Lock(digest, records[here][0].channel, here, records[here])
-
-
-def drifted(lock: Lock, channel: Path | None, *, locked: bool) -> list[dict[str, str]]:
-    """Debian's packages that are newer in the channel than in its sources' lock, as drift.json says.
-
-    Debian's mirrors keep only the newest build of a package. The conda package made of it then has another hash than
-    the lock's: its record is replaced by the channel's. No other package is let off.
-    """
-    if not channel or not (channel / "drift.json").exists():
-        return []
-    drift: list[dict[str, str]] = json.loads((channel / "drift.json").read_text())["drift"]
-    said = "; ".join(f"{d['package']} {d['locked']} -> {d['installed']}" for d in drift)
-    if locked:
-        todo = "renew the lock with `make lock`, or install without --locked"
-        raise InstallError("the channel has drifted from the lock, and --locked allows nothing else", said, todo)
-    _say(f"drifted from the lock: {said}")
-    repodata = json.loads((channel / lock.platform / "repodata.json").read_text())["packages.conda"]
-    lock.records = [_newer(record, repodata, channel) or record for record in lock.records]
-    return drift
-
-
-def _newer(record: RepoDataRecord, repodata: dict[str, Any], channel: Path) -> RepoDataRecord | None:
-    """The channel's record of a package of Debian's that the channel has in another build only."""
-    name = record.name.normalized
-    found = {file: entry for file, entry in repodata.items() if entry["name"] == name}
-    if not str(record.build).startswith(FROM_DEBIAN) or record.file_name in found or not found:
-        return None
-    file, entry = max(found.items())
-    newer = asyncio.run(RepoDataRecord.from_package_archive(channel / record.subdir / file))
-    newer.sha256 = bytes.fromhex(entry["sha256"])
-    newer.url, newer.channel = record.url.replace(record.file_name, file), record.channel
-    return newer
-
-
-def obtain(lock: Lock, channel: Path | None, downloads: Path) -> dict[str, Path]:
-    """{url: file} of every package, each checked against the lock; what lies on a server is downloaded first."""
-
-    def checked(record: RepoDataRecord) -> tuple[str, Path]:
-        if channel:
-            path = channel / record.subdir / record.file_name
-        elif record.url.startswith("file://"):
-            path = Path(record.url.removeprefix("file://"))
-        else:
-            path = _download(record, downloads)
-        _verify(path, record)
-        return record.url, path
-
-    with ThreadPoolExecutor(8) as pool:
-        return dict(pool.map(checked, lock.records))
-
-
-def _download(record: RepoDataRecord, folder: Path) -> Path:
-    path = folder / record.file_name
-    try:
-        with urllib.request.urlopen(record.url, timeout=60) as reply, path.open("wb") as file:  # noqa: S310
-            shutil.copyfileobj(reply, file)
-    except urllib.error.URLError as error:
-        todo = "see that the channel can be reached, or name a folder that has its packages: --channel DIR"
-        raise InstallError(f"could not download {record.file_name}", f"{record.url}: {error}", todo) from None
-    return path
-
-
-def _verify(path: Path, record: RepoDataRecord) -> None:
-    if not path.is_file():
-        todo = "build the channel from the sources that the lock was made of, or renew the lock with `make lock`"
-        raise InstallError(f"{record.file_name} is missing", f"no file {path}", todo)
-    seen, locked = hashlib.sha256(path.read_bytes()).hexdigest(), (record.sha256 or b"").hex()
-    if seen != locked:
-        todo = "do not use this file; if it was rebuilt on purpose, renew the lock with `make lock`"
-        both = f"sha256 {seen}\n         locked {locked}"
-        raise InstallError(f"{record.file_name} is not the one that was locked", both, todo)
 
 
 def unpack(lock: Lock, files: dict[str, Path], staged: Path, prefix: Path, cache: Path) -> None:
@@ -173,12 +58,12 @@ def compile_bytecode(staged: Path, prefix: Path) -> None:
     python = staged / "bin" / "python"
     if not python.exists():
         return
-    command: list[str | Path] = [python, "-B", "-m", "compileall", "-f", "-qq", "-j", "0"]
+    command: list[str | Path] = [python, "-B", "-m", "compileall", "-f", "-q", "-j", "0"]
     command += ["--invalidation-mode", "unchecked-hash", "-s", staged, "-p", prefix, staged / "lib"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         seen = (done.stdout + done.stderr).strip() or f"exit status {done.returncode}"
-        todo = "see whether this machine has what the environment's Python needs (containers/dask-hpc/runtime.txt)"
+        todo = "make room if the disk is full; else see that the machine has what Python links to (runtime.txt)"
         raise InstallError("could not compile the environment's modules", seen[-2000:], todo)
 
 
@@ -198,53 +83,72 @@ def write_identity(lock: Lock, drift: list[dict[str, str]], staged: Path) -> Non
     path.write_text(json.dumps(identity, indent=1) + "\n")
 
 
-def install_env(path: Path, prefix: Path, channel: Path | None, *, locked: bool) -> None:
-    """Read, check, unpack, compile, name, and only then move into place."""
+def make(args: argparse.Namespace, folder: Path) -> None:
+    """Read, check, unpack, compile and name; what is whole then lies in `folder`/env."""
     start = time.monotonic()
-    lock = read_lock(path)
+    lock = read_lock(args.lock)
+    drift = drifted(lock, args.channel, locked=args.locked)
+    for d in drift:
+        _say(f"drifted from the lock: {d['package']} {d['locked']} -> {d['installed']}")
+    staged, downloads = folder / "env", folder / "downloads"
+    downloads.mkdir()
+    unpack(lock, obtain(lock, args.channel, downloads), staged, args.prefix, folder / "cache")
+    compile_bytecode(staged, args.prefix)
+    write_identity(lock, drift, staged)
+    _say(f"{args.prefix}: {len(lock.records)} packages in {time.monotonic() - start:.1f} s")
+
+
+def install_env(args: argparse.Namespace) -> None:
+    """Make the environment beside the prefix and move it there.
+
+    A process of its own makes it: py-rattler's threads write on for a moment after they failed, and end with it.
+    """
+    prefix: Path = args.prefix
     if prefix.exists() and (not prefix.is_dir() or any(prefix.iterdir())):
-        raise InstallError(
-            f"{prefix} is there already", "it is not an empty folder", "remove it, or name another --prefix"
-        )
-    drift = drifted(lock, channel, locked=locked)
+        todo = "remove it, or name another --prefix"
+        raise InstallError(f"{prefix} is there already", "it is not an empty folder", todo)
     prefix.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{prefix.name}.", dir=prefix.parent) as tmp:
-        staged, downloads = Path(tmp, "env"), Path(tmp, "downloads")
-        downloads.mkdir()
-        files = obtain(lock, channel, downloads)
-        unpack(lock, files, staged, prefix, Path(tmp, "cache"))
-        compile_bytecode(staged, prefix)
-        write_identity(lock, drift, staged)
-        staged.rename(prefix)
-    _say(f"{prefix}: {len(lock.records)} packages in {time.monotonic() - start:.1f} s")
+        maker = get_context("fork").Process(target=_reported, args=(make, args, Path(tmp)))
+        maker.start()
+        try:
+            maker.join()
+        finally:
+            maker.terminate()
+            maker.join()
+        if maker.exitcode:
+            sys.exit(maker.exitcode)
+        Path(tmp, "env").rename(prefix)
 
 
-def _say(text: str, stream: TextIO = sys.stdout) -> None:
-    print(f"install_env: {text}", file=stream, flush=True)
+def _reported(run: Callable[..., None], *args: object) -> None:
+    """Run; a failure that a person can act on ends in a message, not a traceback."""
+    try:
+        run(*args)
+    except InstallError as error:
+        sys.exit(f"install_env: {error}")
+    except OSError as error:
+        sys.exit(
+            f"install_env: {InstallError('cannot write', str(error), 'make room on the disk, or get the right to')}"
+        )
 
 
-def main() -> int:
-    """Run; a failure that a person can act on is a message, not a traceback."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+def _say(text: str) -> None:
+    print(f"install_env: {text}", flush=True)  # noqa: T201
+
+
+def main() -> None:
+    """Read the command line and install."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--lock", type=Path, required=True, help="a lock of containers/dask-hpc/locks")
     parser.add_argument("--prefix", type=Path, required=True, help="where the environment will be; not there yet")
     parser.add_argument("--channel", type=Path, help="folder that has the packages of the lock's channel")
     parser.add_argument("--locked", action="store_true", help="refuse packages that are newer than the lock")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half made is removed
-    try:
-        install_env(args.lock, Path(os.path.abspath(args.prefix)), args.channel, locked=args.locked)  # noqa: PTH100
-    except InstallError as error:
-        _say(str(error), sys.stderr)
-        return 1
-    except OSError as error:
-        _say(
-            str(InstallError("cannot write", str(error), "make room on the disk, or get the right to write")),
-            sys.stderr,
-        )
-        return 1
-    return 0
+    args.prefix = Path.cwd() / args.prefix
+    _reported(install_env, args)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,10 +3,13 @@
 import json
 import os
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from containers.channel.conda import File
 from tests.unit import tiny
 
 TRACEBACK = "Traceback"
@@ -185,3 +188,23 @@ def test_a_prefix_that_cannot_be_made(tmp_path: Path, locked: tuple[Path, Path])
     assert done.returncode == 1
     assert "cannot write" in done.stderr
     assert TRACEBACK not in done.stderr
+
+
+def test_stopped_half_way(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """An installation that is told to stop removes what it has made."""
+    python, tool = tiny.packages()
+    slow = File(
+        b"#!/bin/sh\necho compiling >&2\ntouch $(dirname $0)/../../../started\nexec sleep 60\n", executable=True
+    )
+    python.contents["bin/python"] = slow
+    channel, lock = tiny.channel(tmp_path / "slow", [python, tool]), tmp_path / "slow.lock"
+    tiny.lock(channel, lock)
+    (tmp_path / "opt").mkdir()
+    script = [sys.executable, "containers/dask-hpc/install_env.py", "--lock", str(lock), "--channel", str(channel)]
+    with subprocess.Popen([*script, "--prefix", str(tmp_path / "opt/env")], cwd=tiny.ROOT) as process:
+        while not (tmp_path / "opt/started").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.terminate()
+        assert process.wait(30) == 143
+    assert [p.name for p in (tmp_path / "opt").iterdir()] == ["started"]
