@@ -20,6 +20,9 @@ class SlurmSimError(Exception):
         self.what, self.seen, self.hint = what, seen, hint
         super().__init__(str(self))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), self.args, vars(self))
+
     def __str__(self) -> str:
         lines = [self.what]
         if self.seen.strip():
@@ -60,3 +63,10 @@ class CommandError(SlurmSimError):
     def __init__(self, command: str, returncode: int, stdout: str, stderr: str) -> None:
         self.command, self.returncode, self.stdout, self.stderr = command, returncode, stdout, stderr
         super().__init__(f"{command!r} ended with status {returncode}", seen=stderr or stdout)
+
+
+def _restored(kind: type[SlurmSimError], arguments: tuple[object, ...], attributes: dict[str, object]) -> SlurmSimError:
+    """An error as it was: pytest-xdist and multiprocessing hand errors to other processes."""
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(attributes)
+    return error

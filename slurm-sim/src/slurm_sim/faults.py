@@ -37,7 +37,7 @@ class Fault(StrEnum):
         try:
             return cls(text)
         except ValueError:
-            near = difflib.get_close_matches(text, list(cls), n=1)
+            near = difflib.get_close_matches(text, [fault.value for fault in cls], n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(cls)}"
             raise SpecError(f"there is no fault {text!r}", hint=hint) from None
 

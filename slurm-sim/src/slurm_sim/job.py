@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from slurm_sim.cluster import SlurmSim
 
 _RUNNING = {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "REQUEUED", "STAGE_OUT", "SIGNALING"}
-_FIELD = re.compile(r"(?:^|\s)([A-Za-z/:]+)=(\S*)")
+# Only what begins a line is Slurm's: a user may have written anything into a name, a comment or a path.
+_FIELDS = (
+    r"^JobId=(?P<id>\d+) ",
+    r"^ +JobState=(?P<state>\S+) Reason=(?P<reason>.*) Dependency=",
+    r"^ +Requeue=.* ExitCode=(?P<exit_code>\d+):(?P<signal>\d+)",
+    r"^ +NodeList=(?P<nodes>\S*)",
+    r"^ +StdOut=(?P<output>.*)",
+)
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,17 +53,19 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_record(text: str) -> JobRecord:
-    """Reads one line of `scontrol show job --oneliner`."""
-    fields = dict(_FIELD.findall(text))
-    status, _, signal = fields.get("ExitCode", "0:0").partition(":")
+    """Reads what `scontrol show job` says of one job."""
+    fields: dict[str, str] = {}
+    for pattern in _FIELDS:
+        match = re.search(pattern, text, re.MULTILINE)
+        fields |= match.groupdict() if match else {}
     return JobRecord(
-        id=int(fields["JobId"]),
-        state=fields["JobState"],
-        reason=fields.get("Reason", ""),
-        exit_code=int(status),
-        signal=int(signal or 0),
-        nodes=fields.get("NodeList", "").removesuffix("(null)"),
-        output=fields.get("StdOut", ""),
+        id=int(fields["id"]),
+        state=fields["state"],
+        reason=fields["reason"],
+        exit_code=int(fields.get("exit_code", 0)),
+        signal=int(fields.get("signal", 0)),
+        nodes=fields.get("nodes", "").removesuffix("(null)"),
+        output=fields.get("output", ""),
     )
 
 
@@ -71,7 +80,7 @@ class Job:
 
     def record(self) -> JobRecord:
         """What Slurm says of it now. Raises `CommandError` for a job that Slurm does not know."""
-        return parse_record(self.sim.exec("scontrol", "show", "job", "--oneliner", str(self.id)).stdout)
+        return parse_record(self.sim.exec("scontrol", "show", "job", str(self.id)).stdout)
 
     def wait(self, timeout: float = 600) -> JobRecord:
         """Returns when the job has ended, however it ended.

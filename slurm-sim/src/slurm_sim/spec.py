@@ -13,7 +13,8 @@ MAX_NODES = 512
 """More containers than this are more than one host's bridge and process table take with ease."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_MEMORY = re.compile(r"(\d{1,12}(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_MOST_MEBIBYTES = 1024**3
 _MEBIBYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -62,10 +63,10 @@ def parse_memory(text: str | int) -> int:
     """Returns mebibytes: `4G` is 4096, and a bare number is MiB, as in Slurm. Raises `SpecError`."""
     match = _MEMORY.fullmatch(str(text).strip())
     mebibytes = int(float(match[1]) * _MEBIBYTES[match[2].upper()]) if match else 0
-    if mebibytes < 64:
+    if not 64 <= mebibytes <= _MOST_MEBIBYTES:
         raise SpecError(
             f"{text!r} is no memory of a node",
             seen=f"{mebibytes} MiB" if match else "not a number with a unit",
-            hint="say it as Slurm does: 512M, 4G; 64M at least",
+            hint="say it as Slurm does: 512M, 4G; from 64M to 1024T",
         )
     return mebibytes

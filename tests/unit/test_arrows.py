@@ -1,0 +1,71 @@
+"""Who may know whom: the arrows of the design hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+DASK = {"dask", "distributed", "dask_jobqueue", "dask_mpi", "mpi4py"}
+
+ALLOWED = {
+    "slurm-sim/src/slurm_sim": {"slurm_sim", "click", "msgspec", "pytest", "rich", "testcontainers"},
+    "containers/dask-hpc/src/dask_hpc": DASK
+    | {"dask_hpc", "bokeh", "click", "cryptography", "msgspec", "numpy", "rich"},
+    "workloads": DASK | {"dask_hpc", "click", "numpy"},
+    "containers/channel": {"containers", "conda_package_streaming", "packaging", "rattler", "rich", "yaml"},
+}
+"""What each part may import, beside Python's own library."""
+
+
+def imports(file: Path) -> set[str]:
+    """The top-level names of all modules that a file imports, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_a_part_imports_only_what_it_may(root: Path, part: str) -> None:
+    """No module imports what its part must not know."""
+    files = sorted((root / part).rglob("*.py"))
+    assert files
+    strangers = {f"{file.relative_to(root)}: {name}" for file in files for name in imports(file) - ALLOWED[part]}
+    assert not strangers
+
+
+def text_of(folder: Path) -> str:
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*")) if file.is_file())
+
+
+def test_slurms_image_knows_nothing_of_dask(root: Path) -> None:
+    """Nothing that makes the Slurm image names Dask."""
+    assert not re.search("dask", text_of(root / "containers/slurm"), re.IGNORECASE)
+
+
+def test_slurms_configuration_knows_nothing_of_dask(root: Path) -> None:
+    """Neither slurm.conf nor compose.yaml names Dask."""
+    assert not re.search("dask", text_of(root / "slurm-sim/etc") + text_of(root / "compose"), re.IGNORECASE)
+
+
+def test_the_environments_image_knows_nothing_of_slurm(root: Path) -> None:
+    """The Dockerfile of the environment has no daemon of Slurm, nor its commands, munge or slurm_sim."""
+    dockerfile = (root / "containers/dask-hpc/Dockerfile").read_text(encoding="utf-8")
+    live = "\n".join(line for line in dockerfile.splitlines() if not line.startswith("#"))
+    runtime = (root / "containers/dask-hpc/runtime.txt").read_text(encoding="utf-8")
+    assert not re.search(r"slurm|sackd|munge", live + runtime, re.IGNORECASE)
+
+
+def test_versions_are_written_once(root: Path) -> None:
+    """The Debian suite and the base's digest stand in versions.env, and in no other file that builds."""
+    names = ("containers/docker-bake.hcl", "containers/slurm/Dockerfile", "containers/dask-hpc/Dockerfile",
+             "containers/base.sh", "containers/bake.sh", "containers/engine.sh", "compose/compose.yaml")  # fmt: skip
+    for name in names:
+        assert not re.search(r"trixie|sha256:[0-9a-f]{64}", (root / name).read_text(encoding="utf-8")), name
