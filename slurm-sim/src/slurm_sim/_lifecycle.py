@@ -24,17 +24,24 @@ class Found(msgspec.Struct, frozen=True):
     states: dict[str, str]
 
 
-def start(spec: Spec, timeout: float) -> None:
-    """Starts a mini-cluster and waits at the gate; on any error and on Ctrl-C, nothing of it is left."""
+def start(spec: Spec, timeout: float) -> dict[str, float]:
+    """Starts a mini-cluster and waits at the gate; on any error and on Ctrl-C, nothing of it is left.
+
+    Returns:
+        The seconds that each part took.
+    """
     from slurm_sim._compose import project  # slow to import, and only starting needs it
 
     names = node_names(spec.nodes)
     with exclusive(spec.name):
         _refuse_a_second(spec.name)
         try:
+            began = time.monotonic()
             with project(spec, names) as compose:
                 compose.up()
+            started = time.monotonic()
             pass_gate(spec.name, spec.nodes, timeout)
+            return {"containers": started - began, "gate": time.monotonic() - started}
         except BaseException as error:
             remove(spec.name)
             if isinstance(error, SlurmSimError) and not isinstance(error, StartError):

@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import signal
 import sys
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
 import click
 import msgspec
 
-from slurm_sim import _show, tree
-from slurm_sim.cluster import USER, SlurmSim
-from slurm_sim.errors import JobError, NotRunningError, SlurmSimError, SpecError
+from slurm_sim import _lifecycle, _show, tree
+from slurm_sim._options import Commands, json_option, name_option, size_options
+from slurm_sim.cluster import HOME, USER, SlurmSim
+from slurm_sim.errors import JobError, NotRunningError, SpecError
 from slurm_sim.faults import Fault
-from slurm_sim.running import exec_arguments, replace_by_docker
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-_NAME = click.option(
-    "--name",
-    default="slurm-sim",
-    show_default=True,
-    envvar="SLURM_SIM_NAME",
-    help="Which mini-cluster ($SLURM_SIM_NAME).",
-)
+from slurm_sim.running import exec_arguments, replace_by_docker, run_docker
 
 
-class _Commands(click.Group):
-    """Suggests the nearest command, and turns what goes wrong into a message and a status."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        near = difflib.get_close_matches(args[0], self.commands, n=1) if args else []
-        if near and near[0] != args[0]:
-            ctx.fail(f"there is no command {args[0]!r}: did you mean {near[0]!r}?")
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except SlurmSimError as error:
-            click.echo(f"slurm-sim: {error}", err=True)
-            ctx.exit(2 if isinstance(error, SpecError) else 1)
-        except OSError as error:
-            click.echo(f"slurm-sim: {error.strerror}: {error.filename}", err=True)
-            ctx.exit(1)
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def main() -> None:
@@ -60,7 +34,7 @@ def main() -> None:
 
 
 @click.group(
-    cls=_Commands,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: slurm-sim up --nodes 4 && slurm-sim exec -- srun -N4 hostname; slurm-sim down",
 )
@@ -70,13 +44,9 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--nodes", default=2, show_default=True, help="Compute nodes, c1…cN.")
-@click.option("--cpus-per-node", default=2, show_default=True, help="What a node tells Slurm, whatever the host has.")
-@click.option("--memory-per-node", default="4G", show_default=True, help="As Slurm says it: 512M, 4G.")
-@click.option("--image", help="Login and nodes run it. [default: slurm-sim/node where it is built, else plain Slurm]")
-@click.option("--verbose", is_flag=True, help="Show what an image build prints.")
-@_NAME
-@_JSON
+@size_options
+@name_option
+@json_option
 def up(name: str, as_json: bool, **wanted: Any) -> None:
     """Start a mini-cluster; returns when a job has run on all of its nodes."""
     sim = SlurmSim(name=name, **wanted)
@@ -85,9 +55,33 @@ def up(name: str, as_json: bool, **wanted: Any) -> None:
     _show.status(sim, as_json, note=f"ready in {seconds():.1f} s")
 
 
+@cli.command(context_settings={"allow_interspersed_args": False})
+@size_options
+@click.option(
+    "--get", "wanted_files", multiple=True, metavar="PATH", help="Copy it from hpc's home to here at the end."
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(wanted_files: tuple[str, ...], command: tuple[str, ...], **wanted: Any) -> None:
+    """Run a command on the login node of a mini-cluster that lasts as long as the command.
+
+    Its streams and its exit status pass through.
+
+    Example: slurm-sim run --nodes 4 -- srun -N4 hostname
+    """
+    sim = SlurmSim(**wanted)
+    with ExitStack() as stack:
+        with _show.progress(f"starting {sim.spec.nodes} nodes") as seconds:
+            stack.enter_context(sim)
+        click.echo(f"mini-cluster with {sim.spec.nodes} nodes ready in {seconds():.1f} s", err=True)
+        status = run_docker(*exec_arguments(sim.container("login"), command, user=USER, tty=_on_terminal()))
+        for path in wanted_files:
+            sim.get(f"{HOME}/{path}", ".")
+    raise SystemExit(status)
+
+
 @cli.command()
-@_NAME
-@_JSON
+@name_option
+@json_option
 def status(name: str, as_json: bool) -> None:
     """Show the nodes and the queue of a mini-cluster."""
     _show.status(SlurmSim.attach(name), as_json)
@@ -98,7 +92,7 @@ def status(name: str, as_json: bool) -> None:
 @click.option("--user", default=USER, show_default=True, help="Whom it runs as.")
 @click.option("--workdir", help="Where it runs. [default: the user's home]")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@_NAME
+@name_option
 def exec(name: str, on: str, user: str, workdir: str | None, command: tuple[str, ...]) -> None:  # noqa: A001
     """Run a command in a mini-cluster: streams and exit status pass through.
 
@@ -106,14 +100,13 @@ def exec(name: str, on: str, user: str, workdir: str | None, command: tuple[str,
     """
     sim = SlurmSim.attach(name)
     sim.check_service(on)
-    tty = sys.stdin.isatty() and sys.stdout.isatty()
-    replace_by_docker(*exec_arguments(sim.container(on), command, user=user, workdir=workdir, tty=tty))
+    replace_by_docker(*exec_arguments(sim.container(on), command, user=user, workdir=workdir, tty=_on_terminal()))
 
 
 @cli.command()
 @click.option("--on", default="login", show_default=True, help="login, slurmctld, or a node such as c1.")
 @click.option("--user", default=USER, show_default=True, help="Whom it runs as.")
-@_NAME
+@name_option
 @click.pass_context
 def shell(ctx: click.Context, name: str, on: str, user: str) -> None:
     """Open a shell in a mini-cluster."""
@@ -123,7 +116,7 @@ def shell(ctx: click.Context, name: str, on: str, user: str) -> None:
 @cli.command()
 @click.argument("source")
 @click.argument("target")
-@_NAME
+@name_option
 def cp(name: str, source: str, target: str) -> None:
     """Copy files into a mini-cluster or out of it: one side is NODE:PATH.
 
@@ -149,8 +142,8 @@ def _place(text: str) -> tuple[str, str] | None:
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @click.option("--wait", is_flag=True, help="Until it has ended: prints its output, and fails if it failed.")
 @click.option("--timeout", default=600.0, show_default=True, help="Seconds that --wait waits.")
-@_NAME
-@_JSON
+@name_option
+@json_option
 def submit(name: str, script: str, options: tuple[str, ...], wait: bool, timeout: float, as_json: bool) -> None:
     """Submit a batch script of this host, with OPTIONS of sbatch behind `--`.
 
@@ -171,8 +164,8 @@ def submit(name: str, script: str, options: tuple[str, ...], wait: bool, timeout
 
 @cli.command()
 @click.argument("nodes", type=int)
-@_NAME
-@_JSON
+@name_option
+@json_option
 def scale(name: str, nodes: int, as_json: bool) -> None:
     """Add nodes, or take the last ones away."""
     sim = SlurmSim.attach(name)
@@ -185,7 +178,7 @@ def scale(name: str, nodes: int, as_json: bool) -> None:
 @click.argument("service", default="slurmctld")
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--lines", default=200, show_default=True, help="How many of the last lines.")
-@_NAME
+@name_option
 def logs(name: str, service: str, follow: bool, lines: int) -> None:
     """Show what a daemon wrote; SERVICE is slurmctld, login or a node."""
     sim = SlurmSim.attach(name)
@@ -196,7 +189,7 @@ def logs(name: str, service: str, follow: bool, lines: int) -> None:
 @cli.command()
 @click.argument("kind")
 @click.argument("nodes", nargs=-1)
-@_NAME
+@name_option
 def fault(name: str, kind: str, nodes: tuple[str, ...]) -> None:
     """Break something on purpose, or heal it.
 
@@ -208,7 +201,7 @@ def fault(name: str, kind: str, nodes: tuple[str, ...]) -> None:
 
 
 @cli.command(name="list")
-@_JSON
+@json_option
 def list_(as_json: bool) -> None:
     """Show every mini-cluster of this engine."""
     _show.listing(as_json)
@@ -216,11 +209,9 @@ def list_(as_json: bool) -> None:
 
 @cli.command()
 @click.option("--all", "everything", is_flag=True, help="Every mini-cluster of this engine.")
-@_NAME
+@name_option
 def down(name: str, everything: bool) -> None:
     """End a mini-cluster, with its containers, networks and volumes."""
-    from slurm_sim import _lifecycle
-
     names = list(_lifecycle.find_all()) if everything else [name]
     for one in names:
         with _show.progress(f"ending {one}"):

@@ -20,6 +20,9 @@ from slurm_sim.spec import MAX_NODES, Spec, check_count, check_name, parse_memor
 USER = "hpc"
 """The person that work runs as."""
 
+HOME = "/home/hpc"
+"""That person's home, shared by the login node and all nodes."""
+
 _TIMED_OUT = (124, 137)
 """How `timeout` ends when it had to end a command; it runs beside that, where the engine's client does not reach."""
 
@@ -93,7 +96,7 @@ class SlurmSim:
     ) -> None:
         self.down()
 
-    def start(self, *, timeout: float | None = None) -> None:
+    def start(self, *, timeout: float | None = None) -> dict[str, float]:
         """Starts it; returns when all nodes are idle and a job has run on all of them.
 
         Args:
@@ -102,10 +105,13 @@ class SlurmSim:
         Raises:
             EngineError: No engine, or no image and no way to build it.
             StartError: It did not become ready; the message has the log lines that explain it, and nothing is left.
+
+        Returns:
+            The seconds that each part took.
         """
         images = [self.spec.controller_image, self.spec.login_image, self.spec.node_image]
         _images.ensure(images, verbose=self._verbose)
-        _lifecycle.start(self.spec, timeout or 30 + self.spec.nodes)
+        return _lifecycle.start(self.spec, timeout or 30 + self.spec.nodes)
 
     def down(self) -> None:
         """Ends it, with its containers, networks and volumes. Does nothing where it is down."""

@@ -65,6 +65,11 @@ def checked(command: Sequence[str], done: Completed) -> Completed:
     return done
 
 
+def run_docker(*args: str) -> int:
+    """Runs the engine's client on this process's own streams; returns its exit status."""
+    return subprocess.run(["docker", *args], check=False).returncode
+
+
 def replace_by_docker(*args: str) -> NoReturn:
     """Becomes the engine's client: streams, signals and exit status are its own."""
     os.execvp("docker", ["docker", *args])  # noqa: S606

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by every entrypoint: the mini-cluster's shared secret, and the daemon that vouches with it.
 
 # Whoever comes first makes the key, in the volume that all share; everybody else's is not taken (and mv is atomic).

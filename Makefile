@@ -1,0 +1,60 @@
+# One line a recipe: what needs more is a program with tests. `make help` lists the targets.
+include versions.env
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := bash
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+bin := .venv/bin
+export PATH := $(CURDIR)/$(bin):$(PATH)
+NAME ?= slurm-sim
+NODES ?= 2
+SAMPLES ?= 2e8
+export SLURM_SIM_NAME := $(NAME)
+
+##@ Use it
+.PHONY: demo up down status shell
+demo: images ## A mini-cluster, Monte Carlo π on it as Slurm jobs, the result in results/, and all gone again
+	slurm-sim run --nodes $(NODES) --get results -- dask-hpc run monte-carlo-pi --on slurm --samples $(SAMPLES)
+up: images ## Start a mini-cluster: NODES=4 NAME=mine
+	slurm-sim up --nodes $(NODES)
+status: venv ## Show its nodes and its queue
+	slurm-sim status
+shell: venv ## Open a shell on its login node
+	slurm-sim shell
+down: venv ## End it
+	slurm-sim down
+
+##@ Build it
+.PHONY: engine venv images lock
+engine: ## Find a Docker engine; on bare Debian, as root, install and start one
+	containers/engine.sh
+venv: .venv/installed ## The tools of this checkout, from the hashes in requirements.txt
+images: engine venv ## Build every image (BASE=pull|bootstrap, CHANNEL=local|conda-forge, LOCKED=1)
+	containers/bake.sh
+lock: engine venv ## Renew every lock, and show what changed
+	containers/lock.sh
+
+.venv/installed: requirements.txt pyproject.toml
+	python3 -m venv .venv
+	pip install --quiet --require-hashes --requirement requirements.txt
+	pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+##@ Check it
+.PHONY: test test-slurm lint bench
+test: lint images ## Everything that this machine can run
+	pytest
+test-slurm: images ## The mini-cluster's tests alone
+	pytest tests/cluster tests/faults
+lint: venv ## Style, types, shell
+	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**')
+bench: images ## Measure: a table, and bench/results.json
+	python -m bench
+
+##@ Clean up
+.PHONY: clean help
+clean: venv ## Remove mini-clusters, images, caches and results
+	slurm-sim down --all; docker image rm --force $$(docker image ls --quiet 'slurm-sim/*') $$(docker image ls --quiet dask-hpc); rm -rf .cache .venv dist results
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

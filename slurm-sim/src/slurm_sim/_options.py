@@ -1,0 +1,59 @@
+"""What the commands of `slurm-sim` share: options, suggestions, and errors as messages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from slurm_sim.errors import SlurmSimError, SpecError
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+name_option = click.option(
+    "--name",
+    default="slurm-sim",
+    show_default=True,
+    envvar="SLURM_SIMname_option",
+    help="Which mini-cluster ($SLURM_SIMname_option).",
+)
+
+
+def size_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what a mini-cluster is to be."""
+    for option in reversed(
+        [
+            click.option("--nodes", default=2, show_default=True, help="Compute nodes, c1…cN."),
+            click.option("--cpus-per-node", default=2, show_default=True, help="What a node tells Slurm that it has."),
+            click.option("--memory-per-node", default="4G", show_default=True, help="As Slurm says it: 512M, 4G."),
+            click.option(
+                "--image", help="Login and nodes run it. [default: slurm-sim/node if built, else plain Slurm]"
+            ),
+            click.option("--verbose", is_flag=True, help="Show what an image build prints."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+class Commands(click.Group):
+    """Suggests the nearest command, and turns what goes wrong into a message and a status."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = difflib.get_close_matches(args[0], self.commands, n=1) if args else []
+        if near and near[0] != args[0]:
+            ctx.fail(f"there is no command {args[0]!r}: did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SlurmSimError as error:
+            click.echo(f"slurm-sim: {error}", err=True)
+            ctx.exit(2 if isinstance(error, SpecError) else 1)
+        except OSError as error:
+            click.echo(f"slurm-sim: {error.strerror}: {error.filename}", err=True)
+            ctx.exit(1)
