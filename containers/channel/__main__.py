@@ -115,4 +115,7 @@ def _say(text: str, stream: TextIO = sys.stdout) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # py-rattler's threads may still call Python: an ordinary exit now and then crashes under them
