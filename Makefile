@@ -50,7 +50,7 @@ test-slurm: images ## The mini-cluster's tests alone
 lint: venv ## Style, types, shell
 	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**')
 bench: images ## Measure: a table, and bench/results.json
-	python -m bench
+	python -m bench $(ARGS)
 
 ##@ Clean up
 .PHONY: clean help

@@ -1,0 +1,44 @@
+"""`python -m bench`: measures, prints a table, writes JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from bench import dask_on_slurm, images, mini_cluster
+from bench.report import Measurement, show, write
+
+Part = Callable[[], Iterator[Measurement]]
+
+
+def _parts(nodes: tuple[int, ...]) -> dict[str, Part]:
+    return {
+        "images": images.sizes,
+        "rebuild": images.rebuilds,
+        "boot": lambda: mini_cluster.boots(nodes),
+        "dask": dask_on_slurm.on_two_nodes,
+    }
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: make bench ARGS='--only boot'"
+)
+@click.option("--only", type=click.Choice(list(_parts(()))), multiple=True, help="Only this part; may be repeated.")
+@click.option("--nodes", default="2,32,64,128", show_default=True, help="Sizes of the mini-clusters that are started.")
+@click.option("--json", "path", default="bench/results.json", show_default=True, type=click.Path(path_type=Path))
+def main(only: tuple[str, ...], nodes: str, path: Path) -> None:
+    """Measure on this machine, which should have nothing else to do."""
+    sizes = tuple(int(size) for size in nodes.split(","))
+    found: list[Measurement] = []
+    for name, part in _parts(sizes).items():
+        if not only or name in only:
+            for one in part():
+                click.echo(f"{one.what}: {one.value:.3g} {one.unit}", err=True)
+                found.append(one)
+    show(found)
+    write(path, found)
+
+
+main()

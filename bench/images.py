@@ -1,0 +1,53 @@
+"""How big the images are, and how fast one comes again after a change."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.report import Measurement, seconds
+from slurm_sim import tree
+from slurm_sim.running import docker
+
+_MOST_MB = {
+    "dask-hpc": 350,
+    "slurm-sim/slurmctld": 200,
+    "slurm-sim/login": 200,
+    "slurm-sim/slurmd": 200,
+    "slurm-sim/node": 420,
+}
+
+
+def sizes() -> Iterator[Measurement]:
+    """The unpacked size of each image: what its files take."""
+    versions = tree.versions()
+    for image, most in _MOST_MB.items():
+        tag = versions["VERSION"] if image in {"dask-hpc", "slurm-sim/node"} else versions["SLURM_VERSION"]
+        count = "du --summarize --one-file-system --block-size=1 / 2>/dev/null | cut -f1"
+        done = docker("run", "--rm", "--user=0", "--entrypoint=sh", f"{image}:{tag}", "-c", count)
+        yield Measurement(what=f"image {image}", value=int(done.stdout) / 1e6, unit="MB", most=most)
+
+
+def rebuilds() -> Iterator[Measurement]:
+    """From a changed workload to new images."""
+    bake = [str(tree.root() / "containers" / "bake.sh")]
+    workload = tree.root() / "workloads" / "monte_carlo_pi.py"
+    before = workload.read_bytes()
+
+    def build() -> None:
+        subprocess.run(bake, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+    build()
+    try:
+        _append(workload, b"# bench\n")
+        yield Measurement(what="images again, workload changed", value=seconds(build), unit="s", most=5)
+    finally:
+        workload.write_bytes(before)
+        build()
+    yield Measurement(what="images again, nothing changed", value=seconds(build), unit="s")
+
+
+def _append(path: Path, text: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(text)
