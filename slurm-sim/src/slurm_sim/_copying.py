@@ -32,6 +32,7 @@ def put(sim: SlurmSim, source: Path, target: PurePosixPath, on: str) -> None:
 
 def get(sim: SlurmSim, source: PurePosixPath, target: Path, on: str) -> None:
     """Copies out of a container."""
+    sim.check_service(on)
     done = docker("cp", f"{sim.container(on)}:{source}", str(target))
     if done.returncode:
         raise SlurmSimError(f"could not copy {on}:{source} to {target}", seen=done.stderr)

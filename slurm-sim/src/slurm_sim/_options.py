@@ -15,8 +15,8 @@ name_option = click.option(
     "--name",
     default="slurm-sim",
     show_default=True,
-    envvar="SLURM_SIMname_option",
-    help="Which mini-cluster ($SLURM_SIMname_option).",
+    envvar="SLURM_SIM_NAME",
+    help="Which mini-cluster ($SLURM_SIM_NAME).",
 )
 
 
