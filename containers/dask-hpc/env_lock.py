@@ -44,7 +44,11 @@ def read_lock(path: Path) -> Lock:
         environment = LockFile.from_path(path).default_environment()
         records = environment.conda_repodata_records() if environment else {}
     except failed.ParseCondaLockError as error:
-        todo = "name a lock that is there" if not path.exists() else "renew it with `make lock`"
+        todo = (
+            "name a lock that is there, or make it with `make lock CHANNEL=…`"
+            if not path.exists()
+            else "renew it with `make lock`"
+        )
         raise InstallError(f"cannot read the lock {path}", str(error), todo) from None
     here = str(Subdir.current())
     if not records.get(here):
@@ -82,6 +86,7 @@ def _newer(record: RepoDataRecord, repodata: dict[str, Any], channel: Path) -> R
     if not str(record.build).startswith(FROM_DEBIAN) or record.file_name in found or not found:
         return None
     file, entry = max(found.items())
+    _verify(channel / record.subdir / file, entry["sha256"])
     newer = asyncio.run(RepoDataRecord.from_package_archive(channel / record.subdir / file))
     newer.sha256 = bytes.fromhex(entry["sha256"])
     newer.url, newer.channel = record.url.replace(record.file_name, file), record.channel
@@ -98,7 +103,7 @@ def obtain(lock: Lock, channel: Path | None, downloads: Path) -> dict[str, Path]
             path = Path(record.url.removeprefix("file://"))
         else:
             path = _download(record, downloads)
-        _verify(path, record)
+        _verify(path, (record.sha256 or b"").hex())
         return record.url, path
 
     with ThreadPoolExecutor(8) as pool:
@@ -116,12 +121,12 @@ def _download(record: RepoDataRecord, folder: Path) -> Path:
     return path
 
 
-def _verify(path: Path, record: RepoDataRecord) -> None:
+def _verify(path: Path, locked: str) -> None:
     if not path.is_file():
         todo = "build the channel from the sources that the lock was made of, or renew the lock with `make lock`"
-        raise InstallError(f"{record.file_name} is missing", f"no file {path}", todo)
-    seen, locked = hashlib.sha256(path.read_bytes()).hexdigest(), (record.sha256 or b"").hex()
+        raise InstallError(f"{path.name} is missing", f"no file {path}", todo)
+    seen = hashlib.sha256(path.read_bytes()).hexdigest()
     if seen != locked:
         todo = "do not use this file; if it was rebuilt on purpose, renew the lock with `make lock`"
         both = f"sha256 {seen}\n         locked {locked}"
-        raise InstallError(f"{record.file_name} is not the one that was locked", both, todo)
+        raise InstallError(f"{path.name} is not the one that was locked", both, todo)

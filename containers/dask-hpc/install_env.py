@@ -128,9 +128,8 @@ def _reported(run: Callable[..., None], *args: object) -> None:
     except InstallError as error:
         sys.exit(f"install_env: {error}")
     except OSError as error:
-        sys.exit(
-            f"install_env: {InstallError('cannot write', str(error), 'make room on the disk, or get the right to')}"
-        )
+        refused = InstallError("cannot read or write a file", str(error), "make room on the disk, or get the right to")
+        sys.exit(f"install_env: {refused}")
 
 
 def _say(text: str) -> None:

@@ -163,7 +163,7 @@ def test_drift_excuses_debians_packages_alone(tmp_path: Path, locked: tuple[Path
 def test_a_drifted_package_is_checked(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
     """Debian's newer package must be the one that the channel's index names."""
     package = next(newer.glob("linux-64/python-*.conda"))
-    package.write_bytes(package.read_bytes() + b"\0")
+    package.write_bytes(b"no package at all")
     refused(tiny.install(locked[1], tmp_path / "env", "--channel", newer), tmp_path / "env", package.name, "sha256")
 
 
@@ -186,7 +186,7 @@ def test_a_prefix_that_cannot_be_made(tmp_path: Path, locked: tuple[Path, Path])
     (tmp_path / "file").touch()
     done = tiny.install(locked[1], tmp_path / "file" / "env", "--channel", locked[0])
     assert done.returncode == 1
-    assert "cannot write" in done.stderr
+    assert "cannot read or write" in done.stderr
     assert TRACEBACK not in done.stderr
 
 
