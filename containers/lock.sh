@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Renews the environment's locks from environment.yml, and shows what changed. Wheels keep their versions unless UPGRADE=1.
 #
-# usage: containers/dask-hpc/lock.sh          CHANNEL=conda-forge containers/dask-hpc/lock.sh      CHANNEL=https://… …
+# usage: containers/lock.sh          CHANNEL=conda-forge containers/lock.sh      CHANNEL=https://… …
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly channel=${CHANNEL:-local} folder=.cache/channel
 PATH=$PWD/.venv/bin:$PATH
 unset CHANNEL # what is built here is the local channel, whichever one is locked
