@@ -51,12 +51,13 @@ class Screen:
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], align: str = "left") -> None:
         """Print a table; `align` is that of all columns but the first."""
-        table = Table(title=title, title_justify="left", title_style="bold")
+        table = Table()
         for number, column in enumerate(columns):
             justify = "right" if number and align == "right" else "left"
             table.add_column(column, justify=justify)  # type: ignore[arg-type]
         for row in rows:
             table.add_row(*map(escape, row))
+        self._out.print(f"[bold]{escape(title)}[/]", soft_wrap=True, highlight=False)
         self._out.print(table)
 
     def result(self, result: Result, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

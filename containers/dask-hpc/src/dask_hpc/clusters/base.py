@@ -14,7 +14,7 @@ from dask_hpc.show import Screen
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Backend", "Plan", "Session", "worker_nodes"]
+__all__ = ["Backend", "Plan", "Session", "dashboard_link", "worker_nodes"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,13 @@ class Backend(Protocol):
 
     def start(self, plan: Plan, screen: Screen) -> AbstractContextManager[Session]:
         """Start it, and leave nothing behind when the context ends; raises `ClusterError`."""
+
+
+def dashboard_link(cluster: Any) -> str:
+    """Return where the dashboard really listens; Dask's own link names the scheduler's host, bound to or not."""
+    server = cluster.scheduler.http_server
+    host = cluster.scheduler.ip if server.address == "0.0.0.0" else server.address  # noqa: S104 (a comparison)
+    return f"http://{host}:{server.port}/status"
 
 
 def worker_nodes(client: Client) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
-from dask_hpc.clusters.base import Plan, Session, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, dashboard_link, worker_nodes
 from dask_hpc.errors import RequestError
 from dask_hpc.results import ClusterFacts
 from dask_hpc.show import Screen
@@ -56,7 +56,7 @@ class LocalBackend:
             with screen.stage("waiting for the workers"):
                 client.wait_for_workers(plan.spec["n_workers"], timeout=60)
             timings = {"cluster": perf_counter() - start}
-            screen.note(f"dashboard: {cluster.dashboard_link}")
+            screen.note(f"dashboard: {dashboard_link(cluster)}")
             yield Session(client, lambda: _facts(client, plan), timings)
 
 

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.clusters import interfaces, slurm_ask
-from dask_hpc.clusters.base import Plan, Session, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, dashboard_link, worker_nodes
 from dask_hpc.clusters.slurm_plan import Request, make_request
 from dask_hpc.clusters.tls import credentials
 from dask_hpc.errors import ClusterError
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     from dask_hpc.clusters.slurm_watch import Watch
 
-__all__ = ["SlurmBackend"]
+__all__ = ["SlurmBackend", "cluster_settings"]
+
+_TLS_PRELOAD = "dask_hpc.openssl_errors"  # workers import it before they open a connection
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class SlurmBackend:
             timings["workers"] = perf_counter() - clock
             client = stack.enter_context(Client(cluster))
             screen.text("squeue", slurm_ask.queue(spec.name))
-            screen.note(f"dashboard: {cluster.dashboard_link}")
+            screen.note(f"dashboard: {dashboard_link(cluster)}")
             yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
             watch.closing()
 
@@ -142,7 +144,12 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
     It comes back with several processes a job, since dask-worker cannot start those without.
     """
     interface = {"interface": options["interface"]} if options["interface"] else {}
-    threads = [f"export {name}_NUM_THREADS=1" for name in ("OMP", "OPENBLAS", "MKL")]
+    environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    extra = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    if options["tls"]:
+        extra += ["--preload", _TLS_PRELOAD]
+    if options["tls"] and request.processes > 1:
+        extra += ["--preload-nanny", _TLS_PRELOAD]
     return {
         "queue": request.partition,
         "account": options["account"],
@@ -153,11 +160,11 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
         "walltime": format_walltime(request.walltime),
         "job_name": name,
         "job_extra_directives": list(options["sbatch_option"]),
-        "job_script_prologue": threads,
+        "job_script_prologue": [f"export {key}={value}" for key, value in environment.items()],
         "local_directory": request.local_directory,
         "log_directory": str(request.log_directory),
         "nanny": request.processes > 1,
-        "worker_extra_args": ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"],
+        "worker_extra_args": extra,
         "scheduler_options": {"interface": request.interface, "dashboard_address": options["dashboard"]},
         **interface,
     }

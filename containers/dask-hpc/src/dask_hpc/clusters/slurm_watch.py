@@ -92,7 +92,7 @@ def recording_job(watch: Watch) -> type[SLURMJob]:
             try:
                 await super().start()  # type: ignore[no-untyped-call]
             except (RuntimeError, OSError, ValueError) as error:
-                self.status = Status.failed
+                self.status = Status.running  # anything else ends in an AssertionError in the event loop
                 watch.fail(_refused(str(error)))
 
     return RecordingJob

@@ -32,6 +32,8 @@ def credentials(folder: Path, lifetime: timedelta) -> Iterator[Security]:
     """
     from distributed import Security
 
+    import dask_hpc.openssl_errors  # noqa: F401 (the scheduler is in this process)
+
     folder.mkdir(mode=0o700)
     cert, key = folder / "cert.pem", folder / "key.pem"
     try:
