@@ -16,5 +16,16 @@ for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.cr
   if [ -e "$bundle" ]; then CA_BUNDLE=${CA_BUNDLE-$bundle}; fi
 done
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1 # they differ from build to build
+export BUILDX_NO_DEFAULT_LOAD=1         # what images are made on is no image
 cd "$here/.."
-exec docker buildx bake --file containers/docker-bake.hcl --load "$@"
+set -- docker buildx bake --file containers/docker-bake.hcl "$@"
+if [ -t 2 ]; then exec "$@"; fi
+
+# In a pipe, quiet: what was printed is shown where it explains a failure.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"$@" >"$log" 2>&1 || {
+  printf 'bake: the build failed; its last lines:\n' >&2
+  tail -n 40 "$log" >&2
+  exit 1
+}

@@ -28,6 +28,7 @@ target "bootstrap" {
 }
 
 target "_image" {
+  output = ["type=image,compression=uncompressed,unpack=true"]
   args = {
     SOURCE_DATE_EPOCH = SOURCE_DATE_EPOCH
   }
@@ -92,6 +93,34 @@ target "dask-hpc" {
     "org.opencontainers.image.title"    = "dask-hpc"
     "org.opencontainers.image.licenses" = "BSD-3-Clause"
   }
+}
+
+# Slurm over what the environment needs, and the environment over that: what login and compute nodes run.
+target "node" {
+  inherits = ["_slurm"]
+  target   = "node"
+  contexts = {
+    base        = "target:runtime"
+    environment = "target:env"
+    application = "target:application"
+  }
+  tags   = ["slurm-sim/node:${VERSION}"]
+  labels = { "org.opencontainers.image.title" = "slurm-sim node with dask-hpc" }
+}
+
+target "runtime" {
+  inherits = ["_dask-hpc"]
+  target   = "runtime"
+}
+
+target "env" {
+  inherits = ["_dask-hpc"]
+  target   = "env"
+}
+
+target "application" {
+  inherits = ["_dask-hpc"]
+  target   = "application"
 }
 
 # For `make lock`: the local channel as a folder, and Debian's newest Python as a debs.lock.
