@@ -27,8 +27,13 @@ def pin_wheels(requirements: list[str], lock: Path, python: str, what: str, *, u
     resolved = tomllib.loads(_resolve(requirements, [] if upgrade else known, python))
     lines = []
     for package in sorted(resolved["packages"], key=lambda p: p["name"]):
-        wheel = min(package["wheels"], key=lambda w: _rank(w["url"], python))
-        lines.append(f"{package['name']}=={package['version']} --hash=sha256:{wheel['hashes']['sha256']}\n")
+        rank, sha256 = min((_rank(_file(w), python), w["hashes"]["sha256"]) for w in package["wheels"])
+        if rank == sys.maxsize:
+            seen = ", ".join(_file(w) for w in package["wheels"])
+            raise ChannelError(
+                f"no wheel of {package['name']} fits", seen, "ask for another version in environment.yml"
+            )
+        lines.append(f"{package['name']}=={package['version']} --hash=sha256:{sha256}\n")
     lock.write_text(WHEELS_HEADER.format(what=what, python=python) + "".join(lines))
 
 
@@ -42,6 +47,7 @@ def pin_debs(names: list[str], lock: Path) -> None:
 def _resolve(requirements: list[str], preferred: list[str], python: str) -> str:
     """What uv makes of the requirements, as pylock.toml; what is preferred gives way where it does not fit."""
     command = ["uv", "pip", "compile", "--quiet", "--no-header", "--format", "pylock.toml", "--only-binary", ":all:"]
+    command += ["--python", sys.executable]  # else uv asks every Python of the machine for its version
     command += ["--python-version", python, "--python-platform", "x86_64-manylinux_2_40", "-"]
     for constraints in (preferred, []):
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
@@ -51,14 +57,23 @@ def _resolve(requirements: list[str], preferred: list[str], python: str) -> str:
             done = subprocess.run(renewed, input="\n".join(requirements), capture_output=True, text=True)
         if not done.returncode:
             return done.stdout
-    raise ChannelError("no set of wheels fits", done.stderr.strip(), "change what environment.yml asks for")
+    raise ChannelError(
+        "no set of wheels fits",
+        done.stderr.strip(),
+        "see that PyPI can be reached, or change what environment.yml asks for",
+    )
 
 
-def _rank(url: str, python: str) -> int:
+def _file(wheel: dict[str, str]) -> str:
+    """A wheel's file name: on an index, or in a folder."""
+    return unquote((wheel.get("url") or wheel["path"]).rpartition("/")[2])
+
+
+def _rank(file: str, python: str) -> int:
     """How well a wheel fits, by pip's own order; 0 is best."""
     version = tuple(int(part) for part in python.split("."))
-    platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(GLIBC_MINOR, 4, -1)] + ["linux_x86_64"]
+    platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(GLIBC_MINOR, 4, -1)]
+    platforms += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
     interpreter = f"cp{''.join(python.split('.'))}"
     order: list[Tag] = [*cpython_tags(version, platforms=platforms), *compatible_tags(version, interpreter, platforms)]
-    tags = parse_wheel_filename(unquote(url.rpartition("/")[2]))[3]
-    return min((order.index(tag) for tag in tags if tag in order), default=sys.maxsize)
+    return min((order.index(tag) for tag in parse_wheel_filename(file)[3] if tag in order), default=sys.maxsize)

@@ -1,0 +1,82 @@
+"""Pinning: which wheel is taken of each package, and which versions stay."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from containers.channel.environment import pypi_requirements
+from containers.channel.errors import ChannelError
+from containers.channel.pin import pin_debs, pin_wheels
+from containers.channel.sources import read_lock
+from tests.unit import tiny
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of wheels, the only one that uv knows."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder))
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    return folder
+
+
+def pinned(tmp_path: Path, *requirements: str, upgrade: bool = False) -> list[str]:
+    """The lines of the lock that these requirements give."""
+    lock = tmp_path / "wheels.txt"
+    pin_wheels(list(requirements), lock, "3.13", "Tiny.", upgrade=upgrade)
+    return [line for line in lock.read_text().splitlines() if not line.startswith("#")]
+
+
+def test_versions_stay_until_they_are_renewed(tmp_path: Path, index: Path) -> None:
+    """A newer version is taken when it is asked for; what is needed is pinned along, what is no longer needed goes."""
+    beta = tiny.wheel(index, "beta")
+    alpha = tiny.wheel(index, "alpha", requires=("beta",))
+    first = [f"alpha==1.0 --hash=sha256:{tiny.sha256(alpha)}", f"beta==1.0 --hash=sha256:{tiny.sha256(beta)}"]
+    assert pinned(tmp_path, "alpha") == first
+    newer = tiny.wheel(index, "alpha", "2.0")
+    assert pinned(tmp_path, "alpha") == first
+    assert pinned(tmp_path, "alpha", upgrade=True) == [f"alpha==2.0 --hash=sha256:{tiny.sha256(newer)}"]
+
+
+def test_a_pin_gives_way_to_a_wish(tmp_path: Path, index: Path) -> None:
+    """What environment.yml asks for wins over what was pinned."""
+    tiny.wheel(index, "alpha")
+    pinned(tmp_path, "alpha")
+    tiny.wheel(index, "alpha", "2.0")
+    assert pinned(tmp_path, "alpha>=2")[0].startswith("alpha==2.0 ")
+
+
+def test_the_wheel_that_pip_would_take(tmp_path: Path, index: Path) -> None:
+    """Among a version's wheels it is the most specific that runs on the base image."""
+    best = "cp313-cp313-manylinux2014_x86_64.manylinux_2_17_x86_64"
+    others = ("cp39-abi3-manylinux_2_17_x86_64", "cp313-cp313-manylinux_2_99_x86_64", "py3-none-any")
+    made = {}
+    for tags in (best, *others):
+        made[tags] = tiny.wheel(index, "alpha", files={"tags": tags}).rename(index / f"alpha-1.0-{tags}.whl")
+    assert pinned(tmp_path, "alpha") == [f"alpha==1.0 --hash=sha256:{tiny.sha256(made[best])}"]
+
+
+def test_an_unknown_package(tmp_path: Path, index: Path) -> None:
+    """A package that no index has is named, and the lock stays."""
+    with pytest.raises(ChannelError, match="unobtainium"):
+        pinned(tmp_path, "unobtainium")
+    assert not (tmp_path / "wheels.txt").exists()
+
+
+def test_debs_are_pinned_to_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """debs.lock names what the mirror has, with its sha256."""
+    debs = tiny.python_debs(tmp_path / "new", "3.13.5-2")
+    monkeypatch.setitem(os.environ, "APT_CONFIG", tiny.apt_mirror(tmp_path / "mirror", debs)["APT_CONFIG"])
+    pin_debs(["python3.13-minimal"], tmp_path / "debs.lock")
+    (pin,) = read_lock(tmp_path / "debs.lock")
+    assert (pin.name, pin.version, pin.sha256) == ("python3.13-minimal", "3.13.5-2", tiny.sha256(debs[0]))
+
+
+def test_specs_by_pypis_rules(tmp_path: Path) -> None:
+    """conda's names and `=` become PyPI's; Python is no wheel."""
+    file = tmp_path / "environment.yml"
+    file.write_text("name: x\ndependencies:\n  - python=3.13\n  # why\n  - dask-core=2026.8\n  - numpy >=2,<3  # why\n")
+    assert pypi_requirements(file) == ["dask==2026.8.*", "numpy>=2,<3"]
