@@ -1,0 +1,116 @@
+"""Monte Carlo π on SLURMCluster, as a person runs it on the login node."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+RUN = ("dask-hpc", "run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e7")
+
+
+def nothing_is_left(sim: Any) -> None:
+    """Assert that the queue is empty and that no credentials are on the shared home."""
+    assert sim.exec("squeue", "-h").stdout == ""
+    assert sim.exec("sh", "-c", "ls -d ~/.dask-hpc/*.tls 2>/dev/null", check=False).stdout == ""
+
+
+def test_pi_on_two_nodes(slurm_sim: Any) -> None:
+    """Two jobs on two nodes give the π of one core, over TLS, and leave no job and no key behind."""
+    done = slurm_sim.exec(*RUN, "--json")
+    result = json.loads(done.stdout)
+    assert result["ok"]
+    assert abs(result["values"]["sigmas"]) < 5
+    assert result["cluster"]["tls"]
+    assert len(result["cluster"]["jobs"]) == 2
+    assert len(result["cluster"]["nodes"]) == 2
+    assert result["environment"]["lock_sha256"]
+    assert "#SBATCH" in done.stderr
+    assert "NODELIST(REASON)" in done.stderr
+    assert "PRIVATE KEY" not in done.stderr
+    folder = result["folder"]
+    assert json.loads(slurm_sim.exec("cat", f"{folder}/result.json").stdout) == result
+    assert "count_inside" in slurm_sim.exec("cat", f"{folder}/performance-report.html").stdout
+    assert slurm_sim.exec("ls", f"{folder}/logs").stdout
+    assert "PRIVATE KEY" not in slurm_sim.exec("sh", "-c", f"cat {folder}/logs/*").stdout
+    nothing_is_left(slurm_sim)
+
+
+def test_several_processes_a_job(slurm_sim: Any) -> None:
+    """One job of two worker processes has two workers on one node."""
+    result = json.loads(slurm_sim.exec(*RUN, "--jobs", "1", "--processes", "2", "--json").stdout)
+    assert result["cluster"]["workers"] == 2
+    assert len(result["cluster"]["nodes"]) == 1
+    nothing_is_left(slurm_sim)
+
+
+def test_without_tls_there_is_a_warning(slurm_sim: Any) -> None:
+    """--no-tls works, and says what it means."""
+    done = slurm_sim.exec(*RUN, "--no-tls", "--json")
+    assert json.loads(done.stdout)["cluster"]["tls"] is False
+    assert "Warning: no TLS" in done.stderr
+    nothing_is_left(slurm_sim)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--cores", "64"], ["No node is large enough", "64 cores", "c1: "]),
+        (["--memory", "999GiB"], ["No node is large enough", "MiB"]),
+        (["--partition", "banana"], ["no usable node", "banana"]),
+        (["--interface", "eth7"], ["eth7", "There are: "]),
+    ],
+)
+def test_what_cannot_be_had_is_refused_at_once(slurm_sim: Any, option: list[str], words: list[str]) -> None:
+    """More than a node has, or something that is not there, ends at once with both sides; nothing is submitted."""
+    done = slurm_sim.exec(*RUN, *option, check=False)
+    assert done.returncode == 2
+    assert all(word in done.stderr for word in words)
+    assert "Traceback" not in done.stderr
+    nothing_is_left(slurm_sim)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--sbatch-option=--constraint=banana"], ["sbatch did not take the job", "Invalid feature"]),
+        (["--sbatch-option=--hold"], ["JobHeldUser"]),
+        (["--jobs", "9", "--timeout", "5"], ["have not come in 5 s", "PENDING"]),
+    ],
+)
+def test_jobs_that_never_start_do_not_hang(slurm_sim: Any, option: list[str], words: list[str]) -> None:
+    """What Slurm refuses, holds or cannot place ends with Slurm's own reason, and the jobs are cancelled."""
+    done = slurm_sim.exec(*RUN, *option, check=False)
+    assert done.returncode in (1, 2)
+    assert all(word in done.stderr for word in words)
+    assert "Traceback" not in done.stderr
+    nothing_is_left(slurm_sim)
+
+
+LONG = " ".join((*RUN[:-1], "1e12", "--no-serial"))
+
+
+@pytest.mark.parametrize(("signum", "status"), [("INT", 130), ("TERM", 143)])
+def test_a_signal_leaves_no_job(slurm_sim: Any, signum: str, status: int) -> None:
+    """Ctrl-C or SIGTERM while workers compute cancels the jobs and removes the credentials."""
+    wait = "until grep -q ^dashboard: log; do sleep 0.1; done; sleep 1"
+    script = (
+        f"rm -f log; touch log; {LONG} >log 2>&1 & p=$!; {wait}; kill -{signum} $p; wait $p; echo status $?; cat log"
+    )
+    done = slurm_sim.exec("bash", "-c", script, check=False)
+    assert f"status {status}" in done.stdout
+    assert "Traceback" not in done.stdout
+    nothing_is_left(slurm_sim)
+
+
+def test_losing_all_workers_is_an_end(slurm_sim: Any) -> None:
+    """If somebody cancels the jobs while they compute, the run ends with their state instead of waiting for ever."""
+    wait = "until grep -q ^dashboard: log; do sleep 0.1; done; sleep 1"
+    script = f"rm -f log; touch log; {LONG} >log 2>&1 & p=$!; {wait}; scancel -u hpc; wait $p; echo status $?; cat log"
+    done = slurm_sim.exec("bash", "-c", script, check=False)
+    assert "status 1" in done.stdout
+    assert "All workers have gone" in done.stdout
+    assert re.search(r"job \d+ on \w*: CANCELLED", done.stdout)
+    nothing_is_left(slurm_sim)
