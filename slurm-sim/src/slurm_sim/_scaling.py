@@ -6,14 +6,16 @@ import time
 
 from slurm_sim import _lifecycle
 from slurm_sim._locking import exclusive
-from slurm_sim.errors import StartError
+from slurm_sim.errors import SlurmSimError, StartError
 from slurm_sim.running import docker
 from slurm_sim.spec import Spec
 
+# Down only when it is gone: a node that answers once more is taken back (ReturnToService), with jobs that never end.
 _FORGET = """
 until scontrol delete nodename="$1" 2>/dev/null; do
   [ $SECONDS -lt 30 ] || exec scontrol delete nodename="$1"
-  sleep 0.05 # a job of a node that went down is still completing, and nothing says when it is done
+  scontrol update nodename="$1" state=down reason="scaled away" # its jobs are queued again
+  sleep 0.05 # and are completing for a moment; nothing says when that is over
 done
 """
 
@@ -38,29 +40,44 @@ def _add(spec: Spec, names: list[str], added: list[str]) -> None:
         with project(spec, names) as compose:
             compose.up(*added)
         _await_nodes(spec.name, added, timeout=30 + len(added))
-    except BaseException:  # what did not come up is taken away again, and what ran goes on
-        _remove_containers(spec.name, added)
+    except BaseException as error:  # what did not come up is taken away again, and what ran goes on
+        _take_back(spec.name, added)
+        if isinstance(error, SlurmSimError) and not isinstance(error, StartError):
+            raise StartError(f"could not add {', '.join(added)}", seen=error.seen) from None
         raise
+
+
+def _take_back(name: str, added: list[str]) -> None:
+    _remove_containers(name, added)
+    registered = [node for node in added if node in _states(name, added)]
+    if registered:
+        _forget(name, registered)
 
 
 def _await_nodes(name: str, nodes: list[str], timeout: float) -> None:
     end = time.monotonic() + timeout
-    query = ("sinfo", "--noheader", "--Node", f"--nodes={','.join(nodes)}", "--format=%N %t")
     while True:
-        seen = docker("exec", f"{name}-login-1", *query).stdout
-        up = {line.split()[0] for line in seen.splitlines() if line.split()[-1] in {"idle", "mix", "alloc"}}
-        if up.issuperset(nodes):
+        seen = _states(name, nodes)
+        if all(seen.get(node) in {"idle", "mix", "alloc"} for node in nodes):
             return
         if time.monotonic() > end:
-            raise StartError(f"new nodes did not come up within {timeout:.0f} s", seen=seen)
+            states = "\n".join(f"{node} {seen.get(node, 'unknown to Slurm')}" for node in nodes)
+            raise StartError(f"new nodes did not come up within {timeout:.0f} s", seen=states)
         time.sleep(0.05)  # Slurm tells nobody when a node registers
+
+
+def _states(name: str, nodes: list[str]) -> dict[str, str]:
+    """Slurm's short word for the state of those nodes that it knows."""
+    query = ("sinfo", "--noheader", "--Node", f"--nodes={','.join(nodes)}", "--format=%N %t")
+    seen = docker("exec", f"{name}-login-1", *query).stdout
+    return dict(line.split() for line in seen.splitlines())
 
 
 def _forget(name: str, gone: list[str]) -> None:
     """Slurm first, so that no job is sent to a node that is going; then the containers."""
     listed = ",".join(gone)
-    down = ("scontrol", "update", f"nodename={listed}", "state=down", "reason=scaled away")
-    docker("exec", f"{name}-slurmctld-1", *down)
+    drain = ("scontrol", "update", f"nodename={listed}", "state=drain", "reason=scaled away")
+    docker("exec", f"{name}-slurmctld-1", *drain)
     _remove_containers(name, gone)
     done = docker("exec", f"{name}-slurmctld-1", "bash", "-c", _FORGET, "forget", listed)
     if done.returncode:

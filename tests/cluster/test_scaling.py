@@ -1,0 +1,159 @@
+"""More nodes and fewer, while the mini-cluster runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from slurm_sim import Job, SlurmSim, SpecError, StartError
+from slurm_sim.running import docker
+from tests.cluster.command import left_of, refused, slurm_sim_command
+
+FOR_EVER = "exec tail -f /dev/null"
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[SlurmSim]:
+    """A mini-cluster of this file's own."""
+    with SlurmSim(nodes=2) as sim:
+        yield sim
+
+
+def nodes_of_slurm(sim: SlurmSim) -> list[str]:
+    return sorted(sim.exec("sinfo", "--noheader", "--Node", "--format=%N").stdout.split())
+
+
+def containers(sim: SlurmSim) -> set[str]:
+    return {line.split()[1] for line in left_of(sim.name) if line.startswith("container")}
+
+
+def address(sim: SlurmSim, node: str) -> str:
+    return sim.exec("getent", "hosts", node).stdout.split()[0]
+
+
+def hosts_of_a_step(sim: SlurmSim, nodes: int) -> list[str]:
+    return sorted(sim.exec("srun", f"-N{nodes}", "--immediate=10", "hostname", timeout=30).stdout.split())
+
+
+def test_nodes_are_added(sim: SlurmSim) -> None:
+    """After scaling up, the new nodes are in Slurm and in DNS, and a step runs on all."""
+    sim.scale(4)
+    assert sim.nodes() == nodes_of_slurm(sim) == hosts_of_a_step(sim, 4) == ["c1", "c2", "c3", "c4"]
+
+
+def test_nodes_are_taken_away(sim: SlurmSim) -> None:
+    """After scaling down, the nodes are gone from Slurm, their containers from the engine, their names from DNS."""
+    sim.scale(4)
+    sim.scale(1)
+    assert sim.nodes() == nodes_of_slurm(sim) == hosts_of_a_step(sim, 1) == ["c1"]
+    assert containers(sim) == {sim.container(service) for service in ("slurmctld", "login", "c1")}
+    assert sim.exec("getent", "hosts", "c2", check=False).returncode != 0
+
+
+def test_a_node_can_come_back(sim: SlurmSim) -> None:
+    """A node that was scaled away and added again works, under the address that it has now."""
+    sim.scale(2)
+    before = address(sim, "c2")
+    sim.scale(1)
+    between = docker(
+        "run",
+        "--detach",
+        "--network",
+        f"{sim.name}_default",
+        "--entrypoint=tail",
+        sim.spec.login_image,
+        "-f",
+        "/dev/null",
+    )
+    try:
+        sim.scale(2)
+        assert address(sim, "c2") != before
+        assert hosts_of_a_step(sim, 2) == ["c1", "c2"]
+        assert sim.exec("srun", "-wc2", "getent", "hosts", "login", timeout=30).stdout
+    finally:
+        docker("rm", "--force", between.stdout.strip())
+
+
+def submit(sim: SlurmSim, *options: str) -> Job:
+    return sim.job(int(sim.exec("sbatch", "--parsable", *options).stdout))
+
+
+def test_a_job_on_a_node_that_goes_is_queued_again(sim: SlurmSim) -> None:
+    """A batch job whose node is scaled away waits, runs again elsewhere, and completes."""
+    sim.scale(2)
+    first = submit(sim, "--exclusive", "--nodelist=c1", f"--wrap={FOR_EVER}")
+    assert first.wait_until_running(30).nodes == "c1"
+    job = submit(sim, "--exclusive", f"--wrap=hostname; [ ${{SLURM_RESTART_COUNT:-0}} -gt 0 ] || {FOR_EVER}")
+    assert job.wait_until_running(30).nodes == "c2"
+    sim.scale(1)
+    assert job.record().state == "PENDING"
+    first.cancel()
+    sim.exec("scontrol", "update", f"jobid={job.id}", "starttime=now")  # Slurm would wait for two minutes (cred_expire)
+    assert job.wait(50).state == "COMPLETED"
+    assert job.output().split()[-1] == "c1"
+
+
+def test_no_job_is_sent_to_a_node_that_is_going(sim: SlurmSim) -> None:
+    """With a full queue, a node goes in time, and every job completes on what is left."""
+    sim.scale(2)
+    jobs = [submit(sim, "--exclusive", "--wrap=sleep 0.3") for _ in range(6)]
+    start = time.monotonic()
+    sim.scale(1)
+    assert time.monotonic() - start < 15
+    assert {job.wait(50).state for job in jobs} == {"COMPLETED"}
+    assert jobs[-1].record().nodes == "c1"
+
+
+def test_jobs_on_nodes_that_stay_run_on(sim: SlurmSim) -> None:
+    """Scaling, up or down, disturbs no job on the nodes that stay."""
+    sim.scale(2)
+    job = submit(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
+    job.wait_until_running(30)
+    sim.scale(3)
+    sim.scale(1)
+    assert job.record().state == "RUNNING"
+    job.cancel()
+    job.wait(30)
+
+
+def test_the_command_scales_and_shows(sim: SlurmSim) -> None:
+    """`slurm-sim scale` returns when Slurm agrees, and shows the nodes."""
+    done = slurm_sim_command("scale", "--name", sim.name, "3")
+    assert done.returncode == 0
+    assert all(node in done.stdout.decode() for node in ("c1", "c2", "c3"))
+    assert nodes_of_slurm(sim) == ["c1", "c2", "c3"]
+
+
+def test_the_same_number_changes_nothing(sim: SlurmSim) -> None:
+    """Scaling to as many as there are leaves every container as it is."""
+    before = containers(sim)
+    sim.scale(len(sim.nodes()))
+    assert containers(sim) == before
+
+
+@pytest.mark.parametrize("count", [0, -3, 10000])
+def test_a_number_that_cannot_be_had_is_refused(sim: SlurmSim, count: int) -> None:
+    """No nodes, fewer and too many are refused, and nothing changes; the command says so with status 2."""
+    before = sim.nodes()
+    with pytest.raises(SpecError, match="cannot be had"):
+        sim.scale(count)
+    assert "cannot be had" in refused("scale", "--name", sim.name, "--", str(count))
+    assert sim.nodes() == before
+
+
+def test_a_word_is_no_number(sim: SlurmSim) -> None:
+    """The command takes a number of nodes and nothing else."""
+    assert "banana" in refused("scale", "--name", sim.name, "banana")
+
+
+def test_nodes_that_cannot_start_are_taken_away_again(sim: SlurmSim) -> None:
+    """Where a new node does not come up, what ran goes on and nothing of the new one is left."""
+    sim.scale(1)
+    broken = SlurmSim.attach(sim.name)
+    broken.spec = msgspec.structs.replace(sim.spec, node_image="slurm-sim/no-such-image:0")
+    with pytest.raises(StartError, match="could not add c2"):
+        broken.scale(2)
+    assert sim.nodes() == nodes_of_slurm(sim) == ["c1"]
