@@ -67,6 +67,9 @@ class SlurmBackend:
         name = f"dask-hpc-{secrets.token_hex(4)}"
         home = Path.home() / ".dask-hpc"
         request = make_request(options, nodes, interfaces.choose(), home / name)
+        # its runner module takes SIGINT as it is imported, and would exit with 0: so before our own handlers are set
+        import dask_jobqueue  # noqa: F401
+
         rows = [*request.rows(), ("TLS", "on" if options["tls"] else "off", "credentials for this run alone")]
         return Plan(rows, request.settings(), _Spec(request, name, options, home))
 
