@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,11 +12,11 @@ from slurm_sim import CommandError, Job, SlurmSim
 SINFO = ("sinfo", "--noheader", "--Node", "--format=%N %t %c %m")
 
 
-def docker_inspect(sim: SlurmSim, service: str) -> dict[str, object]:
+def docker_inspect(sim: SlurmSim, service: str) -> dict[str, Any]:
     from slurm_sim.running import docker
 
-    (answer,) = json.loads(docker("inspect", sim.container(service)).stdout)
-    return answer
+    answer: list[dict[str, Any]] = json.loads(docker("inspect", sim.container(service)).stdout)
+    return answer[0]
 
 
 def sbatch(sim: SlurmSim, *options: str) -> Job:
@@ -60,7 +61,6 @@ def test_nothing_is_privileged_or_published(slurm_sim: SlurmSim) -> None:
     """No container is privileged, has a capability it does not name, or publishes a port."""
     for service in ("slurmctld", "login", "c1"):
         host = docker_inspect(slurm_sim, service)["HostConfig"]
-        assert isinstance(host, dict)
         assert not host["Privileged"]
         assert host["CapDrop"] == ["ALL"]
         assert not {"CAP_SYS_ADMIN", "SYS_ADMIN"} & set(host["CapAdd"])

@@ -90,7 +90,7 @@ def recording_job(watch: Watch) -> type[SLURMJob]:
     class RecordingJob(SLURMJob):
         async def start(self) -> None:
             try:
-                await super().start()  # type: ignore[no-untyped-call]
+                await super().start()
             except (RuntimeError, OSError, ValueError) as error:
                 self.status = Status.running  # anything else ends in an AssertionError in the event loop
                 watch.fail(_refused(str(error)))
