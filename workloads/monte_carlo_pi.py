@@ -12,8 +12,9 @@ from time import perf_counter
 import click
 import dask
 import numpy as np
-from dask_hpc import Check, Count, Outcome, cores_at_work, workload
 from distributed import Client
+
+from dask_hpc import Check, Count, Outcome, cores_at_work, workload
 
 BLOCK = 1 << 16  # darts at a time: 2 × 512 KiB of coordinates, which stay in a core's cache
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+
 from dask_hpc import discovery
 from dask_hpc.cli import main
 from dask_hpc.results import load

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 import pytest
-from dask_hpc.params import Count, Memory, Walltime, format_walltime
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dask_hpc.params import Count, Memory, Walltime, format_walltime
 
 
 @pytest.mark.parametrize(

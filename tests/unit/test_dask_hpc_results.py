@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from dask_hpc.errors import ResultsError
 from dask_hpc.identity import Identity, environment
 from dask_hpc.results import Check, ClusterFacts, Result, Store, load

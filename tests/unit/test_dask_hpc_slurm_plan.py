@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dask_jobqueue.slurm import SLURMJob
+
 from dask_hpc.clusters.slurm import SlurmBackend, cluster_settings
 from dask_hpc.clusters.slurm_ask import Node, parse_nodes
 from dask_hpc.clusters.slurm_plan import Request, make_request
 from dask_hpc.errors import ClusterError, DaskHpcError, RequestError
-from dask_jobqueue.slurm import SLURMJob
 
 SINFO = """\
 c1|batch*|4|4000|idle|0/4/0/4|1:00:00

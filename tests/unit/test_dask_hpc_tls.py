@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from dask_hpc.clusters.tls import credentials
 from distributed import Client, LocalCluster
+
+from dask_hpc.clusters.tls import credentials
 
 HOUR = timedelta(hours=1)
 

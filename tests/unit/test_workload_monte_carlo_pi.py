@@ -10,12 +10,12 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from dask_hpc import Workload
-from dask_hpc.discovery import load
 from distributed import Client, LocalCluster, get_task_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dask_hpc import Workload
+from dask_hpc.discovery import load
 from workloads import monte_carlo_pi as pi
 
 
