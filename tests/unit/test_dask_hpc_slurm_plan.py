@@ -34,7 +34,7 @@ def plan(nodes: str = SINFO, **given: Any) -> Request:
 
 
 def script(request: Request, **given: Any) -> str:
-    options = {"interface": None, "account": None, "sbatch_option": (), "dashboard": "127.0.0.1:0"} | given
+    options = {"interface": None, "account": None, "sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": True} | given
     settings = cluster_settings(request, options, "dask-hpc-test")
     del settings["scheduler_options"]
     return str(SLURMJob("tls://192.0.2.1:8786", name="one", **settings).job_script())
@@ -117,6 +117,8 @@ def test_several_processes_bring_the_nanny_back() -> None:
     text = script(plan(processes=2))
     assert "--nthreads 1" in text
     assert "--nworkers 2 --nanny" in text
+    assert "--preload-nanny dask_hpc.openssl_errors" in text
+    assert "openssl_errors" not in script(plan(), tls=False)
 
 
 def test_an_interface_that_was_asked_for_is_the_workers_too() -> None:
