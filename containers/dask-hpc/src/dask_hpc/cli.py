@@ -14,6 +14,7 @@ from dask_hpc import discovery
 from dask_hpc.clusters import BACKENDS
 from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedOption
 from dask_hpc.errors import RequestError
+from dask_hpc.identity import release
 from dask_hpc.run import run as run_workload
 from dask_hpc.show import Screen
 from dask_hpc.workload import Workload
@@ -28,6 +29,7 @@ Examples:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(release().version, message=f"dask-hpc {release().version} ({release().revision})")
 def main() -> None:
     """Run Dask workloads on this machine or on Slurm, and keep what came out."""
 

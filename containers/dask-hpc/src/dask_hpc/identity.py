@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["Identity", "environment", "share_folder", "versions"]
+__all__ = ["Identity", "Release", "environment", "release", "share_folder", "versions"]
 
 _PACKAGES = ("dask", "distributed", "dask-jobqueue", "numpy")
 
@@ -20,6 +20,13 @@ class Identity(msgspec.Struct, frozen=True):
     lock_sha256: str | None = None
     channel: str | None = None
     drifted: bool | None = None
+
+
+class Release(msgspec.Struct, frozen=True):
+    """What `version.json` says of an image: which release of this project it is, and of which commit."""
+
+    version: str = "unknown"
+    revision: str = "unknown"
 
 
 def share_folder() -> Path:
@@ -35,9 +42,17 @@ def environment(file: Path | None = None) -> Identity:
         return Identity()
 
 
+def release() -> Release:
+    """Return which release this is; unknown outside of an image."""
+    try:
+        return msgspec.json.decode((share_folder() / "version.json").read_bytes(), type=Release)
+    except (OSError, msgspec.MsgspecError):
+        return Release()
+
+
 def versions() -> dict[str, str]:
     """Return the version of Python and of every package that decides about results."""
-    found = {"python": platform.python_version()}
+    found = {"dask-hpc": f"{release().version} ({release().revision})", "python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)
