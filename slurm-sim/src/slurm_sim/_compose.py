@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -39,9 +40,7 @@ class Project(DockerCompose):
         self._run_command([*self.compose_command_property, *how, *services])
 
     def _run_command(self, cmd: str | list[str], context: str | None = None) -> CompletedProcess[bytes]:
-        done = subprocess.run(
-            cmd, capture_output=True, cwd=context or str(self.context), env=self._environment(), check=False
-        )
+        done = _run(cmd, cwd=context or str(self.context), env=self._environment())
         if done.returncode:
             seen = done.stderr.decode(errors="replace").strip().splitlines()
             problems = [line for line in seen if "rror" in line] or seen
@@ -59,6 +58,26 @@ class Project(DockerCompose):
             "SLURM_SIM_MEMORY_MB": str(self.spec.memory_mb),
             "SLURM_SIM_SPEC": spec_label(self.spec),
         }
+
+
+def _run(command: str | list[str], *, cwd: str, env: dict[str, str]) -> CompletedProcess[bytes]:
+    """Runs Compose as a process group: where we are asked to stop, it stops with all of its processes."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+    )
+    with process:
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def spec_label(spec: Spec) -> str:

@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from slurm_sim._locking import exclusive
+from slurm_sim._locking import exclusive, uninterrupted
 from slurm_sim.errors import NotRunningError, SlurmSimError, SpecError, StartError
 from slurm_sim.running import check_engine, docker
 from slurm_sim.spec import Spec
@@ -76,7 +76,12 @@ def pass_gate(name: str, nodes: int, timeout: float) -> None:
 
 
 def remove(name: str) -> bool:
-    """Removes whatever of a mini-cluster there is; says whether there was any."""
+    """Removes whatever of a mini-cluster there is, also when asked to stop; says whether there was any."""
+    with uninterrupted():
+        return _remove(name)
+
+
+def _remove(name: str) -> bool:
     of = f"label={_PROJECT}={name}"
     containers = docker("ps", "--all", "--quiet", "--filter", of).stdout.split()
     if containers:  # at once, rather than by asking each daemon to stop: nothing of them is kept

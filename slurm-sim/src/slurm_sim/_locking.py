@@ -1,10 +1,12 @@
-"""One change of a mini-cluster at a time, whoever asks for it on this host."""
+"""One change of a mini-cluster at a time, whoever asks for it on this host; and some to their end."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,3 +20,17 @@ def exclusive(name: str) -> Iterator[None]:
     with (folder / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ignores Ctrl-C and SIGTERM meanwhile (in the main thread, which alone gets them): cleaning up is stopping."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -17,6 +17,7 @@ from slurm_sim.cluster import HOME, USER, SlurmSim
 from slurm_sim.errors import JobError, NotRunningError, SpecError
 from slurm_sim.faults import Fault
 from slurm_sim.running import exec_arguments, replace_by_docker, run_docker
+from slurm_sim.spec import check_name
 
 
 def _on_terminal() -> bool:
@@ -212,7 +213,7 @@ def list_(as_json: bool) -> None:
 @name_option
 def down(name: str, everything: bool) -> None:
     """End a mini-cluster, with its containers, networks and volumes."""
-    names = list(_lifecycle.find_all()) if everything else [name]
+    names = list(_lifecycle.find_all()) if everything else [check_name(name)]
     for one in names:
         with _show.progress(f"ending {one}"):
             was_there = _lifecycle.remove(one)

@@ -64,7 +64,7 @@ class SlurmSim:
         verbose: bool = False,
     ) -> None:
         self.spec = Spec(
-            name=check_name(name or f"slurm-sim-{secrets.token_hex(3)}"),
+            name=check_name(f"slurm-sim-{secrets.token_hex(3)}" if name is None else name),
             nodes=check_count("nodes", nodes, MAX_NODES),
             cpus_per_node=check_count("CPUs per node", cpus_per_node, 1024),
             memory_mb=parse_memory(memory_per_node),

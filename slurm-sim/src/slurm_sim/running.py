@@ -24,7 +24,7 @@ class Completed(msgspec.Struct, frozen=True):
 def docker(*args: str, stdin: bytes = b"") -> Completed:
     """Runs the engine's client, which reads `stdin`, never the terminal. Raises `EngineError` without one."""
     try:
-        done = subprocess.run(["docker", *args], input=stdin, capture_output=True, check=False)
+        done = subprocess.run(["docker", *args], input=stdin, capture_output=True, process_group=0, check=False)
     except FileNotFoundError:
         raise EngineError("there is no docker command", hint="run containers/engine.sh, or install Docker") from None
     return Completed(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
