@@ -46,7 +46,8 @@ def pin_debs(names: list[str], lock: Path) -> None:
 
 def _resolve(requirements: list[str], preferred: list[str], python: str) -> str:
     """What uv makes of the requirements, as pylock.toml; what is preferred gives way where it does not fit."""
-    command = ["uv", "pip", "compile", "--quiet", "--no-header", "--format", "pylock.toml", "--only-binary", ":all:"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
+    command += ["--format", "pylock.toml", "--only-binary", ":all:"]
     command += ["--python", sys.executable]  # else uv asks every Python of the machine for its version
     command += ["--python-version", python, "--python-platform", "x86_64-manylinux_2_40", "-"]
     for constraints in (preferred, []):
