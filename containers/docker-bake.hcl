@@ -3,6 +3,7 @@
 variable "VERSION" {}
 variable "REVISION" { default = "unknown" }
 variable "DEBIAN_SUITE" {}
+variable "APPTAINER_SUITE" {}
 variable "PYTHON_VERSION" {}
 variable "SLURM_VERSION" {}
 variable "SOURCE_DATE_EPOCH" {}
@@ -19,7 +20,7 @@ variable "LOCKED" { default = "" }
 # The host's certificate bundle, for a proxy that inspects TLS: a secret, so that it is in no layer.
 variable "CA_BUNDLE" { default = "" }
 
-group "default" { targets = ["dask-hpc", "slurm", "node"] }
+group "default" { targets = ["dask-hpc", "slurm", "node", "apptainer", "bare"] }
 group "slurm" { targets = ["slurmctld", "login", "slurmd"] }
 
 target "bootstrap" {
@@ -27,8 +28,12 @@ target "bootstrap" {
   dockerfile-inline = "FROM scratch\nADD ${DEBIAN_SUITE}.tar /\nCMD [\"bash\"]\n"
 }
 
-target "_image" {
+# Into the engine. What images are made on has no output, and stays in the build cache.
+target "_output" {
   output = ["type=image,compression=uncompressed,unpack=true"]
+}
+
+target "_image" {
   args = {
     SOURCE_DATE_EPOCH = SOURCE_DATE_EPOCH
   }
@@ -51,24 +56,42 @@ target "_slurm" {
 }
 
 target "slurmctld" {
-  inherits = ["_slurm"]
+  inherits = ["_slurm", "_output"]
   target   = "slurmctld"
   tags     = ["slurm-sim/slurmctld:${SLURM_VERSION}"]
   labels   = { "org.opencontainers.image.title" = "slurm-sim controller" }
 }
 
 target "login" {
-  inherits = ["_slurm"]
+  inherits = ["_slurm", "_output"]
   target   = "login"
   tags     = ["slurm-sim/login:${SLURM_VERSION}"]
   labels   = { "org.opencontainers.image.title" = "slurm-sim login node" }
 }
 
 target "slurmd" {
-  inherits = ["_slurm"]
+  inherits = ["_slurm", "_output"]
   target   = "slurmd"
   tags     = ["slurm-sim/slurmd:${SLURM_VERSION}"]
   labels   = { "org.opencontainers.image.title" = "slurm-sim compute node" }
+}
+
+# Apptainer for an ordinary user: `make sif` builds in it where the host has none, and bare nodes are made on it.
+target "apptainer" {
+  inherits = ["_image", "_output"]
+  context  = "containers/apptainer"
+  args     = { APPTAINER_SUITE = APPTAINER_SUITE }
+  tags     = ["slurm-sim/apptainer:${VERSION}"]
+  labels   = { "org.opencontainers.image.title" = "Apptainer" }
+}
+
+# Login node and compute node as a real cluster has them: Slurm, PMIx and Apptainer, and nobody's environment.
+target "bare" {
+  inherits = ["_slurm", "_output"]
+  target   = "bare"
+  contexts = { base = "target:apptainer" }
+  tags     = ["slurm-sim/bare:${SLURM_VERSION}"]
+  labels   = { "org.opencontainers.image.title" = "slurm-sim bare node" }
 }
 
 target "_dask-hpc" {
@@ -86,7 +109,7 @@ target "_dask-hpc" {
 }
 
 target "dask-hpc" {
-  inherits = ["_dask-hpc"]
+  inherits = ["_dask-hpc", "_output"]
   target   = "dask-hpc"
   tags     = ["dask-hpc:${VERSION}", "dask-hpc:latest"]
   labels = {
@@ -97,7 +120,7 @@ target "dask-hpc" {
 
 # Slurm over what the environment needs, and the environment over that: what login and compute nodes run.
 target "node" {
-  inherits = ["_slurm"]
+  inherits = ["_slurm", "_output"]
   target   = "node"
   contexts = {
     base        = "target:runtime"
