@@ -1,0 +1,95 @@
+"""Who launched this process, and how many like it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Launch", "launch"]
+
+_STEP = re.compile(r"slurmstepd: \[(\d+)\.(\d+)\]")  # a step of srun's; `.batch`, `.extern` have one task anyway
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A launch of several tasks.
+
+    Attributes:
+        by: `srun` or `mpirun`.
+        tasks: how many it started; at least so many where Slurm cannot be asked.
+        first: whether this is the one that speaks for all.
+        told: the variables that decide, for the message.
+        cleaned: whether the environment says nothing, and /proc does.
+    """
+
+    by: str
+    tasks: int
+    first: bool
+    told: tuple[str, ...] = ("SLURM_STEP_NUM_TASKS", "SLURM_MPI_TYPE", "PMIX_NAMESPACE", "PMI_SIZE")
+    cleaned: bool = False
+
+
+def launch(environ: Mapping[str, str] = os.environ, proc: Path = Path("/proc")) -> Launch | None:
+    """Return who launched this process; nothing if it was started by itself, as a batch script's programs are."""
+    return _by_variables(environ) or _by_ancestors(proc, os.getpid())
+
+
+def _by_variables(environ: Mapping[str, str]) -> Launch | None:
+    # mpirun's ranks inherit the variables of the step that its daemon runs in, and srun's those of an mpirun around it
+    slurms = environ.get("PMIX_NAMESPACE", "").startswith("slurm.")
+    if "OMPI_COMM_WORLD_SIZE" in environ and not slurms:
+        first = environ.get("OMPI_COMM_WORLD_RANK", "0") == "0"
+        told = ("OMPI_COMM_WORLD_SIZE", "PMIX_NAMESPACE")
+        return Launch("mpirun", int(environ["OMPI_COMM_WORLD_SIZE"]), first, told)
+    if "SLURM_STEP_NUM_TASKS" in environ:
+        return Launch("srun", int(environ["SLURM_STEP_NUM_TASKS"]), environ.get("SLURM_PROCID", "0") == "0")
+    return None
+
+
+def _by_ancestors(proc: Path, pid: int) -> Launch | None:
+    """Look for Slurm above a process whose own environment says nothing of it."""
+    while pid > 1:
+        above = _parent(proc, pid)
+        if step := _STEP.match(_text(proc / str(above) / "cmdline")):
+            here = _tasks(proc, above)
+            tasks = _asked(f"{step[1]}.{step[2]}") or len(here)
+            return Launch("srun", tasks, pid == min(here, default=pid), cleaned=True) if tasks > 1 else None
+        environ = dict(
+            entry.split("=", 1) for entry in _text(proc / str(above) / "environ").split("\0") if "=" in entry
+        )
+        if found := _by_variables(environ):
+            return Launch(found.by, found.tasks, found.first, found.told, cleaned=True) if found.tasks > 1 else None
+        pid = above
+    return None
+
+
+def _asked(step: str) -> int:
+    """Return how many tasks Slurm says that a step has: some may be on other nodes, or have ended already."""
+    with suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            ["scontrol", "show", "step", step], capture_output=True, text=True, timeout=5, check=False
+        )
+        return int(found[1]) if (found := re.search(r"\bTasks=(\d+)", done.stdout)) else 0
+    return 0
+
+
+def _tasks(proc: Path, stepd: int) -> list[int]:
+    pids = [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()]
+    children = [pid for pid in pids if _parent(proc, pid) == stepd]
+    return [pid for pid in children if not _text(proc / str(pid) / "cmdline").startswith("slurmstepd")]
+
+
+def _parent(proc: Path, pid: int) -> int:
+    _, _, rest = _text(proc / str(pid) / "stat").rpartition(")")  # the name before it may have blanks
+    return int(rest.split()[1]) if rest else 0
+
+
+def _text(file: Path) -> str:
+    with suppress(OSError):
+        return file.read_bytes().decode(errors="replace")
+    return ""

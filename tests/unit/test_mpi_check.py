@@ -1,0 +1,99 @@
+"""Who launched a process, and what a person is told when ranks are missing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dask_hpc.mpi import explain
+from dask_hpc.mpi_launch import Launch, launch
+
+SRUN = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2", "SLURM_NTASKS": "8"}
+MPIRUN = {"OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_RANK": "0"}
+
+
+def process(proc: Path, pid: int, parent: int, name: str, environ: str = "") -> None:
+    """Write what /proc says of a process."""
+    folder = proc / str(pid)
+    folder.mkdir()
+    (folder / "stat").write_text(f"{pid} (a (b) c) S {parent} 0 0")
+    (folder / "cmdline").write_text(name)
+    (folder / "environ").write_text(environ)
+
+
+def test_a_step_of_srun(tmp_path: Path) -> None:
+    """The step's tasks count, not the job's, and its first task speaks."""
+    found = launch(SRUN, tmp_path)
+    assert found
+    assert (found.by, found.tasks, found.first) == ("srun", 4, False)
+
+
+def test_mpirun_in_a_step_of_srun(tmp_path: Path) -> None:
+    """Ranks of mpirun count as mpirun says, although they inherit the variables of the step under it."""
+    found = launch({**SRUN, **MPIRUN, "PMIX_NAMESPACE": "prterun-c1-1@1"}, tmp_path)
+    assert found
+    assert (found.by, found.tasks, found.first) == ("mpirun", 3, True)
+
+
+def test_srun_in_a_rank_of_mpirun(tmp_path: Path) -> None:
+    """Tasks of srun count as Slurm says, although they inherit the variables of an mpirun around it."""
+    found = launch({**SRUN, **MPIRUN, "PMIX_NAMESPACE": "slurm.pmix.1.0"}, tmp_path)
+    assert found
+    assert found.by == "srun"
+
+
+@pytest.mark.parametrize("environ", [{}, {"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "1"}])
+def test_without_a_launcher(tmp_path: Path, environ: dict[str, str]) -> None:
+    """A program started by itself, also in a batch script with several tasks, was not launched as ranks."""
+    assert launch(environ, tmp_path) is None
+
+
+@pytest.mark.parametrize(("first", "step", "tasks"), [(True, "7.0", 2), (False, "7.0", 2), (True, "7.batch", None)])
+def test_a_cleaned_environment(tmp_path: Path, first: bool, step: str, tasks: int | None) -> None:
+    """Tasks that Slurm started are found in /proc where the environment says nothing; a batch script is none."""
+    pid = os.getpid()
+    process(tmp_path, 90, 1, f"slurmstepd: [{step}]")
+    process(tmp_path, 91, 90, "slurmstepd: ...")
+    process(tmp_path, pid, 90, "python")
+    process(tmp_path, pid + 1 if first else pid - 1, 90, "python")
+    found = launch({}, tmp_path)
+    assert (found and found.tasks) == tasks
+    if found:
+        assert found.cleaned
+        assert found.first == first
+
+
+def test_a_parent_remembers(tmp_path: Path) -> None:
+    """With one task a node, the variables of a process above say how many there are."""
+    process(tmp_path, 90, 1, "bash", "A=1\0SLURM_STEP_NUM_TASKS=2\0SLURM_PROCID=1\0")
+    process(tmp_path, os.getpid(), 90, "python")
+    found = launch({}, tmp_path)
+    assert found
+    assert (found.tasks, found.first, found.cleaned) == (2, False, True)
+
+
+@pytest.mark.parametrize(
+    ("found", "environ", "words"),
+    [
+        (Launch("srun", 4, True), {}, ["srun --mpi=none", "srun --mpi=pmix", "srun --mpi=list"]),
+        (Launch("srun", 4, True), {"SLURM_MPI_TYPE": "pmi2"}, ["srun --mpi=pmi2"]),
+        (Launch("srun", 4, True), {"SLURM_MPI_TYPE": "pmix"}, ["cleaned", "--cleanenv"]),
+        (
+            Launch("srun", 4, True),
+            {"SLURM_MPI_TYPE": "pmix", "PMIX_NAMESPACE": "slurm.pmix.1.0", "PMIX_VERSION": "9.9"},
+            ["9.9", "5.0.11", "do not understand", "srun --mpi=list"],
+        ),
+        (Launch("srun", 4, True, cleaned=True), {}, ["cleaned", "env -i"]),
+        (Launch("mpirun", 4, True), {"PMIX_NAMESPACE": "x"}, ["another Open MPI", "this environment's mpirun"]),
+        (Launch("mpirun", 4, True), {}, ["cleaned"]),
+    ],
+)
+def test_the_message_names_cause_and_fix(found: Launch, environ: dict[str, str], words: list[str]) -> None:
+    """Each way to lose ranks has its own cause and fix in the message."""
+    message = explain(1, found, environ, "5.0.11")
+    assert "launched 4 tasks" in message
+    assert "size 1" in message
+    assert "What to do: " in message
+    assert all(word in message for word in words), message
