@@ -1,0 +1,95 @@
+"""Stands in for one of Slurm's commands, and has the launcher outside of the SIF run it: see `dask_hpc.bridge`.
+
+It runs as a script of its own (`python -IS`), and starts twice as fast with the modules that `os`, `socket` and `signal`
+are made of as with these.
+"""
+
+import _signal
+import _socket
+import posix
+import sys
+
+_MOST_BYTES = 4 << 20
+_SIGNALS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2)
+_PREFIXES = (b"SLURM_", b"SBATCH_", b"SQUEUE_", b"SCANCEL_", b"SACCT_", b"SINFO_", b"SCONTROL_", b"SRUN_")
+_START = "start it by the launcher beside the SIF: ./dask-hpc exec PROGRAM, or ./dask-hpc shell"
+
+
+def _request() -> bytes:
+    """Return this call, as `dask_hpc.bridge` describes it."""
+    command, *arguments = [word.encode(errors="surrogateescape") for word in sys.argv]
+    variables = [
+        name + b"=" + value
+        for name, value in posix.environ.items()
+        if name.startswith(_PREFIXES) or name == b"LC_ALL"
+    ]
+    fields = [command.rpartition(b"/")[2], posix.getcwdb(), b"%d" % len(arguments), *arguments, *variables]
+    text = b"\0".join(fields)
+    if len(text) > _MOST_BYTES:
+        _fail(f"{len(text)} bytes of arguments and variables are too many", "pass a script on standard input")
+    return b"DHB1" + len(text).to_bytes(4, "big") + text
+
+
+def _connect() -> _socket.socket:
+    """Return a connection to the launcher, after a look at whose process that is."""
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        connection.connect(posix.environ.get(b"DASK_HPC_BRIDGE", b""))
+    except OSError as error:
+        _fail(f"there is no bridge to Slurm here ({error.strerror})", _START)
+    peer = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    user = int.from_bytes(peer[4:8], sys.byteorder)
+    if user != posix.getuid():
+        _fail(f"the bridge is of user {user}, not yours", _START)
+    return connection
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where standard input, output or error is closed: the three are sent."""
+    while (fd := posix.open("/dev/null", posix.O_RDWR)) < 3:
+        pass
+    posix.close(fd)
+
+
+def _call(request: bytes) -> str:
+    """Return the launcher's reply, after passing on every signal that comes before it."""
+    connection = _connect()
+    streams = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2))
+    sent = connection.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
+    connection.sendall(request[sent:])
+    for signum in _SIGNALS:
+        if _signal.getsignal(signum) != _signal.SIG_IGN:
+            _signal.signal(signum, lambda number, _frame: connection.send(bytes([number])) and None)
+    reply = b""
+    while not reply.endswith(b"\n"):
+        part = connection.recv(4096)
+        if not part:
+            _fail("the launcher has gone", "see whether the command has done its work before you repeat it")
+        reply += part
+    return reply.decode(errors="backslashreplace").strip()
+
+
+def _fail(what: str, todo: str, status: int = 125) -> None:
+    """Say what is the matter, and end."""
+    name = sys.argv[0].rpartition("/")[2]
+    posix.write(2, f"{name}: {what}.\nWhat to do: {todo}.\n".encode())
+    posix._exit(status)
+
+
+def main() -> None:
+    """End as the command outside has ended."""
+    _open_standard_streams()
+    try:
+        outcome, _, rest = _call(_request()).partition(" ")
+    except OSError as error:
+        _fail(f"the bridge broke ({error.strerror})", "see whether the launcher is still there")
+    if outcome == "signaled":
+        _signal.signal(int(rest), _signal.SIG_DFL)
+        posix.kill(posix.getpid(), int(rest))
+    if outcome == "refused":
+        _fail(f"refused: {rest}", "run it outside of the SIF", 126)
+    posix._exit(int(rest))
+
+
+if __name__ == "__main__":
+    main()
