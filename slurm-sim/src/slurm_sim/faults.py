@@ -6,7 +6,7 @@ import difflib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from slurm_sim.errors import SlurmSimError, SpecError
+from slurm_sim.errors import CommandError, SlurmSimError, SpecError
 from slurm_sim.running import docker
 
 if TYPE_CHECKING:
@@ -77,7 +77,11 @@ def _heal(sim: SlurmSim, node: str) -> None:
     docker("unpause", container)  # fails, rightly, unless it hangs
     docker("network", "connect", f"--alias={node}", network, container)  # likewise, unless it was cut off
     _engine("start", container)
-    _admin(sim, f"nodename={node}", "state=resume")
+    try:
+        _admin(sim, f"nodename={node}", "state=resume")
+    except CommandError as error:
+        if "Invalid node state" not in error.stderr:  # which it is where Slurm has not missed the node
+            raise
 
 
 def _admin(sim: SlurmSim, *change: str) -> None:

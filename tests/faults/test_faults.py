@@ -1,0 +1,102 @@
+"""What goes wrong on real clusters, on purpose: Slurm notices, and heals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from slurm_sim import CommandError, Job, SlurmSim, SpecError
+
+FOR_EVER = "exec tail -f /dev/null"
+
+pytestmark = pytest.mark.timeout(150)  # Slurm takes SlurmdTimeout (30 s) to give a node up, and asks it that often
+
+
+@pytest.fixture
+def sim(slurm_sim: SlurmSim) -> Iterator[SlurmSim]:
+    """The session's mini-cluster, with two nodes that work when a test is done."""
+    yield slurm_sim
+    slurm_sim.cancel_all()
+    await_state(slurm_sim, "c1", "idle")
+    await_state(slurm_sim, "c2", "idle")
+
+
+def await_state(sim: SlurmSim, node: str, pattern: str) -> None:
+    """Returns when Slurm's word for a node's state matches, and fails after 90 s."""
+    asks = f"until sinfo --noheader --Node --nodes={node} --format=%T | grep -Eq '{pattern}'; do sleep 0.2; done"
+    sim.exec("bash", "-c", asks, timeout=90)
+
+
+def submit(sim: SlurmSim, *options: str) -> Job:
+    return sim.job(int(sim.exec("sbatch", "--parsable", *options).stdout))
+
+
+def assert_whole(sim: SlurmSim) -> None:
+    """Both nodes work, and find each other by name."""
+    await_state(sim, "c1", "^idle$")
+    await_state(sim, "c2", "^idle$")
+    assert sorted(sim.exec("srun", "-N2", "hostname", timeout=60).stdout.split()) == ["c1", "c2"]
+    assert sim.exec("srun", "-wc1", "getent", "hosts", "c2", timeout=60).stdout
+    assert sim.exec("srun", "-wc2", "getent", "hosts", "slurmctld", timeout=60).stdout
+
+
+@pytest.mark.parametrize("kind", ["node-lost", "node-hangs", "node-cut-off"])
+def test_a_node_that_fails_is_given_up_and_healed(sim: SlurmSim, kind: str) -> None:
+    """Slurm finds out by itself that a node is gone, queues its job again, and has it back after `heal`."""
+    job = submit(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
+    job.wait_until_running(30)
+    sim.fault(kind, "c2")
+    await_state(sim, "c2", r"down|\*")
+    assert sim.exec("srun", "-wc1", "hostname", timeout=30).stdout == "c1\n"
+    await_state(sim, "c2", "down")
+    assert job.record().state in {"PENDING", "COMPLETING"}
+    job.cancel()
+    sim.fault("heal", "c2")
+    assert_whole(sim)
+
+
+def test_a_node_that_is_healed_in_time_keeps_its_job(sim: SlurmSim) -> None:
+    """A node that hangs for a moment is not given up, and its job runs on."""
+    job = submit(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
+    job.wait_until_running(30)
+    sim.fault("node-hangs", "c2")
+    sim.fault("heal", "c2")
+    assert job.record().state == "RUNNING"
+    job.cancel()
+    job.wait(30)
+    assert_whole(sim)
+
+
+def test_a_drained_node_ends_its_jobs_and_takes_none(sim: SlurmSim) -> None:
+    """Running jobs go on, no new one starts there, and `heal` takes the node back."""
+    job = submit(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
+    job.wait_until_running(30)
+    sim.fault("node-drained", "c2")
+    await_state(sim, "c2", "draining")
+    assert job.record().state == "RUNNING"
+    with pytest.raises(CommandError):
+        sim.exec("srun", "-wc2", "--immediate=1", "hostname", timeout=30)
+    job.cancel()
+    await_state(sim, "c2", "drained")
+    sim.fault("heal", "c2")
+    assert_whole(sim)
+
+
+def test_healing_what_is_whole_changes_nothing(sim: SlurmSim) -> None:
+    """`heal` can be said once too often, of nodes and of the controller."""
+    sim.fault("heal", "c1", "c2")
+    sim.fault("heal")
+    assert_whole(sim)
+
+
+def test_what_cannot_be_broken_is_said(sim: SlurmSim) -> None:
+    """An unknown fault, an unknown node and no node at all are refused before anything is broken."""
+    with pytest.raises(SpecError, match="did you mean 'node-lost'"):
+        sim.fault("node-lsot", "c1")
+    with pytest.raises(SpecError, match="no node 'c99'") as unknown:
+        sim.fault("node-lost", "c1", "c99")
+    assert "c1, c2" in unknown.value.seen
+    with pytest.raises(SpecError, match="no node is named"):
+        sim.fault("node-lost")
+    assert_whole(sim)
