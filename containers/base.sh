@@ -39,14 +39,18 @@ choose() {
 # What is left out is what Debian's slim images leave out, for packages that later stages install, too.
 bootstrap() {
   command -v mmdebstrap >/dev/null || install_mmdebstrap
-  local partial=$cache/$DEBIAN_SUITE.tar.partial out
+  local partial=$cache/$DEBIAN_SUITE.tar.partial said=$cache/said.partial pid
   trap 'rm -f "$cache"/*.partial' EXIT
-  out=$(mmdebstrap --variant=minbase --format=tar \
+  # A session of its own: where it fails it hangs up on its whole process group, and that would be its caller's.
+  setsid mmdebstrap --variant=minbase --format=tar \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-    "$DEBIAN_SUITE" - ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} 2>&1 >"$partial" 9>&-) ||
-    fail "could not bootstrap Debian $DEBIAN_SUITE" "$(tail -n 3 <<<"$out" | paste -sd ' ')" "see that Debian's mirror can be reached and that the disk has 500 MB"
+    "$DEBIAN_SUITE" - ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$partial" 2>"$said" 9>&- &
+  pid=$!
+  trap 'kill -TERM -- -$pid; exit 130' INT TERM
+  wait "$pid" ||
+    fail "could not bootstrap Debian $DEBIAN_SUITE" "$(tail -n 3 "$said" | paste -sd ' ')" "see that Debian's mirror can be reached and that the disk has 500 MB"
   mv "$partial" "$cache/$DEBIAN_SUITE.tar"
 }
 

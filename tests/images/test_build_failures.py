@@ -1,0 +1,55 @@
+"""A build that cannot go on says why, and harms nothing that is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts a small disk, takes a network away")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 8 MB."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)], check=True)
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def base(root: Path, cache: Path, *before: str) -> subprocess.CompletedProcess[str]:
+    """Bootstraps a base image into a cache of its own."""
+    own = os.environ | {"DASK_HPC_CACHE": str(cache), "BASE": "bootstrap"}
+    return subprocess.run(
+        [*before, root / "containers" / "base.sh"], env=own, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_full_disk_ends_the_bootstrap(root: Path, small_disk: Path) -> None:
+    """The base image does not fit: it says so, and what was written is gone."""
+    done = base(root, small_disk)
+    assert done.returncode == 1
+    assert "could not bootstrap Debian" in done.stderr
+    assert "disk" in done.stderr
+    assert not list(small_disk.glob("base/*.tar*"))
+
+
+def test_no_network_ends_the_bootstrap(root: Path, tmp_path: Path) -> None:
+    """Debian's mirror cannot be reached: it says so, and nothing half-made is taken for a base."""
+    done = base(root, tmp_path, "unshare", "--net")
+    assert done.returncode == 1
+    assert "mirror" in done.stderr
+    assert not list(tmp_path.glob("base/*.tar*"))
+
+
+def test_no_network_ends_a_build(root: Path, versions: dict[str, str]) -> None:
+    """A stage that wants packages says what it lacks."""
+    context = f"base=docker-image://slurm-sim/login:{versions['SLURM_VERSION']}"
+    build = ["docker", "buildx", "build", "--network=none", "--no-cache", f"--build-context={context}"]
+    stage = ["--target=runtime", f"--file={root}/containers/dask-hpc/Dockerfile", str(root)]
+    done = subprocess.run([*build, *stage], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "see that a build reaches the mirror" in done.stderr
