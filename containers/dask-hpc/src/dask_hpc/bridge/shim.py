@@ -1,10 +1,10 @@
 """Stands in for one of Slurm's commands, and has the launcher outside of the SIF run it: see `dask_hpc.bridge`.
 
-It runs as a script of its own (`python -IS`), and starts twice as fast with the modules that `os`, `socket` and `signal`
-are made of as with these.
+It runs as a script of its own (`python -IS`), and starts twice as fast with the modules that `os`, `socket` and
+`signal` are made of as with these.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _socket
 import posix
 import sys
@@ -19,9 +19,7 @@ def _request() -> bytes:
     """Return this call, as `dask_hpc.bridge` describes it."""
     command, *arguments = [word.encode(errors="surrogateescape") for word in sys.argv]
     variables = [
-        name + b"=" + value
-        for name, value in posix.environ.items()
-        if name.startswith(_PREFIXES) or name == b"LC_ALL"
+        name + b"=" + value for name, value in posix.environ.items() if name.startswith(_PREFIXES) or name == b"LC_ALL"
     ]
     fields = [command.rpartition(b"/")[2], posix.getcwdb(), b"%d" % len(arguments), *arguments, *variables]
     text = b"\0".join(fields)

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from dask_hpc.clusters import interfaces, slurm_ask
+from dask_hpc.clusters import interfaces, sif, slurm_ask
 from dask_hpc.clusters.base import Plan, Session, dashboard_link, worker_nodes
 from dask_hpc.clusters.slurm_plan import Request, make_request
 from dask_hpc.clusters.tls import credentials
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from dask_hpc.clusters.slurm_watch import Watch
 
-__all__ = ["SlurmBackend", "cluster_settings"]
+__all__ = ["SlurmBackend", "cluster_settings", "in_sif"]
 
 _TLS_PRELOAD = "dask_hpc.openssl_errors"  # workers import it before they open a connection
 
@@ -45,6 +45,11 @@ class _Spec:
     @property
     def workers(self) -> int:
         return self.request.jobs * self.request.processes
+
+    @property
+    def tls(self) -> Path | None:
+        """The folder of the credentials, on the shared home."""
+        return self.home / f"{self.name}.tls" if self.options["tls"] else None
 
 
 class SlurmBackend:
@@ -71,6 +76,8 @@ class SlurmBackend:
         import dask_jobqueue  # noqa: F401
 
         rows = [*request.rows(), ("TLS", "on" if options["tls"] else "off", "credentials for this run alone")]
+        if image := sif.current():
+            rows.append(("SIF", image.path, "workers run in the same one as this program"))
         return Plan(rows, request.settings(), _Spec(request, name, options, home))
 
     @contextmanager
@@ -106,14 +113,13 @@ def _own_logs(spec: _Spec) -> Path | None:
 
 @contextmanager
 def _security(spec: _Spec) -> Iterator[Security | None]:
-    if not spec.options["tls"]:
+    if not spec.tls:
         yield None
         return
     spec.home.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         try:
-            folder = spec.home / f"{spec.name}.tls"
-            security = stack.enter_context(credentials(folder, timedelta(seconds=spec.request.walltime)))
+            security = stack.enter_context(credentials(spec.tls, timedelta(seconds=spec.request.walltime)))
         except OSError as error:
             raise ClusterError(
                 f"No credentials can be kept in {spec.home}.", str(error), "make room, or use --no-tls."
@@ -128,6 +134,8 @@ def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[S
     from dask_hpc.clusters.slurm_watch import recording_job
 
     settings = cluster_settings(spec.request, spec.options, spec.name)
+    if image := sif.current():
+        settings |= in_sif(image, settings, spec.tls)
     cluster = SLURMCluster(**settings | {"security": security, "job_cls": recording_job(watch)})
     try:
         scheduler: Any = cluster.scheduler  # it runs in this process
@@ -170,6 +178,16 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
         "worker_extra_args": extra,
         "scheduler_options": {"interface": request.interface, "dashboard_address": options["dashboard"]},
         **interface,
+    }
+
+
+def in_sif(image: sif.Sif, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
+    """Return the arguments for `SLURMCluster` that differ where its workers run in a SIF."""
+    folders = [settings["local_directory"], *([str(tls)] if tls else [])]
+    needed = [tls / "cert.pem"] if tls else []
+    return {
+        "python": image.python(folders, settings["job_extra_directives"]),
+        "job_script_prologue": [*settings["job_script_prologue"], *image.prologue(needed)],
     }
 
 

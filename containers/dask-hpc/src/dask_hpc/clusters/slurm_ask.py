@@ -10,6 +10,7 @@ from time import monotonic, sleep
 
 import click
 
+from dask_hpc.clusters import sif
 from dask_hpc.errors import ClusterError
 from dask_hpc.params import Walltime
 
@@ -52,6 +53,12 @@ class QueuedJob:
 def require() -> None:
     """Raise `ClusterError` unless Slurm's commands are here."""
     missing = [command for command in _COMMANDS if not shutil.which(command)]
+    if missing and sif.current():
+        raise ClusterError(
+            "There is no way from this SIF to Slurm.",
+            f"Not found: {', '.join(missing)}. The SIF has no Slurm, since it must be the cluster's own.",
+            "start it by the launcher that comes with the SIF: ./dask-hpc run … --on slurm.",
+        )
     if missing:
         raise ClusterError(
             "There is no Slurm here to submit jobs to.",

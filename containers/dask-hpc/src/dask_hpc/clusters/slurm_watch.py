@@ -128,7 +128,11 @@ def _judge(found: Sequence[QueuedJob], logs: Path) -> None:
             "Slurm will not start the jobs as they are.", _queue_lines(stuck), "ask for less, see 'sinfo'."
         )
     if ended := [job for job in found if job.state not in _ALIVE]:
-        raise ClusterError("A job has ended before its workers came.", f"{_queue_lines(ended)}\n{log_tails(logs)}")
+        shared = any(logs.glob("*.err"))
+        todo = "" if shared else f"see that {logs} is shared with the nodes, or try another --log-directory."
+        raise ClusterError(
+            "A job has ended before its workers came.", f"{_queue_lines(ended)}\n{log_tails(logs)}", todo
+        )
 
 
 def _queue_lines(found: Sequence[QueuedJob]) -> str:
@@ -144,4 +148,4 @@ def log_tails(logs: Path, lines: int = 12) -> str:
     for file in sorted(logs.glob("*.err")):
         text = file.read_text(errors="replace").splitlines()[-lines:]
         parts.append("\n".join([f"{file}:", *(f"  {line}" for line in text or ["(empty)"])]))
-    return "\n".join(parts) or f"No log in {logs}: no job has started."
+    return "\n".join(parts) or f"No log in {logs}: no job has started, or none could write there."
