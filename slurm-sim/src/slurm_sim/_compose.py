@@ -91,12 +91,23 @@ def project(spec: Spec, nodes: Iterable[str]) -> Iterator[Project]:
 
     Services, not replicas: so a node's name is its hostname, which takes a capability to change from inside.
     """
-    pattern = str(tree.root() / "compose" / "compose.yaml")
-    services = {
-        node: {"extends": {"file": pattern, "service": "slurmd"}, "hostname": node, "profiles": []} for node in nodes
+    files = [str(tree.root() / "compose" / name) for name in ("compose.yaml", "bare.yaml")[: 1 + spec.bare]]
+    pattern = {"file": files[-1], "service": "bare-slurmd" if spec.bare else "slurmd"}
+    services: dict[str, dict[str, object]] = {
+        node: {"extends": pattern, "hostname": node, "profiles": []} for node in nodes
     }
+    if spec.sif:
+        for service in [services.setdefault("login", {}), *services.values()]:
+            service["volumes"] = [_shared(spec.sif)]
     with tempfile.TemporaryDirectory(prefix="slurm-sim-") as folder:
         own = Path(folder) / "nodes.yaml"
         text = json.dumps({"services": services})
         own.write_text(text.replace('"profiles": []', '"profiles": !reset []'), encoding="utf-8")
-        yield Project(Path(folder), [pattern, str(own)], spec)
+        yield Project(Path(folder), [*files, str(own)], spec)
+
+
+def _shared(file: str) -> dict[str, object]:
+    """A file of this host as the mini-cluster's shared file system has it."""
+    source = file.replace("$", "$$")  # it would be a variable to Compose
+    target = f"/shared/{Path(source).name}"
+    return {"type": "bind", "source": source, "target": target, "read_only": True, "bind": {"create_host_path": False}}

@@ -30,6 +30,8 @@ def size_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--image", help="Login and nodes run it. [default: slurm-sim/node if built, else plain Slurm]"
             ),
+            click.option("--bare", is_flag=True, help="Login and nodes have Slurm, PMIx and Apptainer only."),
+            click.option("--sif", metavar="FILE", help="With --bare: they find this file in /shared, read-only."),
             click.option("--verbose", is_flag=True, help="Show what an image build prints."),
         ]
     ):

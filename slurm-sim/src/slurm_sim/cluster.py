@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from slurm_sim import _copying, _images, _lifecycle, _scaling, faults
+from slurm_sim import _copying, _images, _lifecycle, _scaling, _sif, faults
 from slurm_sim.errors import CommandError, JobError
 from slurm_sim.job import Job
 from slurm_sim.running import Completed, checked, docker, exec_arguments
@@ -47,10 +47,12 @@ class SlurmSim:
         name: A Compose project's name; without it, one that nobody has.
         image: What login node and nodes run; it must be built on ours (see README). Default: $SLURM_SIM_IMAGE, else
             slurm-sim/node where it has been built, else plain Slurm.
+        bare: Login node and nodes have Slurm, PMIx and Apptainer, and nothing to run but what a SIF brings.
+        sif: Only with `bare`: a SIF of this host, which all nodes find in /shared, read-only.
         verbose: Show what an image build prints.
 
     Raises:
-        SpecError: A number, a name or a memory that makes no sense.
+        SpecError: A number, a name, a memory or a SIF that makes no sense.
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class SlurmSim:
         memory_per_node: str | int = "4G",
         name: str | None = None,
         image: str | None = None,
+        bare: bool = False,
+        sif: str | Path | None = None,
         verbose: bool = False,
     ) -> None:
         self.spec = Spec(
@@ -68,7 +72,9 @@ class SlurmSim:
             nodes=check_count("nodes", nodes, MAX_NODES),
             cpus_per_node=check_count("CPUs per node", cpus_per_node, 1024),
             memory_mb=parse_memory(memory_per_node),
-            **_images.default_images(image),
+            bare=bare,
+            sif=_sif.of_bare(sif, bare=bare),
+            **_images.default_images(image, bare=bare),
         )
         self._verbose = verbose
 

@@ -31,6 +31,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         controller_image: The image of slurmctld.
         login_image: The image of the login node.
         node_image: The image of the compute nodes.
+        bare: Whether login node and compute nodes may run Apptainer, and have nothing else to run.
+        sif: A file of this host that they find in /shared, if there is one.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     controller_image: str
     login_image: str
     node_image: str
+    bare: bool = False
+    sif: str | None = None
 
 
 def check_name(name: str) -> str:

@@ -1,0 +1,47 @@
+"""A SIF, checked before it is mounted: its header says for which machine it is, and how long it must be."""
+
+from __future__ import annotations
+
+import platform
+import struct
+from pathlib import Path
+
+from slurm_sim.errors import SpecError
+
+# https://github.com/apptainer/sif: launcher, magic, version, architecture, id; times, counts, and where the data lies.
+_HEADER = struct.Struct("<32s 10s 3s 3s 16s 8q")
+_ARCHITECTURES = {b"01": "i386", b"02": "x86_64", b"03": "arm", b"04": "aarch64", b"06": "ppc64le", b"09": "s390x"}
+
+
+def of_bare(file: str | Path | None, *, bare: bool) -> str | None:
+    """Returns the path of a bare mini-cluster's SIF, or None without one. Raises `SpecError`."""
+    if file is None:
+        return None
+    if not bare:
+        raise SpecError("only bare nodes have Apptainer for a SIF", seen=f"sif {file}", hint="ask for --bare, too")
+    return str(check_sif(file))
+
+
+def check_sif(file: str | Path) -> Path:
+    """Returns the SIF's absolute path if every user of this machine can run it; else raises `SpecError`."""
+    path = Path(file).absolute()
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(_HEADER.size)
+        status = path.stat()
+    except OSError as error:
+        raise SpecError(f"cannot read the SIF {path}", seen=str(error.strerror), hint="'make sif' makes one") from None
+    again = "make or copy it again, and compare its sha256"
+    if len(header) < _HEADER.size or header[32:41] != b"SIF_MAGIC":
+        raise SpecError(f"{path} is no SIF", seen=f"{status.st_size} bytes without a SIF's header", hint=again)
+    _, _, _, code, _, *numbers = _HEADER.unpack(header)
+    whole = numbers[6] + numbers[7]
+    if status.st_size < whole:
+        raise SpecError(f"the SIF {path} is cut off", seen=f"{status.st_size} of {whole} bytes", hint=again)
+    architecture = _ARCHITECTURES.get(code[:2], "unknown")
+    if architecture != platform.machine():
+        seen = f"it is for {architecture}, this machine is {platform.machine()}"
+        raise SpecError(f"the SIF {path} is for another machine", seen=seen, hint="build it on a machine like this one")
+    if not status.st_mode & 0o004:
+        raise SpecError(f"the SIF {path} is not everybody's to read", hint=f"chmod a+r {path}")
+    return path
