@@ -1,4 +1,4 @@
-"""The command `dask-hpc`: list and run workloads."""
+"""The command `dask-hpc`: list and run workloads, look at a site, set it up."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec
 from dask_hpc import discovery
 from dask_hpc.clusters import BACKENDS
 from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedOption
+from dask_hpc.doctor.command import doctor
 from dask_hpc.errors import RequestError
 from dask_hpc.identity import release
 from dask_hpc.run import run as run_workload
@@ -32,6 +33,9 @@ Examples:
 @click.version_option(release().version, message=f"dask-hpc {release().version} ({release().revision})")
 def main() -> None:
     """Run Dask workloads on this machine or on Slurm, and keep what came out."""
+
+
+main.add_command(doctor)
 
 
 @main.command("list")

@@ -1,0 +1,60 @@
+"""Which environment this is, and whether nodes have the same."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from dask_hpc.doctor.site import Site
+from dask_hpc.doctor.verdict import Verdict, failure, names, ok, warning
+from dask_hpc.identity import environment, release
+
+__all__ = ["fingerprint", "lock", "on_nodes"]
+
+_LARGE = 1_000_000  # bytes: of a SIF only the size is compared, since a hundred nodes would read it at once
+
+
+def lock(_site: Site) -> Verdict:
+    """Return the release, and the lock that the environment was installed from."""
+    identity, this = environment(), release()
+    if identity.lock_sha256 is None:
+        return warning(
+            "not an installed environment: no lock says what is in it",
+            "for results that can be repeated, run it in the image or the SIF",
+        )
+    seen = f"dask-hpc {this.version} ({this.revision}), lock {identity.lock_sha256[:12]}"
+    if identity.drifted:
+        return warning(
+            f"{seen}; drifted: a package is newer than the lock says",
+            "'make lock && make images' locks what there is now; LOCKED=1 makes a build stop instead",
+        )
+    return ok(seen)
+
+
+def on_nodes(site: Site) -> Verdict | None:
+    """Compare the environment here with that on every node."""
+    reports = site.survey.nodes
+    if not reports:
+        return None
+    what, here = ("the SIF", site.sif) if site.sif else ("this environment", str(site.mark))
+    absent = [one.node for one in reports if not one.mark]
+    if absent:
+        return failure(f"{what} is not on {names(absent)} ({here})", "put it where all nodes see it, at the same path")
+    ours = fingerprint(site.mark)
+    others = [one.node for one in reports if one.mark != ours]
+    if others:
+        return failure(f"another one on {names(others)} than here ({here})", "install the same everywhere")
+    return ok(f"the same on {_count(len(reports))}")
+
+
+def _count(nodes: int) -> str:
+    return f"{nodes} node{'s' if nodes != 1 else ''}"
+
+
+def fingerprint(file: Path) -> str:
+    """Return what identifies a file, as the nodes work it out: a large one's size, else its sha256; '' without it."""
+    try:
+        size = file.stat().st_size
+        return str(size) if size > _LARGE else hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""

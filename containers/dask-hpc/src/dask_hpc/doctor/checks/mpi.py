@@ -1,0 +1,73 @@
+"""MPI under Slurm: PMIx on both sides, and as many ranks as tasks."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+from dask_hpc.doctor.commands import Answer, run, srun_environment
+from dask_hpc.doctor.site import Site
+from dask_hpc.doctor.survey import step_options
+from dask_hpc.doctor.verdict import Verdict, failure, ok, warning
+from dask_hpc.errors import DaskHpcError
+from dask_hpc.mpi_launch import launch
+
+__all__ = ["pmix", "pmix_versions", "ranks"]
+
+_CHECK = ("-m", "dask_hpc.mpi", "--json")
+
+
+def pmix(site: Site) -> Verdict | None:
+    """Compare Slurm's PMIx with this environment's."""
+    if not site.slurm or "srun" in site.missing:
+        return None
+    answer = run("srun", "--mpi=list", env=srun_environment(site.environ))
+    if answer.status != 0:
+        return failure(f"srun --mpi=list: {answer.said}", "ask the administrators")
+    versions = pmix_versions(answer.out + answer.err)
+    if not versions:
+        return failure(
+            "this Slurm has no PMIx, through which Open MPI 5 finds its ranks",
+            "start ranks by mpirun in an allocation, on one node in the SIF; ask for Slurm's pmix plugin",
+        )
+    alone = run(sys.executable, *_CHECK, env=srun_environment(site.environ), timeout=15)
+    ours = json.loads(alone.out)["pmix"] if alone.status == 0 else f"unknown: {alone.said}"
+    return ok(f"Slurm has {' '.join(versions)}; ours is {ours}: srun --mpi=pmix")
+
+
+def pmix_versions(listing: str) -> list[str]:
+    """Return the names for --mpi that mean PMIx, out of what srun --mpi=list says."""
+    return sorted(set(re.findall(r"\bpmix(?:_v\d+)?\b(?! plugin)", listing)))
+
+
+def ranks(site: Site) -> Verdict | None:
+    """Start ranks, and count them; in a step of several tasks those are the ranks."""
+    found = launch(site.environ)
+    if found and found.tasks > 1:
+        return _verdict(run(sys.executable, *_CHECK, timeout=60), f"{found.by} of {found.tasks} tasks")
+    if not site.slurm or not site.survey.nodes:
+        return None
+    try:
+        options, nodes = step_options(site.environ, site.partition)
+    except DaskHpcError as error:
+        return warning(f"none was started: {error.message}", "try again")
+    chosen = nodes[:2]
+    options = [f"--nodelist={','.join(chosen)}" if one.startswith("--nodelist") else one for one in options]
+    size = [f"--nodes={len(chosen)}", f"--ntasks={max(2, len(chosen))}"]
+    command = ["srun", *options, *size, "--mpi=pmix", *site.node_python, *_CHECK]
+    return _verdict(
+        run(*command, timeout=60, env=srun_environment(site.environ)), f"srun --mpi=pmix on {' '.join(chosen)}"
+    )
+
+
+def _verdict(answer: Answer, how: str) -> Verdict:
+    if answer.status == 0:
+        seen = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
+        return ok(f"{how}: {seen[0]['size']} ranks, as many as tasks" if seen else f"{how}: as many as tasks")
+    what = {line.partition(": ")[0]: line.partition(": ")[2] for line in answer.err.splitlines()}
+    if "MPI" in what:
+        return failure(f"{how}: {what['MPI']} {what.get('Cause', '')}", what.get("What to do", ""))
+    if "Unable to allocate" in answer.err:
+        return warning(f"{how}: no node came free", "try again later")
+    return failure(f"{how}: {answer.said}", "try 'python -m dask_hpc.mpi' under srun, and 'srun --mpi=list'")

@@ -1,0 +1,79 @@
+"""The command `dask-hpc doctor`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dask_hpc.doctor.checks import CHECKS
+from dask_hpc.doctor.examine import examine
+from dask_hpc.doctor.site import Site, here
+from dask_hpc.doctor.verdict import Finding
+from dask_hpc.mpi_launch import launch
+from dask_hpc.show import Screen
+from dask_hpc.stop import stopping_cleanly
+
+__all__ = ["doctor"]
+
+_MOST_FAILURES = 100
+_COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
+_EXAMPLES = """\b
+Examples:
+  dask-hpc doctor
+  dask-hpc doctor --folder /scratch/$USER     is it shared, too?
+  dask-hpc doctor --no-job                    ask no node
+  srun -n 4 dask-hpc doctor                   do these tasks become four ranks?
+  dask-hpc doctor --json | jq '.checks[] | select(.status != "ok")'"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
+@click.option("--no-job", is_flag=True, help="Look at this machine only: run nothing on the nodes.")
+@click.option("--partition", help="Whose nodes to ask. [default: Slurm's]")
+@click.option(
+    "--folder", "folders", multiple=True, type=click.Path(path_type=Path), help="One more folder that must be shared."
+)
+def doctor(as_json: bool, no_job: bool, partition: str | None, folders: tuple[Path, ...]) -> None:
+    """Look at all that a run needs, on a login node, in an allocation or on a laptop.
+
+    On a login node a job of a second looks at every idle node, in an allocation a step at its nodes. The exit status is
+    the number of failures.
+    """
+    site = here(os.environ, folders, jobs=not no_job, partition=partition)
+    found = launch()
+    if found and not found.first:
+        examine(site, {"MPI ranks": CHECKS["MPI ranks"]})  # MPI starts for all or for none; the first one speaks
+        sys.exit(0)
+    with stopping_cleanly(), Screen(quiet_stdout=as_json).stage("looking at this machine and at the nodes"):
+        findings = examine(site)
+    failures = sum(finding.status == "failure" for finding in findings)
+    if as_json:
+        click.echo(msgspec.json.encode({"place": site.place, "failures": failures, "checks": findings}))
+    else:
+        _show(site, findings)
+    sys.stdout.flush()
+    os._exit(min(failures, _MOST_FAILURES))  # a check that hangs in a system call must not keep it
+
+
+def _show(site: Site, findings: list[Finding]) -> None:
+    table = Table(show_lines=False)
+    for column in ("what", "", "seen", "what to do"):
+        table.add_column(column, overflow="fold")
+    for one in findings:
+        mark = f"[{_COLOURS[one.status]}]{'ok' if one.status == 'ok' else one.status.upper()}[/]"
+        table.add_row(escape(one.check), mark, escape(one.seen), escape(one.todo))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160
+    counts = {status: sum(one.status == status for one in findings) for status in _COLOURS}
+    where = "in an allocation" if site.place == "allocation" else f"on a {site.place}"
+    console.print(f"[bold]dask-hpc doctor[/] {where}", highlight=False)
+    console.print(table)
+    console.print(f"{counts['failure']} failures, {counts['warning']} warnings, {counts['ok']} ok", highlight=False)

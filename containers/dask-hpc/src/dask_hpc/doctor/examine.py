@@ -1,0 +1,58 @@
+"""Running the checks side by side, each with a limit of its own: none can hang the others, or end in a traceback."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from time import monotonic, perf_counter
+
+from dask_hpc.doctor.checks import CHECKS, Check
+from dask_hpc.doctor.commands import stop_all
+from dask_hpc.doctor.site import Site
+from dask_hpc.doctor.verdict import Finding, Verdict, failure
+
+__all__ = ["examine"]
+
+_BUG = "this is a defect of the check: please report it"
+
+
+class _Run(threading.Thread):
+    def __init__(self, name: str, check: Check, site: Site) -> None:
+        super().__init__(daemon=True)  # one that hangs does not keep the program
+        self.title, self._check, self._site = name, check, site
+        self.verdict: Verdict | None = None
+        self.seconds = 0.0
+
+    def run(self) -> None:
+        start = perf_counter()
+        try:
+            self.verdict = self._check(self._site)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the other checks are of use)
+            self.verdict = failure(f"could not be checked: {type(error).__name__}: {error}", _BUG)
+        self.seconds = perf_counter() - start
+
+
+def examine(site: Site, checks: Mapping[str, tuple[Check, float]] | None = None) -> list[Finding]:
+    """Return what the checks found, in their order; those that have nothing to say here are left out."""
+    chosen = CHECKS if checks is None else checks
+    runs = [_Run(name, check, site) for name, (check, _) in chosen.items()]
+    start = monotonic()
+    for run in runs:
+        run.start()
+    try:
+        return _collect(runs, [start + limit for _, limit in chosen.values()])
+    except BaseException:  # Ctrl-C: the job on the nodes ends, and what it left is removed
+        stop_all()
+        for run in runs:
+            run.join(5)
+        raise
+
+
+def _collect(runs: list[_Run], ends: list[float]) -> list[Finding]:
+    found = []
+    for run, end in zip(runs, ends, strict=True):
+        run.join(max(0.0, end - monotonic()))
+        verdict = failure("no answer in time", "see whether a file system hangs") if run.is_alive() else run.verdict
+        if verdict:
+            found.append(Finding(run.title, verdict.status, verdict.seen, verdict.todo, round(run.seconds, 3)))
+    return found

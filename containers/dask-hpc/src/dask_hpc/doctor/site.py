@@ -1,0 +1,101 @@
+"""Where we are: on a machine without Slurm, on a login node, or in an allocation."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from dask_hpc.clusters import interfaces
+from dask_hpc.doctor.survey import Survey, take
+from dask_hpc.errors import RequestError
+from dask_hpc.identity import share_folder
+
+__all__ = ["COMMANDS", "Place", "Site", "here"]
+
+COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "srun", "scontrol")
+Place = Literal["machine without Slurm", "login node", "allocation"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all checks know.
+
+    Attributes:
+        place: where we are.
+        missing: those of Slurm's commands that are not on the PATH.
+        folders: what has to be shared: home, the working directory, and what was named.
+        jobs: whether nodes may be asked by a job; in an allocation it is a step of that.
+        partition: of the nodes that are asked; None for Slurm's default.
+        environ: this process's environment.
+    """
+
+    place: Place
+    missing: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
+    jobs: bool = True
+    partition: str | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def slurm(self) -> bool:
+        """Whether there is any Slurm here."""
+        return self.place != "machine without Slurm"
+
+    @property
+    def sif(self) -> str:
+        """The SIF that this runs in, or nothing."""
+        return self.environ.get("APPTAINER_CONTAINER", "") or self.environ.get("SINGULARITY_CONTAINER", "")
+
+    @property
+    def mark(self) -> Path:
+        """The file by which nodes are compared with this machine: the SIF, or the environment's own lock."""
+        return Path(self.sif) if self.sif else share_folder() / "env.json"
+
+    @property
+    def node_python(self) -> list[str]:
+        """The command that is this Python on a node."""
+        return ["apptainer", "exec", self.sif, "python"] if self.sif else [sys.executable]
+
+    @cached_property
+    def interface(self) -> tuple[str, str, str]:
+        """The interface's name, why it is the one, and its address; raises `RequestError`."""
+        name, why = interfaces.choose()
+        return name, why, interfaces.address(name)
+
+    @property
+    def survey(self) -> Survey:
+        """What the nodes said; whoever asks first runs the job, and all others wait for it."""
+        with self._asking:
+            return self._survey
+
+    @cached_property
+    def _survey(self) -> Survey:
+        if "srun" in self.missing:
+            return Survey(problem="srun is not on the PATH")
+        if not self.jobs:
+            return Survey(problem="left out (--no-job)", quiet=True)
+        try:
+            address = self.interface[2]
+        except RequestError:
+            address = ""
+        return take(self.environ, self.partition, self.folders, self.mark, address)
+
+
+def here(environ: Mapping[str, str], folders: Sequence[Path], *, jobs: bool, partition: str | None) -> Site:
+    """Return the site; `folders` are those beside home and the working directory."""
+    missing = tuple(command for command in COMMANDS if not shutil.which(command))
+    place: Place = "login node"
+    if "SLURM_JOB_ID" in environ:
+        place = "allocation"
+    elif len(missing) == len(COMMANDS):
+        place = "machine without Slurm"
+    wanted = dict.fromkeys(folder.absolute() for folder in (Path.home(), Path.cwd(), *folders))
+    return Site(place, missing, tuple(wanted), jobs, partition, dict(environ))

@@ -1,0 +1,144 @@
+"""Asking the nodes: one short job on every idle node, or a step on the nodes of the allocation that we are in."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dask_hpc.clusters import slurm_ask
+from dask_hpc.doctor.commands import Answer, run, srun_environment
+from dask_hpc.doctor.listener import Listener
+from dask_hpc.errors import DaskHpcError
+
+__all__ = ["MOST_NODES", "NodeReport", "Survey", "parse", "step_options", "take"]
+
+MOST_NODES = 64  # enough to find what is wrong, few enough to disturb nobody
+_SECONDS = 40
+_PROBE = Path(__file__).with_name("probe.sh")
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """One node's answer.
+
+    Attributes:
+        node: its name.
+        reached: whether it connected to where doctor runs.
+        folders: a folder's state there: shared, absent, elsewhere (another one of that name) or unwritable.
+        mark: what identifies the environment there; empty if it is not there.
+        shm: bytes of /dev/shm.
+        files: the limit of open files; None for no limit.
+        apptainer: the command's path, or nothing.
+        namespaces: whether a user may make user namespaces.
+    """
+
+    node: str
+    reached: bool
+    folders: Mapping[str, str]
+    mark: str
+    shm: int
+    files: int | None
+    apptainer: str
+    namespaces: bool
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What nodes said, which did not answer, and why there is nothing, if so; `quiet` if that was wanted.
+
+    `clocks` has by how many seconds a node's clock is ahead of this machine's.
+    """
+
+    nodes: list[NodeReport] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    problem: str = ""
+    quiet: bool = False
+    clocks: Mapping[str, float] = field(default_factory=dict)
+
+
+def take(
+    environ: Mapping[str, str], partition: str | None, folders: Sequence[Path], mark: Path, address: str
+) -> Survey:
+    """Ask the nodes, whose answers tell of these folders, of the file `mark`, and whether `address` is reached."""
+    token = secrets.token_hex(4)
+    try:
+        options, asked = step_options(environ, partition)
+        if not asked:
+            return Survey(problem="no node is idle")
+    except DaskHpcError as error:
+        return Survey(problem=error.message.replace("\n", ": "))
+    left = [folder / f".dask-hpc-doctor-{token}" for folder in folders]
+    try:
+        shared = [str(file.parent) for file in left if _touch(file)]
+        with Listener(address, token) as listener:
+            script = _PROBE.read_text(encoding="utf-8")
+            arguments = [token, address, str(listener.port), str(mark), *shared]
+            command = ["bash", "-c", script, "probe.sh", *arguments]
+            size = [f"--nodes={len(asked)}", f"--ntasks={len(asked)}", "--ntasks-per-node=1", "--mpi=none"]
+            answer = run("srun", *options, *size, *command, timeout=_SECONDS, env=srun_environment(environ))
+            return _survey(answer, asked, parse(answer.out, token, shared), listener.clocks())
+    finally:
+        _clean(left)
+
+
+def _survey(answer: Answer, asked: list[str], nodes: list[NodeReport], clocks: Mapping[str, float]) -> Survey:
+    answered = {one.node for one in nodes}
+    silent = [name for name in asked if name not in answered]
+    return Survey(nodes, silent if nodes else [], "" if nodes else answer.said, clocks=clocks)
+
+
+def step_options(environ: Mapping[str, str], partition: str | None) -> tuple[list[str], list[str]]:
+    """Return srun's options for a job or step that disturbs nobody, and the nodes for it; raises `DaskHpcError`."""
+    if job := environ.get("SLURM_JOB_ID"):
+        listed = slurm_ask.ask("scontrol", "show", "hostnames", environ.get("SLURM_JOB_NODELIST", "")).split()
+        return [f"--jobid={job}", "--overlap", "--mem=0", f"--nodelist={','.join(listed)}"], listed
+    found = slurm_ask.nodes(partition)
+    idle = [node.name for node in found if node.state.rstrip("~#+") == "idle"][:MOST_NODES]
+    where = [f"--partition={found[0].partition}"] if found else []
+    # --immediate: other people's work comes first
+    name = ["--job-name=dask-hpc-doctor", "--time=1", "--immediate=15", "--quiet"]
+    return [*name, *where, f"--nodelist={','.join(idle)}"], idle
+
+
+def parse(text: str, token: str, folders: Sequence[str]) -> list[NodeReport]:
+    """Return what nodes said, sorted by name; lines of others (a site's prologue) are passed over."""
+    lines = [line.split("\t")[1:] for line in text.splitlines() if line.startswith(f"{token}\t")]
+    return sorted((_report(dict(word.partition("=")[::2] for word in words), folders) for words in lines), key=_order)
+
+
+def _order(report: NodeReport) -> tuple[int, str]:
+    return len(report.node), report.node
+
+
+def _report(said: Mapping[str, str], folders: Sequence[str]) -> NodeReport:
+    blocks, _, size = said.get("shm", "").partition(" ")
+    limit = said.get("files", "")
+    return NodeReport(
+        node=said.get("node", "?"),
+        reached=said.get("reach") == "yes",
+        folders={folder: said.get(f"folder{number}", "absent") for number, folder in enumerate(folders)},
+        mark=said.get("mark", ""),
+        shm=int(blocks) * int(size) if size else 0,
+        files=int(limit) if limit.isdigit() else None,
+        apptainer=said.get("apptainer", ""),
+        namespaces=said.get("namespaces") == "yes",
+    )
+
+
+def _touch(file: Path) -> bool:
+    try:
+        file.touch()
+    except OSError:
+        return False
+    return True
+
+
+def _clean(left: Sequence[Path]) -> None:
+    for file in left:
+        try:
+            for one in file.parent.glob(f"{file.name}*"):
+                one.unlink(missing_ok=True)
+        except OSError:
+            continue

@@ -1,0 +1,50 @@
+"""What a check says."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["Finding", "Status", "Verdict", "failure", "names", "ok", "warning"]
+
+Status = Literal["ok", "warning", "failure"]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A check's outcome: what was seen, and what to do about it."""
+
+    status: Status
+    seen: str
+    todo: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A verdict, whose it is, and the seconds that it took."""
+
+    check: str
+    status: Status
+    seen: str
+    todo: str
+    seconds: float
+
+
+def ok(seen: str) -> Verdict:
+    """Return that all is well."""
+    return Verdict("ok", seen)
+
+
+def warning(seen: str, todo: str) -> Verdict:
+    """Return that something will be slower, or different from what was meant."""
+    return Verdict("warning", seen, todo)
+
+
+def failure(seen: str, todo: str) -> Verdict:
+    """Return that something will not work."""
+    return Verdict("failure", seen, todo)
+
+
+def names(nodes: list[str], most: int = 5) -> str:
+    """Return nodes' names, the first few of many."""
+    more = f" and {len(nodes) - most} more" if len(nodes) > most else ""
+    return " ".join(nodes[:most]) + more
