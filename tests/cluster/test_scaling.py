@@ -91,7 +91,7 @@ def test_a_job_on_a_node_that_goes_is_queued_again(sim: SlurmSim) -> None:
     sim.scale(1)
     assert job.record().state == "PENDING"
     first.cancel()
-    sim.exec("scontrol", "update", f"jobid={job.id}", "starttime=now")  # Slurm would wait for two minutes (cred_expire)
+    sim.exec("scontrol", "update", f"jobid={job.id}", "starttime=now")  # Slurm would wait for cred_expire
     assert job.wait(50).state == "COMPLETED"
     assert job.output().split()[-1] == "c1"
 
@@ -103,7 +103,7 @@ def test_no_job_is_sent_to_a_node_that_is_going(sim: SlurmSim) -> None:
     start = time.monotonic()
     sim.scale(1)
     assert time.monotonic() - start < 15
-    for job in jobs:  # the one that ran there would wait for two minutes, as above
+    for job in jobs:  # the one that ran there would wait, as above
         sim.exec("scontrol", "update", f"jobid={job.id}", "starttime=now", check=False)
     assert {job.wait(50).state for job in jobs} == {"COMPLETED"}
     assert jobs[-1].record().nodes == "c1"

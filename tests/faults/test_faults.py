@@ -83,6 +83,22 @@ def test_a_drained_node_ends_its_jobs_and_takes_none(sim: SlurmSim) -> None:
     assert_whole(sim)
 
 
+def test_a_lost_controller_fails_commands_and_no_job(sim: SlurmSim) -> None:
+    """Without a controller Slurm's commands say so, a job runs on, and `heal` brings back what was saved."""
+    sim.exec("touch", "/tmp/before", on="slurmctld", user="root")
+    job = submit(sim, "--nodelist=c2", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done; rm ~/go-on; echo done")
+    job.wait_until_running(30)
+    saved = "until [ /var/lib/slurm/slurmctld/job_state -nt /tmp/before ]; do sleep 0.1; done"
+    sim.exec("sh", "-c", saved, on="slurmctld", user="root", timeout=30)  # else it is forgotten, as on real clusters
+    sim.fault("controller-lost")
+    with pytest.raises(CommandError, match="Unable to contact slurm controller"):
+        sim.exec("sinfo", timeout=60)
+    sim.exec("sh", "-c", "touch ~/go-on; while [ -e ~/go-on ]; do sleep 0.1; done", on="c1", timeout=30)
+    sim.fault("heal")
+    assert job.wait(60).state == "COMPLETED"
+    assert job.output().startswith("done\n")  # and then, what the node says of the lost controller
+
+
 def test_healing_what_is_whole_changes_nothing(sim: SlurmSim) -> None:
     """`heal` can be said once too often, of nodes and of the controller."""
     sim.fault("heal", "c1", "c2")

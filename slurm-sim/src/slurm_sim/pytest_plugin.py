@@ -9,8 +9,9 @@ Marker: `@pytest.mark.slurm_sim(nodes=4)` names what a test needs; the session's
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -44,17 +45,29 @@ def pytest_configure(config: pytest.Config) -> None:
 def _slurm_sim_session(request: pytest.FixtureRequest) -> Iterator[SlurmSim]:
     option = request.config.getoption
     wanted = {"nodes": option("--slurm-sim-nodes"), "image": option("--slurm-sim-image")}
+    keep = option("--slurm-sim-keep")
+    with _sigterm_as_ctrl_c():
+        try:
+            sim = _kept(wanted) if keep else _started(SlurmSim(**wanted))
+        except SlurmSimError as error:
+            pytest.fail(str(error), pytrace=False)
+        request.config.stash[_SIM] = sim
+        try:
+            yield sim
+        finally:
+            del request.config.stash[_SIM]
+            if not keep:
+                sim.down()
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """So that `timeout pytest` and a CI that gives up leave nothing behind, either."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sim, keep = _kept(wanted) if option("--slurm-sim-keep") else (_started(SlurmSim(**wanted)), False)
-    except SlurmSimError as error:
-        pytest.fail(str(error), pytrace=False)
-    request.config.stash[_SIM] = sim
-    try:
-        yield sim
+        yield
     finally:
-        del request.config.stash[_SIM]
-        if not keep:
-            sim.down()
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
@@ -85,11 +98,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def _kept(wanted: dict[str, Any]) -> tuple[SlurmSim, bool]:
+def _kept(wanted: dict[str, Any]) -> SlurmSim:
     try:
-        return SlurmSim.attach(KEPT), True
+        return SlurmSim.attach(KEPT)
     except NotRunningError:
-        return _started(SlurmSim(name=KEPT, **wanted)), True
+        return _started(SlurmSim(name=KEPT, **wanted))
 
 
 def _started(sim: SlurmSim) -> SlurmSim:
