@@ -26,12 +26,14 @@ down: venv ## End it
 	slurm-sim down
 
 ##@ Build it
-.PHONY: engine venv images lock
+.PHONY: engine venv images sif lock
 engine: ## Find a Docker engine; on bare Debian, as root, install and start one
 	containers/engine.sh
 venv: .venv/installed ## The tools of this checkout, from the hashes in requirements.txt
 images: engine venv ## Build every image (BASE=pull|bootstrap, CHANNEL=local|conda-forge, LOCKED=1)
 	containers/bake.sh
+sif: images ## The same environment for Apptainer, in one file: dist/dask-hpc.sif and its sha256
+	apptainer/build.sh
 lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newer wheels, CHANNEL=conda-forge)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group dev pyproject.toml --output-file requirements.txt
 	containers/lock.sh
