@@ -10,7 +10,9 @@ from slurm_sim import CommandError, Job, SlurmSim, SpecError
 
 FOR_EVER = "exec tail -f /dev/null"
 
-pytestmark = pytest.mark.timeout(150)  # Slurm takes SlurmdTimeout (30 s) to give a node up, and asks it that often
+pytestmark = pytest.mark.timeout(
+    400
+)  # Slurm takes SlurmdTimeout (30 s) to give a node up; a node asks a lost controller ever less often
 
 
 @pytest.fixture
@@ -23,9 +25,9 @@ def sim(slurm_sim: SlurmSim) -> Iterator[SlurmSim]:
 
 
 def await_state(sim: SlurmSim, node: str, pattern: str) -> None:
-    """Returns when Slurm's word for a node's state matches, and fails after 90 s."""
+    """Returns when Slurm's word for a node's state matches, and fails after 180 s."""
     asks = f"until sinfo --noheader --Node --nodes={node} --format=%T | grep -Eq '{pattern}'; do sleep 0.2; done"
-    sim.exec("bash", "-c", asks, timeout=90)
+    sim.exec("bash", "-c", asks, timeout=180)
 
 
 def submit(sim: SlurmSim, *options: str) -> Job:
