@@ -82,7 +82,8 @@ def main() -> None:
     except OSError as error:
         _fail(f"the bridge broke ({error.strerror})", "see whether the launcher is still there")
     if outcome == "signaled":
-        _signal.signal(int(rest), _signal.SIG_DFL)
+        if int(rest) in _SIGNALS:
+            _signal.signal(int(rest), _signal.SIG_DFL)
         posix.kill(posix.getpid(), int(rest))
     if outcome == "refused":
         _fail(f"refused: {rest}", "run it outside of the SIF", 126)

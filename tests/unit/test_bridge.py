@@ -1,0 +1,281 @@
+"""The bridge: a call of sbatch inside is a call of the site's sbatch, and nothing else can be called."""
+
+from __future__ import annotations
+
+import array
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.bridge_site import SHIM, Site, until
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site; after the test nothing of it is left."""
+    site = Site(tmp_path)
+    yield site
+    until(lambda: not site.processes(), f"the end of {site.processes()}")
+    assert site.sessions() == []
+
+
+@pytest.mark.parametrize("words", ["'a b' ''", "'$HOME' '`id`' '\"'", "'new\nline' '\\' --x=ü", "'%s' '*' ' '"])
+def test_arguments_arrive_as_they_are(site: Site, words: str) -> None:
+    """No shell is between: blanks, quotes, newlines and empty arguments are what they were."""
+    site.command("squeue", 'printf "%s\\n" $# "$@"')
+    direct = subprocess.run(["sh", "-c", f"{site.bin}/squeue {words}"], capture_output=True, check=True)
+    assert site.run(f"squeue {words}").stdout == direct.stdout
+
+
+def test_streams_and_status_are_the_commands(site: Site) -> None:
+    """Standard output and error stay apart, and the exit status is the command's."""
+    site.command("sinfo", "echo out; echo err >&2; exit 7")
+    done = site.run("sinfo; echo $?")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"out\n7\n", b"err\n")
+
+
+def test_working_directory_and_slurms_variables_go_along(site: Site) -> None:
+    """The command runs where the caller is; Slurm's variables are the caller's, every other one is the site's."""
+    site.command("sbatch", "pwd; env")
+    (site.folder / "a b").mkdir()
+    script = "cd 'a b'; unset SLURM_OLD; export SLURM_JOB_ID=5 SBATCH_ACCOUNT='x y' OTHER=inside; exec sbatch"
+    done = site.run(script, env={"SLURM_OLD": "1", "OTHER": "outside", "SITE": "yes"})
+    lines = done.stdout.decode().splitlines()
+    assert lines[0] == f"{site.folder}/a b"
+    assert {"SLURM_JOB_ID=5", "SBATCH_ACCOUNT=x y", "OTHER=outside", "SITE=yes"} <= set(lines)
+    assert not [line for line in lines if line.startswith(("SLURM_OLD", "APPTAINERENV_"))]
+
+
+def test_large_binary_input_and_output(site: Site) -> None:
+    """50 MB of any bytes go in and come out as they were."""
+    site.command("sbatch", "exec cat")
+    data = os.urandom(1 << 20) * 50
+    assert site.run("exec sbatch", stdin=data).stdout == data
+
+
+def test_a_reader_that_stops_early_ends_the_command(site: Site) -> None:
+    """A closed pipe is between the command and its reader, as without a bridge."""
+    site.command("sacct", "exec yes")
+    assert site.run("sacct | head -n 2").stdout == b"y\ny\n"
+
+
+def test_twenty_calls_at_once(site: Site) -> None:
+    """Calls do not wait for each other, and each gets its own answer."""
+    site.command(
+        "squeue", f"touch {site.folder}/$1; until [ $(ls {site.folder}/n* | wc -l) = 20 ]; do sleep 0.05; done; echo $1"
+    )
+    done = site.run("for i in $(seq 20); do squeue n$i & done; wait")
+    assert sorted(done.stdout.split()) == sorted(f"n{i}".encode() for i in range(1, 21))
+
+
+_SIGNAL = """
+import subprocess, sys
+with subprocess.Popen(["srun"], stdout=subprocess.PIPE, text=True) as srun:
+    srun.stdout.readline()
+    srun.send_signal(int(sys.argv[1]))
+    print(srun.stdout.read(), srun.wait(), sep="")
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_signals_reach_the_command(site: Site, signum: signal.Signals) -> None:
+    """A signal to the stand-in is one to the command, which may take it as it likes."""
+    name = signum.name[3:]
+    site.command("srun", f"trap 'echo got {name}; exit 9' {name}; echo here; while :; do sleep 0.05; done")
+    (site.folder / "caller.py").write_text(_SIGNAL)
+    done = site.run(f"{sys.executable} caller.py {int(signum)}")
+    assert done.stdout == f"got {name}\n9\n".encode()
+
+
+def test_a_command_that_dies_of_a_signal(site: Site) -> None:
+    """The stand-in dies the same way, so that a shell says 128 + the signal."""
+    site.command("srun", "kill -KILL $$")
+    assert site.run("srun; echo $?").stdout == b"137\n"
+
+
+def test_a_killed_caller_ends_its_command(site: Site) -> None:
+    """When the stand-in is killed, its command is ended, too, and the next call is served."""
+    site.command("srun", f"echo $$ >{site.folder}/pid; trap '' TERM; while :; do sleep 0.05; done")
+    site.command("squeue", f"kill -0 $(cat {site.folder}/pid) 2>/dev/null || echo gone")
+    done = site.run(
+        'srun & until [ -s pid ]; do sleep 0.02; done; kill -9 $!; until [ -n "$(squeue)" ]; do :; done; squeue'
+    )
+    assert done.stdout == b"gone\n"
+
+
+@pytest.mark.parametrize("words", ["show job 5", "-o show nodes", "--json show job", "ping", "-do show partition"])
+def test_scontrol_shows(site: Site, words: str) -> None:
+    """What only shows is allowed."""
+    site.command("scontrol", 'echo "$@"')
+    assert site.run(f"scontrol {words}").stdout.decode() == words + "\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["update x", "", "-M show update x", "shutdown", "-Mshow update", "--cluster show update", "sho", "'show '"],
+)
+def test_scontrol_changes_nothing(site: Site, words: str) -> None:
+    """What changes something is refused, and so is an option that could hide it."""
+    site.command("scontrol", "echo called")
+    done = site.run(f"scontrol {words}")
+    assert done.returncode == 126
+    assert done.stdout == b""
+    assert b"refused" in done.stderr
+    assert b"What to do" in done.stderr
+
+
+def test_a_command_that_the_site_lacks(site: Site) -> None:
+    """The error says whose fault it is."""
+    done = site.run("sacct")
+    assert done.returncode == 126
+    assert b"this cluster has none on PATH" in done.stderr
+
+
+def test_a_folder_of_the_sif_alone_is_refused(site: Site) -> None:
+    """A working directory that the host does not have is named: sbatch would run jobs there."""
+    site.command("sbatch", "echo called")
+    done = site.run("mkdir gone; cd gone; rmdir ../gone; sbatch")
+    assert done.returncode in (125, 126)
+    assert done.stdout == b""
+
+
+class Raw:
+    """A caller that says what it likes."""
+
+    def __init__(self, site: Site) -> None:
+        self.process = site.start("sh", "-c", 'echo "$DASK_HPC_BRIDGE"; read line; squeue', options=("--log=log",))
+        assert self.process.stdout
+        self.address = self.process.stdout.readline().decode().strip()
+
+    def say(self, data: bytes, files: int = 3) -> bytes:
+        """Sends bytes, with so many file descriptors; returns the reply."""
+        with socket.socket(socket.AF_UNIX) as connection, Path(os.devnull).open("r+b") as null:
+            connection.settimeout(15)
+            connection.connect(self.address)
+            fds = array.array("i", [null.fileno()] * files)
+            connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if files else [])
+            try:
+                return connection.recv(1000)
+            except ConnectionResetError:
+                return b""
+
+    def end(self) -> bytes:
+        """Lets the session end with a call of its own; returns what that wrote."""
+        return self.process.communicate(b"\n", timeout=30)[0]
+
+
+def request(*fields: bytes) -> bytes:
+    text = b"\0".join(fields)
+    return b"DHB1" + len(text).to_bytes(4, "big") + text
+
+
+HOSTILE = {
+    "garbage": b"GET / HTTP/1.1\r\n\r\n",
+    "empty": request(b""),
+    "huge length": b"DHB1\xff\xff\xff\xff" + b"x" * 1000,
+    "no program": request(b"sh", b"/", b"0"),
+    "path": request(b"/bin/sh", b"/", b"0"),
+    "path to it": request(b"../bin/squeue", b"/", b"0"),
+    "NUL in the name": request(b"squeue\0", b"/", b"0"),
+    "control": request(b"scontrol", b"/", b"2", b"update", b"x"),
+    "count too high": request(b"squeue", b"/", b"9", b"x"),
+    "count no number": request(b"squeue", b"/", b"-1", b"x"),
+    "count huge": request(b"squeue", b"/", b"9" * 5000),
+    "variable": request(b"squeue", b"/", b"0", b"LD_PRELOAD=/tmp/x.so"),
+    "variable, nearly": request(b"squeue", b"/", b"0", b"SLURM_X\n=1"),
+    "folder": request(b"squeue", b"/nowhere", b"0"),
+    "too much": request(b"squeue", b"/", b"0") + b"more",
+    "not text": request(b"\xff\xfe", b"\xff", b"\xff"),
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_requests_are_refused(site: Site, data: bytes) -> None:
+    """Whatever comes, the reply is a refusal, which is logged; and the next call is served."""
+    site.command("squeue", "echo fine")
+    raw = Raw(site)
+    assert raw.say(data).startswith(b"refused")
+    assert raw.end() == b"fine\n"
+    assert "refused" in (site.folder / "log").read_text()
+
+
+@pytest.mark.parametrize("files", [0, 1, 2, 9])
+def test_a_request_without_three_streams_is_refused(site: Site, files: int) -> None:
+    """Fewer are too few; of more, none but three are ever taken."""
+    site.command("squeue", "echo fine")
+    raw = Raw(site)
+    reply = raw.say(request(b"squeue", b"/", b"0"), files)
+    assert reply.startswith(b"refused") if files < 3 else reply == b"exited 0\n"
+    assert raw.end() == b"fine\n"
+
+
+def test_half_a_request_is_given_up(site: Site) -> None:
+    """A caller that goes on for ever is cut off after ten seconds; others are served meanwhile."""
+    site.command("squeue", "echo fine")
+    raw = Raw(site)
+    start = time.monotonic()
+    assert raw.say(b"DHB1\0\0\0\x09sq") == b""
+    assert 5 < time.monotonic() - start < 14
+    assert raw.end() == b"fine\n"
+
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c")
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="becoming another user needs root")
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that another user may enter, and write to."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+@as_root
+def test_another_user_is_refused(public: Path) -> None:
+    """Even with the folder open to everybody, the kernel tells whose process calls."""
+    site = Site(public)
+    site.command("squeue", "echo fine")
+    raw = Raw(site)
+    connect = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({raw.address!r}); print(s.recv(9))"
+    done = subprocess.run([*NOBODY, connect], capture_output=True, text=True)
+    assert "PermissionError" in done.stderr
+    for path in (site.runtime, Path(raw.address).parent, Path(raw.address)):
+        path.chmod(0o777)
+    done = subprocess.run([*NOBODY, connect], capture_output=True, text=True)
+    assert done.stdout == "b''\n", done.stderr
+    assert raw.end() == b"fine\n"
+    assert "refused user 65534" in (site.folder / "log").read_text()
+
+
+@as_root
+def test_another_users_bridge_is_refused(public: Path) -> None:
+    """The stand-in sends nothing to a socket that somebody else listens on."""
+    address = public / "socket"
+    listen = (
+        f"import socket; s = socket.socket(socket.AF_UNIX); s.bind({str(address)!r}); s.listen(); print(flush=True)"
+    )
+    command = [*NOBODY, f"{listen}; print(s.accept()[0].recv(99))"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        assert server.stdout
+        server.stdout.readline()
+        environment = {"DASK_HPC_BRIDGE": str(address)}
+        done = subprocess.run([sys.executable, "-IS", SHIM], env=environment, capture_output=True, text=True)
+        assert done.returncode == 125
+        assert "of user 65534" in done.stderr
+        assert server.communicate()[0] == b"b''\n"
+
+
+def test_without_a_bridge_it_says_what_to_do() -> None:
+    """Where no launcher has started the SIF, the error names it."""
+    done = subprocess.run([sys.executable, "-IS", SHIM], env={}, capture_output=True, text=True)
+    assert done.returncode == 125
+    assert "./dask-hpc" in done.stderr

@@ -1,0 +1,189 @@
+"""A session of the launcher: it starts for a user, and whatever ends it, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.bridge_site import LAUNCHER, Site, executable, oldest_python, until
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site; after the test nothing of it is left."""
+    site = Site(tmp_path)
+    yield site
+    until(lambda: not site.processes(), "the end of every process")
+    assert site.sessions() == []
+
+
+def test_it_is_for_old_pythons_too() -> None:
+    """It compiles on the oldest Python that this machine has, and needs no package."""
+    program = f"compile(open({str(LAUNCHER)!r}, encoding='utf-8').read(), 'dask-hpc', 'exec')"
+    subprocess.run([oldest_python(), "-ISc", program], check=True)
+
+
+def test_it_finds_python_and_the_sif_by_itself(site: Site) -> None:
+    """Started as a command, through a link, it takes the SIF beside the file that it is."""
+    (site.bin / "python3").symlink_to(site.python)
+    (site.bin / "linked").symlink_to(site.launcher)
+    done = subprocess.run([site.bin / "linked", "exec", "echo", "a b"], env=site.environment, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"a b\n", b"")
+
+
+@pytest.mark.parametrize("status", [0, 1, 77, 255])
+def test_the_exit_status_is_the_programs(site: Site, status: int) -> None:
+    """Whatever ran in the SIF, its status comes out; so does a signal that ended it."""
+    assert site.run(f"exit {status}").returncode == status
+
+
+def test_a_program_that_dies_of_a_signal(site: Site) -> None:
+    """As a shell says it: 128 and the signal's number."""
+    assert site.run("kill -KILL $$").returncode == 137
+
+
+def test_the_session_is_private(site: Site) -> None:
+    """The socket is in a folder of the user's own, mode 0700."""
+    done = site.run('stat -c %a "${DASK_HPC_BRIDGE%/*}"; stat -c %F "$DASK_HPC_BRIDGE"')
+    assert done.stdout == b"700\nsocket\n"
+
+
+def test_variables_pass_by_name(site: Site) -> None:
+    """What is Slurm's or Dask's passes, and what the user names; nothing else does."""
+    given = {"DASK_A": "1", "SLURM_B": "2", "PYTHONPATH": "/x", "MINE": "3", "MY_C": "4", "DASK_HPC_PASS": "MINE MY_*"}
+    names = {line.partition("=")[0] for line in site.run("env", env=given).stdout.decode().splitlines()}
+    assert {"DASK_A", "SLURM_B", "MINE", "MY_C"} <= names
+    assert "PYTHONPATH" not in names
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_to_the_launcher_reach_the_program(site: Site, signum: signal.Signals) -> None:
+    """`kill` of the launcher asks the program, which may clean up and choose its status."""
+    name = signum.name[3:]
+    site.command("scancel", "echo cancelled")
+    with site.start("sh", "-c", f"trap 'scancel; exit 9' {name}; echo here; while :; do sleep 0.05; done") as launcher:
+        assert launcher.stdout
+        assert launcher.stdout.readline() == b"here\n"
+        launcher.send_signal(signum)
+        assert launcher.communicate(timeout=20)[0] == b"cancelled\n"
+    assert launcher.returncode == 9
+
+
+def test_a_killed_launcher_is_cleaned_up_after(site: Site) -> None:
+    """SIGKILL of the launcher: the program is asked to end, still reaches Slurm, and a running command ends."""
+    site.command("scancel", f"echo cancelled >{site.folder}/cancelled")
+    site.command("srun", "exec sleep 1000")
+    with site.start("sh", "-c", "trap 'scancel; exit 9' TERM; srun & echo here; wait") as launcher:
+        assert launcher.stdout
+        assert launcher.stdout.readline() == b"here\n"
+        launcher.kill()
+    until((site.folder / "cancelled").exists, "scancel")
+    until(lambda: not site.sessions(), "the end of the session")
+
+
+def test_a_killed_session_ends_the_program(site: Site) -> None:
+    """SIGKILL of the process that serves: the launcher ends the program, and says so by its status."""
+    site.command("srun", "exec sleep 1000")
+    with site.start("sh", "-c", "srun & echo here; wait") as launcher:
+        assert launcher.stdout
+        assert launcher.stdout.readline() == b"here\n"
+        children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        assert launcher.wait(timeout=20) == 137
+
+
+def test_what_a_killed_session_left_is_removed(site: Site) -> None:
+    """A folder whose processes are all gone is removed at the next start; one in use is not, nor another's."""
+    stale, other = (site.runtime / f"dask-hpc-{os.getuid()}-{name}" for name in ("0123456789ab", "notes"))
+    for folder in (stale, other):
+        folder.mkdir(mode=0o700)
+    (stale / "socket").touch()
+    with site.start("sh", "-c", "echo here; read line") as launcher:
+        assert launcher.stdout
+        launcher.stdout.readline()
+        late = site.run("true", env={"DASK_HPC_NOW": "1"})
+        assert late.returncode == 0
+        assert len(site.sessions()) == 3
+        launcher.communicate(b"\n", timeout=20)
+    os.utime(stale)
+    assert stale.exists()  # it is too young to be anything but a start that is under way
+    program = f"import time; now = time.time; time.time = lambda: now() + 60; import runpy; runpy.run_path({str(site.launcher)!r}, run_name='__main__')"
+    command = [sys.executable, "-c", program, "exec", "true"]
+    subprocess.run(command, env=site.environment, check=True)
+    assert site.sessions() == [other]
+    other.rmdir()
+
+
+def test_a_terminals_ctrl_c_comes_once(site: Site) -> None:
+    """The terminal itself tells the program; the launcher does not tell it a second time."""
+    script = "trap 'echo got' INT; echo here; sleep 0.5; sleep 0.5; sleep 0.5"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(site.folder)
+        os.execve(site.python, [site.python, "-s", str(site.launcher), "exec", "sh", "-c", script], site.environment)
+    seen = b""
+    while b"here" not in seen:
+        seen += os.read(terminal, 100)
+    os.write(terminal, b"\x03")
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        try:
+            seen += os.read(terminal, 100)
+        except OSError:  # the terminal has closed
+            os.waitpid(pid, 0)
+            break
+    os.close(terminal)
+    assert seen.count(b"got") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--sif=gone.sif", "shell"], "gone.sif: No such file"),
+        (["--sif", "short.sif", "shell"], "128 of 1128 bytes"),
+        (["--sif=text", "shell"], "no SIF"),
+        (["--banana", "shell"], "--banana is no option"),
+        (["--sif"], "lacks its value"),
+        (["exec"], "nothing to run"),
+        ([], "nothing to run"),
+    ],
+)
+def test_bad_input_is_an_error_that_helps(site: Site, words: list[str], expected: str) -> None:
+    """What is wrong with the SIF or the command line is said before anything starts."""
+    header = b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0".ljust(112, b"\0")
+    sizes = (128).to_bytes(8, "little") + (1000).to_bytes(8, "little")
+    (site.folder / "short.sif").write_bytes((header + sizes)[:128])
+    (site.folder / "text").write_text("not a SIF")
+    command = [site.python, str(site.launcher), *words]
+    done = subprocess.run(command, env=site.environment, cwd=site.folder, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert "What to do" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_apptainer_it_says_so(site: Site) -> None:
+    """A login node whose module is not loaded."""
+    (site.bin / "apptainer").unlink()
+    done = site.run("true")
+    assert done.returncode == 2
+    assert b"neither apptainer nor singularity" in done.stderr
+
+
+def test_apptainer_that_does_not_start(site: Site) -> None:
+    """Its own message and its own status come through."""
+    executable(site.bin / "apptainer", "#!/bin/sh\necho FATAL: no user namespaces >&2\nexit 255\n")
+    done = site.run("true")
+    assert (done.returncode, done.stderr) == (255, b"FATAL: no user namespaces\n")
+
+
+def test_help_names_every_option(site: Site) -> None:
+    """--help is on standard output, and ends well."""
+    done = subprocess.run([site.python, str(site.launcher), "--help"], capture_output=True, text=True, check=True)
+    assert all(word in done.stdout for word in ("--sif", "--bind", "--log", "--nv", "exec", "shell", "Example"))
