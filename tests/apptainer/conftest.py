@@ -1,0 +1,64 @@
+"""The SIF under test, $DASK_HPC_SIF or what `make sif` makes; and a mini-cluster whose nodes have nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from slurm_sim import Completed, SlurmSim
+
+Inside = Callable[..., Completed]
+
+
+@pytest.fixture(scope="session")
+def sif(root: Path) -> Path:
+    """The file; made anew only where the image has changed."""
+    if "DASK_HPC_SIF" in os.environ:
+        return Path(os.environ["DASK_HPC_SIF"])
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(["make", "sif"], cwd=root, env=own, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root / "dist/dask-hpc.sif"
+
+
+@pytest.fixture(scope="session")
+def bare(sif: Path) -> Iterator[SlurmSim]:
+    """Two nodes with Slurm, PMIx and Apptainer, and the SIF on their shared file system."""
+    with SlurmSim(nodes=2, bare=True, sif=sif) as sim:
+        yield sim
+
+
+@pytest.fixture(scope="session")
+def shared(sif: Path) -> str:
+    """Where the mini-cluster has the SIF."""
+    return f"/shared/{sif.name}"
+
+
+@pytest.fixture
+def inside(bare: SlurmSim, shared: str) -> Inside:
+    """Run a command in the SIF on the login node, as an ordinary user; `options` are Apptainer's."""
+
+    def run(*command: str, options: tuple[str, ...] = (), **how: object) -> Completed:
+        return bare.exec("apptainer", "exec", *options, shared, *command, timeout=60, **how)  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def image(versions: dict[str, str]) -> str:
+    """The image that the SIF is made of."""
+    return os.environ.get("DASK_HPC_IMAGE", f"dask-hpc:{versions['VERSION']}")
+
+
+@pytest.fixture(scope="session")
+def image_files(image: str) -> dict[str, str]:
+    """Files of the image that say what it is, with their sha256."""
+    paths = [f"/opt/env/share/dask-hpc/{name}" for name in ("env.json", "version.json")]
+    paths += ["/opt/env/bin/dask-hpc", "/etc/os-release"]
+    command = ["docker", "run", "--rm", "--network", "none", image, "sha256sum", *paths]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return {path: digest for digest, path in map(str.split, lines)}

@@ -1,0 +1,108 @@
+"""A SIF that cannot be run: what Apptainer says on a node, and what `slurm-sim` says before it starts anything."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slurm_sim import SlurmSim, SpecError
+
+pytestmark = pytest.mark.timeout(300)
+
+Damage = Callable[[bytes], bytes]
+
+OTHER = {"x86_64": b"04", "aarch64": b"02"}
+"""The code of another architecture than this machine's in a SIF."""
+
+ARCHITECTURE = 45
+"""Where a SIF's header says which it is for."""
+
+
+def cut_off(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def cut_off_early(data: bytes) -> bytes:
+    return data[:20000]
+
+
+def empty(_data: bytes) -> bytes:
+    return b""
+
+
+def an_error_page(_data: bytes) -> bytes:
+    return b"<html>not found</html>" * 100
+
+
+def of_another_architecture(data: bytes) -> bytes:
+    """Header and descriptor of the file system are changed, as if it had been built elsewhere."""
+    own, other = data[ARCHITECTURE : ARCHITECTURE + 2], OTHER[platform.machine()]
+    head = bytearray(data[:32176])  # header and descriptors
+    head[ARCHITECTURE : ARCHITECTURE + 2] = other
+    partition = bytes((1, 0, 0, 0, 2, 0, 0, 0))  # squashfs, the system's: the architecture follows
+    at = head.index(partition + own) + len(partition)
+    head[at : at + 2] = other
+    return bytes(head) + data[len(head) :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "apptainers", "ours"),
+    [
+        (cut_off, "trying to read the squashfs image", "is cut off"),
+        (cut_off_early, "unexpected EOF", "is cut off"),
+        (empty, "image format not recognized", "is no SIF"),
+        (an_error_page, "image format not recognized", "is no SIF"),
+        (of_another_architecture, "could not run on the host", "is for another machine"),
+    ],
+)
+def test_a_sif_that_is_damaged(
+    bare: SlurmSim, sif: Path, tmp_path: Path, damage: Damage, apptainers: str, ours: str
+) -> None:
+    """Apptainer refuses it in a job, and `slurm-sim up` at once, with what to do."""
+    bad = tmp_path / "bad.sif"
+    bad.write_bytes(damage(sif.read_bytes()))
+    with pytest.raises(SpecError, match=ours) as refused:
+        SlurmSim(bare=True, sif=bad)
+    assert refused.value.hint
+    bare.put(bad, "/home/hpc/bad.sif")
+    done = bare.exec("srun", "apptainer", "exec", "bad.sif", "true", check=False, timeout=60)
+    assert done.returncode != 0
+    assert apptainers in done.stderr
+
+
+def test_a_sif_that_is_missing(bare: SlurmSim, tmp_path: Path) -> None:
+    """Both name the file."""
+    with pytest.raises(SpecError, match=r"cannot read the SIF .*/no\.sif"):
+        SlurmSim(bare=True, sif=tmp_path / "no.sif")
+    done = bare.exec("srun", "apptainer", "exec", "no.sif", "true", check=False, timeout=60)
+    assert "/home/hpc/no.sif: no such file or directory" in done.stderr
+
+
+def test_a_folder_is_no_sif(tmp_path: Path) -> None:
+    """A folder is refused."""
+    with pytest.raises(SpecError, match="cannot read the SIF"):
+        SlurmSim(bare=True, sif=tmp_path)
+
+
+def test_a_sif_that_users_cannot_read(bare: SlurmSim, sif: Path, tmp_path: Path) -> None:
+    """Jobs run as another user than the one who copied it: Apptainer says so, and we say how to mend it."""
+    own = tmp_path / "own.sif"
+    own.write_bytes(sif.read_bytes())
+    own.chmod(0o600)
+    with pytest.raises(SpecError, match="not everybody's to read") as refused:
+        SlurmSim(bare=True, sif=own)
+    assert refused.value.hint == f"chmod a+r {own}"
+    bare.put(sif, "/home/hpc/own.sif")
+    bare.exec("chmod", "0200", "own.sif", workdir="/home/hpc")
+    done = bare.exec("srun", "apptainer", "exec", "own.sif", "true", check=False, timeout=60)
+    assert "not readable by the current user" in done.stderr
+
+
+def test_a_sif_wants_bare_nodes(sif: Path) -> None:
+    """Other nodes have no Apptainer."""
+    with pytest.raises(SpecError, match="only bare nodes have Apptainer") as refused:
+        SlurmSim(sif=sif)
+    assert "--bare" in refused.value.hint
