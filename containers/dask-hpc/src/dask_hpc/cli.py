@@ -16,6 +16,7 @@ from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedOption
 from dask_hpc.doctor.command import doctor
 from dask_hpc.errors import RequestError
 from dask_hpc.identity import release
+from dask_hpc.jobqueue_config.command import jobqueue_config
 from dask_hpc.run import run as run_workload
 from dask_hpc.show import Screen
 from dask_hpc.workload import Workload
@@ -36,6 +37,7 @@ def main() -> None:
 
 
 main.add_command(doctor)
+main.add_command(jobqueue_config)
 
 
 @main.command("list")

@@ -76,4 +76,5 @@ def _show(site: Site, findings: list[Finding]) -> None:
     where = "in an allocation" if site.place == "allocation" else f"on a {site.place}"
     console.print(f"[bold]dask-hpc doctor[/] {where}", highlight=False)
     console.print(table)
-    console.print(f"{counts['failure']} failures, {counts['warning']} warnings, {counts['ok']} ok", highlight=False)
+    words = [f"{counts[status]} {status}{'s' if counts[status] != 1 else ''}" for status in ("failure", "warning")]
+    console.print(f"{', '.join(words)}, {counts['ok']} ok", highlight=False)

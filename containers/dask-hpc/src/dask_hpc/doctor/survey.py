@@ -63,6 +63,8 @@ def take(
 ) -> Survey:
     """Ask the nodes, whose answers tell of these folders, of the file `mark`, and whether `address` is reached."""
     token = secrets.token_hex(4)
+    if (asked_first := run("sinfo", "--noheader", "--summarize", timeout=10)).status != 0:
+        return Survey(problem=asked_first.said)
     try:
         options, asked = step_options(environ, partition)
         if not asked:

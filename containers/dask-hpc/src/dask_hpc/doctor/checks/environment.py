@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import msgspec
+
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok, warning
-from dask_hpc.identity import environment, release
+from dask_hpc.identity import environment, release, share_folder
 
 __all__ = ["fingerprint", "lock", "on_nodes"]
 
@@ -25,10 +27,23 @@ def lock(_site: Site) -> Verdict:
     seen = f"dask-hpc {this.version} ({this.revision}), lock {identity.lock_sha256[:12]}"
     if identity.drifted:
         return warning(
-            f"{seen}; drifted: a package is newer than the lock says",
+            f"{seen}, drifted: {_drift()}",
             "'make lock && make images' locks what there is now; LOCKED=1 makes a build stop instead",
         )
     return ok(seen)
+
+
+def _drift() -> str:
+    try:
+        found = msgspec.json.decode((share_folder() / "env.json").read_bytes(), type=_Drift).drift
+    except (OSError, msgspec.MsgspecError):
+        found = []
+    said = [f"{one.get('package')} {one.get('locked')} -> {one.get('installed')}" for one in found[:3]]
+    return ", ".join(said) or "a package is newer than the lock says"
+
+
+class _Drift(msgspec.Struct):
+    drift: list[dict[str, str]] = []
 
 
 def on_nodes(site: Site) -> Verdict | None:

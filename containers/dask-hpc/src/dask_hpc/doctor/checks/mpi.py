@@ -31,8 +31,9 @@ def pmix(site: Site) -> Verdict | None:
             "this Slurm has no PMIx, through which Open MPI 5 finds its ranks",
             "start ranks by mpirun in an allocation, on one node in the SIF; ask for Slurm's pmix plugin",
         )
-    alone = run(sys.executable, *_CHECK, env=srun_environment(site.environ), timeout=15)
-    ours = json.loads(alone.out)["pmix"] if alone.status == 0 else f"unknown: {alone.said}"
+    code = "from mpi4py import MPI; from dask_hpc.mpi import pmix_version; print(pmix_version())"
+    alone = run(sys.executable, "-c", code, env=srun_environment(site.environ), timeout=15)
+    ours = alone.out.strip() if alone.status == 0 else f"unknown ({alone.said})"
     return ok(f"Slurm has {' '.join(versions)}; ours is {ours}: srun --mpi=pmix")
 
 

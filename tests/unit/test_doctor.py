@@ -1,0 +1,247 @@
+"""What doctor's checks say of what they see; the real thing is in tests/cluster/test_doctor.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dask_hpc.cli import main
+from dask_hpc.doctor import examine, failure, ok
+from dask_hpc.doctor.checks import CHECKS, clocks, environment, limits, machine, mpi, shared
+from dask_hpc.doctor.commands import run, srun_environment
+from dask_hpc.doctor.site import Site, here
+from dask_hpc.doctor.survey import NodeReport, Survey, parse
+from dask_hpc.doctor.verdict import names
+
+HOME = Path("/home/hpc")
+
+
+def node(name: str, state: str = "shared", reached: bool = True, mark: str = "abc", apptainer: str = "") -> NodeReport:
+    """A node's answer, healthy but for what is said."""
+    return NodeReport(name, reached, {str(HOME): state}, mark, 1 << 30, 4096, apptainer, True)
+
+
+class Asked(Site):
+    """A login node whose nodes have answered."""
+
+    reports: tuple[NodeReport, ...] = ()
+
+    @property
+    def survey(self) -> Survey:
+        return Survey(list(self.reports))
+
+
+def asked(*reports: NodeReport, **environ: str) -> Asked:
+    site = Asked("login node", environ=environ)
+    object.__setattr__(site, "reports", reports)
+    return site
+
+
+def test_a_check_that_raises_is_a_failure() -> None:
+    """A defect in one check is told, without a traceback, and the others are there."""
+
+    def broken(_site: Site) -> None:
+        raise ZeroDivisionError("of mine")
+
+    found = examine(Site("login node"), {"broken": (broken, 5), "fine": (lambda _: ok("well"), 5)})
+    assert [(one.check, one.status) for one in found] == [("broken", "failure"), ("fine", "ok")]
+    assert "ZeroDivisionError: of mine" in found[0].seen
+
+
+def test_a_check_that_hangs_is_given_up() -> None:
+    """A check's time is limited, and those that have nothing to say are left out."""
+    start = time.monotonic()
+    found = examine(
+        Site("login node"), {"hangs": (lambda _: time.sleep(5), 0.2), "silent": (lambda _: None, 5)}
+    )  # fmt: skip
+    assert time.monotonic() - start < 3
+    assert [(one.check, one.status) for one in found] == [("hangs", "failure")]
+
+
+def test_a_command_that_hangs_or_is_missing() -> None:
+    """Neither raises; the answer says what it was."""
+    assert "not answered for 0 s" in run("sleep", "9", timeout=0.1).err
+    assert "No such file" in run("no-such-command-here").err
+
+
+def test_sruns_own_environment() -> None:
+    """An srun inside of a step does not take on the step's size; Slurm's and PMIx's configuration stay."""
+    environ = {"SLURM_NTASKS": "4", "SLURM_CONF": "/c", "PMIX_RANK": "0", "PMIX_MCA_gds": "hash", "PATH": "/bin"}
+    assert set(srun_environment(environ)) == {"SLURM_CONF", "PMIX_MCA_gds", "PATH"}
+
+
+def test_the_nodes_answers() -> None:
+    """A node's line is read by its token, among whatever a site's prologue prints."""
+    line = "t0\treach=yes\tfolder0=shared\tfolder1=absent\tmark=abc\tshm=100 4096\tfiles=unlimited\tnode=c10"
+    found = parse(f"Welcome!\n{line}\nt0\tnode=c2\nt1\tnode=c3\n", "t0", ["/a", "/b"])
+    assert [one.node for one in found] == ["c2", "c10"]
+    assert found[1] == NodeReport("c10", True, {"/a": "shared", "/b": "absent"}, "abc", 409600, None, "", False)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("absent", "is not on c2"), ("elsewhere", "is another folder on c2"), ("unwritable", "cannot be written on c2")],
+)
+def test_a_folder_that_is_not_shared(state: str, words: str) -> None:
+    """The node on which a folder is not the same is named."""
+    verdict = shared.judge([HOME], [node("c1"), node("c2", state)])
+    assert verdict.status == "failure"
+    assert f"{HOME} {words}" in verdict.seen
+    assert "c1" not in verdict.seen
+
+
+def test_a_folder_that_is_shared() -> None:
+    """All nodes write in it; without nodes that is not claimed."""
+    assert shared.judge([HOME], [node("c1"), node("c2")]) == ok("/home/hpc on c1 c2")
+    assert "nodes were not asked" in shared.judge([HOME], []).seen
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """It is found here, before a node is asked."""
+    tmp_path.chmod(0o500)
+    verdict = shared.folders(Site("machine without Slurm", folders=(tmp_path,)))
+    assert verdict.status == "failure"
+    assert "Permission denied" in verdict.seen
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """A missing folder is a failure."""
+    verdict = shared.folders(Site("machine without Slurm", folders=(tmp_path / "none",)))
+    assert "is not there" in verdict.seen
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0.02, "ok"), (-5.0, "warning"), (400.0, "failure")])
+def test_clocks(seconds: float, status: str) -> None:
+    """A clock that is off by seconds is a warning, by minutes a failure; the node is named."""
+    verdict = clocks.judge({"c1": 0.001, "c2": seconds})
+    assert verdict.status == status
+    assert status == "ok" or verdict.seen.startswith("c2 is")
+
+
+def test_versions_of_pmix() -> None:
+    """What srun --mpi=list says of PMIx is found, in old and new forms."""
+    new = "MPI plugin types are...\n\tnone\n\tpmix\n\tpmi2\nspecific pmix plugin versions available: pmix_v5"
+    assert mpi.pmix_versions(new) == ["pmix", "pmix_v5"]
+    assert mpi.pmix_versions("srun: MPI types are...\nsrun: none\nsrun: pmi2\nsrun: pmix_v3") == ["pmix_v3"]
+    assert mpi.pmix_versions("\tnone\n\tpmi2\n") == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "megabytes"),
+    [
+        ({"SLURM_MEM_PER_NODE": "2048"}, 2048),
+        ({"SLURM_MEM_PER_CPU": "512M", "SLURM_CPUS_ON_NODE": "4"}, 2048),
+        ({"SLURM_MEM_PER_CPU": "1G", "SLURM_CPUS_ON_NODE": "2"}, 2048),
+        ({"SLURM_MEM_PER_NODE": "0"}, None),
+        ({}, None),
+    ],
+)
+def test_memory_that_slurm_gave(environ: dict[str, str], megabytes: int | None) -> None:
+    """It is a node's, or a CPU's times their number; 0 means all of it."""
+    assert limits.allowed_memory(environ) == (None if megabytes is None else megabytes << 20)
+
+
+def test_dask_would_take_more_than_slurm_gave() -> None:
+    """The warning has both numbers, and the option that mends it."""
+    site = Site("allocation", environ={"SLURM_MEM_PER_NODE": "64", "SLURM_CPUS_PER_TASK": "99"})
+    memory, cpus = limits.memory(site), limits.cpus(site)
+    assert (memory.status, cpus.status) == ("warning", "warning")
+    assert "Slurm gave 64 MiB" in memory.seen
+    assert "--memory-limit 64MiB" in memory.todo
+    assert "--nthreads 99" in cpus.todo
+
+
+def test_another_environment_on_a_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node without it, or with another one, is a failure that names the node."""
+    file = tmp_path / "share" / "dask-hpc" / "env.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    ours = environment.fingerprint(file)
+    same = environment.on_nodes(asked(node("c1", mark=ours)))
+    other = environment.on_nodes(asked(node("c1", mark=ours), node("c2", mark="other")))
+    absent = environment.on_nodes(asked(node("c1", mark=""), node("c2", mark=ours)))
+    assert same == ok("the same on 1 node")
+    assert other
+    assert other.seen.startswith("another one on c2")
+    assert absent
+    assert absent.seen.startswith("this environment is not on c1")
+
+
+def test_a_sif_is_compared_by_size(tmp_path: Path) -> None:
+    """A large file is not read as a whole on every node."""
+    (tmp_path / "a.sif").write_bytes(bytes(2_000_000))
+    assert environment.fingerprint(tmp_path / "a.sif") == "2000000"
+    assert environment.fingerprint(tmp_path / "none") == ""
+
+
+def test_apptainer_missing_on_a_node() -> None:
+    """In a SIF, a node without Apptainer is named."""
+    site = asked(node("c1", apptainer="/usr/bin/apptainer"), node("c2"), APPTAINER_CONTAINER="/home/hpc/a.sif")
+    assert machine.namespaces(site) == failure(
+        "no apptainer on c2", "have it installed there: workers run in the SIF, too"
+    )
+
+
+def test_an_environment_that_drifted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drift is a warning that says which package is another one than the lock's."""
+    file = tmp_path / "share" / "dask-hpc" / "env.json"
+    file.parent.mkdir(parents=True)
+    drift = [{"package": "python", "locked": "3.13.5-1", "installed": "3.13.5-2"}]
+    file.write_text(json.dumps({"lock_sha256": "f" * 64, "channel": "x", "drifted": True, "drift": drift}))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    verdict = environment.lock(Site("login node"))
+    assert verdict.status == "warning"
+    assert "python 3.13.5-1 -> 3.13.5-2" in verdict.seen
+
+
+def test_a_low_limit_of_open_files() -> None:
+    """Fewer than 1024 open files are a failure, here or on a node."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        verdict = machine.open_files(Site("machine without Slurm"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (verdict.status, verdict.seen) == ("failure", "256 on this machine")
+
+
+def test_many_names_are_cut_short() -> None:
+    """A screen has room for a few nodes."""
+    assert names([f"c{number}" for number in range(1, 9)]) == "c1 c2 c3 c4 c5 and 3 more"
+
+
+def test_a_machine_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so plainly, once, and checks the rest; nothing is asked of nodes."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        monkeypatch.delenv(name)
+    site = here(os.environ, (), jobs=True, partition=None)
+    assert site.place == "machine without Slurm"
+    found = {one.check: one for one in examine(site)}
+    assert found["Slurm"].status == "warning"
+    assert "no Slurm here" in found["Slurm"].seen
+    assert not {"sbatch", "nodes", "PMIx", "clocks"} & set(found)
+    assert {"environment", "shared folders", "/dev/shm", "open files", "CPUs", "memory"} <= set(found)
+    assert not [one for one in found.values() if one.status == "failure"]
+
+
+def test_every_check_has_a_time_limit() -> None:
+    """No check can take longer than a person would wait."""
+    assert all(0 < limit <= 120 for _, limit in CHECKS.values())
+
+
+def test_help_has_examples() -> None:
+    """The help says what the exit status is, and has commands to copy."""
+    text = CliRunner().invoke(main, ["doctor", "--help"]).output
+    assert all(word in text for word in ("number of failures", "Examples:", "srun -n 4 dask-hpc doctor"))
+    assert "Did you mean 'doctor'?" in CliRunner().invoke(main, ["docter"]).output

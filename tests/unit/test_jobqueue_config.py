@@ -1,0 +1,182 @@
+"""What goes into jobqueue.yaml, and how it gets onto the disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from dask_hpc.cli import main
+from dask_hpc.clusters.slurm_ask import Node
+from dask_hpc.errors import RequestError, ResultsError
+from dask_hpc.jobqueue_config.command import write
+from dask_hpc.jobqueue_config.look import Facts
+from dask_hpc.jobqueue_config.on_node import file_system, own_disk
+from dask_hpc.jobqueue_config.settings import render, settings
+
+DISK = {"folder": "/local", "type": "xfs", "gib": 900}
+SEEN = [{"node": "n1", "interface": "ib0", "disk": DISK}, {"node": "n2", "interface": "ib0", "disk": DISK}]
+FACTS = Facts(
+    partitions={
+        "short": [
+            Node("n1", "short", True, 64, 250_000, "idle", 64, 1800),
+            Node("n2", "short", True, 16, 60_000, "mix", 4, 1800),
+        ],
+        "long": [Node("n3", "long", False, 64, 250_000, "idle", 64, None)],
+    },
+    partition="short",
+    asked_for=False,
+    accounts=(["physics", "chemistry"], ""),
+    refusal="",
+    memory_refusal="",
+    interface=("ib0", "login is 10.0.0.1"),
+    python="/opt/env/bin/python",
+    home="/home/me",
+    nodes=SEEN,
+)  # fmt: skip
+
+
+def loaded(**changes: Any) -> dict[str, Any]:
+    """The settings in the file for facts that differ so from those above."""
+    text = render(dataclasses.replace(FACTS, **changes))
+    return dict(yaml.safe_load(text)["jobqueue"]["slurm"])
+
+
+def test_a_job_fits_every_node() -> None:
+    """Cores and memory are the smallest usable node's, and the wall time is within the partition's limit."""
+    seen = loaded()
+    assert (seen["queue"], seen["cores"], seen["memory"], seen["job-mem"]) == ("short", 16, "60000MiB", "60000M")
+    assert seen["walltime"] == "00:30:00", "a string: YAML reads a bare 00:30:00 as a number"
+    assert loaded(partition="long")["walltime"] == "01:00:00"
+
+
+def test_every_line_has_its_reason() -> None:
+    """A comment stands above every setting, and it is not empty."""
+    lines = render(FACTS).partition("  slurm:\n")[2].splitlines()
+    assert len(lines) == 2 * len(settings(FACTS))
+    for reason, setting in zip(lines[::2], lines[1::2], strict=True):
+        assert reason.startswith("    # ")
+        assert len(reason) > len("    # why")
+        assert setting.split(":")[0].strip() in dict(settings_by_key())
+
+
+def settings_by_key() -> list[tuple[str, Any]]:
+    return [(key, value) for key, value, _ in settings(FACTS)]
+
+
+def test_every_setting_is_one_that_dask_jobqueue_knows() -> None:
+    """No key is misspelt: all are in dask-jobqueue's own file of defaults."""
+    import dask_jobqueue
+
+    own = yaml.safe_load((Path(dask_jobqueue.__file__).parent / "jobqueue.yaml").read_text(encoding="utf-8"))
+    assert set(loaded()) <= set(own["jobqueue"]["slurm"])
+
+
+def test_accounts() -> None:
+    """An account is set where sbatch wants one, and only named where it does not."""
+    assert loaded()["account"] is None
+    assert "yours: physics chemistry" in render(FACTS)
+    assert loaded(refusal="Invalid account")["account"] == "physics"
+    unknown = dataclasses.replace(FACTS, accounts=([], "sacctmgr is not here to be asked"), refusal="Invalid account")
+    assert "sbatch wants one (Invalid account); sacctmgr is not here to be asked" in render(unknown)
+
+
+def test_mem_that_is_refused_is_left_out() -> None:
+    """Where sbatch refuses --mem, dask-jobqueue does not say it."""
+    seen = loaded(memory_refusal="Memory specification can not be satisfied")
+    assert seen["job-directives-skip"] == ["--mem="]
+    assert "job-mem" not in seen
+    assert seen["memory"] == "60000MiB", "Dask has to know it all the same"
+
+
+def test_interfaces_of_login_and_nodes_may_differ() -> None:
+    """Scheduler and workers have each their own; nodes that differ leave theirs to the route."""
+    seen = loaded(interface=("eno1", "why"))
+    assert (seen["interface"], seen["scheduler-options"]["interface"]) == ("ib0", "eno1")
+    mixed = [{**SEEN[0], "interface": "eth0"}, SEEN[1]]
+    assert loaded(nodes=mixed)["interface"] is None
+    assert "nodes have several: eth0 ib0" in render(dataclasses.replace(FACTS, nodes=mixed))
+
+
+def test_without_nodes_guesses_are_called_guesses() -> None:
+    """What nobody could be asked is said to be a guess, with the reason."""
+    text = render(dataclasses.replace(FACTS, nodes=[], silent="no node was idle, to be asked"))
+    assert "a guess, no node was idle" in text
+    assert loaded(nodes=[], silent="x")["local-directory"] == "/tmp"
+
+
+def test_a_disk_in_memory_is_called_that() -> None:
+    """A /tmp that is memory is used for want of better, and said to be."""
+    nodes = [{**SEEN[0], "disk": {"folder": "/tmp", "type": "tmpfs", "gib": 60}}]
+    assert "in the node's memory, for want of a disk (tmpfs, 60 GiB free)" in render(
+        dataclasses.replace(FACTS, nodes=nodes)
+    )
+
+
+def test_file_systems_of_folders() -> None:
+    """The innermost mount counts."""
+    mounts = "/dev/a / ext4 rw 0 0\nserver:/t /tmp nfs4 rw 0 0\n/dev/b /tmp/local xfs rw 0 0"
+    assert [file_system(folder, mounts) for folder in ("/var/tmp", "/tmp", "/tmp/local", "/tmpx")] == [
+        "ext4", "nfs4", "xfs", "ext4",
+    ]  # fmt: skip
+
+
+def test_a_network_is_not_a_disk_of_the_nodes_own() -> None:
+    """Where everything is on the network, there is no disk to spill to."""
+    assert own_disk("server:/ / nfs4 rw 0 0") is None
+    disk = own_disk("/dev/a / ext4 rw 0 0")
+    assert disk is None or disk["type"] == "ext4"
+
+
+def test_a_file_is_never_overwritten_silently(tmp_path: Path) -> None:
+    """The same text is left alone, another one is refused with the difference, and --force replaces it."""
+    file = tmp_path / "dask" / "jobqueue.yaml"
+    assert write(file, "a\nb\n", force=False) == "written"
+    assert write(file, "a\nb\n", force=False) == "is up to date"
+    with pytest.raises(RequestError, match=r"(?s)differs.*-b\n\+c.*--force") as refused:
+        write(file, "a\nc\n", force=False)
+    assert refused.value.exit_code == 2
+    assert file.read_text() == "a\nb\n"
+    assert write(file, "a\nc\n", force=True) == "replaced"
+    assert file.read_text() == "a\nc\n"
+    assert [one.name for one in file.parent.iterdir()] == ["jobqueue.yaml"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """A configuration kept elsewhere and linked to is replaced there."""
+    (tmp_path / "kept.yaml").write_text("old\n")
+    (tmp_path / "jobqueue.yaml").symlink_to("kept.yaml")
+    write(tmp_path / "jobqueue.yaml", "new\n", force=True)
+    assert (tmp_path / "jobqueue.yaml").is_symlink()
+    assert (tmp_path / "kept.yaml").read_text() == "new\n"
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """A folder in the file's place, or a file in its folder's, ends in a sentence."""
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path, tmp_path / "file" / "jobqueue.yaml"):
+        with pytest.raises((ResultsError, RequestError)):
+            write(target, "x", force=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_without_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It says that there is no Slurm, and writes nothing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = CliRunner().invoke(main, ["jobqueue-config", "--output", str(tmp_path / "x.yaml")])
+    assert done.exit_code == 1
+    assert "There is no Slurm here" in done.output
+    assert not (tmp_path / "x.yaml").exists()
+
+
+def test_help_has_examples() -> None:
+    """The help has commands to copy, and a near miss is recognised."""
+    text = CliRunner().invoke(main, ["jobqueue-config", "--help"]).output
+    assert all(word in text for word in ("Examples:", "--output -", "--force"))
+    assert "Did you mean 'jobqueue-config'?" in CliRunner().invoke(main, ["jobqueue"]).output
