@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench import dask_on_slurm, images, mini_cluster
+from bench import bridge, dask_on_slurm, images, mini_cluster
 from bench.report import Measurement, show, write
 
 Part = Callable[[], Iterator[Measurement]]
@@ -19,6 +19,7 @@ def _parts(nodes: tuple[int, ...]) -> dict[str, Part]:
         "rebuild": images.rebuilds,
         "boot": lambda: mini_cluster.boots(nodes),
         "dask": dask_on_slurm.on_two_nodes,
+        "bridge": bridge.calls,
     }
 
 

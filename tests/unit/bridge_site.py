@@ -82,7 +82,7 @@ class Site:
 
     def start(self, *words: str, options: tuple[str, ...] = (), **popen: Any) -> subprocess.Popen[bytes]:
         """Starts a program in the SIF."""
-        given = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": self.folder}
+        given: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"cwd": self.folder}
         environment = self.environment | popen.pop("env", {})
         command = [self.python, "-s", str(self.launcher), *options, "exec", *words]
         return subprocess.Popen(command, env=environment, **given | popen)

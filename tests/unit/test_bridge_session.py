@@ -114,7 +114,10 @@ def test_what_a_killed_session_left_is_removed(site: Site) -> None:
         launcher.communicate(b"\n", timeout=20)
     os.utime(stale)
     assert stale.exists()  # it is too young to be anything but a start that is under way
-    program = f"import time; now = time.time; time.time = lambda: now() + 60; import runpy; runpy.run_path({str(site.launcher)!r}, run_name='__main__')"
+    program = (
+        "import runpy, time; now = time.time; time.time = lambda: now() + 60;"
+        f"runpy.run_path({str(site.launcher)!r}, run_name='__main__')"
+    )
     command = [sys.executable, "-c", program, "exec", "true"]
     subprocess.run(command, env=site.environment, check=True)
     assert site.sessions() == [other]

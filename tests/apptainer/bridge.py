@@ -1,0 +1,40 @@
+"""The launcher on a bare mini-cluster, as a user has it: beside the SIF, on the shared file system."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from slurm_sim import Completed, SlurmSim
+from tests.unit.bridge_site import LAUNCHER
+
+COMMAND = "/home/hpc/dask-hpc"
+RUN = ("run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e7")
+
+_LEFT = """
+squeue --noheader
+ls -d /tmp/dask-hpc-* /run/user/*/dask-hpc-* ~/.dask-hpc/*.tls 2>/dev/null
+ps -u hpc -o pid=,args= | grep -iE 'dask-hpc|apptainer|squashfuse' | grep -v -e squeue -e grep
+"""
+
+
+def install(sim: SlurmSim) -> None:
+    """Copies the launcher to the user's home."""
+    sim.put(LAUNCHER, COMMAND)
+    sim.exec("chmod", "+x", COMMAND)
+
+
+def launch(sim: SlurmSim, shared: str, *words: str, **how: Any) -> Completed:
+    """Runs the launcher on the login node."""
+    how.setdefault("timeout", 120)
+    return sim.exec(COMMAND, *words, env={"DASK_HPC_SIF": shared} | how.pop("env", {}), **how)
+
+
+def left(sim: SlurmSim) -> str:
+    """Jobs, sockets, credentials and processes of the bridge that are still there, anywhere, after ten seconds."""
+    deadline = time.monotonic() + 10  # a job's processes may outlive it in the queue for a moment
+    while True:
+        found = "".join(sim.exec("sh", "-c", _LEFT, check=False, on=on).stdout for on in ("login", *sim.nodes()))
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)

@@ -1,0 +1,169 @@
+"""A driver in the SIF submits jobs to a Slurm that the SIF does not have, and its workers run in the SIF, too."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from slurm_sim import SlurmSim
+from tests.apptainer.bridge import COMMAND, RUN, install, launch, left
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def site(bare: SlurmSim) -> SlurmSim:
+    """The bare mini-cluster, with the launcher."""
+    install(bare)
+    return bare
+
+
+def test_pi_out_of_the_sif(site: SlurmSim, shared: str) -> None:
+    """The command of the image is the command of the SIF: π from two nodes, and nothing is left on any of them."""
+    done = launch(site, shared, *RUN, "--json")
+    result = json.loads(done.stdout)
+    assert result["ok"]
+    assert result["cluster"]["tls"]
+    assert result["cluster"]["nodes"] == ["c1", "c2"]
+    assert "apptainer exec --cleanenv --bind" in done.stderr
+    assert shared in done.stderr
+    assert site.exec("ls", f"{result['folder']}/logs").stdout
+    assert left(site) == ""
+
+
+def test_without_tls(site: SlurmSim, shared: str) -> None:
+    """The same without credentials, and with folders to see that are nothing to do with them."""
+    site.exec("mkdir", "-p", "/home/hpc/in put")
+    done = launch(site, shared, "--bind=/home/hpc/in put:/data", *RUN, "--no-tls", "--json", "--processes=2")
+    assert json.loads(done.stdout)["cluster"]["workers"] == 4
+    assert "'/home/hpc/in put:/data'" in done.stderr
+    assert left(site) == ""
+
+
+def test_two_drivers_at_once(site: SlurmSim, shared: str) -> None:
+    """Each has a session of its own."""
+    one = f"{COMMAND} {' '.join(RUN)} --jobs 1 --json 2>/dev/null"
+    done = site.exec("sh", "-c", f"{one} >1 & {one} >2; wait; cat 1 2", env={"DASK_HPC_SIF": shared}, timeout=200)
+    first, second = (json.loads(line) for line in done.stdout.replace("}{", "}\n{").splitlines())
+    assert first["ok"]
+    assert second["ok"]
+    assert first["cluster"]["jobs"] != second["cluster"]["jobs"]
+    assert left(site) == ""
+
+
+LONG = f"{COMMAND} run monte-carlo-pi --on slurm --samples 1e12 --no-serial"
+
+
+@pytest.mark.parametrize(("signum", "status"), [("TERM", 143), ("KILL", 137)])
+def test_a_signal_to_the_launcher_leaves_nothing(site: SlurmSim, shared: str, signum: str, status: int) -> None:
+    """Even a killed launcher's jobs are cancelled: what runs in the SIF is asked to end, and still reaches Slurm."""
+    script = (
+        f"rm -f log; touch log; {LONG} >log 2>&1 & p=$!; until grep -q ^dashboard: log; do sleep 0.1; done;"
+        f"kill -{signum} $p; wait $p; echo status $?; while ls -d /tmp/dask-hpc-* 2>/dev/null; do sleep 0.1; done"
+    )
+    done = site.exec("bash", "-c", script, env={"DASK_HPC_SIF": shared}, timeout=120)
+    assert f"status {status}" in done.stdout
+    assert "Traceback" not in site.exec("cat", "log").stdout
+    assert left(site) == ""
+
+
+def test_the_same_without_the_launcher(site: SlurmSim, shared: str) -> None:
+    """Where the SIF was started by hand, the error names the launcher."""
+    done = site.exec("apptainer", "exec", shared, "dask-hpc", *RUN, check=False)
+    assert done.returncode == 1
+    assert "no way from this SIF to Slurm" in done.stderr
+    assert "./dask-hpc" in done.stderr
+
+
+def test_what_is_not_on_the_list_is_not_there(site: SlurmSim, shared: str) -> None:
+    """scontrol only shows, and other commands of Slurm are no commands inside."""
+    assert "NodeName=c1" in launch(site, shared, "exec", "scontrol", "show", "node", "c1").stdout
+    done = launch(site, shared, "exec", "scontrol", "update", "nodename=c1", "state=drain", check=False)
+    assert done.returncode == 126
+    assert launch(site, shared, "exec", "sacctmgr", check=False).returncode != 0
+
+
+def test_commands_act_as_outside(site: SlurmSim, shared: str) -> None:
+    """A script on standard input, srun's output of two nodes, and a status that is the command's."""
+    script = "#!/bin/sh\n#SBATCH --wait --output=out\nhostname\n"
+    launch(site, shared, "exec", "sbatch", stdin=script)
+    assert site.exec("cat", "out").stdout in ("c1\n", "c2\n")
+    assert sorted(launch(site, shared, "exec", "srun", "-N2", "hostname").stdout.split()) == ["c1", "c2"]
+    assert launch(site, shared, "exec", "srun", "sh", "-c", "exit 5", check=False).returncode == 5
+
+
+def test_variables_pass_by_name(site: SlurmSim, shared: str) -> None:
+    """What would break Python stays outside; what is Slurm's or Dask's goes in, and what the user names."""
+    env = {"PYTHONPATH": "/elsewhere", "DASK_X": "1", "SLURM_X": "2", "MY_X": "3", "DASK_HPC_PASS": "MY_*"}
+    seen = launch(site, shared, "exec", "env", env=env).stdout.splitlines()
+    assert {"DASK_X=1", "SLURM_X=2", "MY_X=3"} <= set(seen)
+    assert "PYTHONPATH=/elsewhere" not in seen
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        ("true", ["cannot be read", "No such file"]),
+        ("head -c 1000000 {sif} >bad.sif", ["cut off", "1000000 of"]),
+        ("echo nothing >bad.sif", ["no SIF", "8 bytes"]),
+        ("cp {launcher} bad.sif; chmod 0 bad.sif", ["cannot be read", "Permission denied"]),
+    ],
+)
+def test_a_sif_that_is_none(site: SlurmSim, shared: str, prepare: str, words: list[str]) -> None:
+    """Missing, cut off, another file, not to be read: the error names the file, and what to do."""
+    site.exec("sh", "-ec", "rm -f bad.sif; " + prepare.format(sif=shared, launcher=COMMAND))
+    done = site.exec(COMMAND, "--sif", "bad.sif", *RUN, check=False)
+    assert done.returncode == 2
+    assert all(word in done.stderr for word in [*words, "/home/hpc/bad.sif", "What to do"])
+    assert "Traceback" not in done.stderr
+
+
+def hidden(site: SlurmSim, node: str, path: str) -> None:
+    """Takes a file away on a node."""
+    site.exec("mv", path, f"{path}.away", on=node, user="root")
+
+
+def test_a_node_without_apptainer(site: SlurmSim, shared: str) -> None:
+    """The error says which node it is, and how to do without."""
+    link = site.exec("sh", "-c", "command -v apptainer", on="c2").stdout.strip()
+    hidden(site, "c2", link)
+    try:
+        done = launch(site, shared, *RUN, check=False)
+        assert done.returncode == 1
+        assert "node c2: there is no apptainer on PATH" in done.stderr
+        assert "--exclude=c2" in done.stderr
+        assert launch(site, shared, *RUN, "--sbatch-option=--exclude=c2").returncode == 0
+    finally:
+        site.exec("mv", f"{link}.away", link, on="c2", user="root")
+    assert left(site) == ""
+
+
+def test_a_sif_that_nodes_do_not_see(site: SlurmSim, shared: str) -> None:
+    """A SIF on the login node's own disk: the error names node and file."""
+    site.exec("cp", shared, "/var/tmp/own.sif")
+    done = site.exec(COMMAND, "--sif", "/var/tmp/own.sif", *RUN, check=False, timeout=120)
+    site.exec("rm", "/var/tmp/own.sif")
+    assert done.returncode == 1
+    assert "/var/tmp/own.sif cannot be read" in done.stderr
+    assert "all nodes share" in done.stderr
+    assert left(site) == ""
+
+
+def test_logs_that_nodes_cannot_write(site: SlurmSim, shared: str) -> None:
+    """A log folder that is the login node's alone: no job can start, and the error says why."""
+    done = launch(site, shared, *RUN, "--log-directory=/var/tmp/only-here/logs", check=False)
+    assert done.returncode == 1
+    assert "/var/tmp/only-here/logs is shared with the nodes" in done.stderr
+    assert left(site) == ""
+
+
+def test_where_there_is_no_apptainer(site: SlurmSim, shared: str) -> None:
+    """On a login node without it, the error says so before anything starts; without Python, the same."""
+    only = "rm -rf only; mkdir only; ln -s $(command -v python3) only/; PATH=$PWD/only ./dask-hpc shell"
+    done = site.exec("sh", "-c", f"ln -sf {shared} dask-hpc.sif; {only}", check=False)
+    assert done.returncode == 2
+    assert "neither apptainer nor singularity" in done.stderr
+    done = site.exec("sh", "-c", "rm dask-hpc.sif; PATH=/nowhere ./dask-hpc shell", check=False)
+    assert done.returncode == 127
+    assert "there is no python3" in done.stderr

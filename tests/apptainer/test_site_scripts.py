@@ -1,0 +1,71 @@
+"""What a user copies to a cluster is submitted here as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slurm_sim import SlurmSim
+from tests.apptainer.bridge import install, left
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def folder(bare: SlurmSim, shared: str, root: Path) -> Iterator[str]:
+    """A shared folder with the SIF, the launcher and the scripts."""
+    install(bare)
+    name = "/home/hpc/project one"
+    bare.exec("mkdir", "-p", name)
+    for script in sorted((root / "apptainer/site").glob("*.sbatch")):
+        bare.put(script, f"{name}/{script.name}")
+    bare.exec("sh", "-c", f'ln -sf {shared} "$1/dask-hpc.sif" && cp dask-hpc "$1"', "-", name)
+    yield name
+    bare.exec("rm", "-r", name)
+
+
+def output(bare: SlurmSim, folder: str, script: str, timeout: float = 120) -> tuple[str, str]:
+    """Submits a script in that folder; returns its job's state and output."""
+    job = bare.job(int(bare.exec("sbatch", "--parsable", script, workdir=folder).stdout))
+    state = job.wait(timeout).state
+    return state, job.output()
+
+
+def test_there_is_a_test_for_each(root: Path) -> None:
+    """No script is copied that is not submitted here."""
+    tests = Path(__file__).read_text(encoding="utf-8")
+    scripts = [script.name for script in (root / "apptainer/site").glob("*.sbatch")]
+    assert scripts
+    assert [script for script in scripts if f'"{script}"' not in tests] == []
+
+
+def test_a_driver_as_a_job(bare: SlurmSim, folder: str) -> None:
+    """The driver is a job on a node, its worker another; π comes out, and nothing is left."""
+    state, text = output(bare, folder, "slurmcluster-driver.sbatch")
+    assert state == "COMPLETED", text
+    assert "ok     serial and parallel count the same" in text
+    assert "Traceback" not in text
+    assert left(bare) == ""
+
+
+def test_a_driver_that_is_cancelled(bare: SlurmSim, folder: str) -> None:
+    """Cancelling the driver's job cancels those of its workers."""
+    bare.exec(
+        "sed", "-i", "s/ --jobs 1$/ --jobs 1 --samples 1e12 --no-serial/", "slurmcluster-driver.sbatch", workdir=folder
+    )
+    driver = bare.exec("sbatch", "--parsable", "slurmcluster-driver.sbatch", workdir=folder).stdout.strip()
+    log = f"dask-driver-{driver}.log"
+    bare.exec("sh", "-c", f"until grep -q ^dashboard: {log}; do sleep 0.2; done", workdir=folder, timeout=60)
+    bare.exec("scancel", driver)
+    assert bare.job(int(driver)).wait(60).state == "CANCELLED"
+    assert left(bare) == ""
+
+
+def test_an_mpi_program(bare: SlurmSim, folder: str) -> None:
+    """Four ranks on two nodes are one world, and the check before them is content."""
+    state, text = output(bare, folder, "mpi-program.sbatch")
+    assert state == "COMPLETED", text
+    for rank, node in enumerate(("c1", "c1", "c2", "c2")):
+        assert f"Hello, World! I am process {rank} of 4 on {node}." in text
