@@ -1,0 +1,97 @@
+"""Workers of a driver in a SIF: what their job scripts do before Python starts."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dask_hpc.clusters import slurm_ask
+from dask_hpc.clusters.sif import Sif, current
+from dask_hpc.clusters.slurm import in_sif
+from dask_hpc.errors import ClusterError
+from tests.unit.bridge_site import executable
+
+SETTINGS = {"local_directory": "/tmp", "job_extra_directives": [], "job_script_prologue": ["export OMP_NUM_THREADS=1"]}
+
+
+@pytest.fixture
+def sif(tmp_path: Path) -> Sif:
+    """A SIF whose Apptainer prints what it is given."""
+    (tmp_path / "bin").mkdir()
+    executable(tmp_path / "bin/apptainer", '#!/bin/sh\nprintf "%s|" "$@"\necho\nenv | grep APPTAINERENV_\n')
+    (tmp_path / "the sif").touch()
+    return Sif(str(tmp_path / "the sif"), "apptainer", ("/data:/in put",))
+
+
+def worker(sif: Sif, needed: tuple[Path, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs what a job script would."""
+    lines = ["export OMP_NUM_THREADS=1", *sif.prologue(needed), f"{sif.python(['/tmp', '/scratch'], [])} -m worker"]
+    path = f"{Path(sif.path).parent}/bin:/usr/bin:/bin"
+    return subprocess.run(
+        ["bash", "-c", "\n".join(lines)], env={"PATH": path} | environment, capture_output=True, text=True
+    )
+
+
+def test_the_environment_tells_whether_there_is_one() -> None:
+    """Apptainer's variable or Singularity's; the launcher's binds come along."""
+    assert current({}) is None
+    both = {"SINGULARITY_CONTAINER": "/s", "APPTAINER_CONTAINER": "/a", "DASK_HPC_BIND": "/x,/y:/z"}
+    assert current(both) == Sif("/a", "apptainer", ("/x", "/y:/z"))
+    assert current({"SINGULARITY_CONTAINER": "/s"}) == Sif("/s", "singularity")
+
+
+def test_python_starts_in_the_sif(sif: Sif) -> None:
+    """Folders that Apptainer does not show by itself are bound; /tmp it does; paths may have blanks."""
+    done = worker(sif)
+    assert done.stdout.splitlines()[0] == f"exec|--cleanenv|--bind|/data:/in put,/scratch|{sif.path}|python|-m|worker|"
+
+
+def test_the_jobs_own_folder_for_temporary_files_is_bound(sif: Sif, tmp_path: Path) -> None:
+    """TMPDIR of the job, where it is there on the node; one of the login node is forgotten."""
+    assert f",/scratch,{tmp_path}|" in worker(sif, TMPDIR=str(tmp_path)).stdout
+    assert f"APPTAINERENV_TMPDIR={tmp_path}\n" in worker(sif, TMPDIR=str(tmp_path)).stdout
+    assert "TMPDIR" not in worker(sif, TMPDIR="/nowhere").stdout
+
+
+def test_variables_pass_by_name(sif: Sif) -> None:
+    """Slurm's, Dask's, the GPU's and threads' go in, whatever is in them; a module's PYTHONPATH does not."""
+    done = worker(sif, SLURM_JOB_ID="5", DASK_X="a b\n'c'", CUDA_VISIBLE_DEVICES="0", PYTHONPATH="/x")
+    for line in ("SLURM_JOB_ID=5", "DASK_X=a b", "CUDA_VISIBLE_DEVICES=0", "OMP_NUM_THREADS=1"):
+        assert f"APPTAINERENV_{line}\n" in done.stdout
+    assert "PYTHONPATH" not in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--gres=gpu:1", "--gpus=2", "-G 1", "--gpus-per-node=1"])
+def test_a_gpu_brings_its_driver(sif: Sif, option: str) -> None:
+    """Where a job asks for a GPU, --nv shows it in the SIF; elsewhere it would only warn."""
+    assert " --nv " in in_sif(sif, SETTINGS | {"job_extra_directives": [option]}, None)["python"]
+    assert "--nv" not in in_sif(sif, SETTINGS, None)["python"]
+
+
+def test_what_lacks_on_a_node_is_named(sif: Sif, tmp_path: Path) -> None:
+    """No Apptainer, no SIF, no credentials: the log says which node, what, and what to do."""
+    lacking = Sif("/nowhere/x.sif", "apptainer")
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(lacking.prologue([]))], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "there is no apptainer on PATH" in done.stderr
+    assert "--exclude=" in done.stderr
+    for gone, needed in ((Sif("/nowhere/x.sif", "apptainer"), ()), (sif, (Path("/nowhere/cert.pem"),))):
+        done = subprocess.run(
+            ["bash", "-c", "\n".join(gone.prologue(needed))],
+            env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "cannot be read. What to do: put it on a file system that all nodes share." in done.stderr
+        assert "/nowhere/" in done.stderr
+
+
+def test_a_sif_without_a_bridge_names_the_launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In a SIF that was started by hand there is no sbatch: the launcher is what to use."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("APPTAINER_CONTAINER", "/x.sif")
+    with pytest.raises(ClusterError, match=r"\./dask-hpc run"):
+        slurm_ask.require()
