@@ -133,7 +133,7 @@ def test_a_node_without_apptainer(site: SlurmSim, shared: str) -> None:
         assert done.returncode == 1
         assert "node c2: there is no apptainer on PATH" in done.stderr
         assert "--exclude=c2" in done.stderr
-        assert launch(site, shared, *RUN, "--sbatch-option=--exclude=c2").returncode == 0
+        assert launch(site, shared, *RUN, "--jobs=1", "--sbatch-option=--exclude=c2").returncode == 0
     finally:
         site.exec("mv", f"{link}.away", link, on="c2", user="root")
     assert left(site) == ""

@@ -183,10 +183,16 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
 
 def in_sif(image: sif.Sif, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
     """Return the arguments for `SLURMCluster` that differ where its workers run in a SIF."""
+    import dask_jobqueue  # noqa: F401 (brings its defaults, among them an epilogue of the site's)
+    from dask import config
+
     folders = [settings["local_directory"], *([str(tls)] if tls else [])]
     needed = [tls / "cert.pem"] if tls else []
+    python = image.python(folders, settings["job_extra_directives"])
+    # as the job's own process, so that the job lasts until the SIF has ended, and Slurm's signals reach it
+    replace = "" if config.get("jobqueue.slurm.job-script-epilogue", None) else "exec "
     return {
-        "python": image.python(folders, settings["job_extra_directives"]),
+        "python": replace + python,
         "job_script_prologue": [*settings["job_script_prologue"], *image.prologue(needed)],
     }
 
