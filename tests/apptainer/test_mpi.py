@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -15,14 +16,20 @@ HELLO = ("python", "-m", "mpi4py.bench", "helloworld")
 RING = ("python", "-m", "mpi4py.bench", "ringtest", "-n", "1000000")
 
 
-def greetings(*hosts: str) -> list[str]:
-    return [f"Hello, World! I am process {rank} of {len(hosts)} on {host}." for rank, host in enumerate(hosts)]
+def hosts_of_a_whole_world(output: str) -> list[str]:
+    """Where the ranks ran, sorted, if all of them say hello, each once and of the same world."""
+    found = [
+        re.fullmatch(r"Hello, World! I am process (\d+) of (\d+) on (\w+)\.", line) for line in output.splitlines()
+    ]
+    ranks = sorted((int(hello[1]), int(hello[2])) if hello else (-1, -1) for hello in found)
+    assert ranks == [(rank, len(found)) for rank in range(len(found))], output
+    return sorted(hello[3] for hello in found if hello)
 
 
 def test_srun_over_two_nodes(bare: SlurmSim, shared: str) -> None:
     """Two ranks on each of two nodes are one world of four, without a word of noise."""
     done = bare.exec("srun", "--mpi=pmix", "-N2", "-n4", "apptainer", "exec", shared, *HELLO, timeout=60)
-    assert sorted(done.stdout.splitlines()) == greetings("c1", "c1", "c2", "c2")
+    assert hosts_of_a_whole_world(done.stdout) == ["c1", "c1", "c2", "c2"]
     assert done.stderr == ""
 
 
@@ -50,13 +57,30 @@ def test_a_batch_script(bare: SlurmSim, shared: str) -> None:
     script = f"srun apptainer exec {shared} {' '.join(HELLO)}"
     job = bare.job(int(bare.exec("sbatch", "--parsable", "-N2", "-n4", "--wrap", script).stdout))
     assert job.wait(60).state == "COMPLETED"
-    assert sorted(job.output().splitlines()) == greetings("c1", "c1", "c2", "c2")
+    assert hosts_of_a_whole_world(job.output()) == ["c1", "c1", "c2", "c2"]
+
+
+@pytest.mark.parametrize("launch", ["", "srun -n1"])
+def test_mpirun_in_a_job(bare: SlurmSim, shared: str, launch: str) -> None:
+    """In a job of one node, mpirun starts its ranks there, although the SIF has no srun."""
+    script = f"{launch} apptainer exec {shared} mpirun -n 2 {' '.join(HELLO)}"
+    job = bare.job(int(bare.exec("sbatch", "--parsable", "-N1", "-c2", "-w", "c2", "--wrap", script).stdout))
+    assert job.wait(60).state == "COMPLETED"
+    assert hosts_of_a_whole_world(job.output()) == ["c2", "c2"]
+
+
+def test_mpirun_over_nodes_fails(bare: SlurmSim, shared: str) -> None:
+    """In a job of two nodes it does not run on one of them in silence."""
+    script = f"apptainer exec {shared} mpirun -n 2 {' '.join(HELLO)}"
+    job = bare.job(int(bare.exec("sbatch", "--parsable", "-N2", "-n2", "--wrap", script).stdout))
+    assert job.wait(60).state == "FAILED"
+    assert "Hello" not in job.output()
 
 
 def test_mpirun_in_one_sif(inside: Inside) -> None:
     """The tutorial's line: five ranks in one SIF, on fewer cores."""
     done = inside("mpirun", "-n", "5", *HELLO)
-    assert sorted(done.stdout.splitlines()) == greetings(*["login"] * 5)
+    assert hosts_of_a_whole_world(done.stdout) == ["login"] * 5
     assert done.stderr == ""
 
 
@@ -64,5 +88,5 @@ def test_mpirun_in_the_image(image: str) -> None:
     """The same line in the image."""
     command = ["docker", "run", "--rm", "--init", "--hostname", "here", image, "mpirun", "-n", "5", *HELLO]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert sorted(done.stdout.splitlines()) == greetings(*["here"] * 5)
+    assert hosts_of_a_whole_world(done.stdout) == ["here"] * 5
     assert done.stderr == ""
