@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 from dask_hpc.cli import main
+from dask_hpc.clusters.sif import Sif
 from dask_hpc.clusters.slurm_ask import Node
 from dask_hpc.errors import RequestError, ResultsError
 from dask_hpc.jobqueue_config.command import write
@@ -35,7 +37,6 @@ FACTS = Facts(
     refusal="",
     memory_refusal="",
     interface=("ib0", "login is 10.0.0.1"),
-    python="/opt/env/bin/python",
     home="/home/me",
     nodes=SEEN,
 )  # fmt: skip
@@ -101,6 +102,15 @@ def test_interfaces_of_login_and_nodes_may_differ() -> None:
     mixed = [{**SEEN[0], "interface": "eth0"}, SEEN[1]]
     assert loaded(nodes=mixed)["interface"] is None
     assert "nodes have several: eth0 ib0" in render(dataclasses.replace(FACTS, nodes=mixed))
+
+
+def test_in_a_sif_workers_run_in_it() -> None:
+    """Python is the SIF's, and the job script says what a node lacks; else it is the one that runs this."""
+    seen = loaded(sif=Sif("/home/me/my env.sif", "apptainer"))
+    assert seen["python"].startswith("apptainer exec ")
+    assert seen["python"].endswith(" '/home/me/my env.sif' python")
+    assert any("no apptainer" in line for line in seen["job-script-prologue"])
+    assert loaded()["python"] == sys.executable
 
 
 def test_without_nodes_guesses_are_called_guesses() -> None:

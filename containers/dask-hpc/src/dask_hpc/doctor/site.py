@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Literal
 
 from dask_hpc.clusters import interfaces
+from dask_hpc.clusters.sif import Sif, current
 from dask_hpc.doctor.survey import Survey, take
 from dask_hpc.errors import RequestError
 from dask_hpc.identity import share_folder
 
-__all__ = ["COMMANDS", "Place", "Site", "here"]
+__all__ = ["COMMANDS", "IMPORTING_DASK", "Place", "Site", "here"]
 
 COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "srun", "scontrol")
+IMPORTING_DASK = threading.Lock()  # its modules import each other: two threads at a time may each get half of one
 Place = Literal["machine without Slurm", "login node", "allocation"]
 
 
@@ -50,25 +52,26 @@ class Site:
         return self.place != "machine without Slurm"
 
     @property
-    def sif(self) -> str:
-        """The SIF that this runs in, or nothing."""
-        return self.environ.get("APPTAINER_CONTAINER", "") or self.environ.get("SINGULARITY_CONTAINER", "")
+    def sif(self) -> Sif | None:
+        """The SIF that this runs in, if it does."""
+        return current(self.environ)
 
     @property
     def mark(self) -> Path:
         """The file by which nodes are compared with this machine: the SIF, or the environment's own lock."""
-        return Path(self.sif) if self.sif else share_folder() / "env.json"
+        return Path(self.sif.path) if self.sif else share_folder() / "env.json"
 
     @property
     def node_python(self) -> list[str]:
         """The command that is this Python on a node."""
-        return ["apptainer", "exec", self.sif, "python"] if self.sif else [sys.executable]
+        return [self.sif.program, "exec", self.sif.path, "python"] if self.sif else [sys.executable]
 
     @cached_property
     def interface(self) -> tuple[str, str, str]:
         """The interface's name, why it is the one, and its address; raises `RequestError`."""
-        name, why = interfaces.choose()
-        return name, why, interfaces.address(name)
+        with IMPORTING_DASK:
+            name, why = interfaces.choose()
+            return name, why, interfaces.address(name)
 
     @property
     def survey(self) -> Survey:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dask_hpc.clusters import slurm_ask
-from dask_hpc.doctor.commands import Answer, run, srun_environment
+from dask_hpc.doctor.commands import run, srun_environment
 from dask_hpc.doctor.listener import Listener
 from dask_hpc.errors import DaskHpcError
 
-__all__ = ["MOST_NODES", "NodeReport", "Survey", "parse", "step_options", "take"]
+__all__ = ["MOST_NODES", "NodeReport", "Survey", "on", "parse", "step_options", "take"]
 
 MOST_NODES = 64  # enough to find what is wrong, few enough to disturb nobody
 _SECONDS = 40
@@ -48,7 +48,7 @@ class NodeReport:
 class Survey:
     """What nodes said, which did not answer, and why there is nothing, if so; `quiet` if that was wanted.
 
-    `clocks` has by how many seconds a node's clock is ahead of this machine's.
+    `clocks` has by how many seconds a node's clock is ahead of this machine's; `options` are srun's that let it run.
     """
 
     nodes: list[NodeReport] = field(default_factory=list)
@@ -56,6 +56,7 @@ class Survey:
     problem: str = ""
     quiet: bool = False
     clocks: Mapping[str, float] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
 
 def take(
@@ -78,30 +79,32 @@ def take(
             script = _PROBE.read_text(encoding="utf-8")
             arguments = [token, address, str(listener.port), str(mark), *shared]
             command = ["bash", "-c", script, "probe.sh", *arguments]
-            size = [f"--nodes={len(asked)}", f"--ntasks={len(asked)}", "--ntasks-per-node=1", "--mpi=none"]
+            size = [*on(asked), f"--ntasks={len(asked)}", "--ntasks-per-node=1", "--mpi=none"]
             answer = run("srun", *options, *size, *command, timeout=_SECONDS, env=srun_environment(environ))
-            return _survey(answer, asked, parse(answer.out, token, shared), listener.clocks())
+            nodes = parse(answer.out, token, shared)
+            silent = [name for name in asked if name not in {one.node for one in nodes}] if nodes else []
+            problem = "" if nodes else answer.said
+            return Survey(nodes, silent, problem, clocks=listener.clocks(), options=tuple(options))
     finally:
         _clean(left)
 
 
-def _survey(answer: Answer, asked: list[str], nodes: list[NodeReport], clocks: Mapping[str, float]) -> Survey:
-    answered = {one.node for one in nodes}
-    silent = [name for name in asked if name not in answered]
-    return Survey(nodes, silent if nodes else [], "" if nodes else answer.said, clocks=clocks)
+def on(nodes: Sequence[str]) -> list[str]:
+    """Return srun's options for these nodes."""
+    return [f"--nodelist={','.join(nodes)}", f"--nodes={len(nodes)}"]
 
 
 def step_options(environ: Mapping[str, str], partition: str | None) -> tuple[list[str], list[str]]:
     """Return srun's options for a job or step that disturbs nobody, and the nodes for it; raises `DaskHpcError`."""
     if job := environ.get("SLURM_JOB_ID"):
         listed = slurm_ask.ask("scontrol", "show", "hostnames", environ.get("SLURM_JOB_NODELIST", "")).split()
-        return [f"--jobid={job}", "--overlap", "--mem=0", f"--nodelist={','.join(listed)}"], listed
+        return [f"--jobid={job}", "--overlap", "--mem=0"], listed
     found = slurm_ask.nodes(partition)
     idle = [node.name for node in found if node.state.rstrip("~#+") == "idle"][:MOST_NODES]
     where = [f"--partition={found[0].partition}"] if found else []
     # --immediate: other people's work comes first
     name = ["--job-name=dask-hpc-doctor", "--time=1", "--immediate=15", "--quiet"]
-    return [*name, *where, f"--nodelist={','.join(idle)}"], idle
+    return [*name, *where], idle
 
 
 def parse(text: str, token: str, folders: Sequence[str]) -> list[NodeReport]:

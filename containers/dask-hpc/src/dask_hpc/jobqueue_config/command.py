@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import shlex
 import tempfile
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def jobqueue_config(output: Path, partition: str | None, no_job: bool, force: bo
     site = here(os.environ, (), jobs=not no_job, partition=partition)
     screen = Screen(quiet_stdout=True)
     with screen.stage("asking Slurm and its nodes"):
-        text = render(look(site, shlex.join(site.node_python), str(Path.home())))
+        text = render(look(site, str(Path.home())))
     if str(output) == "-":
         click.echo(text, nl=False)
         return

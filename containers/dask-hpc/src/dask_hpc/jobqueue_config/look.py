@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dask_hpc.clusters import slurm_ask
+from dask_hpc.clusters.sif import Sif
 from dask_hpc.clusters.slurm_ask import Node
 from dask_hpc.doctor.commands import run, srun_environment
 from dask_hpc.doctor.site import Site
-from dask_hpc.doctor.survey import step_options
+from dask_hpc.doctor.survey import on, step_options
 from dask_hpc.errors import DaskHpcError, RequestError
 
 __all__ = ["Facts", "accounts", "look"]
@@ -32,8 +33,7 @@ class Facts:
         interface: the login node's, and why it is the one.
         nodes: what nodes said of themselves.
         silent: why none did, if so.
-        python: the command that is this Python on a node.
-        sif: the SIF, if this runs in one.
+        sif: the SIF that this runs in, if it does.
         home: the user's home.
     """
 
@@ -44,9 +44,8 @@ class Facts:
     refusal: str
     memory_refusal: str
     interface: tuple[str, str]
-    python: str
     home: str
-    sif: str = ""
+    sif: Sif | None = None
     nodes: list[dict[str, Any]] = field(default_factory=list)
     silent: str = ""
 
@@ -57,7 +56,7 @@ class Facts:
         return min(nodes, key=lambda node: (node.cpus, node.memory))
 
 
-def look(site: Site, python: str, home: str) -> Facts:
+def look(site: Site, home: str) -> Facts:
     """Return what is seen; raises `ClusterError` without Slurm, `RequestError` without nodes in the partition."""
     slurm_ask.require()
     partitions = _partitions()
@@ -73,7 +72,7 @@ def look(site: Site, python: str, home: str) -> Facts:
     account = [f"--account={mine[0][0]}"] if mine[0] and refusal else []
     return Facts(
         partitions, partition, bool(site.partition), mine, refusal, _memory_refusal(partitions[partition], account),
-        (name, why), python, home, site.sif, own, silent,
+        (name, why), home, site.sif, own, silent,
     )  # fmt: skip
 
 
@@ -125,7 +124,7 @@ def _ask_nodes(site: Site) -> tuple[list[dict[str, Any]], str]:
         return [], error.message
     if not nodes:
         return [], "no node was idle, to be asked"
-    size = [f"--nodes={len(nodes)}", f"--ntasks={len(nodes)}", "--ntasks-per-node=1", "--mpi=none"]
+    size = [*on(nodes), f"--ntasks={len(nodes)}", "--ntasks-per-node=1", "--mpi=none"]
     command = ["srun", *options, *size, *site.node_python, "-m", "dask_hpc.jobqueue_config.on_node"]
     answer = run(*command, timeout=60, env=srun_environment(site.environ))
     said = [json.loads(line) for line in answer.out.splitlines() if line.startswith('{"node"')]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from dask_hpc.jobqueue_config.look import Facts
@@ -93,12 +94,21 @@ def _network(facts: Facts) -> list[Setting]:
 
 
 def _files(facts: Facts) -> list[Setting]:
-    python = "the SIF that this ran in" if facts.sif else "the Python that this ran in, the same on the nodes"
+    folder, why = _disk(facts)
     return [
-        ("python", facts.python, python),
-        ("local-directory", *_disk(facts)),
+        *_python(facts, folder),
+        ("local-directory", folder, why),
         ("shared-temp-directory", facts.home, "credentials of security=True: shared with the nodes, yours alone"),
         ("log-directory", f"{facts.home}/.dask-hpc/logs", "what jobs print: a shared folder"),
+    ]
+
+
+def _python(facts: Facts, folder: str) -> list[Setting]:
+    if facts.sif is None:
+        return [("python", sys.executable, "the Python that this ran in, the same on the nodes")]
+    return [
+        ("python", facts.sif.python([folder], []), "the one in the SIF that this ran in"),
+        ("job-script-prologue", facts.sif.prologue([]), "names what a node lacks, and passes variables into the SIF"),
     ]
 
 

@@ -51,7 +51,7 @@ def on_nodes(site: Site) -> Verdict | None:
     reports = site.survey.nodes
     if not reports:
         return None
-    what, here = ("the SIF", site.sif) if site.sif else ("this environment", str(site.mark))
+    what, here = ("the SIF", site.sif.path) if site.sif else ("this environment", str(site.mark))
     absent = [one.node for one in reports if not one.mark]
     if absent:
         return failure(f"{what} is not on {names(absent)} ({here})", "put it where all nodes see it, at the same path")

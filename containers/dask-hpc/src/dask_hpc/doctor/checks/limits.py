@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from dask_hpc.doctor.commands import run
-from dask_hpc.doctor.site import Site
+from dask_hpc.doctor.site import IMPORTING_DASK, Site
 from dask_hpc.doctor.verdict import Verdict, ok, warning
 
 __all__ = ["allowed_cpus", "allowed_memory", "cpus", "memory"]
@@ -16,7 +16,8 @@ _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "": 1 << 20}
 
 def cpus(site: Site) -> Verdict:
     """Compare the job's CPUs with those that Dask would make threads for."""
-    from dask.system import CPU_COUNT
+    with IMPORTING_DASK:
+        from dask.system import CPU_COUNT
 
     allowed = allowed_cpus(site.environ) if site.place == "allocation" else None
     if allowed is None or allowed == CPU_COUNT:
@@ -29,7 +30,8 @@ def cpus(site: Site) -> Verdict:
 
 def memory(site: Site) -> Verdict:
     """Compare the job's memory with what Dask would take for its own."""
-    from distributed.system import MEMORY_LIMIT
+    with IMPORTING_DASK:
+        from distributed.system import MEMORY_LIMIT
 
     allowed = _memory_of_job(site.environ) if site.place == "allocation" else None
     if allowed is None or allowed * 1.05 >= MEMORY_LIMIT:

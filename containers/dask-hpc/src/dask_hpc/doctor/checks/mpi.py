@@ -8,9 +8,8 @@ import sys
 
 from dask_hpc.doctor.commands import Answer, run, srun_environment
 from dask_hpc.doctor.site import Site
-from dask_hpc.doctor.survey import step_options
+from dask_hpc.doctor.survey import on
 from dask_hpc.doctor.verdict import Verdict, failure, ok, warning
-from dask_hpc.errors import DaskHpcError
 from dask_hpc.mpi_launch import launch
 
 __all__ = ["pmix", "pmix_versions", "ranks"]
@@ -49,14 +48,9 @@ def ranks(site: Site) -> Verdict | None:
         return _verdict(run(sys.executable, *_CHECK, timeout=60), f"{found.by} of {found.tasks} tasks")
     if not site.slurm or not site.survey.nodes:
         return None
-    try:
-        options, nodes = step_options(site.environ, site.partition)
-    except DaskHpcError as error:
-        return warning(f"none was started: {error.message}", "try again")
-    chosen = nodes[:2]
-    options = [f"--nodelist={','.join(chosen)}" if one.startswith("--nodelist") else one for one in options]
-    size = [f"--nodes={len(chosen)}", f"--ntasks={max(2, len(chosen))}"]
-    command = ["srun", *options, *size, "--mpi=pmix", *site.node_python, *_CHECK]
+    chosen = [one.node for one in site.survey.nodes][:2]
+    size = [*on(chosen), f"--ntasks={max(2, len(chosen))}"]
+    command = ["srun", *site.survey.options, *size, "--mpi=pmix", *site.node_python, *_CHECK]
     return _verdict(
         run(*command, timeout=60, env=srun_environment(site.environ)), f"srun --mpi=pmix on {' '.join(chosen)}"
     )
