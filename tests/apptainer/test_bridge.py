@@ -150,11 +150,14 @@ def test_a_sif_that_nodes_do_not_see(site: SlurmSim, shared: str) -> None:
     assert left(site) == ""
 
 
-def test_logs_that_nodes_cannot_write(site: SlurmSim, shared: str) -> None:
-    """A log folder that is the login node's alone: no job can start, and the error says why."""
-    done = launch(site, shared, *RUN, "--log-directory=/var/tmp/only-here/logs", check=False)
+def test_nothing_is_shared(site: SlurmSim, shared: str) -> None:
+    """Neither the SIF nor the logs: the node's word is on the node, and the error says why it is not here."""
+    site.exec("cp", shared, "/var/tmp/own.sif")
+    logs = "/var/tmp/only-here/logs"
+    done = site.exec(COMMAND, "--sif=/var/tmp/own.sif", *RUN, f"--log-directory={logs}", check=False, timeout=120)
+    site.exec("rm", "/var/tmp/own.sif")
     assert done.returncode == 1
-    assert "/var/tmp/only-here/logs is shared with the nodes" in done.stderr
+    assert f"see that {logs} is shared with the nodes" in done.stderr
     assert left(site) == ""
 
 

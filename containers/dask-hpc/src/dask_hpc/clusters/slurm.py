@@ -103,8 +103,21 @@ class SlurmBackend:
             client = stack.enter_context(Client(cluster))
             screen.text("squeue", slurm_ask.queue(spec.name))
             screen.note(f"dashboard: {dashboard_link(cluster)}")
-            yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
-            watch.closing()
+            with _cancelled_first(spec.name, watch):
+                yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
+
+
+@contextmanager
+def _cancelled_first(name: str, watch: Watch) -> Iterator[None]:
+    """If the run is broken off, cancel the jobs before all else: who asks it to stop may kill it some seconds later."""
+    try:
+        yield
+    except BaseException:
+        watch.closing()
+        with not_interrupted():
+            slurm_ask.cancel(name)
+        raise
+    watch.closing()
 
 
 def _own_logs(spec: _Spec) -> Path | None:
