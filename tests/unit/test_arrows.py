@@ -46,8 +46,9 @@ def text_of(folder: Path) -> str:
 
 
 def test_slurms_image_knows_nothing_of_dask(root: Path) -> None:
-    """Nothing that makes the Slurm image names Dask."""
+    """Nothing that makes the Slurm images, or what bare nodes are made on, names Dask."""
     assert not re.search("dask", text_of(root / "containers/slurm"), re.IGNORECASE)
+    assert not re.search("dask|slurm", text_of(root / "containers/apptainer"), re.IGNORECASE)
 
 
 def test_slurms_configuration_knows_nothing_of_dask(root: Path) -> None:
@@ -66,6 +67,14 @@ def test_the_environments_image_knows_nothing_of_slurm(root: Path) -> None:
 def test_versions_are_written_once(root: Path) -> None:
     """The Debian suite and the base's digest stand in versions.env, and in no other file that builds."""
     names = ("containers/docker-bake.hcl", "containers/slurm/Dockerfile", "containers/dask-hpc/Dockerfile",
+             "containers/apptainer/Dockerfile", "apptainer/dask-hpc.def", "apptainer/build.sh", "compose/bare.yaml",
              "containers/base.sh", "containers/bake.sh", "containers/engine.sh", "compose/compose.yaml")  # fmt: skip
     for name in names:
         assert not re.search(r"trixie|sha256:[0-9a-f]{64}", (root / name).read_text(encoding="utf-8")), name
+
+
+def test_the_sif_is_no_second_recipe(root: Path) -> None:
+    """It is made of the image: nothing is installed, copied or downloaded into it."""
+    definition = (root / "apptainer/dask-hpc.def").read_text(encoding="utf-8")
+    assert "Bootstrap: docker-archive\n" in definition
+    assert not re.search(r"^%(post|files|setup|pre)\b", definition, re.MULTILINE)
