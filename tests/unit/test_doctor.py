@@ -176,6 +176,16 @@ def test_another_environment_on_a_node(tmp_path: Path, monkeypatch: pytest.Monke
     assert absent.seen.startswith("this environment is not on c1")
 
 
+def test_a_sif_that_is_not_seen_from_within(tmp_path: Path) -> None:
+    """The SIF's own folder may not be bound in it: nodes are compared with each other then."""
+    sif = str(tmp_path / "not-seen.sif")
+    same = environment.on_nodes(asked(node("c1"), node("c2"), APPTAINER_CONTAINER=sif))
+    other = environment.on_nodes(asked(node("c1"), node("c2", mark="other"), APPTAINER_CONTAINER=sif))
+    assert same == ok("the same on 2 nodes")
+    assert other
+    assert other.status == "failure"
+
+
 def test_a_sif_is_compared_by_size(tmp_path: Path) -> None:
     """A large file is not read as a whole on every node."""
     (tmp_path / "a.sif").write_bytes(bytes(2_000_000))

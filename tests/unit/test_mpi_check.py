@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from dask_hpc import mpi_launch
 from dask_hpc.mpi import explain
 from dask_hpc.mpi_launch import Launch, launch
 
 SRUN = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2", "SLURM_NTASKS": "8"}
 MPIRUN = {"OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_RANK": "0"}
+
+
+@pytest.fixture(autouse=True)
+def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Slurm is asked about the tests' steps."""
+    monkeypatch.setattr(mpi_launch, "_asked", lambda _step: 0)
 
 
 def process(proc: Path, pid: int, parent: int, name: str, environ: str = "") -> None:
@@ -63,6 +70,16 @@ def test_a_cleaned_environment(tmp_path: Path, first: bool, step: str, tasks: in
     if found:
         assert found.cleaned
         assert found.first == first
+
+
+def test_a_cleaned_environment_with_one_task_here(tmp_path: Path) -> None:
+    """One task on this node proves nothing, and is not taken for a whole world."""
+    process(tmp_path, 90, 1, "slurmstepd: [7.0]")
+    process(tmp_path, os.getpid(), 90, "python")
+    found = launch({}, tmp_path)
+    assert found
+    assert (found.tasks, found.first, found.cleaned) == (0, True, True)
+    assert "launched an unknown number of tasks" in explain(1, found, {}, "5.0.11")
 
 
 def test_a_parent_remembers(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def explain(size: int, found: Launch, environ: Mapping[str, str], ours: str) -> 
     cause, todo = _reason(found, environ, ours)
     seen = ", ".join(f"{name}={environ.get(name, '(unset)')}" for name in found.told)
     return (
-        f"MPI: {found.by} launched {found.tasks} tasks, but MPI.COMM_WORLD has size {size}: "
+        f"MPI: {found.by} launched {found.tasks or 'an unknown number of'} tasks, but MPI.COMM_WORLD has size {size}: "
         f"{'each would compute everything alone' if size == 1 else 'not all ranks are there'}.\n"
         f"Seen: {seen}\nCause: {cause}\nWhat to do: {todo}"
     )

@@ -21,7 +21,7 @@ class Launch:
 
     Attributes:
         by: `srun` or `mpirun`.
-        tasks: how many it started; at least so many where Slurm cannot be asked.
+        tasks: how many it started; where Slurm cannot be asked, those of this node, or 0 if that is only one.
         first: whether this is the one that speaks for all.
         told: the variables that decide, for the message.
         cleaned: whether the environment says nothing, and /proc does.
@@ -57,8 +57,9 @@ def _by_ancestors(proc: Path, pid: int) -> Launch | None:
         above = _parent(proc, pid)
         if step := _STEP.match(_text(proc / str(above) / "cmdline")):
             here = _tasks(proc, above)
-            tasks = _asked(f"{step[1]}.{step[2]}") or len(here)
-            return Launch("srun", tasks, pid == min(here, default=pid), cleaned=True) if tasks > 1 else None
+            # one task here proves nothing: others may be on other nodes, or have ended already
+            tasks = _asked(f"{step[1]}.{step[2]}") or (len(here) if len(here) > 1 else 0)
+            return None if tasks == 1 else Launch("srun", tasks, pid == min(here, default=pid), cleaned=True)
         environ = dict(
             entry.split("=", 1) for entry in _text(proc / str(above) / "environ").split("\0") if "=" in entry
         )
@@ -69,7 +70,7 @@ def _by_ancestors(proc: Path, pid: int) -> Launch | None:
 
 
 def _asked(step: str) -> int:
-    """Return how many tasks Slurm says that a step has: some may be on other nodes, or have ended already."""
+    """Return how many tasks Slurm says that a step has; 0 if it cannot be asked, as in a SIF."""
     with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(
             ["scontrol", "show", "step", step], capture_output=True, text=True, timeout=5, check=False

@@ -55,7 +55,8 @@ def on_nodes(site: Site) -> Verdict | None:
     absent = [one.node for one in reports if not one.mark]
     if absent:
         return failure(f"{what} is not on {names(absent)} ({here})", "put it where all nodes see it, at the same path")
-    ours = fingerprint(site.mark)
+    # the SIF that this runs in need not be seen from within: then nodes are compared with each other
+    ours = fingerprint(site.mark) or reports[0].mark
     others = [one.node for one in reports if one.mark != ours]
     if others:
         return failure(f"another one on {names(others)} than here ({here})", "install the same everywhere")

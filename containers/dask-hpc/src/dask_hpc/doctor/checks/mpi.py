@@ -44,8 +44,8 @@ def pmix_versions(listing: str) -> list[str]:
 def ranks(site: Site) -> Verdict | None:
     """Start ranks, and count them; in a step of several tasks those are the ranks."""
     found = launch(site.environ)
-    if found and found.tasks > 1:
-        return _verdict(run(sys.executable, *_CHECK, timeout=60), f"{found.by} of {found.tasks} tasks")
+    if found and found.tasks != 1:
+        return _verdict(run(sys.executable, *_CHECK, timeout=60), f"{found.by} of {found.tasks or 'unknown'} tasks")
     if not site.slurm or not site.survey.nodes:
         return None
     chosen = [one.node for one in site.survey.nodes][:2]
