@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench import bridge, dask_on_slurm, images, mini_cluster
+from bench import bridge, dask_on_slurm, images, mini_cluster, sif
 from bench.report import Measurement, show, write
 
 Part = Callable[[], Iterator[Measurement]]
@@ -20,6 +20,7 @@ def _parts(nodes: tuple[int, ...]) -> dict[str, Part]:
         "boot": lambda: mini_cluster.boots(nodes),
         "dask": dask_on_slurm.on_two_nodes,
         "bridge": bridge.calls,
+        "sif": sif.side_by_side,
     }
 
 

@@ -1,0 +1,86 @@
+"""The SIF against the image and against nodes that have the environment themselves: ratios, side by side in one run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+from bench.report import Measurement, best_of, seconds
+from slurm_sim import SlurmSim, tree
+from slurm_sim.running import docker
+
+SIF = tree.root() / "dist" / "dask-hpc.sif"
+SHARED = "/shared/dask-hpc.sif"
+_IMPORT = ("python", "-c", "import distributed")
+_CLOCK = 'TIMEFORMAT=%R; time "$@" >/dev/null'
+
+
+def side_by_side() -> Iterator[Measurement]:
+    """Size, start, MPI and workers of the SIF, each beside what it is compared with."""
+    yield from _build()
+    with SlurmSim(nodes=2) as baked, SlurmSim(nodes=2, bare=True, sif=SIF) as bare:
+        yield from _starts(baked, bare)
+        yield from _messages(baked, bare)
+        yield from _workers(baked, bare)
+
+
+def _build() -> Iterator[Measurement]:
+    stamp = SIF.with_name(".dask-hpc.sif.stamp")
+    stamp.unlink(missing_ok=True)
+    took = seconds(lambda: subprocess.run(["make", "sif"], cwd=tree.root(), check=True, capture_output=True))
+    yield Measurement(what="SIF build", value=took, unit="s", most=60)
+    yield Measurement(what="SIF size", value=SIF.stat().st_size / 1e6, unit="MB", most=105)
+
+
+def _starts(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
+    image = f"dask-hpc:{tree.versions()['VERSION']}"
+    in_image = best_of(5, lambda: _clocked_in_image(image))
+    on_node = best_of(5, lambda: _clocked(baked, *_IMPORT))
+    in_sif = best_of(5, lambda: _clocked(bare, "apptainer", "exec", SHARED, *_IMPORT))
+    yield Measurement(what="import distributed, image", value=in_image, unit="s")
+    yield Measurement(what="import distributed, baked node", value=on_node, unit="s")
+    yield Measurement(what="import distributed, SIF", value=in_sif, unit="s")
+    yield Measurement(what="  SIF against the baked node", value=in_sif / on_node, unit="×", most=1.6)
+
+
+def _messages(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
+    for size, name in ((8, "8 B"), (1 << 20, "1 MiB")):
+        bench = ("mpirun", "-n", "2", "python", "-m", "mpi4py.bench", "pingpong", f"-m{size}", f"-n{size}")
+        native = best_of(5, lambda: _one_way(baked, *bench))  # noqa: B023
+        in_sif = best_of(5, lambda: _one_way(bare, "apptainer", "exec", SHARED, *bench))  # noqa: B023
+        yield Measurement(what=f"ping-pong {name}, baked node", value=native * 1e6, unit="µs")
+        yield Measurement(what=f"ping-pong {name}, SIF", value=in_sif * 1e6, unit="µs")
+        yield Measurement(what="  SIF against the baked node", value=in_sif / native, unit="×", most=1.05)
+
+
+def _workers(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
+    run = ("run", "monte-carlo-pi", "--on", "slurm", "--jobs", "2", "--cores", "1", "--samples", "1e6", "--json")
+    launcher = tree.root() / "apptainer" / "site" / "dask-hpc"
+    bare.put(launcher, "/home/hpc/dask-hpc")
+    with_launcher = ("/home/hpc/dask-hpc", "--sif", SHARED)
+    on_nodes = min(_worker_start(baked, "dask-hpc", *run) for _ in range(3))
+    in_sif = min(_worker_start(bare, *with_launcher, *run) for _ in range(3))
+    yield Measurement(what="2 workers, baked nodes", value=on_nodes, unit="s", most=1.5)
+    yield Measurement(what="2 workers, SIF", value=in_sif, unit="s")
+    yield Measurement(what="  SIF against baked nodes", value=in_sif / on_nodes, unit="×")
+
+
+def _clocked(sim: SlurmSim, *command: str) -> float:
+    return float(sim.exec("bash", "-c", _CLOCK, "clock", *command, on="c1").stderr.split()[-1])
+
+
+def _clocked_in_image(image: str) -> float:
+    done = docker("run", "--rm", image, "bash", "-c", _CLOCK, "clock", *_IMPORT)
+    return float(done.stderr.split()[-1])
+
+
+def _one_way(sim: SlurmSim, *command: str) -> float:
+    """Seconds a message, out of mpi4py's table: size, MB/s | mean ± deviation, repetitions."""
+    row = sim.exec(*command, on="c1").stdout.splitlines()[-1]
+    return float(row.split("|")[1].split()[0])
+
+
+def _worker_start(sim: SlurmSim, *command: str) -> float:
+    timings: dict[str, float] = json.loads(sim.exec(*command).stdout)["timings"]
+    return timings["workers"]
