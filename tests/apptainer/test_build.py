@@ -81,3 +81,14 @@ def test_a_builder_that_is_none(root: Path, tmp_path: Path) -> None:
 def containers(name: str) -> str:
     command = ["docker", "ps", "--all", "--quiet", "--filter", f"name={name}"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_hosts_apptainer_goes_first(root: Path, tmp_path: Path) -> None:
+    """A host that has one builds with it, beside the image and the definition, and with our compression."""
+    stub = tmp_path / "bin/apptainer"
+    stub.parent.mkdir()
+    stub.write_text('#!/bin/sh\nset -e\ntest -s image.tar\ntest -s dask-hpc.def\necho "$*" >out.sif\n')
+    stub.chmod(0o755)
+    done = build(root, tmp_path / "out/x.sif", PATH=f"{stub.parent}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/x.sif").read_text().startswith("build --mksquashfs-args -comp zstd")
