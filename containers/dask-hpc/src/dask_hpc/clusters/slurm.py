@@ -90,8 +90,8 @@ class SlurmBackend:
         spec, watch, clock = plan.spec, Watch(), perf_counter()
         with ExitStack() as stack:
             stack.enter_context(_giving_up(spec))
-            security = stack.enter_context(_security(spec))
             stack.enter_context(_jobs_end(spec.name, screen))
+            security = stack.enter_context(_security(spec))  # gone before the jobs are waited for, which may take long
             cluster = stack.enter_context(_cluster(spec, security, watch))
             screen.text("Job script", cluster.job_script())
             timings = {"cluster": perf_counter() - clock}
