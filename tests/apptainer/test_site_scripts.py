@@ -51,16 +51,17 @@ def test_a_driver_as_a_job(bare: SlurmSim, folder: str) -> None:
     assert left(bare) == ""
 
 
-def test_a_driver_that_is_cancelled(bare: SlurmSim, folder: str) -> None:
-    """Cancelling the driver's job cancels those of its workers."""
+def test_a_driver_that_is_ended_early(bare: SlurmSim, folder: str) -> None:
+    """The signal that the script names, which Slurm also sends before the time is over, ends the workers' jobs, too."""
     bare.exec(
         "sed", "-i", "s/ --jobs 1$/ --jobs 1 --samples 1e12 --no-serial/", "slurmcluster-driver.sbatch", workdir=folder
     )
     driver = bare.exec("sbatch", "--parsable", "slurmcluster-driver.sbatch", workdir=folder).stdout.strip()
     log = f"dask-driver-{driver}.log"
     bare.exec("sh", "-c", f"until grep -q ^dashboard: {log}; do sleep 0.2; done", workdir=folder, timeout=60)
-    bare.exec("scancel", driver)
-    assert bare.job(int(driver)).wait(60).state == "CANCELLED"
+    bare.exec("scancel", "--batch", "--signal=TERM", driver)
+    record = bare.job(int(driver)).wait(60)
+    assert (record.state, record.exit_code) == ("FAILED", 143)
     assert left(bare) == ""
 
 
