@@ -43,7 +43,8 @@ def test_singletons_are_not_silent(slurm_sim: SlurmSim, between: tuple[str, ...]
     done = slurm_sim.exec("srun", "-n4", "-N2", *between, *CHECK, check=False, timeout=60)
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if line.startswith("MPI: srun launched")]
-    assert len(said) in ({1, 2} if "-i" in between else {1}), done.stderr  # /proc shows a task its own node's only
+    # where nothing tells a task which one it is, each that sees no other on its node speaks
+    assert 1 <= len(said) <= (4 if "-i" in between else 1), done.stderr
     assert "size 1" in said[0]
     assert all(word in done.stderr for word in words), done.stderr
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dask_hpc.clusters import slurm_ask
-from dask_hpc.doctor.commands import run, srun_environment
+from dask_hpc.doctor.commands import Answer, run, srun_environment
 from dask_hpc.doctor.listener import Listener
 from dask_hpc.errors import DaskHpcError
 
@@ -76,17 +76,20 @@ def take(
     try:
         shared = [str(file.parent) for file in left if _touch(file)]
         with Listener(address, token) as listener:
-            script = _PROBE.read_text(encoding="utf-8")
             arguments = [token, address, str(listener.port), str(mark), *shared]
-            command = ["bash", "-c", script, "probe.sh", *arguments]
-            size = [*on(asked), f"--ntasks={len(asked)}", "--ntasks-per-node=1", "--mpi=none"]
-            answer = run("srun", *options, *size, *command, timeout=_SECONDS, env=srun_environment(environ))
+            answer = _probe([*options, *on(asked)], len(asked), arguments, environ)
             nodes = parse(answer.out, token, shared)
             silent = [name for name in asked if name not in {one.node for one in nodes}] if nodes else []
             problem = "" if nodes else answer.said
             return Survey(nodes, silent, problem, clocks=listener.clocks(), options=tuple(options))
     finally:
         _clean(left)
+
+
+def _probe(options: Sequence[str], nodes: int, arguments: Sequence[str], environ: Mapping[str, str]) -> Answer:
+    size = [f"--ntasks={nodes}", "--ntasks-per-node=1", "--mpi=none"]
+    command = ["bash", "-c", _PROBE.read_text(encoding="utf-8"), "probe.sh", *arguments]
+    return run("srun", *options, *size, *command, timeout=_SECONDS, env=srun_environment(environ))
 
 
 def on(nodes: Sequence[str]) -> list[str]:
