@@ -23,5 +23,5 @@ def on_two_nodes() -> Iterator[Measurement]:
 
 
 def _result(sim: SlurmSim) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads(sim.exec(*_RUN, "--samples", "2e8").stdout)
+    result: dict[str, Any] = json.loads(sim.exec(*_RUN, "--samples", "1e9").stdout)
     return result
