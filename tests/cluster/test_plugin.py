@@ -17,7 +17,7 @@ from tests.cluster.command import left_of, new_name
 
 TWO_LINES = """
 def test_hello(slurm_sim):
-    assert slurm_sim.exec("srun", "-N2", "-l", "hostname").stdout.splitlines() == ["0: c1", "1: c2"]
+    assert sorted(slurm_sim.exec("srun", "-N2", "hostname").stdout.split()) == ["c1", "c2"]
 """
 CARRIED = {
     "compose/compose.yaml",
