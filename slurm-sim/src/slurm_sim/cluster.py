@@ -182,7 +182,7 @@ class SlurmSim:
         """A job that was submitted by other means."""
         return Job(self, job_id)
 
-    def cancel_all(self, *, timeout: float = 30) -> None:
+    def cancel_all(self, *, timeout: float = 180) -> None:
         """Cancels every job; returns when the queue is empty, or raises `TimeoutError`."""
         self.exec("sh", "-c", _CANCEL_ALL, on="slurmctld", user="root", timeout=timeout)
 
