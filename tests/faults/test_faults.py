@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -85,8 +85,9 @@ def test_a_drained_node_ends_its_jobs_and_takes_none(sim: SlurmSim) -> None:
     assert_whole(sim)
 
 
-def test_a_lost_controller_fails_commands_and_no_job(sim: SlurmSim) -> None:
+def test_a_lost_controller_fails_commands_and_no_job(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
     """Without a controller Slurm's commands say so, a job runs on, and `heal` brings back what was saved."""
+    sim = slurm_sim_factory(nodes=2)
     sim.exec("touch", "/tmp/before", on="slurmctld", user="root")
     job = submit(sim, "--nodelist=c2", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done; rm ~/go-on; echo done")
     job.wait_until_running(30)

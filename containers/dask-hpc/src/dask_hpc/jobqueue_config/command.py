@@ -64,7 +64,7 @@ def write(file: Path, text: str, *, force: bool) -> str:
         before = file.read_text(encoding="utf-8", errors="replace") if os.path.lexists(file) else None
         if before == text:
             return "is up to date"
-        if before is not None and not force:
+        if before is not None and _says_something(before) and not force:
             raise RequestError(f"{file} is there already, and differs.", _difference(file, before, text), _TODO)
         _put(file, text, replace=before is not None)
     except FileExistsError as error:
@@ -77,6 +77,11 @@ def write(file: Path, text: str, *, force: bool) -> str:
 
 
 _TODO = "look at the difference; then --force replaces it, or --output FILE writes beside it."
+
+
+def _says_something(text: str) -> bool:
+    """Whether a file has a setting: dask-jobqueue leaves one with nothing but comments when it is first imported."""
+    return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
 
 
 def _difference(file: Path, before: str, text: str) -> str:
