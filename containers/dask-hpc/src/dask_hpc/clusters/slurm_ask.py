@@ -142,5 +142,5 @@ def wait_until_gone(name: str, timeout: float = 60) -> None:
             raise ClusterError(
                 f"Jobs are still in the queue {timeout:.0f} s after scancel.", rest, "scancel them again."
             )
-        sleep(pause)
+        sleep(pause)  # Slurm tells nobody when a queue is empty, and a site's controller is not to be asked too often
         pause = min(pause * 1.5, 1)
