@@ -5,8 +5,26 @@ A workload is a script that uses Dask's own API; what it needs of this package i
     from dask_hpc import Check, Count, Outcome, cores_at_work, workload
 """
 
+from dask_hpc.errors import ClusterError, DaskHpcError, RequestError
 from dask_hpc.params import Count
+from dask_hpc.pictures import Bars, Grid, Lines, Picture, Points
 from dask_hpc.results import Check
-from dask_hpc.workload import Outcome, Workload, cores_at_work, workload
+from dask_hpc.workload import Need, Outcome, Workload, cores_at_work, workload
 
-__all__ = ["Check", "Count", "Outcome", "Workload", "cores_at_work", "workload"]
+__all__ = [
+    "Bars",
+    "Check",
+    "ClusterError",
+    "Count",
+    "DaskHpcError",
+    "Grid",
+    "Lines",
+    "Need",
+    "Outcome",
+    "Picture",
+    "Points",
+    "RequestError",
+    "Workload",
+    "cores_at_work",
+    "workload",
+]

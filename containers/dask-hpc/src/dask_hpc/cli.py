@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from dask_hpc.identity import release
 from dask_hpc.jobqueue_config.command import jobqueue_config
 from dask_hpc.run import run as run_workload
 from dask_hpc.show import Screen
-from dask_hpc.workload import Workload
+from dask_hpc.workload import DEFAULT_SIZE, Workload
 
 __all__ = ["main"]
 
@@ -109,11 +110,32 @@ def _command(workload: Workload) -> click.Command:
 
     return SectionedCommand(
         workload.name,
-        params=[*workload.options, *_run_options(), *CLUSTER_OPTIONS],
+        params=[*workload.options, *_size_option(workload.sizes), *_run_options(), *CLUSTER_OPTIONS],
         callback=callback,
         help=workload.help,
         epilog=_EXAMPLES.format(name=workload.name),
     )
+
+
+def _size_option(sizes: Mapping[str, Mapping[str, object]]) -> list[click.Parameter]:
+    def change_defaults(ctx: click.Context, _param: click.Parameter, size: str) -> str:
+        ctx.default_map = {**(ctx.default_map or {}), **sizes.get(size, {})}
+        return size
+
+    if not sizes:
+        return []
+    names = [DEFAULT_SIZE, *sizes]
+    text = "Other defaults: " + "; ".join(f"{name}: {_in_words(values)}" for name, values in sizes.items()) + "."
+    return [
+        click.Option(
+            ["--size"], type=click.Choice(names), default=DEFAULT_SIZE, show_default=True, help=text,
+            is_eager=True, callback=change_defaults,
+        )
+    ]  # fmt: skip
+
+
+def _in_words(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _run_options() -> list[click.Parameter]:

@@ -12,6 +12,7 @@ import msgspec
 
 from dask_hpc.clusters import Backend, Session
 from dask_hpc.errors import ResultsError
+from dask_hpc.fit import refuse_backend, refuse_what_does_not_fit
 from dask_hpc.identity import environment, versions
 from dask_hpc.results import ClusterFacts, Result, Store
 from dask_hpc.show import Screen
@@ -41,9 +42,11 @@ def run(
         json: print the result as JSON on standard output, and tables on standard error.
     """
     screen = Screen(quiet_stdout=json)
+    refuse_backend(workload, backend.name)
     if workload.validate:
         workload.validate(**parameters)
     plan = backend.plan(options, screen)
+    refuse_what_does_not_fit(workload, parameters, plan, one_machine=backend.name == "local")
     store = Store(root, workload.name)
     try:
         screen.table(f"Dask cluster ({backend.name})", ("setting", "value", "why"), plan.rows)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dask_hpc.pictures import Picture
 from dask_hpc.results import Check, Value
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Outcome", "Workload", "cores_at_work", "workload"]
+__all__ = ["DEFAULT_SIZE", "Need", "Outcome", "Workload", "cores_at_work", "workload"]
+
+DEFAULT_SIZE = "default"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class Outcome:
         checks: what must hold; a failed one fails the run.
         columns: the heads of the table for people.
         rows: its rows, one text a column.
+        pictures: what the report draws of the result, see `dask_hpc.pictures`.
+        graph: a Dask collection, a `Delayed` or a list of them, whose task graph the report draws.
+        notes: sentences that explain the numbers, shown under the table and in the report.
     """
 
     values: Mapping[str, Value]
@@ -36,11 +42,22 @@ class Outcome:
     checks: list[Check]
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
+    pictures: Sequence[Picture] = ()
+    graph: Any = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a workload holds at most at one time: in the client's process, and in one worker."""
+
+    client: int
+    worker: int
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A computation that `dask-hpc run` knows."""
+    """A computation that `dask-hpc run` knows; the attributes are those that `workload` takes."""
 
     name: str
     summary: str
@@ -48,10 +65,26 @@ class Workload:
     options: list[click.Parameter]
     validate: Callable[..., None] | None
     run: Callable[..., Outcome]
+    sizes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    memory: Callable[..., Need] | None = None
+    backends: frozenset[str] | None = None
+    least_workers: int = 1
+
+    def need(self, parameters: Mapping[str, Any], workers: int) -> Need | None:
+        """Return how much memory a run on so many workers takes, or None if the workload does not say."""
+        if self.memory is None:
+            return None
+        planned = {"workers": workers} if "workers" in inspect.signature(self.memory).parameters else {}
+        return self.memory(**parameters, **planned)
 
 
 def workload(
-    *options: Callable[[Callable[..., Any]], Callable[..., Any]], validate: Callable[..., None] | None = None
+    *options: Callable[[Callable[..., Any]], Callable[..., Any]],
+    validate: Callable[..., None] | None = None,
+    sizes: Mapping[str, Mapping[str, object]] | None = None,
+    memory: Callable[..., Need] | None = None,
+    backends: frozenset[str] | None = None,
+    least_workers: int = 1,
 ) -> Callable[[Callable[..., Outcome]], Workload]:
     """Make a workload of a function that takes a Dask client and the options' values.
 
@@ -59,6 +92,11 @@ def workload(
         options: `click.option(…)`s.
         validate: is called with the options' values before anything starts; raises `click.BadParameter`
             for values that do not go together.
+        sizes: other defaults for some of the options, by the name that `--size` takes.
+        memory: is called with the options' values, and with `workers=` (how many are planned) if it takes that;
+            what it returns is compared with what there is before anything starts.
+        backends: the names of those that it can run on; None for all.
+        least_workers: with fewer it makes no sense.
     """
 
     def make(function: Callable[..., Outcome]) -> Workload:
@@ -68,7 +106,9 @@ def workload(
         parameters: list[click.Parameter] = list(reversed(getattr(decorated, "__click_params__", [])))
         text = inspect.cleandoc(function.__doc__ or "")
         name = function.__name__.replace("_", "-")
-        return Workload(name, text.split("\n", 1)[0], text, parameters, validate, function)
+        summary = text.split("\n", 1)[0]
+        limits = (dict(sizes or {}), memory, backends, least_workers)
+        return Workload(name, summary, text, parameters, validate, function, *limits)
 
     return make
 

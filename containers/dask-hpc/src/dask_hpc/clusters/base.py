@@ -25,11 +25,15 @@ class Plan:
         rows: setting, value and the reason for it, for people.
         settings: the same settings for programs.
         spec: what the backend itself needs; nobody else looks at it.
+        workers: how many there will be; 0 if that is not known.
+        worker_memory: bytes that one worker may use; 0 if that is not known.
     """
 
     rows: list[tuple[str, str, str]]
     settings: dict[str, Value]
     spec: Any
+    workers: int = 0
+    worker_memory: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, dashboard_link, worker_nodes
 from dask_hpc.errors import RequestError
-from dask_hpc.results import ClusterFacts
+from dask_hpc.results import ClusterFacts, Value
 from dask_hpc.show import Screen
 
 __all__ = ["LocalBackend"]
@@ -40,7 +40,8 @@ class LocalBackend:
             ("memory", f"{memory} a worker", "" if options["memory"] else "the machine's, shared out by cores"),
         ]
         spec["local_directory"], spec["dashboard_address"] = options["local_directory"], options["dashboard"]
-        return Plan(rows, {"workers": workers, "threads": threads, "memory": memory}, spec)
+        settings: dict[str, Value] = {"workers": workers, "threads": threads, "memory": memory}
+        return Plan(rows, settings, spec, workers, _worker_memory(options["memory"], threads))
 
     @contextmanager
     def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:
@@ -58,6 +59,14 @@ class LocalBackend:
             timings = {"cluster": perf_counter() - start}
             screen.note(f"dashboard: {dashboard_link(cluster)}")
             yield Session(client, lambda: _facts(client, plan), timings)
+
+
+def _worker_memory(mib: int | None, threads: int) -> int:
+    """Return the bytes that Dask allows a worker: what was given, or its share of the machine's by cores."""
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
+
+    return mib << 20 if mib else int(MEMORY_LIMIT * min(1, threads / CPU_COUNT))
 
 
 def _facts(client: Any, plan: Plan) -> ClusterFacts:

@@ -78,7 +78,8 @@ class SlurmBackend:
         rows = [*request.rows(), ("TLS", "on" if options["tls"] else "off", "credentials for this run alone")]
         if image := sif.current():
             rows.append(("SIF", image.path, "workers run in the same one as this program"))
-        return Plan(rows, request.settings(), _Spec(request, name, options, home))
+        spec = _Spec(request, name, options, home)
+        return Plan(rows, request.settings(), spec, spec.workers, (request.memory << 20) // request.processes)
 
     @contextmanager
     def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:
