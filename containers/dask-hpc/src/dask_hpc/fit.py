@@ -45,7 +45,7 @@ def refuse_what_does_not_fit(
             f"Planned: {plan.workers}.",
             "ask for more workers, jobs or ranks.",
         )
-    if need := workload.need(parameters, plan.workers):
+    if need := workload.need(parameters, plan.workers, plan.threads):
         _refuse_worker(workload.name, need, plan)
         _refuse_machine(workload.name, need, plan, one_machine=one_machine)
 

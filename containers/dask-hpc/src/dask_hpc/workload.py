@@ -70,11 +70,12 @@ class Workload:
     backends: frozenset[str] | None = None
     least_workers: int = 1
 
-    def need(self, parameters: Mapping[str, Any], workers: int) -> Need | None:
+    def need(self, parameters: Mapping[str, Any], workers: int, threads: int = 1) -> Need | None:
         """Return how much memory a run on so many workers takes, or None if the workload does not say."""
         if self.memory is None:
             return None
-        planned = {"workers": workers} if "workers" in inspect.signature(self.memory).parameters else {}
+        taken = inspect.signature(self.memory).parameters
+        planned = {name: value for name, value in (("workers", workers), ("threads", threads)) if name in taken}
         return self.memory(**parameters, **planned)
 
 
@@ -93,8 +94,8 @@ def workload(
         validate: is called with the options' values before anything starts; raises `click.BadParameter`
             for values that do not go together.
         sizes: other defaults for some of the options, by the name that `--size` takes.
-        memory: is called with the options' values, and with `workers=` (how many are planned) if it takes that;
-            what it returns is compared with what there is before anything starts.
+        memory: is called with the options' values, and with `workers=` (how many are planned) and `threads=` (how
+            many each has) if it takes those; what it returns is compared with what there is before anything starts.
         backends: the names of those that it can run on; None for all.
         least_workers: with fewer it makes no sense.
     """

@@ -27,6 +27,7 @@ class Plan:
         spec: what the backend itself needs; nobody else looks at it.
         workers: how many there will be; 0 if that is not known.
         worker_memory: bytes that one worker may use; 0 if that is not known.
+        threads: how many each worker has: so many tasks it works on at once.
     """
 
     rows: list[tuple[str, str, str]]
@@ -34,6 +35,7 @@ class Plan:
     spec: Any
     workers: int = 0
     worker_memory: int = 0
+    threads: int = 1
 
 
 @dataclass(frozen=True)

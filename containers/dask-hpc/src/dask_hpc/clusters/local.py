@@ -41,7 +41,7 @@ class LocalBackend:
         ]
         spec["local_directory"], spec["dashboard_address"] = options["local_directory"], options["dashboard"]
         settings: dict[str, Value] = {"workers": workers, "threads": threads, "memory": memory}
-        return Plan(rows, settings, spec, workers, _worker_memory(options["memory"], threads))
+        return Plan(rows, settings, spec, workers, _worker_memory(options["memory"], threads), threads)
 
     @contextmanager
     def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:

@@ -79,7 +79,8 @@ class SlurmBackend:
         if image := sif.current():
             rows.append(("SIF", image.path, "workers run in the same one as this program"))
         spec = _Spec(request, name, options, home)
-        return Plan(rows, request.settings(), spec, spec.workers, (request.memory << 20) // request.processes)
+        memory, threads = (request.memory << 20) // request.processes, request.cores // request.processes
+        return Plan(rows, request.settings(), spec, spec.workers, memory, threads)
 
     @contextmanager
     def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:
