@@ -6,9 +6,10 @@ A workload is a script that uses Dask's own API; what it needs of this package i
 """
 
 from dask_hpc.errors import ClusterError, DaskHpcError, RequestError
-from dask_hpc.params import Count
+from dask_hpc.params import Count, Memory
 from dask_hpc.pictures import Bars, Grid, Lines, Picture, Points
 from dask_hpc.results import Check
+from dask_hpc.traffic import Traffic, traffic
 from dask_hpc.workload import Need, Outcome, Workload, cores_at_work, workload
 
 __all__ = [
@@ -19,12 +20,15 @@ __all__ = [
     "DaskHpcError",
     "Grid",
     "Lines",
+    "Memory",
     "Need",
     "Outcome",
     "Picture",
     "Points",
     "RequestError",
+    "Traffic",
     "Workload",
     "cores_at_work",
+    "traffic",
     "workload",
 ]
