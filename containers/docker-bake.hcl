@@ -131,6 +131,30 @@ target "node" {
   labels = { "org.opencontainers.image.title" = "slurm-sim node with dask-hpc" }
 }
 
+# The same with JupyterLab, for the login node. A page of the label is an address of Jupyter's, which `slurm-sim` shows.
+target "jupyter" {
+  inherits   = ["_image", "_output"]
+  context    = "."
+  dockerfile = "containers/jupyter/Dockerfile"
+  secret     = CA_BUNDLE == "" ? [] : ["id=ca-bundle,src=${CA_BUNDLE}"]
+  contexts = {
+    base        = "target:node"
+    builder     = "target:builder"
+    environment = "target:env"
+  }
+  tags = ["slurm-sim/jupyter:${VERSION}"]
+  labels = {
+    "org.opencontainers.image.title"    = "slurm-sim login node with JupyterLab"
+    "org.opencontainers.image.licenses" = "BSD-3-Clause AND GPL-2.0-or-later"
+    "io.slurm-sim.pages"                = "{\"Dask's dashboard\": \"proxy/8787/status\"}"
+  }
+}
+
+target "builder" {
+  inherits = ["_dask-hpc"]
+  target   = "builder"
+}
+
 target "runtime" {
   inherits = ["_dask-hpc"]
   target   = "runtime"

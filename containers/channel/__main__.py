@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--out", type=Path, required=True, help="folder of the channel")
             command.add_argument("--locked", action="store_true", help="stop if Debian's mirror has moved on")
         if name == "pin-wheels":
+            command.add_argument("--jupyter", type=Path, default=HERE.parent / "jupyter", help="folder of kernel.in")
             command.add_argument("--upgrade", action="store_true", help="take the newest versions")
         if name == "lock":
             command.add_argument("channel", help="folder of the local channel, a URL, or a name such as conda-forge")
@@ -80,12 +82,19 @@ def build(args: argparse.Namespace) -> None:
 
 
 def pin_wheels(args: argparse.Namespace) -> None:
-    """Renew wheels.txt and tools.txt."""
-    tools = (args.sources / "tools.in").read_text().splitlines()
-    asked = [line for line in tools if line and not line.startswith("#")]
-    pin.pin_wheels(asked, args.sources / "tools.txt", args.python, "The builder's own tools.", upgrade=args.upgrade)
-    wanted = environment.pypi_requirements(environment.FILE)
-    pin.pin_wheels(wanted, args.sources / "wheels.txt", args.python, "The environment's wheels.", upgrade=args.upgrade)
+    """Renew wheels.txt and tools.txt, and what Jupyter's image has over that."""
+    sources, jupyter = args.sources, args.jupyter
+    renew = partial(pin.pin_wheels, python=args.python, upgrade=args.upgrade)
+    renew(_asked(sources / "tools.in"), sources / "tools.txt", what="The builder's own tools.")
+    wheels = sources / "wheels.txt"
+    renew(environment.pypi_requirements(environment.FILE), wheels, what="The environment's wheels.")
+    kernel = jupyter / "kernel.txt"
+    renew(_asked(jupyter / "kernel.in"), kernel, what="The kernel's, over the environment.", over=wheels)
+    renew(_asked(jupyter / "server.in"), jupyter / "server.txt", what="The server's, beside the kernel's.", over=kernel)
+
+
+def _asked(file: Path) -> list[str]:
+    return [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
 
 
 def pin_debs(args: argparse.Namespace) -> None:

@@ -21,12 +21,25 @@ DEBS_HEADER = "# Debian's Python. Written by `make lock`: name, version, archite
 WHEELS_HEADER = "# {what} Written by `make lock`: one wheel each, for CPython {python} on Linux, x86_64.\n"
 
 
-def pin_wheels(requirements: list[str], lock: Path, python: str, what: str, *, upgrade: bool) -> None:
-    """Resolve the requirements and write the one wheel of each that fits. Versions stay, unless `upgrade`."""
-    known = [line.split()[0] for line in lock.read_text().splitlines() if "==" in line] if lock.exists() else []
-    resolved = tomllib.loads(_resolve(requirements, [] if upgrade else known, python))
+def pin_wheels(
+    requirements: list[str], lock: Path, python: str, what: str, *, upgrade: bool, over: Path | None = None
+) -> None:
+    """Resolve the requirements and write the one wheel of each that fits. Versions stay, unless `upgrade`.
+
+    Args:
+        requirements: by PyPI's names and rules.
+        lock: is read, and written.
+        python: the version of Python, X.Y.
+        what: the lock's first line.
+        upgrade: take the newest versions.
+        over: the lock of what is there already: its versions hold, and what it has is not written again.
+    """
+    there = _pinned(over) if over else {}
+    fixed = [f"{name}=={version}" for name, version in there.items()]
+    known = [] if upgrade else [f"{name}=={version}" for name, version in _pinned(lock).items()]
+    resolved = tomllib.loads(_resolve(requirements, [*known, *fixed], fixed, python))
     lines = []
-    for package in sorted(resolved["packages"], key=lambda p: p["name"]):
+    for package in sorted((p for p in resolved["packages"] if p["name"] not in there), key=lambda p: p["name"]):
         rank, sha256 = min((_rank(_file(w), python), w["hashes"]["sha256"]) for w in package["wheels"])
         if rank == sys.maxsize:
             seen = ", ".join(_file(w) for w in package["wheels"])
@@ -44,13 +57,19 @@ def pin_debs(names: list[str], lock: Path) -> None:
     lock.write_text(DEBS_HEADER + "".join(lines))
 
 
-def _resolve(requirements: list[str], preferred: list[str], python: str) -> str:
-    """What uv makes of the requirements, as pylock.toml; what is preferred gives way where it does not fit."""
+def _pinned(lock: Path) -> dict[str, str]:
+    """Name and version of every package in a lock, if there is one."""
+    lines = lock.read_text().splitlines() if lock.exists() else []
+    return dict(line.split()[0].split("==") for line in lines if "==" in line)
+
+
+def _resolve(requirements: list[str], preferred: list[str], fixed: list[str], python: str) -> str:
+    """What uv makes of the requirements, as pylock.toml; what is preferred gives way, what is fixed does not."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
     command += ["--format", "pylock.toml", "--only-binary", ":all:"]
     command += ["--python", sys.executable]  # else uv asks every Python of the machine for its version
     command += ["--python-version", python, "--python-platform", "x86_64-manylinux_2_40", "-"]
-    for constraints in (preferred, []):
+    for constraints in (preferred, fixed):
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
             file.write("\n".join(constraints))
             file.flush()

@@ -1,0 +1,133 @@
+"""For a notebook or a script of one's own: the Dask cluster that `dask-hpc run` would start, and the same end.
+
+>>> from dask_hpc import cluster
+>>> with cluster(on="slurm", jobs=2) as client:
+...     client.submit(sum, [1, 2]).result()
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import signal
+import sys
+from contextlib import ExitStack
+from html import escape
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from dask_hpc.errors import ClusterError, RequestError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from dask_hpc.clusters import Backend, Plan
+    from dask_hpc.pictures import Picture
+    from dask_hpc.show import Screen
+
+__all__ = ["DaskCluster", "Drawn", "cluster", "draw"]
+
+_DASHBOARD = "127.0.0.1:8787"  # Dask's own port, where people look for it; another one if that is taken
+_HEIGHT = 380  # of a picture in a notebook, in pixels
+
+
+class DaskCluster:
+    """A Dask cluster of this process; `cluster` makes one.
+
+    In a script, `with` starts and ends it. In a notebook, whose cells a `with` cannot span, call `start` and `close`;
+    it also ends with the kernel.
+    """
+
+    def __init__(self, backend: Backend, plan: Plan, screen: Screen) -> None:
+        self._backend, self._plan, self._screen = backend, plan, screen
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Client:
+        self._screen.table(f"Dask cluster ({self._backend.name})", ("setting", "value", "why"), self._plan.rows)
+        return self._stack.enter_context(self._backend.start(self._plan, self._screen)).client
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._stack.__exit__(kind, error, trace)
+
+    def start(self) -> Client:
+        """Start it, and return a client that is connected to it; raises `ClusterError`."""
+        client = self.__enter__()
+        atexit.register(self.close)
+        signal.signal(signal.SIGUSR1, _workers_lost)
+        return client
+
+    def close(self) -> None:
+        """End it: no job, credential or process is left. Does nothing the second time."""
+        atexit.unregister(self.close)
+        self._stack.close()
+
+
+def cluster(on: str | None = None, **options: Any) -> DaskCluster:
+    """Work out a Dask cluster.
+
+    Args:
+        on: `slurm` or `local`; without it, Slurm where there is one.
+        options: those of `dask-hpc run`, such as `jobs=4, cores=16, memory="32GiB"`.
+
+    Raises:
+        RequestError: there is no such option, or not what was asked for.
+        click.BadParameter: a value that makes no sense.
+    """
+    from dask_hpc.clusters import BACKENDS
+    from dask_hpc.show import Screen
+
+    name = on or ("slurm" if shutil.which("sbatch") else "local")
+    if name not in BACKENDS:
+        raise RequestError(f"There is no on={name!r}.", f"There are: {', '.join(BACKENDS)}")
+    backend, screen = BACKENDS[name], Screen()
+    return DaskCluster(backend, backend.plan(_values(backend, options), screen), screen)
+
+
+class Drawn:
+    """A picture that a notebook shows; `page` is a whole HTML page."""
+
+    def __init__(self, title: str, page: str) -> None:
+        self._title, self._page = title, page
+
+    def __repr__(self) -> str:
+        return f"<picture: {self._title}>"
+
+    def _repr_html_(self) -> str:
+        # in a frame of its own: it runs scripts, and neither needs the network nor meddles with the notebook
+        style = f"width: 100%; height: {_HEIGHT}px; border: 0"
+        return f'<iframe title="{escape(self._title)}" style="{style}" srcdoc="{escape(self._page)}"></iframe>'
+
+
+def draw(picture: Picture) -> Drawn:
+    """Draw a picture as a workload's report does."""
+    from dask_hpc.report.html import figure, page
+    from dask_hpc.report.pictures import draw_picture
+
+    body = figure(picture.title, "{{picture}}")
+    return Drawn(picture.title, page(picture.title, body, {"picture": draw_picture(picture)}))
+
+
+def _values(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the backend's options as the command line would have them."""
+    import click
+
+    from dask_hpc.clusters.options import CLUSTER_OPTIONS
+
+    if strange := sorted(set(given) - backend.options):
+        there = ", ".join(sorted(backend.options))
+        raise RequestError(f"on={backend.name!r} has no option {', '.join(strange)}.", f"There are: {there}")
+    command = click.Command("cluster", params=list(CLUSTER_OPTIONS))
+    context = command.make_context("dask_hpc.cluster", [], default_map={"dashboard": _DASHBOARD, **given})
+    return {name: context.params[name] for name in backend.options}
+
+
+def _workers_lost(_signum: int, _frame: FrameType | None) -> None:
+    """End what a cell waits for; between cells, where an exception would end the kernel, only say it."""
+    lost = ClusterError(
+        "All workers have gone.", todo="see 'squeue' and the jobs' logs; close this cluster and start another one."
+    )
+    if callable(signal.getsignal(signal.SIGINT)):  # a kernel takes no Ctrl-C between cells
+        raise lost
+    print(lost, file=sys.stderr)  # noqa: T201 (in the notebook, if it is one)

@@ -1,0 +1,12 @@
+"""The notebook's kernel: the environment's Python; this folder comes last on its path, and so replaces nothing."""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    sys.path.append(sys.path.pop(0))
+
+    from ipykernel import kernelapp
+
+    kernelapp.launch_new_instance()
