@@ -6,6 +6,7 @@ A workload is a script that uses Dask's own API; what it needs of this package i
 """
 
 from dask_hpc.errors import ClusterError, DaskHpcError, RequestError
+from dask_hpc.notebook import cluster, draw
 from dask_hpc.params import Count, Memory
 from dask_hpc.pictures import Bars, Grid, Lines, Picture, Points
 from dask_hpc.results import Check
@@ -28,7 +29,9 @@ __all__ = [
     "RequestError",
     "Traffic",
     "Workload",
+    "cluster",
     "cores_at_work",
+    "draw",
     "traffic",
     "workload",
 ]

@@ -69,10 +69,15 @@ class Backend(Protocol):
 
 
 def dashboard_link(cluster: Any) -> str:
-    """Return where the dashboard really listens; Dask's own link names the scheduler's host, bound to or not."""
+    """Return where the dashboard really listens; Dask's own link names the scheduler's host, bound to or not.
+
+    In the form that Dask is configured for: behind a proxy of Jupyter's it is another one.
+    """
+    from distributed.utils import format_dashboard_link
+
     server = cluster.scheduler.http_server
     host = cluster.scheduler.ip if server.address == "0.0.0.0" else server.address  # noqa: S104 (a comparison)
-    return f"http://{host}:{server.port}/status"
+    return str(format_dashboard_link(host, server.port))
 
 
 def worker_nodes(client: Client) -> list[str]:
