@@ -91,8 +91,9 @@ def project(spec: Spec, nodes: Iterable[str]) -> Iterator[Project]:
 
     Services, not replicas: so a node's name is its hostname, which takes a capability to change from inside.
     """
-    files = [str(tree.root() / "compose" / name) for name in ("compose.yaml", "bare.yaml")[: 1 + spec.bare]]
-    pattern = {"file": files[-1], "service": "bare-slurmd" if spec.bare else "slurmd"}
+    names = ["compose.yaml", *["bare.yaml"] * spec.bare, *["jupyter.yaml"] * spec.jupyter]
+    files = [str(tree.root() / "compose" / name) for name in names]
+    pattern = {"file": files[spec.bare], "service": "bare-slurmd" if spec.bare else "slurmd"}
     services: dict[str, dict[str, object]] = {
         node: {"extends": pattern, "hostname": node, "profiles": []} for node in nodes
     }

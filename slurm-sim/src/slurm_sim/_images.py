@@ -11,15 +11,19 @@ from slurm_sim.errors import EngineError
 from slurm_sim.running import check_engine, docker
 
 
-def default_images(image: str | None = None, *, bare: bool = False) -> dict[str, str]:
+def default_images(image: str | None = None, *, bare: bool = False, jupyter: bool = False) -> dict[str, str]:
     """The images of each role, by `Spec`'s names.
 
     Args:
         image: What the login node and the compute nodes run. Without it: $SLURM_SIM_IMAGE; else slurm-sim/node,
             which has the user's environment beside Slurm, where it has been built; else plain Slurm.
         bare: Without `image`, Slurm and Apptainer.
+        jupyter: Without `image`, slurm-sim/node, and JupyterLab over it on the login node.
     """
-    slurm = tree.versions()["SLURM_VERSION"]
+    slurm, own = tree.versions()["SLURM_VERSION"], tree.versions()["VERSION"]
+    if jupyter:
+        roles = {"login_image": f"slurm-sim/jupyter:{own}", "node_image": f"slurm-sim/node:{own}"}
+        return {"controller_image": f"slurm-sim/slurmctld:{slurm}", **roles}
     both = image or (f"slurm-sim/bare:{slurm}" if bare else os.environ.get("SLURM_SIM_IMAGE") or _built_node_image())
     return {
         "controller_image": f"slurm-sim/slurmctld:{slurm}",
@@ -65,7 +69,7 @@ def _target(image: str) -> tuple[str, str]:
     """The bake target that makes an image of ours."""
     repository = image.rsplit(":", 1)[0]
     prefix, _, target = repository.partition("/")
-    if prefix != "slurm-sim" or target not in {"slurmctld", "login", "slurmd", "node", "bare"}:
+    if prefix != "slurm-sim" or target not in {"slurmctld", "login", "slurmd", "node", "bare", "jupyter"}:
         raise EngineError(f"the engine has no image {image}", hint="build or pull it, or leave out --image")
     return target, image
 

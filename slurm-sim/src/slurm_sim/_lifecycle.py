@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from slurm_sim import jupyter
 from slurm_sim._locking import exclusive, uninterrupted
 from slurm_sim.errors import NotRunningError, SlurmSimError, SpecError, StartError
 from slurm_sim.running import check_engine, docker
@@ -41,14 +42,23 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
             began = time.monotonic()
             with project(spec, names) as compose:
                 compose.up()
-            started = time.monotonic()
-            pass_gate(spec.name, spec.nodes, timeout)
-            return {"containers": started - began, "gate": time.monotonic() - started}
+            return {"containers": time.monotonic() - began, **_await(spec, timeout)}
         except BaseException as error:
             remove(spec.name)
             if isinstance(error, SlurmSimError) and not isinstance(error, StartError):
                 raise StartError(f"mini-cluster {spec.name!r} did not start", seen=error.seen) from None
             raise
+
+
+def _await(spec: Spec, timeout: float) -> dict[str, float]:
+    """Waits for all that a mini-cluster is to have. Returns the seconds that each part took."""
+    began = time.monotonic()
+    pass_gate(spec.name, spec.nodes, timeout)
+    took = {"gate": time.monotonic() - began}
+    if spec.jupyter:
+        jupyter.await_answer(f"{spec.name}-login-1", timeout)
+        took["jupyter"] = time.monotonic() - began - took["gate"]
+    return took
 
 
 def node_names(count: int) -> list[str]:

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from slurm_sim import _lifecycle
 from slurm_sim.cluster import SlurmSim
+from slurm_sim.errors import SlurmSimError
+from slurm_sim.jupyter import Jupyter
 
 _NODE_FORMAT = "%N|%T|%c|%m|%e|%E"
 _QUEUE_FORMAT = "%i|%u|%j|%T|%M|%D|%R"
@@ -31,14 +33,17 @@ def status(sim: SlurmSim, as_json: bool, note: str = "") -> None:
     """Prints the nodes and the queue."""
     nodes = _rows(sim, "sinfo", "--noheader", "--Node", f"--format={_NODE_FORMAT}")
     jobs = _rows(sim, "squeue", "--noheader", f"--format={_QUEUE_FORMAT}")
+    found = _jupyter(sim)
     if as_json:
-        emit(_as_json(sim, nodes, jobs))
+        emit(_as_json(sim, nodes, jobs) | {"jupyter": found})
         return
     console = Console()
     console.print(_table(f"mini-cluster {sim.name}", ["node", "state", "CPUs", "MiB"], [row[:4] for row in nodes]))
     if jobs:
         console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "where or why"], jobs))
     option = "" if sim.name == "slurm-sim" else f" --name {sim.name}"
+    for what, address in _lines(found):
+        console.print(f"{what:22}{address}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"{note}{'; ' if note else ''}slurm-sim shell{option}", highlight=False)
 
 
@@ -61,9 +66,26 @@ def listing(as_json: bool) -> None:
     Console().print(_table("mini-clusters", ["name", "nodes", "CPUs each", "MiB each", "containers"], rows))
 
 
-def _summary(found: _lifecycle.Found) -> list[str]:
-    states = ", ".join(sorted(set(found.states.values())))
-    return [str(len(found.nodes)), str(found.spec.cpus_per_node), str(found.spec.memory_mb), states]
+def _jupyter(sim: SlurmSim) -> Jupyter | dict[str, str] | None:
+    """Where it is, or why it cannot be found: a status is asked for most where something is wrong."""
+    try:
+        return sim.jupyter() if sim.spec.jupyter else None
+    except SlurmSimError as error:
+        return {"error": str(error)}
+
+
+def _lines(found: Jupyter | dict[str, str] | None) -> list[tuple[str, str]]:
+    match found:
+        case Jupyter():
+            tunnels = {
+                "from another machine": found.tunnel,
+                "on a real cluster": "ssh -L 8888:127.0.0.1:8888 USER@LOGIN",
+            }
+            return [("JupyterLab", found.address), *found.pages.items(), *tunnels.items()]
+        case None:
+            return []
+        case _:
+            return [("JupyterLab", found["error"])]
 
 
 def emit(value: Any) -> None:

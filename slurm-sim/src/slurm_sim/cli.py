@@ -46,6 +46,7 @@ def cli() -> None:
 
 @cli.command()
 @size_options
+@click.option("--jupyter", is_flag=True, help="JupyterLab on the login node, on a port of this host's loopback.")
 @name_option
 @json_option
 def up(name: str, as_json: bool, **wanted: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
 import secrets
 import shlex
@@ -12,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from slurm_sim import _copying, _images, _lifecycle, _scaling, _sif, faults
+from slurm_sim import jupyter as _jupyter
 from slurm_sim.errors import CommandError, JobError
 from slurm_sim.job import Job
 from slurm_sim.running import Completed, checked, docker, exec_arguments
@@ -49,6 +52,7 @@ class SlurmSim:
             slurm-sim/node where it has been built, else plain Slurm.
         bare: Login node and nodes have Slurm, PMIx and Apptainer, and nothing to run but what a SIF brings.
         sif: Only with `bare`: a SIF of this host, which all nodes find in /shared, read-only.
+        jupyter: JupyterLab on the login node, see `jupyter()`.
         verbose: Show what an image build prints.
 
     Raises:
@@ -65,8 +69,11 @@ class SlurmSim:
         image: str | None = None,
         bare: bool = False,
         sif: str | Path | None = None,
+        jupyter: bool = False,
         verbose: bool = False,
     ) -> None:
+        if jupyter:
+            _jupyter.check(bare=bare, image=image or os.environ.get("SLURM_SIM_IMAGE"))
         self.spec = Spec(
             name=check_name(f"slurm-sim-{secrets.token_hex(3)}" if name is None else name),
             nodes=check_count("nodes", nodes, MAX_NODES),
@@ -74,7 +81,8 @@ class SlurmSim:
             memory_mb=parse_memory(memory_per_node),
             bare=bare,
             sif=_sif.of_bare(sif, bare=bare),
-            **_images.default_images(image, bare=bare),
+            jupyter=jupyter,
+            **_images.default_images(image, bare=bare, jupyter=jupyter),
         )
         self._verbose = verbose
 
@@ -173,10 +181,17 @@ class SlurmSim:
         try:
             done = self.exec(*command, user=user, stdin=path.read_bytes())
         except CommandError as error:
-            raise JobError(
-                f"Slurm refused {path}", seen=error.stderr, hint="`slurm-sim status` shows what the nodes have"
-            ) from None
+            raise JobError(f"Slurm refused {path}", seen=error.stderr, hint=self._hint(error.stderr)) from None
         return Job(self, int(done.stdout.split(";")[0]))
+
+    def _hint(self, refusal: str) -> str:
+        """What to do where sbatch said that."""
+        unknown = re.search(r"invalid partition specified: (\S+)", refusal)
+        if not unknown:
+            return "`slurm-sim status` shows what the nodes have"
+        there = self.exec("sinfo", "--noheader", "--format=%R").stdout.split()
+        near = difflib.get_close_matches(unknown[1], there, n=1)
+        return f"did you mean {near[0]!r}?" if near else f"take a partition that there is: {', '.join(there)}"
 
     def job(self, job_id: int) -> Job:
         """A job that was submitted by other means."""
@@ -200,6 +215,10 @@ class SlurmSim:
     def logs(self, service: str = "slurmctld", *, lines: int = 200) -> str:
         """The last lines that a daemon wrote."""
         return _lifecycle.logs(self.container(service), lines)
+
+    def jupyter(self) -> _jupyter.Jupyter:
+        """Where its JupyterLab is. Raises `NotRunningError` without one that answers."""
+        return _jupyter.find(self.container("login"))
 
     def put(self, source: str | Path, target: str, *, on: str = "login") -> None:
         """Copies a file or a folder of this host into a container, where it belongs to `hpc`."""

@@ -33,6 +33,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         node_image: The image of the compute nodes.
         bare: Whether login node and compute nodes may run Apptainer, and have nothing else to run.
         sif: A file of this host that they find in /shared, if there is one.
+        jupyter: Whether the login node has JupyterLab, on a port of this host's loopback.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     node_image: str
     bare: bool = False
     sif: str | None = None
+    jupyter: bool = False
 
 
 def check_name(name: str) -> str:

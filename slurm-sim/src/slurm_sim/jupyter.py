@@ -1,0 +1,65 @@
+"""JupyterLab on the login node: started with it, found here. What it serves is its image's affair."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+
+import msgspec
+
+from slurm_sim.errors import NotRunningError, SpecError, StartError
+from slurm_sim.running import docker
+
+# The image's side: a healthcheck, the token's file, a port, and a label that names further pages behind that port.
+_PORT = "8888/tcp"
+_ANSWERS = "jupyter-healthcheck && cat /run/jupyter/token"
+_PAGES = '{{index .Config.Labels "io.slurm-sim.pages"}}'
+_AWAIT = "until jupyter-healthcheck 2>/dev/null; do sleep 0.1; done"  # nothing tells when a server has begun to answer
+
+
+class Jupyter(msgspec.Struct, frozen=True):
+    """Where JupyterLab is.
+
+    Attributes:
+        address: of this host's loopback, with the token that lets one in.
+        pages: further addresses behind the same port, by what they show.
+        tunnel: the command that makes these addresses work on another machine.
+    """
+
+    address: str
+    pages: dict[str, str]
+    tunnel: str
+
+
+def check(*, bare: bool, image: str | None) -> None:
+    """Raises `SpecError` for what JupyterLab cannot be had with: its image is the login node's."""
+    if bare:
+        raise SpecError("bare nodes have no JupyterLab, nor what it would run", hint="leave out --bare, or --jupyter")
+    if image:
+        hint = "leave out --image ($SLURM_SIM_IMAGE), or build JupyterLab into it"
+        raise SpecError("JupyterLab is in an image of its own", seen=f"the image {image}", hint=hint)
+
+
+def await_answer(container: str, timeout: float) -> None:
+    """Returns when it answers. Raises `StartError` with its last words."""
+    done = docker("exec", "--user=hpc", container, "timeout", str(timeout), "bash", "-c", _AWAIT)
+    if done.returncode:
+        said = docker("logs", "--tail=12", container)
+        raise StartError(f"JupyterLab did not answer within {timeout:.0f} s", seen=said.stdout + said.stderr)
+
+
+def find(container: str) -> Jupyter:
+    """Where the JupyterLab of that login node is. Raises `NotRunningError` if it does not answer."""
+    token = docker("exec", "--user=hpc", container, "sh", "-c", _ANSWERS)
+    port = docker("port", container, _PORT).stdout.rpartition(":")[2].strip()
+    if token.returncode or not port:
+        raise NotRunningError(
+            "JupyterLab does not answer", seen=token.stderr, hint="'slurm-sim logs login' has its log"
+        )
+    pages = msgspec.json.decode(docker("inspect", "--format", _PAGES, container).stdout or "{}", type=dict[str, str])
+    root, query = f"http://127.0.0.1:{port}", f"?token={token.stdout.strip()}"
+    return Jupyter(
+        address=f"{root}/lab{query}",
+        pages={title: f"{root}/{path}{query}" for title, path in pages.items()},
+        tunnel=f"ssh -L {port}:127.0.0.1:{port} {getpass.getuser()}@{socket.gethostname()}",
+    )
