@@ -34,13 +34,15 @@ def main(only: tuple[str, ...], nodes: str, path: Path) -> None:
     """Measure on this machine, which should have nothing else to do."""
     sizes = tuple(int(size) for size in nodes.split(","))
     found: list[Measurement] = []
-    for name, part in _parts(sizes).items():
-        if not only or name in only:
-            for one in part():
-                click.echo(f"{one.what}: {one.value:.3g} {one.unit}", err=True)
-                found.append(one)
-    show(found)
-    write(path, found)
+    try:
+        for name, part in _parts(sizes).items():
+            if not only or name in only:
+                for one in part():
+                    click.echo(f"{one.what}: {one.value:.3g} {one.unit}", err=True)
+                    found.append(one)
+    finally:  # what was measured before an error counts
+        show(found)
+        write(path, found)
 
 
 main()

@@ -1,27 +1,53 @@
-"""How fast Dask workers come as Slurm jobs, and how much faster two are than one."""
+"""How fast Dask workers come as Slurm jobs, and how much faster two are than one: beside plain processes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 from bench.report import Measurement
 from slurm_sim import SlurmSim
 
+_ROUNDS = 3
 _RUN = ("dask-hpc", "run", "monte-carlo-pi", "--on", "slurm", "--jobs", "2", "--cores", "1", "--json")
+
+# The workload's own kernel, without Dask: prints the seconds that half of the darts, or all of them, take.
+_KERNEL = """
+import sys, time, numpy
+from dask_hpc import discovery
+sys.path.insert(0, str(discovery.folder()))
+from monte_carlo_pi import count_inside
+count_inside(1, numpy.random.SeedSequence(0))
+start = time.perf_counter()
+count_inside(int(5e8) // int(sys.argv[1]), numpy.random.SeedSequence(1))
+print(time.perf_counter() - start)
+"""
 
 
 def on_two_nodes() -> Iterator[Measurement]:
-    """Three runs on a mini-cluster of two nodes, with one worker each; the best of them."""
+    """Rounds on a mini-cluster of two nodes, one core each: with Dask, and as two plain processes beside each other."""
     with SlurmSim(nodes=2) as sim:
-        results = [_result(sim) for _ in range(3)]
-    workers = min(result["timings"]["workers"] for result in results)
-    speedup = max(result["values"]["speedup"] for result in results)
+        rounds = [(_result(sim), _plain(sim)) for _ in range(_ROUNDS)]
+    workers = min(result["timings"]["workers"] for result, _ in rounds)
     yield Measurement(what="scale(jobs=2) to 2 workers", value=workers, unit="s", most=1.5)
-    yield Measurement(what="speed-up of 2 workers on 2 nodes", value=speedup, unit="×", least=1.9)
+    dask = median(result["values"]["speedup"] for result, _ in rounds)
+    plain = median(speedup for _, speedup in rounds)
+    yield Measurement(what="speed-up of 2 workers on 2 nodes", value=dask, unit="×", least=1.9)
+    yield Measurement(what="  of 2 plain processes on them", value=plain, unit="×")
+    yield Measurement(what="  workers against plain processes", value=dask / plain, unit="×", least=0.97)
 
 
 def _result(sim: SlurmSim) -> dict[str, Any]:
     result: dict[str, Any] = json.loads(sim.exec(*_RUN, "--samples", "1e9").stdout)
     return result
+
+
+def _plain(sim: SlurmSim) -> float:
+    """What this machine's cores allow: time of all darts in one process, against that of two with half of them each."""
+    alone, together = (
+        max(map(float, sim.exec("srun", f"-N{nodes}", "python", "-c", _KERNEL, str(nodes)).stdout.split()))
+        for nodes in (1, 2)
+    )
+    return alone / together
