@@ -113,6 +113,29 @@ def test_a_marker_grows_the_sessions_mini_cluster(slurm_sim: SlurmSim) -> None:
     assert len(slurm_sim.exec("srun", "-N3", "hostname").stdout.split()) == 3
 
 
+def test_every_test_has_its_nodes_whatever_ran_before(pytester: pytest.Pytester) -> None:
+    """A test has the session's nodes, or its marker's, also after a test that had more or that scaled it away."""
+    pytester.makepyfile("""
+        import pytest
+
+        def names(sim):
+            return sim.exec("sinfo", "--noheader", "--Node", "--format=%N").stdout.split()
+
+        @pytest.mark.slurm_sim(nodes=3)
+        def test_more(slurm_sim):
+            assert names(slurm_sim) == slurm_sim.nodes() == ["c1", "c2", "c3"]
+
+        def test_the_sessions(slurm_sim):
+            assert names(slurm_sim) == slurm_sim.nodes() == ["c1", "c2"]
+            slurm_sim.scale(1)
+
+        @pytest.mark.slurm_sim(nodes=1)
+        def test_the_sessions_again(slurm_sim):
+            assert names(slurm_sim) == slurm_sim.nodes() == ["c1", "c2"]
+    """)
+    pytester.runpytest_subprocess("--slurm-sim-nodes=2").assert_outcomes(passed=3)
+
+
 def test_a_failing_test_shows_the_mini_cluster(pytester: pytest.Pytester) -> None:
     """The report of a test that failed has sinfo and the controller's log, and nothing of the mini-cluster is left."""
     pytester.makepyfile(

@@ -4,7 +4,8 @@
         assert slurm_sim.exec("srun", "-N2", "hostname").stdout.split() == ["c1", "c2"]
 
 Fixtures: `slurm_sim` (one mini-cluster for the session) and `slurm_sim_factory` (as many as a test wants).
-Marker: `@pytest.mark.slurm_sim(nodes=4)` names what a test needs; the session's mini-cluster grows to that.
+Marker: `@pytest.mark.slurm_sim(nodes=4)` names what a test needs; the session's mini-cluster grows to that for this
+test, and every test without it has as many nodes as `--slurm-sim-nodes` says, whatever ran before.
 """
 
 from __future__ import annotations
@@ -72,10 +73,10 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 
 @pytest.fixture
 def slurm_sim(_slurm_sim_session: SlurmSim, request: pytest.FixtureRequest) -> Iterator[SlurmSim]:
-    """The session's mini-cluster, with as many nodes as the test's marker asks for; a test's jobs end with it."""
+    """The session's mini-cluster, with the session's nodes or, if more, its marker's; a test's jobs end with it."""
     marker = request.node.get_closest_marker("slurm_sim")
-    needed = marker.kwargs.get("nodes", 1) if marker else 1
-    if len(_slurm_sim_session.nodes()) < needed:
+    needed = max(request.config.getoption("--slurm-sim-nodes"), marker.kwargs.get("nodes", 1) if marker else 1)
+    if len(_slurm_sim_session.nodes()) != needed:  # the last test had more, or scaled it
         _slurm_sim_session.scale(needed)
     yield _slurm_sim_session
     _slurm_sim_session.cancel_all()
