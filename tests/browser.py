@@ -1,0 +1,105 @@
+"""A real Chromium for tests that look at pages, driven by Selenium; `tests/install-browser.sh` installs it."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.support.wait import WebDriverWait
+
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars",
+)  # fmt: skip
+"""No sandbox, since tests run as root, which it refuses; nothing that talks to the network on its own."""
+
+
+class Canvas(TypedDict):
+    """A canvas on the page: its size in CSS pixels, and how many colours a sample of its pixels has."""
+
+    width: float
+    height: float
+    colours: int
+
+
+_CANVASES = """
+const found = [], look = (root) => { for (const one of root.querySelectorAll("*")) {
+  if (one.shadowRoot) look(one.shadowRoot);
+  if (one instanceof HTMLCanvasElement && one.width && one.height) {
+    const pixels = new Uint32Array(one.getContext("2d").getImageData(0, 0, one.width, one.height).data.buffer);
+    const box = one.getBoundingClientRect();
+    found.push({width: box.width, height: box.height, colours: new Set(pixels).size});
+  } } };
+look(document); return found;
+"""
+_TOO_WIDE = """
+const most = document.documentElement.clientWidth + 1, scrolls = (one) => one && one !== document.body &&
+  (["auto", "scroll", "hidden"].includes(getComputedStyle(one).overflowX) || scrolls(one.parentElement));
+return [...document.body.querySelectorAll("*")].filter((one) => one.getBoundingClientRect().right > most &&
+  !scrolls(one.parentElement)).map((one) => `${one.tagName}.${one.className}: ${one.textContent.slice(0, 60)}`)
+  .concat(document.documentElement.scrollWidth > most ? [`the page: ${document.documentElement.scrollWidth}`] : []);
+"""
+
+
+@dataclass(frozen=True)
+class Browser:
+    """One Chromium; what is not here is Selenium's, by `driver`."""
+
+    driver: Chrome
+
+    def open(self, url: str, width: int = 1280, height: int = 900) -> None:
+        """Load a page in a window of that size, in CSS pixels; what the console said before is forgotten."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.console()
+        self.driver.get(url)
+        self.wait_for("return document.readyState === 'complete'")
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """Return what JavaScript returns."""
+        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+
+    def wait_for(self, script: str, seconds: float = 30) -> Any:
+        """Return what JavaScript returns as soon as that is true; raises Selenium's TimeoutException."""
+        return WebDriverWait(self.driver, seconds, poll_frequency=0.1).until(lambda _: self.run(script), script)
+
+    def console(self) -> list[str]:
+        """Return the warnings and errors in the page's console since this was asked last."""
+        entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
+
+    def canvases(self) -> list[Canvas]:
+        """Return all canvases, also those inside of Bokeh's figures."""
+        found: list[Canvas] = self.run(_CANVASES)
+        return found
+
+    def too_wide(self) -> list[str]:
+        """Return what reaches over the page's right edge and cannot be scrolled in a frame of its own."""
+        found: list[str] = self.run(_TOO_WIDE)
+        return found
+
+    def screenshot(self, file: Path) -> None:
+        """Save a picture of the whole page, also of what is below the window."""
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+        file.write_bytes(base64.b64decode(shot["data"]))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One Chromium with an empty profile for all tests; they are skipped where there is none."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no chromium with chromedriver: tests/install-browser.sh installs them")
+    options = ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with Chrome(options=options, service=ChromeService(executable_path=driver)) as chrome:
+        yield Browser(chrome)
