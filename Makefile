@@ -14,7 +14,8 @@ export SLURM_SIM_NAME := $(NAME)
 
 ##@ Use it
 .PHONY: demo up down status shell
-demo: images ## A mini-cluster, Monte Carlo π on it as Slurm jobs, the result in results/, and all gone again
+demo: engine venv ## A mini-cluster, Monte Carlo π on it as Slurm jobs, the result in results/, and all gone again
+	containers/bake.sh slurmctld node
 	slurm-sim run --nodes $(NODES) --get results -- dask-hpc run monte-carlo-pi --on slurm --samples $(SAMPLES)
 up: images ## Start a mini-cluster: NODES=4 NAME=mine
 	slurm-sim up --nodes $(NODES)
