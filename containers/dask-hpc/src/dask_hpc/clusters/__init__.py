@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dask_hpc.clusters.base import Backend, Plan, Session
 from dask_hpc.clusters.local import LocalBackend
+from dask_hpc.clusters.mpi import MpiBackend
 from dask_hpc.clusters.slurm import SlurmBackend
 
 __all__ = ["BACKENDS", "Backend", "Plan", "Session"]
 
-# What --on offers. dask-mpi becomes a third entry, when it works.
-BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (LocalBackend(), SlurmBackend())}
+# What --on offers.
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (LocalBackend(), SlurmBackend(), MpiBackend())}

@@ -8,7 +8,7 @@ import click
 
 from dask_hpc.params import Count, Memory, Walltime
 
-__all__ = ["CLUSTER_OPTIONS", "SectionedOption"]
+__all__ = ["CLUSTER_OPTIONS", "SectionedCommand", "SectionedOption"]
 
 _SMALL = Count(maximum=100_000)
 
@@ -21,6 +21,20 @@ class SectionedOption(click.Option):
         self.section = section
 
 
+class SectionedCommand(click.Command):
+    """A command whose `--help` lists options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the workload's own options first, then those of each section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                sections.setdefault(getattr(param, "section", "Workload"), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
 def _local(*names: str, **kwargs: Any) -> SectionedOption:
     return SectionedOption(names, section="With --on local", **kwargs)
 
@@ -29,37 +43,60 @@ def _slurm(*names: str, **kwargs: Any) -> SectionedOption:
     return SectionedOption(names, section="With --on slurm", **kwargs)
 
 
-def _both(*names: str, **kwargs: Any) -> SectionedOption:
+def _mpi(*names: str, **kwargs: Any) -> SectionedOption:
+    return SectionedOption(names, section="With --on mpi", **kwargs)
+
+
+def _jobs(*names: str, **kwargs: Any) -> SectionedOption:
+    return SectionedOption(names, section="With --on slurm or mpi", **kwargs)
+
+
+def _all(*names: str, **kwargs: Any) -> SectionedOption:
     return SectionedOption(names, section="Dask cluster", **kwargs)
 
 
 CLUSTER_OPTIONS: list[SectionedOption] = [
-    _both("--memory", type=Memory(), help="Memory of a job (slurm) or a worker (local). [default: its fair share]"),
-    _both("--local-directory", metavar="DIR", help="Where workers spill to: a disk of their own. [default: /tmp]"),
-    _both(
+    _all(
+        "--memory",
+        type=Memory(),
+        help="Memory of a job (slurm), a rank (mpi) or a worker (local). [default: its fair share]",
+    ),
+    _all("--local-directory", metavar="DIR", help="Where workers spill to: a disk of their own. [default: /tmp]"),
+    _all(
         "--dashboard",
         metavar="ADDRESS",
         default="127.0.0.1:0",
         show_default=True,
         help="Where Dask's dashboard listens.",
     ),
+    _all("--threads", type=_SMALL, help="Threads of a worker; not with --on slurm. [default: 1]"),
     _local("--workers", type=_SMALL, help="Worker processes. [default: one a core, at most 8]"),
-    _local("--threads", type=_SMALL, help="Threads of each. [default: 1]"),
     _slurm("--jobs", type=_SMALL, help="Slurm jobs. [default: one an idle node, at most 2]"),
     _slurm("--cores", type=_SMALL, help="Cores of a job. [default: a node's, at most 8]"),
     _slurm(
         "--processes", type=_SMALL, help="Worker processes of a job, which share its cores and memory. [default: 1]"
     ),
-    _slurm("--walltime", type=Walltime(), help="Longest time of a job. [default: 10 minutes]"),
-    _slurm("--partition", help="Slurm partition. [default: Slurm's]"),
-    _slurm("--account", help="Account that jobs are charged to."),
-    _slurm("--sbatch-option", multiple=True, metavar="OPTION", help="Anything else for sbatch, such as --qos=debug."),
-    _slurm(
+    _mpi("--nodes", type=_SMALL, help="Nodes of the job. [default: the idle ones, at most 2]"),
+    _mpi(
+        "--ranks-per-node",
+        type=_SMALL,
+        help="MPI ranks on each; one of all is the scheduler. [default: one a core, at most 8]",
+    ),
+    _mpi(
+        "--scheduler-file",
+        metavar="FILE",
+        help="Of a dask-mpi cluster that is there already: run on that, and leave it. [default: submit a job]",
+    ),
+    _jobs("--walltime", type=Walltime(), help="Longest time of a job. [default: 10 minutes]"),
+    _jobs("--partition", help="Slurm partition. [default: Slurm's]"),
+    _jobs("--account", help="Account that jobs are charged to."),
+    _jobs("--sbatch-option", multiple=True, metavar="OPTION", help="Anything else for sbatch, such as --qos=debug."),
+    _jobs(
         "--interface", help="Network interface of scheduler and workers. [default: the one others reach this host by]"
     ),
-    _slurm(
+    _jobs(
         "--log-directory", metavar="DIR", help="Shared folder for the jobs' logs. [default: one a run, in ~/.dask-hpc]"
     ),
-    _slurm("--timeout", type=_SMALL, default="300", show_default=True, help="Seconds to wait for the workers."),
-    _slurm("--tls/--no-tls", default=True, show_default=True, help="Encrypt and authenticate all connections."),
+    _jobs("--timeout", type=_SMALL, default="300", show_default=True, help="Seconds to wait for the workers."),
+    _jobs("--tls/--no-tls", default=True, show_default=True, help="Encrypt and authenticate all connections."),
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 __all__ = ["Sif", "current"]
 
 # What passes from a job into its SIF, by name; --cleanenv keeps out the rest, such as a PYTHONPATH of some module.
-_PASSED = ("SLURM", "DASK", "CUDA", "NVIDIA", "ROCR", "UCX", "OMP", "OPENBLAS", "MKL")
+_PASSED = ("SLURM", "DASK", "CUDA", "NVIDIA", "ROCR", "UCX", "OMP", "OPENBLAS", "MKL", "PMIX", "OMPI", "PRTE")
 _GPU = re.compile(r"gpu|^-G")
 
 

@@ -226,7 +226,8 @@ def _jobs_end(name: str, screen: Screen) -> Iterator[None]:
 @contextmanager
 def _giving_up(spec: _Spec) -> Iterator[None]:
     """Turn the loss of all workers into an error that says what became of the jobs."""
-    from dask_hpc.clusters.slurm_watch import AllWorkersLost, log_tails
+    from dask_hpc.clusters.slurm_judge import log_tails
+    from dask_hpc.clusters.slurm_watch import AllWorkersLost
 
     def lost(_signum: int, _frame: object) -> None:
         raise AllWorkersLost

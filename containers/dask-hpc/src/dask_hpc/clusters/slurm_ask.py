@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import subprocess
@@ -11,10 +12,10 @@ from time import monotonic, sleep
 import click
 
 from dask_hpc.clusters import sif
-from dask_hpc.errors import ClusterError
+from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.params import Walltime
 
-__all__ = ["Node", "QueuedJob", "cancel", "jobs", "nodes", "queue", "require", "wait_until_gone"]
+__all__ = ["Node", "QueuedJob", "cancel", "ended", "jobs", "nodes", "queue", "require", "wait_until_gone"]
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "sinfo")
 _NODE_FORMAT = "%N|%P|%c|%m|%t|%C|%l"
@@ -83,11 +84,27 @@ def ask(*command: str, check: bool = True) -> str:
 
 
 def nodes(partition: str | None = None) -> list[Node]:
-    """Return the nodes of a partition; without one, of Slurm's default, or of the first if none is the default."""
+    """Return the nodes of a partition; without one, of Slurm's default, or of the first if none is the default.
+
+    Raises:
+        RequestError: Slurm has no partition of that name.
+    """
     found = parse_nodes(ask("sinfo", "-h", "-N", "-o", _NODE_FORMAT))
     if partition is None and found:
         partition = next((node.partition for node in found if node.default), found[0].partition)
-    return [node for node in found if node.partition == partition]
+    chosen = [node for node in found if node.partition == partition]
+    if partition and not chosen:
+        _refuse_unknown(partition)
+    return chosen
+
+
+def _refuse_unknown(partition: str) -> None:
+    there = list(dict.fromkeys(ask("sinfo", "-h", "-o", "%R").split()))  # those without a node as well
+    if partition in there:
+        return
+    near = difflib.get_close_matches(partition, there, n=1)
+    todo = f"did you mean --partition {near[0]}?" if near else "--partition takes one of these."
+    raise RequestError(f"There is no partition {partition!r}.", f"There are: {', '.join(there) or '(none)'}", todo)
 
 
 def parse_nodes(text: str) -> list[Node]:
@@ -122,6 +139,15 @@ def jobs(name: str) -> list[QueuedJob]:
     """Return the user's jobs of that name that wait, run or ended a moment ago."""
     text = ask("squeue", "-h", "-t", "all", "-u", str(os.getuid()), "--name", name, "-o", "%i|%T|%r|%N")
     return [QueuedJob(*line.strip().split("|")) for line in text.splitlines() if line.strip()]
+
+
+def ended(job: str) -> str:
+    """Return how a job has ended, in Slurm's word; nothing if it has not, or if there is no Slurm to ask here."""
+    if not shutil.which("squeue"):
+        return ""
+    state = ask("squeue", "-h", "-t", "all", "-j", job, "-o", "%T", check=False).strip()
+    alive = {"PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED"}
+    return "" if state in alive else state or "Slurm has forgotten it"
 
 
 def queue(name: str) -> str:

@@ -15,19 +15,13 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from dask_hpc.clusters import slurm_ask
 from dask_hpc.clusters.slurm_ask import QueuedJob
-from dask_hpc.errors import ClusterError, RequestError
+from dask_hpc.clusters.slurm_judge import judge, log_tails, queue_lines
+from dask_hpc.errors import ClusterError
 
-__all__ = ["AllWorkersLost", "Watch", "log_tails", "recording_job", "wait_for_workers"]
+__all__ = ["AllWorkersLost", "Watch", "recording_job", "wait_for_workers"]
 
-# Slurm keeps such a job pending although waiting does not help: https://slurm.schedmd.com/job_reason_codes.html
-_HOPELESS = {
-    "AccountNotAllowed", "AssociationJobLimit", "AssocMaxCpuPerJobLimit", "AssocMaxMemPerJob", "BadConstraints",
-    "InvalidAccount", "InvalidQOS", "JobHeldAdmin", "JobHeldUser", "PartitionDown", "PartitionInactive",
-    "PartitionNodeLimit", "PartitionTimeLimit", "QOSMaxCpuPerJobLimit", "QOSMaxMemoryPerJob",
-    "QOSMaxWallDurationPerJobLimit", "launch failed requeued held",
-}  # fmt: skip
-_ALIVE = {"PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED"}
 _GRACE = 3  # seconds without any worker before a run is given up: a restarted one would be back by then
+_RESTART = 10  # seconds that a nanny may take to restart a worker while others still start, and all import Dask
 
 
 class AllWorkersLost(Exception):  # noqa: N818 (an event, raised in the main thread)
@@ -42,15 +36,21 @@ class Watch(SchedulerPlugin):
     def __init__(self) -> None:
         self.failure: Exception | None = None
         self._count = 0
+        self._names: dict[str, str] = {}
+        self._lost: dict[str, float] = {}
+        self._jobs: dict[str, str] = {}
         self._closing = False
         self._changed = threading.Condition()
 
-    def add_worker(self, scheduler: Any, worker: str) -> None:  # noqa: ARG002
+    def add_worker(self, scheduler: Any, worker: str) -> None:
         """A worker has connected."""
+        name = self._names[worker] = str(scheduler.workers[worker].name)
+        self._lost.pop(name, None)
         self._update(len(scheduler.workers))
 
-    def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:  # noqa: ARG002
+    def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         """A worker has gone."""
+        self._lost[self._names.pop(worker, worker)] = monotonic()
         self._update(len(scheduler.workers))
         if not scheduler.workers and not self._closing:
             scheduler.loop.call_later(_GRACE, self._give_up)
@@ -70,6 +70,16 @@ class Watch(SchedulerPlugin):
         with self._changed:
             self.failure = failure
             self._changed.notify_all()
+
+    def submitted(self, name: str, job: str) -> None:
+        """Slurm has taken a job, whose workers will have that name, with `-0` and so on behind it if there are more."""
+        self._jobs[name] = job
+
+    def lost(self) -> set[str]:
+        """Return the jobs of workers that were here and have been gone for longer than a restart takes."""
+        over = monotonic() - _RESTART
+        gone = [f"{name}-" for name, since in self._lost.copy().items() if since < over]
+        return {job for name, job in self._jobs.copy().items() if any(one.startswith(f"{name}-") for one in gone)}
 
     def closing(self) -> None:
         """From now on workers may go."""
@@ -91,6 +101,7 @@ def recording_job(watch: Watch) -> type[SLURMJob]:
         async def start(self) -> None:
             try:
                 await super().start()
+                watch.submitted(str(self.name), str(self.job_id))
             except (RuntimeError, OSError, ValueError) as error:
                 self.status = Status.running  # anything else ends in an AssertionError in the event loop
                 watch.fail(_refused(str(error)))
@@ -108,44 +119,31 @@ def wait_for_workers(watch: Watch, count: int, name: str, timeout: float, logs: 
 
     Raises:
         RequestError: Slurm says that the jobs will never start.
-        ClusterError: a job was refused or has ended, or `timeout` seconds have passed.
+        ClusterError: a job was refused or has ended, a worker has gone, or `timeout` seconds have passed.
     """
-    deadline = monotonic() + timeout
+    deadline, seen = monotonic() + timeout, set[str]()
     while not watch.wait(count, timeout=0.5):
         found = slurm_ask.jobs(name)
-        _judge(found, logs)
+        judge(found, logs)
+        _judge_lost(found, seen, watch.lost(), logs)
+        seen |= {job.id for job in found}
         if monotonic() > deadline:
             raise ClusterError(
                 f"The {count} workers have not come in {timeout:.0f} s.",
-                f"{_queue_lines(found)}\n{log_tails(logs)}",
+                f"{queue_lines(found)}\n{log_tails(logs)}",
                 "on a busy cluster ask for less or wait longer (--timeout); else see the log.",
             )
 
 
-def _judge(found: Sequence[QueuedJob], logs: Path) -> None:
-    if stuck := [job for job in found if job.state == "PENDING" and job.reason in _HOPELESS]:
-        raise RequestError(
-            "Slurm will not start the jobs as they are.", _queue_lines(stuck), "ask for less, see 'sinfo'."
-        )
-    if ended := [job for job in found if job.state not in _ALIVE]:
-        shared = any(logs.glob("*.err"))
-        todo = "" if shared else f"see that {logs} is shared with the nodes, or try another --log-directory."
+def _judge_lost(found: Sequence[QueuedJob], seen: set[str], lost: set[str], logs: Path) -> None:
+    """Raise if a job that was in the queue has left it, or has lost a worker for good although it runs on."""
+    if gone := seen - {job.id for job in found}:
+        jobs = ", ".join(sorted(gone))
         raise ClusterError(
-            "A job has ended before its workers came.", f"{_queue_lines(ended)}\n{log_tails(logs)}", todo
+            "A job has left the queue before its workers came.", f"  job {jobs}: no longer in squeue\n{log_tails(logs)}"
         )
-
-
-def _queue_lines(found: Sequence[QueuedJob]) -> str:
-    return (
-        "\n".join(f"  job {job.id}: {job.state} ({job.reason}) {job.node}" for job in found)
-        or "  (no job in the queue)"
-    )
-
-
-def log_tails(logs: Path, lines: int = 12) -> str:
-    """Return the last lines of each job's log, and where they are."""
-    parts = []
-    for file in sorted(logs.glob("*.err")):
-        text = file.read_text(errors="replace").splitlines()[-lines:]
-        parts.append("\n".join([f"{file}:", *(f"  {line}" for line in text or ["(empty)"])]))
-    return "\n".join(parts) or f"No log in {logs}: no job has started, or none could write there."
+    if hit := [job for job in found if job.id in lost]:
+        raise ClusterError(
+            "A worker has gone while others were still awaited.", f"{queue_lines(hit)}\n{log_tails(logs)}",
+            "see why it ended (memory, its log), and run the workload again.",
+        )  # fmt: skip

@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from distributed import Security
 
-__all__ = ["credentials"]
+__all__ = ["credentials", "make", "remove"]
 
 _SKEW = timedelta(days=1)  # clocks of nodes differ; `Security.temporary()` is refused where one is a second behind
 
 
 @contextmanager
 def credentials(folder: Path, lifetime: timedelta) -> Iterator[Security]:
-    """Yield credentials that client, scheduler and workers of one run share.
+    """Yield credentials that client, scheduler and workers of one run share, and remove them: see `make`."""
+    security = make(folder, lifetime)
+    try:
+        yield security
+    finally:
+        remove(folder)
+
+
+def make(folder: Path, lifetime: timedelta) -> Security:
+    """Return credentials that client, scheduler and workers of one run share.
 
     Files rather than the strings of `Security.temporary()`: a job script then names paths, and holds no secret.
 
@@ -28,25 +37,35 @@ def credentials(folder: Path, lifetime: timedelta) -> Iterator[Security]:
         lifetime: how long they are good for; a day is added at both ends.
 
     Raises:
-        OSError: the folder exists, or cannot be written.
+        OSError: the folder exists, or cannot be written; then nothing of it is left.
     """
     from distributed import Security
 
     import dask_hpc.openssl_errors  # noqa: F401 (the scheduler is in this process)
 
     folder.mkdir(mode=0o700)
-    cert, key = folder / "cert.pem", folder / "key.pem"
     try:
-        for path, content in zip((cert, key), _self_signed(lifetime), strict=True):
+        for path, content in zip(_files(folder), _self_signed(lifetime), strict=True):
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(content)
-        roles = {f"tls_{role}_{kind}": str(path) for role in ("client", "scheduler", "worker")
-                 for kind, path in (("cert", cert), ("key", key))}  # fmt: skip
-        yield Security(require_encryption=True, tls_ca_file=str(cert), **roles)
-    finally:
-        cert.unlink(missing_ok=True)
-        key.unlink(missing_ok=True)
-        folder.rmdir()
+    except BaseException:
+        remove(folder)
+        raise
+    cert, key = map(str, _files(folder))
+    roles = {f"tls_{role}_{kind}": path for role in ("client", "scheduler", "worker")
+             for kind, path in (("cert", cert), ("key", key))}  # fmt: skip
+    return Security(require_encryption=True, tls_ca_file=cert, **roles)
+
+
+def remove(folder: Path) -> None:
+    """Remove what `make` has made."""
+    for file in _files(folder):
+        file.unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    return folder / "cert.pem", folder / "key.pem"
 
 
 def _self_signed(lifetime: timedelta) -> tuple[bytes, bytes]:

@@ -1,0 +1,81 @@
+"""What all ranks do together before Dask starts in them: shares, a private folder, and Dask's configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dask_hpc.clusters import interfaces
+from dask_hpc.clusters.mpi_folder import Folder
+from dask_hpc.clusters.mpi_share import Share, of_this_rank
+from dask_hpc.clusters.mpi_world import World
+
+__all__ = ["Ready", "job_folder", "prepared"]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a rank starts with: its share, the interface of its node and why that, and the folder."""
+
+    share: Share
+    interface: tuple[str, str]
+    folder: Folder
+    tls: bool
+
+
+def job_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the path of the folder that is this job's, on the home that its nodes share."""
+    job = environ.get("SLURM_JOB_ID")
+    step = environ.get("SLURM_STEP_ID", "")
+    name = f"dask-mpi-{job}" + (f".{step}" if step.isdigit() else "") if job else f"dask-mpi-pid-{os.getpid()}"
+    return Path.home() / ".dask-hpc" / name
+
+
+@contextmanager
+def prepared(
+    world: World, speaker: int, path: Path | None, interface: str | None, *, tls: bool, settings: Mapping[str, Any]
+) -> Iterator[Ready]:
+    """Yield what this rank starts with; after it, rank 0 removes what it has made.
+
+    Args:
+        world: all ranks take part.
+        speaker: the rank that says what is wrong.
+        path: the folder; if it is there, it has been made for this cluster.
+        interface: the one that was asked for.
+        tls: with credentials, where the folder is made here.
+        settings: for `dask_hpc.clusters.mpi_preload`.
+    """
+    from dask import config
+
+    share = world.together(lambda: of_this_rank(world.here), speaker)
+    own = world.together(lambda: _interface(interface), speaker)
+    folder = Folder(world.comm.bcast(path or job_folder()))
+    with ExitStack() as stack:
+        world.together(lambda: _make(world, stack, folder, tls=tls), speaker)
+        content: dict[str, Any] = world.comm.bcast(json.loads(folder.config.read_text()) if world.rank == 0 else None)
+        config.update(config.config, content)
+        ours = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
+        config.set({"dask-hpc.mpi": {"scheduler-file": str(folder.scheduler_file), **_told(config), **ours}})
+        yield Ready(share, own, folder, "comm" in content["distributed"])
+
+
+def _make(world: World, stack: ExitStack, folder: Folder, *, tls: bool) -> None:
+    if world.rank == 0 and not folder.config.exists():
+        stack.enter_context(folder.kept(tls=tls))
+
+
+def _interface(wanted: str | None) -> tuple[str, str]:
+    if wanted is None:
+        return interfaces.choose()
+    interfaces.address(wanted)
+    return wanted, "asked for"
+
+
+def _told(config: Any) -> dict[str, Any]:
+    """Return what the folder's configuration says already."""
+    return dict(config.get("dask-hpc.mpi", {}))

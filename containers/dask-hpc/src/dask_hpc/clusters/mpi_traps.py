@@ -1,0 +1,46 @@
+"""What is known to go wrong with dask-mpi, found before a worker dies of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dask_hpc.errors import RequestError
+
+__all__ = ["refuse_nanny", "refuse_small_world"]
+
+_WORKER = "--worker-class distributed.Worker"
+
+
+def refuse_small_world(size: int, roles: list[str]) -> None:
+    """Raise `RequestError` unless each role has a rank."""
+    if size < len(roles):
+        raise RequestError(
+            f"A world of {size} {'rank' if size == 1 else 'ranks'} is too small for a Dask cluster.",
+            f"Needed: {len(roles)}, for {', '.join(roles)}.",
+            f"ask for more: srun --mpi=pmix -n {len(roles) + 2}, or sbatch --ntasks={len(roles) + 2}; "
+            "without srun, on a login node, dask-hpc run … --on mpi submits a job by itself.",
+        )
+
+
+def refuse_nanny(params: Mapping[str, Any], given: Mapping[str, bool]) -> None:
+    """Look at what dask-mpi was told of nannies.
+
+    Args:
+        params: dask-mpi's parameters.
+        given: which of them were given rather than left as they are.
+
+    Raises:
+        RequestError: `--no-nanny`, at which dask-mpi 2026.3 fails in every worker; or a nanny is asked for.
+    """
+    if given["nanny"] and not params["nanny"]:
+        raise RequestError(
+            "dask-mpi 2026.3 fails in every worker if it is told --no-nanny (DeprecationWarning).",
+            todo=f"leave it out here; with dask-mpi itself type {_WORKER} instead.",
+        )
+    if given["nanny"] or (given["worker_class"] and params["worker_class"].endswith("Nanny")):
+        raise RequestError(
+            "A nanny starts its worker as another process, and that is no MPI rank.",
+            "MPI calls in tasks hang in it, and MPI over a fabric may forbid to start processes at all.",
+            f"leave it out here; with dask-mpi itself type {_WORKER}.",
+        )

@@ -1,0 +1,83 @@
+"""What the scheduler of an MPI job watches: its workers, each of which is a rank, and its client."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+__all__ = ["WorldWatch"]
+
+_GRACE = 1.0  # seconds: where all ranks are told to end, the others' end is seen first, now and then
+_CLIENT_GRACE = 10.0  # seconds in which a client that has lost its connection may come back
+
+
+class GiveUp(Protocol):
+    """Closes the scheduler for a reason; `broken`: the MPI world cannot end by itself any more."""
+
+    def __call__(self, scheduler: Any, reason: str, *, broken: bool) -> None:
+        """Do it."""
+
+
+class WorldWatch(SchedulerPlugin):
+    """Gives the job up when a rank has gone, or the client that it is for.
+
+    Args:
+        scheduler: whose plugin it is.
+        settings: `client-rank`: the client is that rank, and its loss is the world's; `wait-for-client`: seconds in
+            which one has to come, after which the scheduler is for clients' sake alone; `nodes`: by rank.
+        give_up: what to call.
+    """
+
+    name = "dask-hpc-world"
+
+    def __init__(self, scheduler: Any, settings: Mapping[str, Any], give_up: GiveUp) -> None:
+        self._scheduler, self._settings, self._give_up = scheduler, settings, give_up
+        self._workers: dict[str, str] = {}
+        self._clients: set[str] = set()
+        self._closing = False
+        if wait := settings.get("wait-for-client"):
+            self._later(wait, self._unwanted, f"no client has come in {wait} s")
+
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        """Remember which rank it is."""
+        state = scheduler.workers[worker]
+        number = re.search(r"\d+$", str(state.name))
+        nodes = self._settings.get("nodes", [])
+        rank = int(number[0]) if number else -1
+        node = nodes[rank] if 0 <= rank < len(nodes) else state.host
+        self._workers[worker] = f"rank {number[0] if number else '?'} on {node}"
+
+    def remove_worker(self, scheduler: Any, worker: str, *, stimulus_id: str, **_: Any) -> None:  # noqa: ARG002
+        """A worker that was not asked to go has taken its rank with it."""
+        who = self._workers.pop(worker, worker)
+        if not stimulus_id.startswith("retire-workers"):
+            self._later(_GRACE, self._lost, f"{who} has gone, and an MPI job cannot go on without a rank")
+
+    def add_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002
+        """A client has come; those of tasks are none."""
+        if not client.startswith("Client-worker"):
+            self._clients.add(client)
+
+    def remove_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002
+        """The client has gone."""
+        self._clients.discard(client)
+        if not self._clients and self._settings.get("wait-for-client"):
+            self._later(_CLIENT_GRACE, self._unwanted, "the client has gone without closing the cluster")
+
+    async def before_close(self) -> None:
+        """From now on they may go."""
+        self._closing = True
+
+    def _later(self, seconds: float, function: Callable[[str], None], reason: str) -> None:
+        self._scheduler.loop.call_later(seconds, function, reason)
+
+    def _lost(self, reason: str) -> None:
+        if not self._closing:
+            self._give_up(self._scheduler, reason, broken=True)
+
+    def _unwanted(self, reason: str) -> None:
+        if not self._closing and not self._clients:
+            self._give_up(self._scheduler, reason, broken="client-rank" in self._settings)

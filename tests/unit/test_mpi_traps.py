@@ -1,0 +1,52 @@
+"""What is known to go wrong with dask-mpi is said with what to type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dask_hpc.clusters.mpi_traps import refuse_nanny, refuse_small_world
+from dask_hpc.errors import RequestError
+
+PLAIN: dict[str, Any] = {"nanny": True, "worker_class": "distributed.Nanny"}
+
+
+def nannies(**given: Any) -> None:
+    refuse_nanny(PLAIN | given, {name: name in given for name in PLAIN})
+
+
+def test_no_word_of_nannies() -> None:
+    """dask-mpi's own defaults are nobody's wish, and its class of worker without a nanny is welcome."""
+    nannies()
+    nannies(worker_class="distributed.Worker")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"nanny": False}, ["--no-nanny", "DeprecationWarning"]),
+        ({"nanny": True}, ["no MPI rank"]),
+        ({"worker_class": "distributed.Nanny"}, ["no MPI rank"]),
+    ],
+)
+def test_nannies(given: dict[str, Any], words: list[str]) -> None:
+    """With a nanny, or with the option against it that breaks every worker, it says what to type instead."""
+    with pytest.raises(RequestError) as caught:
+        nannies(**given)
+    assert all(word in caught.value.message for word in [*words, "--worker-class distributed.Worker"])
+
+
+@pytest.mark.parametrize(("size", "roles"), [(1, 2), (2, 3)])
+def test_a_world_too_small(size: int, roles: int) -> None:
+    """A world without a rank for each is refused, and the message says for whom and how to ask for more."""
+    with pytest.raises(RequestError) as caught:
+        refuse_small_world(size, ["the scheduler", "the workload", "a worker"][-roles:])
+    assert f"A world of {size} rank" in caught.value.message
+    assert "a worker" in caught.value.message
+    assert "srun --mpi=pmix -n" in caught.value.message
+
+
+def test_a_world_just_large_enough() -> None:
+    """One rank a role will do."""
+    refuse_small_world(2, ["the scheduler", "a worker"])
