@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -54,6 +55,19 @@ def test_up_list_status_and_down(name: str) -> None:
     assert listed[name]["nodes"] == ["c1"]
     assert set(listed[name]["states"]) == {"slurmctld", "login", "c1"}
     assert slurm_sim_command("down", "--name", name).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["--help", "list", "list --json", "status", "status --json"])
+def test_a_reader_that_has_gone_is_no_error_to_speak_of(slurm_sim: SlurmSim, command: str) -> None:
+    """Where `| head` has read enough, the command ends without a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    of = environment() | {"SLURM_SIM_NAME": slurm_sim.name}
+    done = subprocess.run(
+        [SLURM_SIM, *command.split()], stdout=writing, stderr=subprocess.PIPE, env=of, timeout=50, check=False
+    )
+    os.close(writing)
+    assert (done.stderr, done.returncode) == (b"", 1)
 
 
 def test_a_name_in_use_is_refused(slurm_sim: SlurmSim) -> None:

@@ -109,6 +109,16 @@ def test_a_script_that_slurm_refuses_is_refused_at_once(
     assert slurm_sim.exec("squeue", "--noheader").stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("wrong", "hint"), [("banana", "that there is: general"), ("genreal", "did you mean 'general'?")]
+)
+def test_a_partition_that_there_is_none_of(slurm_sim: SlurmSim, tmp_path: Path, wrong: str, hint: str) -> None:
+    """Who misspells a partition is told which one was meant, or which there are."""
+    with pytest.raises(JobError) as no:
+        slurm_sim.submit(script(tmp_path, "true"), f"--partition={wrong}")
+    assert hint in no.value.hint
+
+
 def test_a_script_that_is_none_is_refused(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     """A file without `#!` is no batch script; the command says so without a traceback."""
     path = tmp_path / "job.txt"

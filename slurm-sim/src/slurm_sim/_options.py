@@ -56,6 +56,8 @@ class Commands(click.Group):
         except SlurmSimError as error:
             click.echo(f"slurm-sim: {error}", err=True)
             ctx.exit(2 if isinstance(error, SpecError) else 1)
+        except BrokenPipeError:
+            raise  # whoever read has read enough (| head): click ends quietly
         except OSError as error:
             click.echo(f"slurm-sim: {error.strerror}: {error.filename}", err=True)
             ctx.exit(1)
