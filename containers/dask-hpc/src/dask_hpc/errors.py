@@ -5,6 +5,7 @@
     click.ClickException
     └── DaskHpcError            exit status 1: the run failed
         ├── ClusterError        no Dask cluster, or it went away
+        │   └── CollectiveError     ranks did not come together, or one failed
         ├── ResultsError        the results folder cannot be written
         ├── WorkloadError       a workload's file cannot be used
         └── RequestError        exit status 2: asked for what cannot be had
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["ClusterError", "DaskHpcError", "RequestError", "ResultsError", "WorkloadError"]
+__all__ = ["ClusterError", "CollectiveError", "DaskHpcError", "RequestError", "ResultsError", "WorkloadError"]
 
 
 class DaskHpcError(click.ClickException):
@@ -33,6 +34,10 @@ class DaskHpcError(click.ClickException):
 
 class ClusterError(DaskHpcError):
     """The Dask cluster could not be started, or was lost."""
+
+
+class CollectiveError(ClusterError):
+    """An MPI collective in Dask tasks did not begin, or was stopped; its cause is the rank's own error, if any."""
 
 
 class ResultsError(DaskHpcError):

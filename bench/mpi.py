@@ -1,0 +1,68 @@
+"""MPI on the mini-cluster: how fast messages are, also where ranks outnumber cores, and how fast Dask comes by MPI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.report import Measurement
+from slurm_sim import SlurmSim
+
+_BENCH = ("python", "-m", "mpi4py.bench")
+_LARGEST = 1 << 22
+_PLACES = {"one node": ("-N1", "-n2"), "two nodes": ("-N2", "-n2")}
+_LATENCY = {"one node": 1.1, "two nodes": 20}
+_RUNS = 5
+
+Row = dict[int, float]
+"""Seconds one way, by the message's bytes."""
+
+
+def messages() -> Iterator[Measurement]:
+    """Ping-pong on one node and between two, the best of some runs for each size; and a ring of many ranks."""
+    with SlurmSim(nodes=2) as sim:
+        times = {place: _best(sim, launch) for place, launch in _PLACES.items()}
+        crowd = min(_hop(sim) for _ in range(3))
+    _show(times)
+    for place, row in times.items():
+        yield Measurement(what=f"ping-pong 8 B, {place}", value=row[8] * 1e6, unit="µs", most=_LATENCY[place])
+        rate = (1 << 20) / row[1 << 20] / 1e9
+        least = 1.5 if place == "two nodes" else None
+        yield Measurement(what=f"ping-pong 1 MiB, {place}", value=rate, unit="GB/s", least=least)
+    yield Measurement(what="a hop among 8 ranks on two cores", value=crowd * 1e6, unit="µs", most=1000)
+
+
+def _best(sim: SlurmSim, launch: tuple[str, ...]) -> Row:
+    runs = [_pingpong(sim, launch) for _ in range(_RUNS)]
+    return {size: min(run[size] for run in runs) for size in runs[0]}
+
+
+def _pingpong(sim: SlurmSim, launch: tuple[str, ...]) -> Row:
+    """mpi4py's table: size, MB/s | mean ± deviation, repetitions."""
+    done = sim.exec("srun", "--mpi=pmix", *launch, *_BENCH, "pingpong", f"-n{_LARGEST}")
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    return {int(line.split()[0]): float(line.split("|")[1].split()[0]) for line in lines}
+
+
+def _hop(sim: SlurmSim) -> float:
+    """Seconds for one hop of a byte in a ring of eight ranks, on a node of two cores."""
+    done = sim.exec("srun", "--mpi=pmix", "-N1", "-n8", "--overcommit", *_BENCH, "ringtest", "-n1", "-s10", "-l500")
+    found = re.search(r"500 loops = (\S+) seconds", done.stdout)
+    if not found:
+        raise ValueError(f"no time in what ringtest said: {done.stdout}")
+    return float(found[1]) / 500 / 8
+
+
+def _show(times: dict[str, Row]) -> None:
+    """A table as the OSU micro-benchmarks have it."""
+    table = Table("size [B]", title="MPI ping-pong, latency and bandwidth one way", title_justify="left")
+    for place in times:
+        table.add_column(f"{place} [µs]", justify="right")
+        table.add_column("[MB/s]", justify="right")
+    for size in next(iter(times.values())):
+        cells = [(f"{row[size] * 1e6:.2f}", f"{size / row[size] / 1e6:.1f}") for row in times.values()]
+        table.add_row(str(size), *(cell for pair in cells for cell in pair))
+    Console(stderr=True).print(table)

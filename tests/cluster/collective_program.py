@@ -1,0 +1,163 @@
+"""Runs in the mini-cluster under srun: collectives that work and that fail, on real ranks; says in JSON what came."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dask_mpi import initialize
+
+
+def whole(comm: Any, blocks: Any) -> dict[str, Any]:
+    """What a rank sees: its place, its blocks, and the sum over all."""
+    from mpi4py import MPI
+
+    mine = sum(float(block.sum()) for block in blocks.values())
+    return {
+        "rank": comm.rank,
+        "size": comm.size,
+        "world": MPI.COMM_WORLD.rank,
+        "blocks": sorted(blocks),
+        "sum": comm.allreduce(mine),
+        "hosts": comm.allgather(os.uname().nodename),
+    }
+
+
+def calls(comm: Any, blocks: Any) -> list[Any]:
+    """The communicator's calls that look for their end, each against what it must give."""
+    import numpy as np
+
+    rank, size = comm.rank, comm.size
+    right, left = (rank + 1) % size, (rank - 1) % size
+    one, all_, got = np.array([rank]), np.empty(size, dtype=int), np.array([-1])
+    comm.Allgather(one, all_)
+    comm.Sendrecv(one, right, 7, got, left, 7)
+    seen: list[Any] = [list(all_) == list(range(size)), int(got[0]) == left]
+    if rank == 0:
+        comm.Send(np.array([42]), size - 1)
+        comm.Ssend(np.array([43]), size - 1)
+    if rank == size - 1:
+        from mpi4py import MPI
+
+        status = MPI.Status()
+        comm.Recv(got, 0, status=status)
+        seen += [int(got[0]) == 42, status.source == 0]
+        comm.Recv(got, 0)
+        seen.append(int(got[0]) == 43)
+    seen.append(comm.bcast({"from": rank}, root=1) == {"from": 1})
+    seen.append(comm.gather(rank * 2, root=1) == ([2 * other for other in range(size)] if rank == 1 else None))
+    seen.append(comm.allreduce(rank) == sum(range(size)))
+    comm.wait(comm.Ibarrier())
+    comm.barrier()
+    return [bool(one) for one in seen]
+
+
+def failing(comm: Any, blocks: Any, when: int) -> int:
+    """One rank raises after some steps; the others wait for it in the next one."""
+    for step in range(1000):
+        if comm.rank == 1 and step == when:
+            raise ValueError(f"no luck in step {step}")
+        comm.allreduce(step)
+    return comm.rank
+
+
+def blocking(comm: Any, blocks: Any) -> None:
+    """One rank raises, and the others are in a call that is mpi4py's own."""
+    from mpi4py import MPI
+
+    if comm.rank == 1:
+        raise ValueError("no luck")
+    MPI.Intracomm(comm).Barrier()
+
+
+def endless(comm: Any, blocks: Any) -> None:
+    """Rank 0 waits for a message that nobody sends."""
+    import numpy as np
+
+    if comm.rank == 0:
+        comm.Recv(np.zeros(1), comm.size - 1)
+
+
+def killed(comm: Any, blocks: Any) -> None:
+    """One rank's process dies."""
+    if comm.rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    comm.barrier()
+
+
+def outcome(call: Callable[[], Any]) -> dict[str, Any]:
+    """What a collective came to, and the seconds that it took."""
+    from dask_hpc.collective import CollectiveError
+
+    start = time.monotonic()
+    try:
+        call()
+    except CollectiveError as error:
+        cause = f"{type(error.__cause__).__name__}: {error.__cause__}"
+        return {"error": error.message, "cause": cause, "seconds": time.monotonic() - start}
+    return {"error": None, "seconds": time.monotonic() - start}
+
+
+def several(client: Any) -> dict[str, Any]:
+    """Good and bad collectives, one after the other, on the same ranks."""
+    import dask.array as da
+
+    from dask_hpc.collective import Ranks
+
+    ranks = Ranks(client, entry=4, timeout=3, grace=10)
+    array = da.ones((40, 40), chunks=10).persist()
+    results = ranks.run(whole, array=array)
+    told: dict[str, Any] = {"members": [[one.rank, one.host] for one in ranks.members]}
+    told["holders"] = [client.who_has(result)[result.key] for result in results]
+    told["addresses"] = [one.address for one in ranks.members]
+    told["whole"] = client.gather(results)
+    told["calls"] = client.gather(ranks.run(calls))
+    told["failing"] = [outcome(lambda when=when: ranks.run(failing, when)) for when in (0, 17)]
+    told["endless"] = outcome(lambda: ranks.run(endless))
+    busy = client.submit(time.sleep, 6, workers=[ranks.members[1].address], pure=False)
+    while not client.processing()[ranks.members[1].address]:
+        time.sleep(0.05)
+    told["missing"] = outcome(lambda: ranks.run(whole))
+    busy.result()
+    told["after"] = len(client.gather(ranks.run(whole)))
+    told["two"] = both(client, ranks)
+    return told
+
+
+def both(client: Any, ranks: Any) -> list[int]:
+    """Two threads that ask for a collective at the same time: one comes after the other."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(lambda: len(client.gather(ranks.run(whole)))) for _ in range(2)]
+        return [call.result() for call in calls]
+
+
+def last(client: Any, function: Callable[..., Any]) -> dict[str, Any]:
+    """One collective after which MPI may be gone."""
+    from dask_hpc.collective import Ranks
+
+    return outcome(lambda: Ranks(client, entry=4, timeout=20, grace=2).run(function))
+
+
+def main() -> None:
+    """Run one case."""
+    from distributed import Client
+    from mpi4py import MPI
+
+    initialize(dashboard=False, memory_limit="300MB", local_directory="/tmp")
+    client = Client()
+    client.wait_for_workers(MPI.COMM_WORLD.size - 2, timeout=60)
+    case = sys.argv[1]
+    told = several(client) if case == "several" else last(client, globals()[case])
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

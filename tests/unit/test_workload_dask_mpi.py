@@ -1,0 +1,95 @@
+"""dask-mpi's workload: squares add up, and so do the resources of workers that share a node."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dask_hpc.discovery import available, load
+from workloads import dask_mpi as workload
+
+MIB = 1 << 20
+
+
+@given(st.integers(1, 2000))
+def test_the_formula_is_the_sum(n: int) -> None:
+    """What the result is compared with is the sum of the squares."""
+    assert workload.sum_of_squares(n) == sum(workload.square(number) for number in range(n))
+
+
+def test_its_name_is_the_packages_and_hides_it_from_nobody() -> None:
+    """The file's name is the command's, `dask-mpi`; it is loaded under another, so `import dask_mpi` is the package."""
+    loaded = load(available(Path(workload.__file__ or "").parent)["dask-mpi"])
+    assert loaded.name == "dask-mpi"
+    assert loaded.backends == frozenset({"mpi"})
+
+
+@pytest.mark.parametrize(
+    ("slurm", "cpus", "memory"),
+    [
+        ({"SLURM_CPUS_ON_NODE": "4", "SLURM_MEM_PER_NODE": "2048"}, 4, 2048 * MIB),
+        ({"SLURM_CPUS_ON_NODE": "4", "SLURM_MEM_PER_CPU": "512"}, 4, 2048 * MIB),
+        ({"SLURM_CPUS_ON_NODE": "4", "SLURM_MEM_PER_NODE": "0"}, 4, None),
+        ({"SLURM_CPUS_ON_NODE": "4"}, 4, None),
+        ({}, None, None),
+    ],
+)
+def test_what_slurm_gave(slurm: dict[str, str], cpus: int | None, memory: int | None) -> None:
+    """CPUs and memory of a job on a node, from Slurm's variables; unknown where Slurm says nothing."""
+    assert workload.slurm_gave(slurm) == {"cpus": cpus, "memory": memory}
+
+
+def two_nodes(threads: int = 1, limit: int = 512 * MIB) -> dict[str, workload.Given]:
+    """Two workers on each of two nodes, which have 2 CPUs and 1024 MiB."""
+    slurm = {"SLURM_CPUS_ON_NODE": "2", "SLURM_MEM_PER_NODE": "1024"}
+    workers: dict[str, dict[str, Any]] = {}
+    said = {}
+    for number in range(4):
+        node = f"c{number % 2 + 1}"
+        workers[f"a{number}"] = {"host": node, "nthreads": threads, "memory_limit": limit}
+        said[f"a{number}"] = {"slurm": slurm | {"SLURMD_NODENAME": node}}
+    return workload.by_node(workers, said)
+
+
+def test_resources_add_up_by_node() -> None:
+    """Two workers of a node have together what Slurm gave there."""
+    nodes = two_nodes()
+    assert nodes["c1"] == {"workers": 2, "threads": 2, "limit": 1024 * MIB, "cpus": 2, "memory": 1024 * MIB}
+    assert workload.within(nodes, "threads", "cpus")
+    assert workload.within(nodes, "limit", "memory")
+
+
+def test_workers_that_each_claim_their_node_are_too_many() -> None:
+    """As dask-mpi alone lets them: every worker has all cores and all memory."""
+    nodes = two_nodes(threads=2, limit=1024 * MIB)
+    assert not workload.within(nodes, "threads", "cpus")
+    assert not workload.within(nodes, "limit", "memory")
+
+
+def test_without_slurm_nothing_is_compared() -> None:
+    """Where Slurm set no bound, none is broken."""
+    nodes = workload.by_node({"a": {"host": "here", "nthreads": 64, "memory_limit": 1}}, {"a": {"slurm": {}}})
+    assert list(nodes) == ["here"]
+    assert workload.within(nodes, "threads", "cpus")
+
+
+def test_the_scheduler_file_is_read(tmp_path: Path) -> None:
+    """The address that it has; none where there is no file."""
+    file = tmp_path / "scheduler.json"
+    file.write_text(json.dumps({"address": "tls://10.0.0.1:8786"}))
+    assert workload.scheduler_of(str(file)) == "tls://10.0.0.1:8786"
+    assert workload.scheduler_of(None) is None
+
+
+def test_the_report_has_a_row_a_worker() -> None:
+    """Name, host, threads, memory and what it computed."""
+    workers = {"a": {"name": "rank-1", "host": "10.0.0.1", "nthreads": 1, "memory_limit": 512 * MIB}}
+    outcome = workload.report(two_nodes(), Counter({"a": 10}), workers, 2, {"squares": 0.5}, [])
+    assert outcome.rows == [["rank-1", "10.0.0.1", "1", "512.00 MiB", "10"]]
+    assert outcome.values["tasks_per_second"] == 20

@@ -1,0 +1,66 @@
+"""Hello of all ranks: what the checks accept, and what each of them refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workloads import mpi_hello as workload
+
+
+def said(**changed: dict[int, Any]) -> list[dict[str, Any]]:
+    """Four ranks that agree; `rank={1: 2}` lets the second say that it is rank 2."""
+    ranks: list[dict[str, Any]] = [
+        {"rank": rank, "size": 4, "host": f"c{rank % 2 + 1}", "process": 100 + rank, "library": "MPI 1", "launched": 4}
+        for rank in range(4)
+    ]
+    for name, values in changed.items():
+        for rank, value in values.items():
+            ranks[rank][name] = value
+    return ranks
+
+
+def failed(ranks: list[dict[str, Any]], passed: list[int], workers: int = 2) -> list[str]:
+    return [check.name for check in workload.checks(ranks, passed, workers) if not check.ok]
+
+
+def test_a_whole_world_passes() -> None:
+    """Every rank once, of one size, as launched."""
+    assert failed(said(), [0, 1]) == []
+
+
+def test_a_world_that_nobody_launched_passes() -> None:
+    """Where no launcher left a trace there is nothing to compare with."""
+    assert failed(said(launched=dict.fromkeys(range(4))), [0, 1]) == []
+
+
+@pytest.mark.parametrize(
+    ("ranks", "passed", "names"),
+    [
+        (said(rank={1: 2}), [0, 1], ["every rank once"]),
+        (said()[:3], [0, 1], ["every rank once"]),
+        (said(size={2: 1}), [0, 1], ["all in one world"]),
+        (said(launched={3: 8}), [0, 1], ["the world as launched"]),
+        (said(library={0: "MPI 2"}), [0, 1], ["one MPI library"]),
+        (said(), [0, -1], ["the ring is closed"]),
+    ],
+)
+def test_a_world_with_a_fault_fails(ranks: list[dict[str, Any]], passed: list[int], names: list[str]) -> None:
+    """A rank twice, missing, in another world, and so on: each fails its own check."""
+    assert failed(ranks, passed) == names
+
+
+def test_a_process_without_mpi_is_silent() -> None:
+    """A client that came by itself is no rank, and asking does not make it one."""
+    assert workload.hello() is None
+
+
+@pytest.mark.parametrize(("roles", "notes"), [(["scheduler", "client"], 1), (["scheduler", "worker"], 2)])
+def test_the_report_says_who_runs_what(roles: list[str], notes: int) -> None:
+    """A row for each rank with its role; a client from outside is mentioned."""
+    pairs = list(zip([*roles, "worker", "worker"], said(), strict=True))
+    outcome = workload.report(pairs, [0, 1], {"hello": 0.1, "ring": 0.1})
+    assert [row[1] for row in outcome.rows] == [*roles, "worker", "worker"]
+    assert outcome.values["nodes"] == 2
+    assert len(outcome.notes) == notes

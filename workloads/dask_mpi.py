@@ -1,0 +1,164 @@
+"""Compute squares on a Dask cluster that MPI started, and add up what its workers say they have.
+
+The tutorial's "Dask and MPI": one Slurm job over many nodes, of whose ranks one is the scheduler and the others are
+workers, and a client that joins by a scheduler file. By itself dask-mpi lets every worker believe that it has its whole
+node; here they must add up to what Slurm gave.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import click
+from dask.utils import format_bytes
+from distributed import Client
+
+from dask_hpc import Bars, Check, Count, Outcome, workload
+
+Given = dict[str, int | None]
+
+
+def square(number: int) -> int:
+    """Return a number's square."""
+    return number * number
+
+
+def sum_of_squares(n: int) -> int:
+    """Return 0² + 1² + … + (n-1)²."""
+    return (n - 1) * n * (2 * n - 1) // 6
+
+
+def given() -> dict[str, Any]:
+    """Tell, on a worker, what Slurm gave its job on this node, and how large its MPI world is."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    return {
+        "world": int(mpi.COMM_WORLD.size) if mpi and mpi.Is_initialized() else 0,
+        "slurm": {name: os.environ[name] for name in os.environ if name.startswith("SLURM_")},
+    }
+
+
+def slurm_gave(slurm: Mapping[str, str]) -> Given:
+    """Return the CPUs and the bytes of memory that a job has on a node, as far as Slurm's variables say it."""
+    cpus = int(slurm["SLURM_CPUS_ON_NODE"]) if "SLURM_CPUS_ON_NODE" in slurm else None
+    if memory := slurm.get("SLURM_MEM_PER_NODE"):
+        return {"cpus": cpus, "memory": (int(memory) << 20) or None}  # 0 is all that the node has
+    if (memory := slurm.get("SLURM_MEM_PER_CPU")) and cpus:
+        return {"cpus": cpus, "memory": (int(memory) << 20) * cpus}
+    return {"cpus": cpus, "memory": None}
+
+
+def by_node(workers: Mapping[str, Mapping[str, Any]], said: Mapping[str, Mapping[str, Any]]) -> dict[str, Given]:
+    """Add up threads and memory of the workers on each node, beside what Slurm gave the job there."""
+    nodes: dict[str, Given] = {}
+    for address, worker in workers.items():
+        slurm = said[address]["slurm"]
+        node = nodes.setdefault(
+            slurm.get("SLURMD_NODENAME", worker["host"]),
+            {"workers": 0, "threads": 0, "limit": 0, **slurm_gave(slurm)},
+        )
+        node["workers"] = (node["workers"] or 0) + 1
+        node["threads"] = (node["threads"] or 0) + int(worker["nthreads"])
+        node["limit"] = (node["limit"] or 0) + int(worker["memory_limit"])
+    return nodes
+
+
+def within(nodes: Mapping[str, Given], what: str, bound: str) -> bool:
+    """Tell whether `what` is at most `bound` on every node where Slurm set one."""
+    return all((node[what] or 0) <= (most := node[bound] or 0) or not most for node in nodes.values())
+
+
+def scheduler_of(file: str | None) -> str | None:
+    """Return the scheduler's address that a scheduler file has."""
+    return str(json.loads(Path(file).read_text(encoding="utf-8"))["address"]) if file else None
+
+
+@workload(
+    click.option("--n", type=Count(maximum=10**6), default="1000", show_default=True, help="Numbers to square."),
+    backends=frozenset({"mpi"}),
+    sizes={"tutorial": {"n": 1000}},
+)
+def dask_mpi(client: Client, n: int) -> Outcome:
+    """Compute squares on a Dask cluster that MPI started, and add up what its workers say they have."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    said = client.run(given)
+    start = perf_counter()
+    futures = client.map(square, range(n), pure=False)
+    total = client.submit(sum, futures).result()
+    timings = {"squares": perf_counter() - start}
+    squares = Counter(holders[0] for holders in client.who_has(futures).values())
+    world, outside = max(one["world"] for one in said.values()), "mpi4py.MPI" not in sys.modules
+    nodes, file = by_node(workers, said), getattr(client, "scheduler_file", None)
+    checks = [
+        Check("the squares add up", total == sum_of_squares(n), f"{total} and {sum_of_squares(n)}"),
+        Check("every worker computed some", len(squares) == min(n, len(workers)), f"{len(squares)} of {len(workers)}"),
+        _all_ranks(len(workers), world, outside=outside),
+        *_shares(nodes),
+    ]
+    if address := scheduler_of(file):
+        same = address == client.scheduler.address
+        checks.append(Check("the scheduler file is this one's", same, f"{address} in {file}"))
+    return report(nodes, squares, workers, world, timings, checks)
+
+
+def _all_ranks(workers: int, world: int, *, outside: bool) -> Check:
+    """Compare the workers with the world: the scheduler takes a rank, and so does a client that is not from outside."""
+    others = 1 if outside else 2
+    detail = f"{workers} of a world of {world}: the scheduler{'' if outside else ' and the client'} took {others}"
+    return Check("every other rank is a worker", workers == world - others, detail)
+
+
+def _shares(nodes: Mapping[str, Given]) -> list[Check]:
+    threads = ", ".join(f"{name}: {node['threads']} of {node['cpus'] or '?'}" for name, node in sorted(nodes.items()))
+    memory = ", ".join(
+        f"{name}: {format_bytes(node['limit'])} of {format_bytes(node['memory']) if node['memory'] else '?'}"
+        for name, node in sorted(nodes.items())
+    )
+    return [
+        Check("threads add up to at most what Slurm gave", within(nodes, "threads", "cpus"), threads),
+        Check("memory adds up to at most what Slurm gave", within(nodes, "limit", "memory"), memory),
+    ]
+
+
+def report(
+    nodes: Mapping[str, Given],
+    squares: Mapping[str, int],
+    workers: Mapping[str, Mapping[str, Any]],
+    world: int,
+    timings: dict[str, float],
+    checks: list[Check],
+) -> Outcome:
+    """Lay out what each worker has and has done."""
+    rows = [
+        [
+            str(worker["name"]),
+            str(worker["host"]),
+            str(worker["nthreads"]),
+            format_bytes(worker["memory_limit"]),
+            str(squares.get(address, 0)),
+        ]
+        for address, worker in sorted(workers.items(), key=lambda pair: str(pair[1]["name"]))
+    ]
+    values = {
+        "workers": len(workers),
+        "world": world,
+        "nodes": len(nodes),
+        "threads": sum(node["threads"] or 0 for node in nodes.values()),
+        "memory": sum(node["limit"] or 0 for node in nodes.values()),
+        "tasks_per_second": sum(squares.values()) / timings["squares"],
+    }
+    done = {str(worker["name"]): squares.get(address, 0) for address, worker in workers.items()}
+    return Outcome(
+        values,
+        timings,
+        checks,
+        ("worker", "host", "threads", "memory", "squares"),
+        rows,
+        pictures=[Bars("Squares that each worker computed", "tasks", done)],
+    )
