@@ -1,0 +1,190 @@
+"""JupyterLab on the login node, as a person meets it: its addresses, its token, its kernel, the notebook, a browser."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from slurm_sim import SlurmSim
+from slurm_sim.jupyter import Jupyter
+from slurm_sim.running import docker
+from tests.cluster.command import new_name, refused, slurm_sim_command
+
+pytestmark = pytest.mark.timeout(240)  # the first test starts the mini-cluster, and may build the image
+
+_KERNEL = """
+import importlib.metadata, json, sys
+import distributed, ipykernel, numpy
+print(json.dumps({
+    "executable": sys.executable, "path": sys.path, "user": __import__("os").environ.get("USER"),
+    "packages": {one.__name__: one.__file__ for one in (distributed, ipykernel, numpy)},
+    "server": [name for name in ("jupyterlab", "jupyter_server") if importlib.util.find_spec(name)],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[SlurmSim]:
+    """A mini-cluster with JupyterLab on its login node."""
+    with SlurmSim(name=new_name(), nodes=2, jupyter=True) as started:
+        yield started
+
+
+@pytest.fixture
+def lab(sim: SlurmSim) -> Iterator[Jupyter]:
+    """Where JupyterLab is; a test's jobs end with it."""
+    yield sim.jupyter()
+    sim.cancel_all()
+
+
+def ask(lab: Jupyter, path: str, *, token: bool = True, method: str = "GET") -> tuple[int, bytes]:
+    """Asks JupyterLab; returns the status and what it said."""
+    where = urlsplit(lab.address)
+    head = {"Authorization": f"token {where.query.removeprefix('token=')}"} if token else {}
+    connection = http.client.HTTPConnection(where.netloc, timeout=20)
+    connection.request(method, path, headers=head)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def execute(sim: SlurmSim, notebook: dict[str, Any]) -> dict[str, Any]:
+    """Runs a notebook from start to end on the login node, in the kernel that JupyterLab would use."""
+    how = ["--stdin", "--stdout", "--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=200"]
+    done = sim.exec("/opt/jupyter/server/bin/jupyter-nbconvert", *how, stdin=json.dumps(notebook), timeout=220)
+    ran: dict[str, Any] = json.loads(done.stdout)
+    return ran
+
+
+def printed(cell: dict[str, Any]) -> str:
+    """What a cell wrote."""
+    return "".join("".join(output.get("text", "")) for output in cell["outputs"])
+
+
+def test_only_those_with_the_token_come_in(lab: Jupyter) -> None:
+    """Without it, or with another one, nothing but the login page and the version is to be had."""
+    assert ask(lab, "/api/contents")[0] == 200
+    for path in ("/api/contents", "/api/kernels", "/api/terminals"):
+        assert ask(lab, path, token=False)[0] == 403
+    wrong = Jupyter(lab.address[:-4] + "beef", {}, "")
+    assert ask(wrong, "/api/contents")[0] == 403
+    status, _ = ask(lab, "/lab", token=False)
+    assert status == 302
+    assert ask(lab, "/proxy/8787/status", token=False)[0] in (302, 403)
+
+
+def test_it_is_published_on_loopback_alone(sim: SlurmSim, lab: Jupyter) -> None:
+    """The engine has it on 127.0.0.1, and this machine's own address refuses the port; nothing else is published."""
+    found = json.loads(docker("inspect", sim.container("login")).stdout)[0]["NetworkSettings"]["Ports"]
+    assert {one["HostIp"] for one in found.pop("8888/tcp")} == {"127.0.0.1"}
+    assert not any(found.values())
+    assert docker("port", sim.container("c1")).stdout == ""
+    port = urlsplit(lab.address).port
+    own = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
+    assert own
+    for address in own:
+        with pytest.raises(ConnectionRefusedError), socket.create_connection((address, port), timeout=5):
+            pass
+
+
+def test_who_calls_it_by_another_name_is_turned_away(sim: SlurmSim, lab: Jupyter) -> None:
+    """A node reaches the port and is refused for the name that it uses, whatever its token."""
+    token = urlsplit(lab.address).query
+    program = (
+        "import sys, urllib.request, urllib.error\n"
+        "try: urllib.request.urlopen(sys.argv[1])\n"
+        "except urllib.error.HTTPError as error: print(error.code)"
+    )
+    done = sim.exec("python", "-c", program, f"http://login:8888/api/contents?{token}", on="c1")
+    assert done.stdout.strip() == "403"
+
+
+def test_the_token_is_in_its_file_alone(sim: SlurmSim, lab: Jupyter) -> None:
+    """Not in the image, the container's settings, its log, anybody's arguments, environment, or a job's script."""
+    secret = urlsplit(lab.address).query.removeprefix("token=")
+    assert len(secret) == 48
+    ask(lab, f"/lab?token={secret}", token=False)
+    ask(lab, f"/nowhere?token={secret}", token=False)
+    assert secret not in docker("inspect", sim.container("login"), sim.spec.login_image).stdout
+    assert secret not in sim.logs("login", lines=1000)
+    look = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'"
+    assert secret not in sim.exec("sh", "-c", look).stdout
+    assert secret not in sim.exec("sh", "-c", look, user="root").stdout
+    sim.exec("sbatch", "--wrap", "env; cat /run/jupyter/token", "--output", "token.out", "--wait", check=False)
+    assert secret not in sim.exec("cat", "token.out").stdout
+    assert sim.exec("stat", "--format=%U %a", "/run/jupyter/token").stdout == "hpc 600\n"
+    assert sim.exec("grep", "-rls", secret, "/home", check=False).stdout.splitlines() in ([], list_of_runtime(sim))
+
+
+def list_of_runtime(sim: SlurmSim) -> list[str]:
+    """Jupyter's own note of its server, which is its user's alone."""
+    files = sim.exec("sh", "-c", "ls ~/.local/share/jupyter/runtime/jpserver-*.json*").stdout.splitlines()
+    for file in files:
+        assert sim.exec("stat", "--format=%a", file).stdout == "600\n"
+    return files
+
+
+def test_it_runs_as_a_person(sim: SlurmSim) -> None:
+    """The server is hpc's, without a single capability."""
+    seen = sim.exec("sh", "-c", "cat /proc/$(pgrep -f jupyter-lab)/status").stdout
+    assert "Uid:\t1000\t1000" in seen
+    assert "CapPrm:\t0000000000000000" in seen
+
+
+def test_the_kernel_is_the_environment(sim: SlurmSim) -> None:
+    """Its Python and its packages are /opt/env's, of JupyterLab it sees the kernel's part alone, and it is behind."""
+    notebook = json.loads(sim.exec("cat", "tutorial.ipynb").stdout)
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": _KERNEL}
+    seen = json.loads(printed(execute(sim, notebook | {"cells": [cell]})["cells"][0]))
+    assert seen["executable"].startswith("/opt/env/bin/python")
+    assert seen["path"][-1] == "/opt/jupyter/kernel"
+    assert [name for name, file in seen["packages"].items() if not file.startswith("/opt/env/")] == ["ipykernel"]
+    assert seen["server"] == []
+
+
+def test_the_notebook_runs_from_start_to_end(sim: SlurmSim) -> None:
+    """All cells, on two nodes; the numbers are the tutorial's or known; no job or key is left."""
+    ran = execute(sim, json.loads(sim.exec("cat", "tutorial.ipynb").stdout))
+    cells = [cell for cell in ran["cells"] if cell["cell_type"] == "code"]
+    assert not [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
+    text = "\n".join(printed(cell) for cell in cells)
+    assert "762.94 MiB in all, 106.81 MiB in this block" in text
+    assert "A² + B² + C² on the workers is what NumPy says here" in text
+    assert "the eigenvalues of A² are the squares of A's" in text
+    assert "True finished" in text
+    assert "I am process 4 of 5 on login" in text
+    warned = [number for number, cell in enumerate(cells) if "Sending large graph" in printed(cell)]
+    assert len(warned) == 1
+    assert "local_matrix" in "".join(cells[warned[0]]["source"])
+    assert "<iframe" in json.dumps(cells)
+    assert sim.exec("squeue", "--noheader").stdout == ""
+    assert sim.exec("sh", "-c", "ls -d ~/.dask-hpc/*.tls 2>/dev/null", check=False).stdout == ""
+
+
+def test_status_says_where_it_is(sim: SlurmSim, lab: Jupyter) -> None:
+    """Both addresses with the token, and the tunnels, for a person and for a program."""
+    text = slurm_sim_command("status", "--name", sim.name).stdout.decode()
+    port = urlsplit(lab.address).port
+    for line in (lab.address, f"http://127.0.0.1:{port}/proxy/8787/status?", f"ssh -L {port}:127.0.0.1:{port} "):
+        assert line in text
+    assert "ssh -L 8888:127.0.0.1:8888 USER@LOGIN" in text
+    told = json.loads(slurm_sim_command("status", "--name", sim.name, "--json").stdout)["jupyter"]
+    assert told["address"] == lab.address
+    assert list(told["pages"]) == ["Dask's dashboard"]
+
+
+def test_status_without_it_says_nothing(slurm_sim: SlurmSim) -> None:
+    """A mini-cluster that was started without has none."""
+    told = json.loads(slurm_sim_command("status", "--name", slurm_sim.name, "--json").stdout)
+    assert told["jupyter"] is None
+
+
+def test_bare_nodes_have_none() -> None:
+    """--bare --jupyter is refused before anything starts."""
+    assert "bare nodes have no JupyterLab" in refused("up", "--name", new_name(), "--bare", "--jupyter")

@@ -1,0 +1,93 @@
+"""The tutorial's notebook and its text source, and the Dask cluster that a notebook starts."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import jupytext
+import nbformat
+import pytest
+
+from dask_hpc import ClusterError, Points, RequestError, cluster, draw
+from dask_hpc.notebook import _workers_lost
+
+
+@pytest.fixture
+def notebook(root: Path) -> nbformat.NotebookNode:
+    """The notebook as it is committed."""
+    return nbformat.read(root / "workloads/tutorial.ipynb", as_version=4)
+
+
+def test_the_notebook_is_what_its_source_says(root: Path, notebook: nbformat.NotebookNode) -> None:
+    """Cell by cell; CONTRIBUTING.md has the command that makes it anew."""
+    source = jupytext.read(root / "workloads/_tutorial.py")
+    cells, expected = ([(cell.cell_type, cell.source) for cell in one.cells] for one in (notebook, source))
+    assert cells == expected
+    assert notebook.metadata.kernelspec == source.metadata.kernelspec
+
+
+def test_the_notebook_is_kept_without_outputs(notebook: nbformat.NotebookNode) -> None:
+    """What is committed has not been run, and is a valid notebook."""
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert code
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+
+
+def test_every_workload_that_the_notebook_names_is_there(root: Path, notebook: nbformat.NotebookNode) -> None:
+    """A section's `*Workload: name*` is a file."""
+    heads = [cell.source for cell in notebook.cells if "*Workload" in cell.source]
+    names = {name for head in heads for name in head.partition("*Workload")[2].partition(".*")[0].split("`")[1::2]}
+    assert len(names) >= 8
+    assert not {name for name in names if not (root / "workloads" / f"{name.replace('-', '_')}.py").exists()}
+
+
+def test_what_is_no_cluster_is_refused() -> None:
+    """An unknown backend and an unknown option end before anything starts, and the message says what there is."""
+    with pytest.raises(RequestError, match="There are: local, slurm"):
+        cluster(on="moon")
+    with pytest.raises(RequestError, match=r"no option jobs.*\nThere are: .*workers"):
+        cluster(on="local", jobs=2)
+    with pytest.raises(click.BadParameter, match="not between"):
+        cluster(on="local", workers=0)
+
+
+def test_a_cluster_over_several_cells(tmp_path: Path) -> None:
+    """`start` and `close`, as `with` would: what it started answers, and is gone afterwards."""
+    started = cluster(on="local", workers=1, memory="256MiB", local_directory=str(tmp_path), dashboard="127.0.0.1:0")
+    client = started.start()
+    assert client.submit(sum, [1, 2]).result() == 3
+    started.close()
+    assert client.status == "closed"
+    assert list(tmp_path.iterdir()) == []
+    started.close()
+
+
+@pytest.fixture
+def handler() -> Iterator[None]:
+    """Puts SIGINT back."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("handler")
+def test_lost_workers_end_a_cell_and_never_the_kernel(capsys: pytest.CaptureFixture[str]) -> None:
+    """While a cell runs, which Ctrl-C would end, it is an error; between cells it is a message."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(ClusterError, match="All workers have gone"):
+        _workers_lost(signal.SIGUSR1, None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _workers_lost(signal.SIGUSR1, None)
+    assert "All workers have gone" in capsys.readouterr().err
+
+
+def test_a_picture_is_a_frame_of_its_own() -> None:
+    """What a notebook shows carries its scripts, and quotes what would end the frame."""
+    html = draw(Points('a "title" <b>', "x", "y", {"s": ([0.0, 1.0], [0.0, 1.0])}))._repr_html_()
+    assert html.startswith("<iframe")
+    assert html.count("<") == 2  # the rest is quoted
+    assert "https://" not in html.split("srcdoc=")[0]

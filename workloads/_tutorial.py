@@ -1,0 +1,264 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: dask-hpc
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Dask on a cluster
+#
+# Ten minutes with Dask on real Slurm jobs. Every section names the workload that measures the same thing with care:
+# `dask-hpc run NAME --on slurm` on the command line. The sizes fit a mini-cluster on a laptop; on a real cluster,
+# make them larger: the tutorial that this follows has `n = 5000` and 8 matrices.
+
+# %%
+import math
+from time import perf_counter
+
+import dask
+import dask.array as da
+import numpy as np
+
+from dask_hpc import Points, cluster, draw
+
+n, matrices = 500, 4
+
+# %% [markdown]
+# ## A Dask cluster of Slurm jobs
+#
+# `cluster` asks Slurm what its nodes have and starts a `dask_jobqueue.SLURMCluster` to match: the settings with their
+# reasons, and the script that every job runs, are shown below. All connections are encrypted, with keys of this run's
+# own. Anything can be asked for: `cluster(jobs=4, cores=16, memory="32GiB", walltime="1:00:00")`. Where there is no
+# Slurm, it is a `LocalCluster`.
+
+# %%
+dask_cluster = cluster()
+client = dask_cluster.start()
+
+# %% [markdown]
+# The client is how this notebook talks to the scheduler. Its dashboard shows every task as it runs: follow the link,
+# and keep it open beside the notebook.
+
+# %%
+client
+
+# %%
+# !squeue
+
+# %% [markdown]
+# ## First glance: an array in blocks
+#
+# *Workload: `partitioned-array`.* A Dask array looks like NumPy's, but is a plan: six blocks that nobody has made
+# yet.
+
+# %%
+partitioned_array = da.random.default_rng(0).random((10000, 10000), chunks=((7000, 3000), (6000, 2000, 2000)))
+partitioned_array
+
+# %%
+block = partitioned_array.blocks[0, 1]
+block
+
+# %% [markdown]
+# Only what is asked for is made, on a worker, and only the answer travels.
+
+# %%
+print(f"{partitioned_array.nbytes / 2**20:.2f} MiB in all, {block.nbytes / 2**20:.2f} MiB in this block")
+print(f"its mean: {block.mean().compute():.4f}")
+
+# %% [markdown]
+# ## Monte Carlo π
+#
+# *Workload: `monte-carlo-pi`.* The share of random points in the unit square that fall inside the circle is π/4. The
+# points are cut into chunks, and each chunk is a task.
+
+
+# %%
+def estimate_pi(runs: int, chunks: int) -> float:
+    """Estimate π from `runs` random points."""
+    xy = da.random.default_rng(42).random((2, runs), chunks=(2, runs // chunks))
+    inside = (xy**2).sum(axis=0) < 1
+    return 4 * float(inside.mean().compute())
+
+
+runs = 4_000_000
+for chunks in (1, 2, 8, 32, 128):
+    start = perf_counter()
+    pi = estimate_pi(runs, chunks)
+    seconds = perf_counter() - start
+    print(f"{chunks:4} chunks: π = {pi:.5f}, {seconds:.2f} s")
+
+# %% [markdown]
+# One chunk keeps one worker busy. As many as there are cores share the work. Many more cost time instead, a
+# millisecond or two a task, which is then more than the task itself takes. The error does not depend on chunks, only
+# on the number of points: here about
+
+# %%
+error = 4 * math.sqrt(math.pi / 4 * (1 - math.pi / 4) / runs)
+print(f"{error:.5f}; the last estimate is {abs(pi - math.pi) / error:.1f} of that away from π")
+assert abs(pi - math.pi) < 5 * error
+
+# %% [markdown]
+# ## `dask.delayed`: any function, later
+#
+# *Workload: `delayed-sum`.* `delayed` turns a call into a node of a graph. Nothing runs before `compute`; then all
+# that does not depend on each other runs at the same time. The matrices are made where they are needed.
+
+
+# %%
+def random_matrix(n: int, seed: int) -> np.ndarray:
+    """Return an (n, n) matrix of numbers from 0 to 1."""
+    return np.random.default_rng(seed).random((n, n))
+
+
+def squared(matrix: np.ndarray) -> np.ndarray:
+    """Return the matrix times itself."""
+    return matrix @ matrix
+
+
+squares = [dask.delayed(squared)(dask.delayed(random_matrix)(n, seed)) for seed in range(3)]
+total = dask.delayed(sum)(squares)
+total
+
+# %%
+total.dask
+
+# %%
+np.testing.assert_allclose(total.compute(), sum(squared(random_matrix(n, seed)) for seed in range(3)))
+print("A² + B² + C² on the workers is what NumPy says here")
+
+# %% [markdown]
+# ## Against a loop
+#
+# *Workload: `eigenvalues`.* The same eigenvalues one after the other in this process, and at the same time on the
+# workers. NumPy's BLAS has one thread everywhere here, so this compares cores, not threads.
+
+# %%
+start = perf_counter()
+spectra = [np.linalg.eigvals(random_matrix(n, seed)) for seed in range(matrices)]
+serial = perf_counter() - start
+
+start = perf_counter()
+lazy = [dask.delayed(np.linalg.eigvals)(dask.delayed(random_matrix)(n, seed)) for seed in range(matrices)]
+parallel_spectra = dask.compute(*lazy)
+parallel = perf_counter() - start
+
+for here, there in zip(spectra, parallel_spectra, strict=True):
+    np.testing.assert_allclose(np.sort_complex(here), np.sort_complex(there))
+print(f"loop {serial:.2f} s, workers {parallel:.2f} s: {serial / parallel:.2f} times as fast")
+
+# %% [markdown]
+# One eigenvalue of such a matrix is near n/2. All others lie evenly in a disk whose radius is √(n/12): the circular
+# law.
+
+# %%
+rest = [value for spectrum in parallel_spectra for value in sorted(spectrum, key=abs)[:-1]]
+radius = math.sqrt(n / 12)
+circle = [radius * np.exp(2j * math.pi * step / 100) for step in range(101)]
+print(f"the largest: {max(abs(parallel_spectra[0])):.1f}, n/2 is {n / 2:.1f}")
+draw(
+    Points(
+        title=f"Eigenvalues of {matrices} random matrices, n = {n}",
+        x="real part",
+        y="imaginary part",
+        series={
+            "eigenvalues": ([float(z.real) for z in rest], [float(z.imag) for z in rest]),
+            "radius √(n/12)": ([float(z.real) for z in circle], [float(z.imag) for z in circle]),
+        },
+    )
+)
+
+# %% [markdown]
+# ## Futures
+#
+# *Workload: `futures-pipeline`.* `map` and `submit` start at once, and return tokens for results that stay on the
+# workers. A future can be the argument of the next call: the matrices never come here.
+
+# %%
+matrix_list = client.map(random_matrix, [n] * matrices, range(matrices))
+squared_list = client.map(squared, matrix_list)
+eigenvalue_list = client.map(np.linalg.eigvals, squared_list)
+eigenvalue_list[0]
+
+# %%
+gathered = client.gather(eigenvalue_list)
+for spectrum, of_square in zip(spectra, gathered, strict=True):
+    assert math.isclose(max(abs(spectrum)) ** 2, max(abs(of_square)))
+print("the eigenvalues of A² are the squares of A's")
+
+# %% [markdown]
+# Functions are taken to be pure: the same call is the same key, and is not computed again.
+
+# %%
+again = client.submit(squared, matrix_list[0])
+print(again.key == squared_list[0].key, again.status)
+
+# %% [markdown]
+# ## Where the data is
+#
+# *Workload: `data-locality`.* A large matrix of this notebook inside a task travels with the graph, by way of the
+# scheduler. Dask warns:
+
+
+# %%
+def trace(matrix: np.ndarray, factor: float = 1) -> float:
+    """Return the sum of the diagonal, times a factor."""
+    return factor * float(np.trace(matrix))
+
+
+local_matrix = random_matrix(2**11, seed=7)
+print(f"{local_matrix.nbytes / 1e6:.1f} MB:", dask.delayed(trace)(local_matrix).compute())
+
+# %% [markdown]
+# Better: make it where it is needed, or send it once and refer to it by its future.
+
+# %%
+made_there = client.submit(random_matrix, 2**11, seed=7)
+print("made on a worker:", dask.delayed(trace)(made_there).compute())
+
+scattered = client.scatter(local_matrix, broadcast=True)
+print("sent once:", client.gather(client.map(trace, [scattered] * 3, [0.5, 1, 2])))
+
+# %% [markdown]
+# ## Choosing the worker
+#
+# *Workload: `pinned-tasks`.* Copies on all workers stay only if the active memory manager, which takes away what it
+# thinks is one copy too many, is stopped.
+
+# %%
+workers = list(client.scheduler_info(n_workers=-1)["workers"])
+client.amm.stop()
+copies = client.scatter(random_matrix(n, seed=8), broadcast=True)
+client.who_has(copies)
+
+# %%
+first = client.submit(np.trace, copies, workers=workers[0])
+last = client.submit(np.max, copies, workers=workers[-1])
+print(client.gather([first, last]))
+assert client.who_has([first, last]) == {first.key: (workers[0],), last.key: (workers[-1],)}
+client.who_has([first, last])
+
+# %% [markdown]
+# ## MPI
+#
+# *Workloads: `mpi-hello`, `dask-mpi`, `hybrid-mpi`.* The environment has Open MPI and mpi4py as well. On one machine:
+
+# %% language="bash"
+# mpirun -n 5 python -m mpi4py.bench helloworld
+
+# %% [markdown]
+# ## The end
+#
+# Closing takes everything away: workers, jobs and keys. So does the end of this notebook's kernel.
+
+# %%
+dask_cluster.close()
+
+# %%
+# !squeue
