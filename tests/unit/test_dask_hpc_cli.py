@@ -8,43 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from dask_hpc import discovery
-from dask_hpc.cli import main
 from dask_hpc.results import load
-
-PACKAGE = Path(discovery.__file__).parents[1]
-
-
-def invoke(*args: str) -> Result:
-    return CliRunner().invoke(main, args, prog_name="dask-hpc")
-
-
-def command(*args: str, **env: str) -> subprocess.Popen[str]:
-    """Start `dask-hpc` as a program of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "dask_hpc", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE), **env},
-    )  # fmt: skip
-
-
-@pytest.fixture
-def workloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of workloads that is the test's own."""
-    folder = tmp_path / "workloads"
-    folder.mkdir()
-    monkeypatch.setenv("DASK_HPC_WORKLOADS", str(folder))
-    return folder
-
-
-def write(folder: Path, name: str, body: str) -> None:
-    head = '"""A workload of a test."""\nfrom dask_hpc import Check, Outcome, workload\n\n@workload()\n'
-    (folder / f"{name}.py").write_text(head + f"def {name}(client):\n" + textwrap.indent(textwrap.dedent(body), "    "))
+from tests.unit.hpc_command import PACKAGE, command, invoke, write
 
 
 def test_the_list_has_every_workload() -> None:
@@ -106,7 +76,7 @@ def test_an_unusable_results_folder_is_found_before_the_work(tmp_path: Path) -> 
 def test_help_has_examples_and_sections() -> None:
     """The help of a workload has its own options, those of the Dask cluster, and commands to copy."""
     text = invoke("run", "monte-carlo-pi", "--help").output
-    assert all(word in text for word in ("--samples", "--on [local|slurm]", "With --on slurm:", "Examples:"))
+    assert all(word in text for word in ("--samples", "--on [local|slurm|mpi]", "With --on slurm:", "Examples:"))
     assert "monte-carlo-pi" in invoke("run", "--help").output
 
 
@@ -120,22 +90,24 @@ def test_a_whole_run_on_this_machine(tmp_path: Path) -> None:
     latest = tmp_path / "monte-carlo-pi" / "latest"
     stored = load(latest / "result.json")
     assert printed["values"] == stored.values
-    assert stored.parameters == {"samples": 10**6, "chunks": 7, "seed": 42, "serial": True}
+    assert stored.parameters == {"samples": 10**6, "chunks": 7, "seed": 42, "serial": True, "sweep": False}
     assert stored.cluster.workers == 2
-    assert [check.ok for check in stored.checks] == [True, True]
+    assert all(check.ok for check in stored.checks)
     assert "speed-up" in err
     assert "\x1b" not in err, "no colours in a pipe"
     assert "WARNING" not in err
 
 
-def test_the_performance_report_needs_no_network(tmp_path: Path) -> None:
-    """Dask's report carries its scripts: nothing in it is fetched from elsewhere."""
-    run = command("run", "monte-carlo-pi", "--samples", "1e5", "--workers", "1", "--results", str(tmp_path))
+def test_reports_need_no_network(tmp_path: Path) -> None:
+    """Our report and, if asked for, Dask's own carry their scripts: nothing in them is fetched from elsewhere."""
+    run = command("run", "monte-carlo-pi", "--samples", "1e5", "--workers", "1", "--results", str(tmp_path),
+                  "--performance-report")  # fmt: skip
     _, err = run.communicate(timeout=120)
     assert run.returncode == 0, err
-    page = (tmp_path / "monte-carlo-pi" / "latest" / "performance-report.html").read_text()
-    assert "count_inside" in page
-    assert not re.findall(r"""<(?:script|link)[^>]*(?:src|href)=["']?(?:https?:)?//""", page)
+    for name in ("report.html", "performance-report.html"):
+        page = (tmp_path / "monte-carlo-pi" / "latest" / name).read_text()
+        assert "count_inside" in page
+        assert not re.findall(r"""<(?:script|link)[^>]*(?:src|href)=["']?(?:https?:)?//""", page)
 
 
 def test_a_failed_check_fails_the_run(workloads: Path, tmp_path: Path) -> None:

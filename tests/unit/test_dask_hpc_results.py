@@ -6,23 +6,27 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
-from dask_hpc.errors import ResultsError
+from dask_hpc.errors import ResultsError, WorkloadError
 from dask_hpc.identity import Identity, environment
-from dask_hpc.results import Check, ClusterFacts, Result, Store, load
+from dask_hpc.results import SCHEMA, Check, ClusterFacts, Result, Store, load, make
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
 
 
-def result(store: Store) -> Result:
-    store.report.write_text("page")
-    return Result(
-        workload="w", started="2026-01-01T00:00:00+00:00", ok=True, parameters={"n": 3}, values={"x": 1.5}, timings={},
-        checks=[Check("c", True)], cluster=ClusterFacts("local", 1, 1, ["here"], tls=False), environment=Identity(),
-        versions={}, folder=str(store.folder),
-    )  # fmt: skip
+def result(store: Store, **changed: Any) -> Result:
+    fields: dict[str, Any] = {
+        "workload": "w", "summary": "W.", "started": "2026-01-01T00:00:00+00:00", "ok": True, "size": "default",
+        "parameters": {"n": 3}, "values": {"x": 1.5}, "timings": {}, "checks": [Check("c", True)], "notes": [],
+        "table": {"columns": ["a"], "rows": [["1"]]}, "pictures": [], "environment": Identity(), "versions": {},
+        "cluster": ClusterFacts("local", 1, 1, ["here"], tls=False), "folder": str(store.folder),
+    }  # fmt: skip
+    return make(**fields | changed)
 
 
 @pytest.fixture
@@ -43,9 +47,9 @@ def test_a_result_is_read_back(tmp_path: Path) -> None:
     """What is kept is what comes back, at its own name and at `latest`."""
     store = Store(tmp_path, "w")
     kept = result(store)
-    store.report.write_text('<link rel="shortcut icon" href=x>page')
+    store.add("report.html", lambda file: file.write_text("page"))
     store.keep(kept)
-    assert (store.folder / store.report.name).read_text() == "page"
+    assert (store.folder / "report.html").read_text() == "page"
     assert load(store.folder / "result.json") == kept
     assert load(tmp_path / "w" / "latest" / "result.json") == kept
     assert {path.name for path in (tmp_path / "w").iterdir()} == {store.folder.name, "latest"}
@@ -92,17 +96,40 @@ def test_a_full_folder_is_refused(small: Path) -> None:
     assert list((small / "w").iterdir()) == []
 
 
-def test_another_schema_is_refused(tmp_path: Path) -> None:
-    """A result of a later version is named as such rather than misread."""
+@pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1])
+def test_another_schema_is_refused(tmp_path: Path, schema: int) -> None:
+    """A result of an earlier or later version is named as such, whatever else is in it, rather than misread."""
+    file = tmp_path / "result.json"
+    file.write_text(f'{{"schema": {schema}, "something": "else"}}')
+    with pytest.raises(ResultsError, match=f"has schema {schema}; this dask-hpc reads {SCHEMA}"):
+        load(file)
+
+
+@pytest.mark.parametrize("change", [{}, {"unknown": 1}, {"timings": {"total": "long"}}, {"checks": [{"name": "c"}]}])
+def test_what_is_no_result_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Something missing, unknown or of another type is refused with what was expected."""
     store = Store(tmp_path, "w")
-    store.keep(result(store))
-    file = store.folder / "result.json"
-    file.write_text(file.read_text().replace('"schema": 1', '"schema": 2'))
-    with pytest.raises(ResultsError, match="schema 2"):
+    good = msgspec.to_builtins(result(store))
+    file = tmp_path / "result.json"
+    file.write_bytes(msgspec.json.encode(good | change if change else {"schema": SCHEMA}))
+    with pytest.raises(ResultsError, match="is not a result.\n(Object|Expected)"):
         load(file)
-    file.write_text("{}")
-    with pytest.raises(ResultsError, match="not a result"):
-        load(file)
+
+
+def test_numpys_numbers_are_kept(tmp_path: Path) -> None:
+    """What a workload computed with NumPy comes back as Python's own numbers, and NaN as no value."""
+    values = {"x": np.float32(0.5), "n": np.int64(3), "yes": np.True_, "nan": np.float64("nan")}
+    kept = result(Store(tmp_path, "w"), values=values, timings={"t": np.float64(1.0)}, parameters={"f": tmp_path})
+    assert kept.values == {"x": 0.5, "n": 3, "yes": True, "nan": None}
+    assert kept.timings == {"t": 1.0}
+    assert kept.parameters == {"f": str(tmp_path)}
+
+
+@pytest.mark.parametrize("wrong", [{"values": {"z": 1j}}, {"values": {"a": np.ones(3)}}, {"timings": {"t": None}}])
+def test_what_cannot_be_kept_is_the_workloads_mistake(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    """A value that result.json has no place for is an error that names the workload, and no traceback."""
+    with pytest.raises(WorkloadError, match="w gave a result that cannot be kept"):
+        result(Store(tmp_path, "w"), **wrong)
 
 
 def test_the_environment_says_what_it_is(tmp_path: Path) -> None:

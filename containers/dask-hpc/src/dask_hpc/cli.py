@@ -5,19 +5,21 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
 from dask_hpc import discovery
+from dask_hpc.cli_all import ALL, AllCommand, on_option, results_option, run_option
 from dask_hpc.clusters import BACKENDS
-from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedOption
+from dask_hpc.clusters.mpi_command import mpi, mpi_folder
+from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand
 from dask_hpc.doctor.command import doctor
 from dask_hpc.errors import RequestError
 from dask_hpc.identity import release
 from dask_hpc.jobqueue_config.command import jobqueue_config
+from dask_hpc.run import Asked
 from dask_hpc.run import run as run_workload
 from dask_hpc.show import Screen
 from dask_hpc.workload import DEFAULT_SIZE, Workload
@@ -28,7 +30,8 @@ _EXAMPLES = """\b
 Examples:
   dask-hpc run {name}
   dask-hpc run {name} --on slurm --jobs 2 --cores 2
-  dask-hpc run {name} --on slurm --json > result.json"""
+  dask-hpc run {name} --on slurm --json > result.json
+  dask-hpc run --all --on slurm"""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,6 +42,8 @@ def main() -> None:
 
 main.add_command(doctor)
 main.add_command(jobqueue_config)
+main.add_command(mpi)
+main.add_command(mpi_folder)
 
 
 @main.command("list")
@@ -56,22 +61,14 @@ def list_(as_json: bool) -> None:
     Screen().table(f"Workloads in {discovery.folder()}", ("name", "what it does"), rows)
 
 
-class SectionedCommand(click.Command):
-    """A command whose `--help` lists options under headings."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the workload's own options first, then those of each section."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            if record := param.get_help_record(ctx):
-                sections.setdefault(getattr(param, "section", "Workload"), []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
-
-
 class Workloads(click.Group):
     """One command a workload; its file is loaded only when that one is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take --all, wherever it stands, for a workload of that name."""
+        if ALL in args:
+            args = ["--", ALL, *(arg for arg in args if arg != ALL)]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the workloads' names."""
@@ -87,6 +84,8 @@ class Workloads(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the workload, or say which one was probably meant."""
         names = self.list_commands(ctx)
+        if args and args[0] == ALL:
+            return ALL, AllCommand(), args[1:]
         if args and not args[0].startswith("-") and args[0] not in names:
             close = difflib.get_close_matches(args[0].replace("_", "-"), names, cutoff=0.5)
             hint = f"Did you mean {close[0]}?" if close else "'dask-hpc list' shows what there is."
@@ -99,8 +98,11 @@ class Workloads(click.Group):
             formatter.write_dl([(name, discovery.summary(file)) for name, file in discovery.available().items()])
 
 
-@main.command(cls=Workloads, subcommand_metavar="WORKLOAD [OPTIONS]...", epilog=_EXAMPLES.format(name="WORKLOAD"))
-def run() -> None:
+@main.command(
+    cls=Workloads, subcommand_metavar="WORKLOAD|--all [OPTIONS]...", epilog=_EXAMPLES.format(name="WORKLOAD"),
+    params=[click.Option([ALL, "every"], is_flag=True, help="Run every workload; --all --help shows what it takes.")],
+)  # fmt: skip
+def run(**_: object) -> None:
     """Run a workload; 'dask-hpc run WORKLOAD --help' shows its options."""
 
 
@@ -139,19 +141,11 @@ def _in_words(values: Mapping[str, object]) -> str:
 
 
 def _run_options() -> list[click.Parameter]:
-    def option(*names: str, **kwargs: Any) -> SectionedOption:
-        return SectionedOption(names, section="Run", **kwargs)
-
     return [
-        option("--on", type=click.Choice(list(BACKENDS)), default="local", show_default=True, help="Where to run."),
-        option(
-            "--results",
-            type=click.Path(path_type=Path),
-            default=Path("results"),
-            show_default=True,
-            help="Folder that gets WORKLOAD/TIME/ with result.json and the performance report.",
-        ),
-        option("--json", "as_json", is_flag=True, help="For programs: the result on standard output, tables on error."),
+        on_option(),
+        results_option("WORKLOAD/TIME/ with result.json and report.html"),
+        run_option("--performance-report", is_flag=True, help="Keep Dask's own performance report, too."),
+        run_option("--json", "as_json", is_flag=True, help="For programs: the result on standard output."),
     ]
 
 
@@ -161,7 +155,8 @@ def _run(workload: Workload, values: dict[str, Any]) -> None:
     _refuse_foreign_options(backend.name, cluster - backend.options)
     parameters = {str(option.name): values[str(option.name)] for option in workload.options}
     options = {name: values[name] for name in backend.options}
-    sys.exit(run_workload(workload, parameters, backend, options, root=values["results"], json=values["as_json"]))
+    asked = Asked(workload, parameters, values.get("size", DEFAULT_SIZE), values["performance_report"])
+    sys.exit(run_workload(asked, backend, options, root=values["results"], json=values["as_json"]))
 
 
 def _refuse_foreign_options(on: str, foreign: set[str]) -> None:

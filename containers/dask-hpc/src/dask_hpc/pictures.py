@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-__all__ = ["Bars", "Grid", "Lines", "Picture", "Points"]
+import msgspec
 
-Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+__all__ = ["Bars", "Grid", "Lines", "Picture", "Points", "Series"]
+
+Number = float | None
+"""None, or NaN, where there is no value."""
+Series = Mapping[str, tuple[Sequence[Number], Sequence[Number]]]
 """By name, x and y of every point."""
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(msgspec.Struct, frozen=True, tag="lines", tag_field="kind"):
     """Curves through points: `x` and `y` are the axes' labels, with units."""
 
     title: str
@@ -23,29 +25,26 @@ class Lines:
     log_y: bool = False
 
 
-@dataclass(frozen=True)
-class Bars:
+class Bars(msgspec.Struct, frozen=True, tag="bars", tag_field="kind"):
     """A bar for every name: `y` is the label of the values' axis, with its unit."""
 
     title: str
     y: str
-    values: Mapping[str, float]
+    values: Mapping[str, Number]
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(msgspec.Struct, frozen=True, tag="grid", tag_field="kind"):
     """A heat map: `cells[row][column]`, row 0 on top; `labels`, of the same shape, are written into the cells."""
 
     title: str
-    cells: Sequence[Sequence[float]]
+    cells: Sequence[Sequence[Number]]
     x: str = ""
     y: str = ""
     labels: Sequence[Sequence[str]] | None = None
 
 
-@dataclass(frozen=True)
-class Points:
-    """Points that are not joined: `x` and `y` are the axes' labels, with units; both axes have one scale if equal."""
+class Points(msgspec.Struct, frozen=True, tag="points", tag_field="kind"):
+    """Points that are not joined: `x` and `y` are the axes' labels, with units."""
 
     title: str
     x: str

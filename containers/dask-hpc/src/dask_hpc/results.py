@@ -1,24 +1,26 @@
-"""What a run leaves: `result.json`, Dask's performance report, and a folder that appears whole or not at all."""
+"""What a run leaves: `result.json`, the report, and a folder that appears whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from dask_hpc.errors import ResultsError
+from dask_hpc.errors import ResultsError, WorkloadError
 from dask_hpc.identity import Identity
+from dask_hpc.pictures import Picture
 
-__all__ = ["SCHEMA", "Check", "ClusterFacts", "Job", "Result", "Store", "Value", "load"]
+__all__ = ["SCHEMA", "Check", "ClusterFacts", "Job", "Result", "Store", "Table", "Value", "load", "make"]
 
-SCHEMA = 1
+SCHEMA = 2
 Value = int | float | str | bool | None
-_ROOM = 4 << 20  # bytes that a run's files need at most; a performance report has 1-2 MB
+_ROOM = 8 << 20  # bytes that a run's files need at most; a report has 1-2 MB, Dask's own as much
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -48,32 +50,72 @@ class ClusterFacts(msgspec.Struct, frozen=True):
     settings: dict[str, Value] = {}
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about one run; times in seconds, `started` in UTC."""
+class Table(msgspec.Struct, frozen=True):
+    """A workload's numbers for people: the heads of the columns, and rows of texts."""
+
+    columns: list[str] = []
+    rows: list[list[str]] = []
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything about one run; times in seconds, `started` in UTC, `size` the name given by --size."""
 
     schema: int = SCHEMA
     workload: str
+    summary: str
     started: str
     ok: bool
-    parameters: dict[str, Value]
+    size: str
+    parameters: dict[str, Value | list[Value]]
     values: dict[str, Value]
     timings: dict[str, float]
     checks: list[Check]
+    table: Table
+    notes: list[str]
+    pictures: list[Picture]
     cluster: ClusterFacts
     environment: Identity
     versions: dict[str, str]
     folder: str
 
 
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+def make(**fields: Any) -> Result:
+    """Return a result of what a workload gave, with NumPy's numbers and arrays as Python's own.
+
+    Raises:
+        WorkloadError: something in it cannot be written to `result.json`, or not be read back.
+    """
+    try:
+        plain = msgspec.json.encode({"schema": SCHEMA} | fields, enc_hook=_plain)
+        return msgspec.json.decode(plain, type=Result)
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        todo = "give it plain numbers and texts, see dask_hpc.Outcome."
+        raise WorkloadError(f"{fields['workload']} gave a result that cannot be kept.", str(error), todo) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if convert := getattr(value, "tolist", None):  # NumPy's
+        return convert()
+    raise TypeError(f"a {type(value).__name__} is no number, text or array")
+
+
 def load(file: Path) -> Result:
     """Return a stored result; raises `ResultsError` if the file is none or has another schema."""
     try:
-        result = msgspec.json.decode(file.read_bytes(), type=Result)
+        content = file.read_bytes()
+        schema = msgspec.json.decode(content, type=_Schema).schema
+        if schema == SCHEMA:
+            return msgspec.json.decode(content, type=Result)
     except (OSError, msgspec.MsgspecError) as error:
         raise ResultsError(f"{file} is not a result.", str(error)) from error
-    if result.schema != SCHEMA:
-        raise ResultsError(f"{file} has schema {result.schema}; this dask-hpc reads {SCHEMA}.")
-    return result
+    todo = "run the workload again, or read the file with the dask-hpc that wrote it."
+    raise ResultsError(f"{file} has schema {schema}; this dask-hpc reads {SCHEMA}.", todo=todo)
 
 
 class Store:
@@ -100,10 +142,12 @@ class Store:
             self.discard()
             raise self._refusal(error) from error
 
-    @property
-    def report(self) -> Path:
-        """Where Dask's performance report goes."""
-        return self.partial / "performance-report.html"
+    def add(self, name: str, write: Callable[[Path], object]) -> None:
+        """Let `write` make a file of that name; a disk that refuses it must not cost the result: `keep` says so."""
+        try:
+            write(self.partial / name)
+        except OSError as error:
+            self.problem = error
 
     def take_logs(self, folder: Path | None) -> None:
         """Move the jobs' logs to the results; if that fails, `keep` says so."""
@@ -134,7 +178,6 @@ class Store:
         try:
             if self.problem:
                 raise self.problem
-            self._drop_favicon()
             content = msgspec.json.format(msgspec.json.encode(result), indent=2)
             (self.partial / "result.json").write_bytes(content + b"\n")
             self.partial.rename(self.folder)
@@ -142,11 +185,6 @@ class Store:
         except OSError as error:
             self.discard()
             raise self._refusal(error) from error
-
-    def _drop_favicon(self) -> None:
-        # the only thing in Dask's report that would be fetched from the network
-        page = self.report.read_text(encoding="utf-8")
-        self.report.write_text(re.sub(r'<link rel="shortcut icon"[^>]*>', "", page), encoding="utf-8")
 
     def _point_latest(self) -> None:
         link = self.folder.with_name(f".{self.folder.name}.link")

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+import click
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from dask_hpc.results import Result
 
 __all__ = ["Screen"]
 
+_PAUSE = 0.5  # seconds between two questions to the scheduler
 _PIPE_WIDTH = 110  # where there is no terminal whose width could be asked for
 
 
@@ -35,6 +49,31 @@ class Screen:
             return
         with self._err.status(escape(text)):
             yield
+
+    @contextmanager
+    def progress(self, text: str, tasks: Callable[[], tuple[int, int]]) -> Iterator[None]:
+        """Show how many tasks of how many are done, on a terminal; `tasks` is asked now and then."""
+        if not self._err.is_terminal:
+            yield
+            return
+        told = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), "tasks", TimeElapsedColumn())
+        over = threading.Event()
+        with Progress(SpinnerColumn(), *told, console=self._err, transient=True) as bar:
+            shown = bar.add_task(escape(text), total=None)
+            asking = threading.Thread(target=_ask, args=(bar, shown, tasks, over), name="progress", daemon=True)
+            asking.start()
+            try:
+                yield
+            finally:
+                over.set()
+                asking.join(timeout=2)
+
+    def json(self, content: bytes) -> None:
+        """Print what programs read, on standard output."""
+        try:
+            click.echo(content)
+        except BrokenPipeError:
+            _nobody_reads()
 
     def note(self, text: str) -> None:
         """Print one line."""
@@ -60,10 +99,12 @@ class Screen:
         self._out.print(f"[bold]{escape(title)}[/]", soft_wrap=True, highlight=False)
         self._out.print(table)
 
-    def result(self, result: Result, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a run: its parameters and cluster in the title, its table, its checks."""
+    def result(self, result: Result) -> None:
+        """Print a run: its parameters and cluster in the title, its table, its notes, its checks."""
         parameters = ", ".join(f"{name} {value}" for name, value in result.parameters.items())
-        self.table(f"{result.workload}: {parameters}", columns, rows, align="right")
+        self.table(f"{result.workload}: {parameters}", result.table.columns, result.table.rows, align="right")
+        for note in result.notes:
+            self.note(note)
         cluster = result.cluster
         self.note(
             f"on {cluster.kind}: {cluster.workers} workers, {cluster.threads} threads, nodes {' '.join(cluster.nodes)}"
@@ -71,12 +112,42 @@ class Screen:
             + (", TLS" if cluster.tls else "")
         )
         for check in result.checks:
-            mark = "[green]ok[/]    " if check.ok else "[red]FAILED[/]"
-            self._out.print(f"{mark} {escape(check.name)}: {escape(check.detail)}", soft_wrap=True, highlight=False)
+            self.verdict(
+                "ok" if check.ok else "FAILED", f"{check.name}: {check.detail}" if check.detail else check.name
+            )
+
+    def verdict(self, word: str, text: str) -> None:
+        """Print one line that begins with how something ended."""
+        mark = {"ok": "[green]ok[/]    ", "FAILED": "[red]FAILED[/]"}[word]
+        self._out.print(f"{mark} {escape(text)}", soft_wrap=True, highlight=False)
+
+
+class _Console(Console):
+    """A console that goes on when nobody reads any more: `dask-hpc run … | head` still keeps its result."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        _nobody_reads()
+
+
+def _nobody_reads() -> None:
+    """Let what is still written to standard output go nowhere, also what Python flushes at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _ask(bar: Progress, shown: TaskID, tasks: Callable[[], tuple[int, int]], over: threading.Event) -> None:
+    while not over.wait(_PAUSE):
+        try:
+            done, total = tasks()
+        except Exception:  # noqa: BLE001 (a scheduler that has gone is the run's business, not that of its picture)
+            return
+        bar.update(shown, completed=done, total=total or None)
 
 
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr)
+    console = _Console(stderr=stderr)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     return console

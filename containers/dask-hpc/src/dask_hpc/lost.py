@@ -1,0 +1,79 @@
+"""The loss of the scheduler while a workload runs: an end with a sentence, instead of a wait for ever."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dask_hpc.errors import ClusterError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["scheduler_watched"]
+
+_PAUSE, _GRACE = 0.5, 3.0  # seconds between two looks; without a connection before the run is given up
+
+
+class _SchedulerLostError(Exception):
+    """Raised in the main thread."""
+
+
+@contextmanager
+def scheduler_watched(client: Client) -> Iterator[None]:
+    """Raise `ClusterError` if the connection to the scheduler is lost, whatever the main thread waits for.
+
+    Dask itself cancels the futures of a connection that breaks; those of a scheduler that takes its leave stay pending.
+    """
+    from distributed.client import CancelledError, ClosedClientError
+
+    try:
+        with _interrupted_when_lost(client):
+            yield
+    except (_SchedulerLostError, CancelledError, ClosedClientError, OSError) as error:
+        if not isinstance(error, _SchedulerLostError) and not _lost(client):
+            raise
+        raise ClusterError(
+            "The scheduler has gone while the workload was running.",
+            f"The connection to it was lost ({type(error).__name__}: {error})." if str(error) else "",
+            "see why it ended (memory, wall time, its log), and run the workload again.",
+        ) from error
+
+
+@contextmanager
+def _interrupted_when_lost(client: Client) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over = threading.Event()
+    watching = threading.Thread(target=_watch, args=(client, over), name="scheduler-watch", daemon=True)
+    before = signal.signal(signal.SIGUSR2, _interrupt)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+        signal.signal(signal.SIGUSR2, before)
+
+
+def _watch(client: Client, over: threading.Event) -> None:
+    missing = 0.0
+    while not over.wait(_PAUSE):
+        missing = missing + _PAUSE if _lost(client) else 0.0
+        if missing >= _GRACE:
+            # the main thread waits for a result that never comes; a signal is what wakes it
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
+            return
+
+
+def _interrupt(_signum: int, _frame: object) -> None:
+    raise _SchedulerLostError
+
+
+def _lost(client: Client) -> bool:
+    comm = client.scheduler_comm
+    return client.status != "running" or comm is None or comm.closed()

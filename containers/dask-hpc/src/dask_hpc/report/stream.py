@@ -1,0 +1,162 @@
+"""What every worker thread did and when: Dask's own task stream, recorded around a run and summed up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from time import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["ACTIONS", "Recording", "Share", "Span", "Stream", "make_stream", "recording", "where_time_went"]
+
+ACTIONS = {
+    "compute": "computing",
+    "transfer": "moving data between workers",
+    "deserialize": "unpacking tasks",
+    "disk-read": "reading from disk",
+    "disk-write": "writing to disk",
+}
+"""Dask's names for what a thread does, and ours for people. Of two at one time the first one counts."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """One thing that a thread did: seconds since the recording began; `action` is one of `ACTIONS`."""
+
+    lane: int
+    name: str
+    action: str
+    start: float
+    stop: float
+    failed: bool = False
+    tasks: int = 1
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A recording: `lanes` are names of the threads that had a task, `seconds` is how long it took."""
+
+    seconds: float = 0.0
+    lanes: Sequence[str] = ()
+    spans: Sequence[Span] = ()
+    tasks: int = 0
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of the worker threads' time, in seconds of one thread."""
+
+    name: str
+    seconds: float
+
+
+@dataclass
+class Recording:
+    """Is filled when the recording ends."""
+
+    stream: Stream = field(default_factory=Stream)
+
+
+@contextmanager
+def recording(client: Client) -> Iterator[Recording]:
+    """Record the task stream; if what is recorded fails, nothing more is asked of a scheduler that may have gone."""
+    import socket
+
+    from distributed import get_task_stream
+
+    found = Recording()
+    with ExitStack() as stack:
+        events = stack.enter_context(get_task_stream(client))
+        begin = time()
+        try:
+            yield found
+        except BaseException:
+            stack.pop_all()
+            raise
+        end, hosts = time(), client.run(socket.gethostname)
+    found.stream = make_stream(events.data, hosts, begin, end)
+
+
+def make_stream(events: Iterable[Mapping[str, Any]], hosts: Mapping[str, str], begin: float, end: float) -> Stream:
+    """Return the stream of Dask's events.
+
+    Args:
+        events: what `distributed.get_task_stream` collected.
+        hosts: the workers' host names, by address.
+        begin: when the recording began, in seconds of the epoch.
+        end: when it ended.
+    """
+    from dask.utils import key_split
+
+    events = [event for event in events if event.get("startstops") and "worker" in event]
+    threads = sorted({(str(event["worker"]), event["thread"]) for event in events})
+    lanes = {thread: number for number, thread in enumerate(threads)}
+    spans = [
+        Span(
+            lanes[event["worker"], event["thread"]], key_split(event["key"]), part["action"],
+            part["start"] - begin, part["stop"] - begin, event.get("status", "OK") != "OK",
+        )
+        for event in events
+        for part in event["startstops"]
+    ]  # fmt: skip
+    last = max([end - begin, *(span.stop for span in spans)])  # clocks of nodes differ a little
+    return Stream(last, _lane_names(threads, hosts), spans, len({str(event["key"]) for event in events}))
+
+
+def _lane_names(threads: Sequence[tuple[str, Any]], hosts: Mapping[str, str]) -> list[str]:
+    """Return node and number for every thread: c1.1, c1.2; with several workers on a node c1/1.1, c1/2.1."""
+    workers: dict[str, list[str]] = defaultdict(list)
+    for address in sorted({address for address, _ in threads} | set(hosts)):
+        workers[_host(address, hosts)].append(address)
+    names, seen = [], defaultdict[str, int](int)
+    for address, _ in threads:
+        host = _host(address, hosts)
+        worker = host if len(workers[host]) == 1 else f"{host}/{workers[host].index(address) + 1}"
+        seen[worker] += 1
+        names.append(f"{worker}.{seen[worker]}")
+    return names
+
+
+def _host(address: str, hosts: Mapping[str, str]) -> str:
+    return hosts.get(address) or urlsplit(address).hostname or address
+
+
+def where_time_went(stream: Stream, threads: int) -> list[Share]:
+    """Return what became of all the threads' time, together `threads` times `stream.seconds`.
+
+    Args:
+        stream: the recording.
+        threads: how many threads the workers had, also those that never got a task.
+    """
+    threads = max(threads, len(stream.lanes))
+    lanes: dict[int, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for span in stream.spans:
+        lanes[span.lane][span.action].append((max(0.0, span.start), span.stop))
+    spent = dict.fromkeys(ACTIONS, 0.0)
+    for lane in lanes.values():
+        sofar: list[tuple[float, float]] = []
+        for action in ACTIONS:
+            before = _covered(sofar)
+            sofar += lane[action]
+            spent[action] += _covered(sofar) - before
+    anybody = [part for lane in lanes.values() for parts in lane.values() for part in parts]
+    nobody = threads * (stream.seconds - _covered(anybody))
+    waiting = threads * stream.seconds - sum(spent.values()) - nobody
+    shares = [Share(name, spent[action]) for action, name in ACTIONS.items()]
+    return [*shares, Share("idle while other threads work", waiting), Share("no task on any thread", nobody)]
+
+
+def _covered(parts: Iterable[tuple[float, float]]) -> float:
+    """Return the length of the union of intervals."""
+    total, reached = 0.0, 0.0
+    for start, stop in sorted(parts):
+        if stop > reached:
+            total += stop - max(start, reached)
+            reached = stop
+    return total

@@ -1,0 +1,121 @@
+"""All workloads in one go: each where it can run, none stopped by another, and what is seen of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dask_hpc.clusters import BACKENDS
+from dask_hpc.errors import RequestError
+from dask_hpc.results import load
+from dask_hpc.run_all import where
+from dask_hpc.workload import Outcome, Workload, workload
+from tests.unit.hpc_command import command, invoke, write
+
+GOOD = "return Outcome({'n': n}, {}, [Check('holds', True)], notes=['a note'])"
+SIZED = 'click.option("--n", type=Count(), default="3"), sizes={"small": {"n": "2"}}'
+
+
+def on(*names: str) -> Workload:
+    @workload(backends=frozenset(names) or None)
+    def some(client: object) -> Outcome:
+        raise NotImplementedError
+
+    return some
+
+
+@pytest.mark.parametrize(
+    ("able", "asked", "chosen"),
+    [
+        ((), "slurm", "slurm"), (("slurm", "local"), "slurm", "slurm"), (("local", "mpi"), "slurm", "mpi"),
+        (("mpi",), "local", "mpi"), (("local",), "slurm", "local"), (("slurm",), "local", "slurm"),
+    ],
+)  # fmt: skip
+def test_each_runs_where_it_can(able: tuple[str, ...], asked: str, chosen: str) -> None:
+    """Where it was asked to if it can, else on MPI, else on this machine."""
+    assert set(able) <= set(BACKENDS)
+    assert where(on(*able), asked) == chosen
+
+
+def test_a_backend_that_there_is_not() -> None:
+    """A workload for something else says for what."""
+    with pytest.raises(RequestError, match="mars"):
+        where(on("mars"), "slurm")
+
+
+def test_one_that_fails_does_not_stop_the_others(workloads: Path, tmp_path: Path) -> None:
+    """Right, wrong, broken, raising and refused: all are in the table, on the page and in the JSON; the status is 1."""
+    write(workloads, "a_right", GOOD, SIZED, "n")
+    write(workloads, "b_wrong", "return Outcome({}, {}, [Check('holds', False, 'it does not')])")
+    write(workloads, "c_raising", "raise ValueError('something is odd')")
+    write(workloads, "d_refused", "return Outcome({}, {}, [])", "least_workers=99")
+    (workloads / "e_broken.py").write_text('"""Broken."""\nimport nothing_of_that_name\n')
+    run = command("run", "--all", "--workers", "1", "--size", "small", "--results", str(tmp_path / "r"), "--json")
+    out, err = run.communicate(timeout=100)
+    assert run.returncode == 1, err
+    found = {one["workload"]: one for one in json.loads(out)}
+    verdicts = {name: one["verdict"] for name, one in found.items()}
+    wrong = dict.fromkeys(("b-wrong", "c-raising", "e-broken"), "failed")
+    assert verdicts == {"a-right": "ok", "d-refused": "refused", **wrong}
+    assert load(Path(found["a-right"]["folder"]) / "result.json").parameters == {"n": 2}
+    assert "something is odd" in found["c-raising"]["why"]
+    assert "at least 99 workers" in found["d-refused"]["why"]
+    assert "nothing_of_that_name" in found["e-broken"]["why"]
+    assert "b-wrong: holds: it does not" in err
+    assert "1 of 5 workloads are ok" in err
+    page = (tmp_path / "r" / "index.html").read_text()
+    assert all(name in page for name in found)
+    assert page.count("report.html") == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--all", "--size", "huge"], ["No workload has a size 'huge'", "default, small"]),
+        (["--all", "--wrokers", "1"], ["--wrokers", "--workers"]),
+        (["--all", "--workers", "0"], ["--workers", "0"]),
+        (["--all", "--on", "mars"], ["mars", "local"]),
+        (["--all", "right"], ["right"]),
+    ],
+)
+def test_bad_input_is_refused(workloads: Path, args: list[str], words: list[str]) -> None:
+    """A user's mistake is named before anything runs."""
+    write(workloads, "right", GOOD, SIZED, "n")
+    done = invoke("run", *args)
+    assert done.exit_code == 2, done.output
+    assert [word for word in words if word not in done.output] == [], done.output
+    assert "Traceback" not in done.output
+
+
+def test_help_is_found() -> None:
+    """`run --help` names --all, and `run --all --help` has its options and those of all backends."""
+    assert "--all" in invoke("run", "--help").output
+    text = invoke("run", "--all", "--help").output
+    assert all(word in text for word in ("--size", "--results", "With --on slurm:", "--jobs"))
+
+
+def test_a_signal_ends_all(workloads: Path, tmp_path: Path) -> None:
+    """SIGTERM ends the workload that runs, with its workers, and no other one is begun."""
+    pids = tmp_path / "pids"
+    body = f"""\
+        import os, pathlib, time
+        seen = pathlib.Path({str(pids)!r})
+        seen.with_suffix(".new").write_text(" ".join(map(str, [os.getpid(), *client.run(os.getpid).values()])))
+        seen.with_suffix(".new").rename(seen)
+        time.sleep(60)
+    """
+    write(workloads, "sleeper", body)
+    write(workloads, "zzz", f"import pathlib; pathlib.Path({str(tmp_path / 'begun')!r}).touch()")
+    run = command("run", "--all", "--workers", "1", "--results", str(tmp_path / "r"))
+    subprocess.run(["sh", "-c", f"until [ -e {pids} ]; do sleep 0.1; done"], timeout=60, check=True)
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in err
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids.read_text().split())  # noqa: PTH110
+    assert not (tmp_path / "begun").exists()

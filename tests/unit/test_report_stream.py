@@ -1,0 +1,85 @@
+"""The recorded task stream: names of threads, and a sum that leaves out no second."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dask_hpc.report.stream import ACTIONS, Span, Stream, make_stream, where_time_went
+from dask_hpc.report.timeline import thinned
+
+
+def event(key: str, worker: str, thread: int, *parts: tuple[str, float, float], status: str = "OK") -> dict[str, Any]:
+    startstops = [{"action": action, "start": start, "stop": stop} for action, start, stop in parts]
+    return {"key": key, "worker": worker, "thread": thread, "startstops": startstops, "status": status}
+
+
+A, B, C = "tcp://10.0.0.1:1", "tcp://10.0.0.2:1", "tcp://10.0.0.2:2"
+HOSTS = {A: "c1", B: "c2", C: "c2"}
+
+
+def test_threads_are_named_by_their_nodes() -> None:
+    """A worker alone on its node is named by it; several are numbered, and so are the threads of each."""
+    events = [event(f"f-{number}", worker, thread, ("compute", 1.0, 2.0))
+              for number, (worker, thread) in enumerate([(A, 7), (A, 9), (B, 7), (C, 7)])]  # fmt: skip
+    stream = make_stream(events, HOSTS, 0.0, 3.0)
+    assert stream.lanes == ["c1.1", "c1.2", "c2/1.1", "c2/2.1"]
+    assert stream.seconds == 3.0
+    assert stream.tasks == 4
+
+
+def test_a_worker_that_has_gone_keeps_its_address() -> None:
+    """A task of a worker that nobody can ask for its host any more is shown under its address."""
+    stream = make_stream([event("f-1", A, 1, ("compute", 0.0, 1.0))], {}, 0.0, 1.0)
+    assert stream.lanes == ["10.0.0.1.1"]
+
+
+def test_times_count_from_the_beginning() -> None:
+    """Spans are in seconds since the recording began, and the recording lasts as long as its last task."""
+    seen = event("f-1", A, 1, ("transfer", 101.0, 102.0), ("compute", 102.0, 107.0))
+    stream = make_stream([seen], HOSTS, 100.0, 106.0)
+    assert [(span.action, span.start, span.stop) for span in stream.spans] == [("transfer", 1, 2), ("compute", 2, 7)]
+    assert stream.seconds == 7.0
+
+
+def test_a_failed_task_is_marked() -> None:
+    """The span of a task that raised says so."""
+    stream = make_stream([event("f-1", A, 1, ("compute", 0.0, 1.0), status="error")], HOSTS, 0.0, 1.0)
+    assert [span.failed for span in stream.spans] == [True]
+
+
+def test_where_the_time_went() -> None:
+    """What overlaps is counted once, computing first; the rest is idle, apart from when nobody has a task."""
+    spans = [Span(0, "f", "compute", 1.0, 3.0), Span(0, "f", "transfer", 0.5, 1.5), Span(1, "g", "compute", 2.0, 4.0)]
+    shares = {share.name: share.seconds for share in where_time_went(Stream(10.0, ["a", "b"], spans, 2), 3)}
+    assert shares[ACTIONS["compute"]] == pytest.approx(4.0)
+    assert shares[ACTIONS["transfer"]] == pytest.approx(0.5)
+    assert shares["no task on any thread"] == pytest.approx(3 * 6.5)
+    assert shares["idle while other threads work"] == pytest.approx(30 - 4.5 - 19.5)
+
+
+parts = st.tuples(st.integers(0, 3), st.sampled_from(list(ACTIONS)), st.floats(0, 10), st.floats(0, 10))
+
+
+@given(st.lists(parts, max_size=40), st.integers(1, 6))
+def test_the_shares_add_up(drawn: list[tuple[int, str, float, float]], threads: int) -> None:
+    """Whatever the threads did, the parts are never negative and together are all of their time."""
+    spans = [Span(lane, "f", action, min(a, b), max(a, b)) for lane, action, a, b in drawn]
+    shares = where_time_went(Stream(10.0, ["a"] * 4, spans, len(spans)), threads)
+    assert sum(share.seconds for share in shares) == pytest.approx(10.0 * max(threads, 4))
+    assert all(share.seconds >= -1e-9 for share in shares)
+
+
+def test_too_many_bars_become_fewer() -> None:
+    """Neighbours of one function on one thread are drawn as one, which says how many tasks it stands for."""
+    spans = [Span(number % 2, "f", "compute", number / 100, number / 100 + 0.009) for number in range(1000)]
+    stream = Stream(10.0, ["a", "b"], spans, 1000)
+    assert thinned(stream, most=1000) == (spans, "")
+    kept, sentence = thinned(Stream(1000.0, ["a", "b"], spans, 1000), most=10)
+    assert sum(span.tasks for span in kept) == 1000
+    assert len(kept) == 2
+    assert "1000 bars" in sentence
+    assert len(thinned(Stream(0.0, ["a", "b"], spans, 1000), most=10)[0]) == 10
