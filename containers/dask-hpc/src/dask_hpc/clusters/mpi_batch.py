@@ -61,6 +61,7 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
 def _serve_unless_client(options: Mapping[str, Any], ready: Ready, stack: ExitStack) -> None:
     import dask_mpi
 
+    mpi_world.quieten()
     with stack:
         client = dask_mpi.initialize(
             interface=ready.interface[0],

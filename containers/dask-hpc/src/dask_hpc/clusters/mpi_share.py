@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from dask_hpc.errors import RequestError
 
-__all__ = ["Share", "of_this_rank", "share"]
+__all__ = ["Machine", "Share", "of_this_rank", "share"]
 
 
 @dataclass(frozen=True)
@@ -31,35 +31,45 @@ class Share:
     why: str
 
 
-def share(environ: Mapping[str, str], ranks: int, machine_cores: int, machine_memory: int) -> Share:
+@dataclass(frozen=True)
+class Machine:
+    """What processes here may use: cores, bytes of memory, and whether those are less than there is."""
+
+    cores: int
+    memory: int
+    limited: bool = False
+
+
+def share(environ: Mapping[str, str], ranks: int, machine: Machine) -> Share:
     """Return the share of one of `ranks` ranks on this node.
 
     Args:
         environ: this process's environment, with Slurm's variables if there is a job.
         ranks: how many of this world run on this node.
-        machine_cores: what this process may use of the machine, where Slurm says nothing.
-        machine_memory: bytes; likewise.
+        machine: what to go by where those say nothing.
 
     Raises:
         RequestError: there are more ranks here than the job has cores.
     """
     given = _number(environ.get("SLURM_CPUS_ON_NODE"))
-    cores = given or machine_cores
+    cores = given or machine.cores
     threads = _number(environ.get("SLURM_CPUS_PER_TASK")) or max(1, cores // ranks)
     if given and ranks * threads > given and "SLURM_OVERCOMMIT" not in environ:
         _refuse(environ, ranks, threads, given)
-    memory, source = _memory(environ, cores, machine_cores, machine_memory)
+    memory, source = _memory(environ, cores, machine)
     why = f"{ranks} ranks share {cores} cores and {memory >> 20} MiB of a node, by {source}"
     return Share(threads, memory // ranks, why)
 
 
-def _memory(environ: Mapping[str, str], cores: int, machine_cores: int, machine_memory: int) -> tuple[int, str]:
+def _memory(environ: Mapping[str, str], cores: int, machine: Machine) -> tuple[int, str]:
     """Return the job's bytes on this node, and what says so."""
     if mib := _number(environ.get("SLURM_MEM_PER_NODE")):
         return mib << 20, "SLURM_MEM_PER_NODE"
     if mib := _number(environ.get("SLURM_MEM_PER_CPU")):
         return (mib << 20) * cores, "SLURM_MEM_PER_CPU"
-    return machine_memory * min(cores, machine_cores) // machine_cores, "what the machine has"
+    if machine.limited:
+        return machine.memory, "the limit that is set for processes here"
+    return machine.memory * min(cores, machine.cores) // machine.cores, "the machine's, by cores"
 
 
 def _refuse(environ: Mapping[str, str], ranks: int, threads: int, cores: int) -> None:
@@ -80,6 +90,9 @@ def _number(text: str | None) -> int:
 
 def of_this_rank(ranks: int) -> Share:
     """Return the share of this process, which is one of `ranks` on this node."""
-    from distributed.system import MEMORY_LIMIT
+    from distributed.system import MEMORY_LIMIT  # a control group's, or a resource limit: Slurm may set either
 
-    return share(os.environ, ranks, len(os.sched_getaffinity(0)), int(MEMORY_LIMIT))
+    memory = int(MEMORY_LIMIT)
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    machine = Machine(len(os.sched_getaffinity(0)), memory, limited=memory < total)
+    return share(os.environ, ranks, machine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from dask_hpc.mpi import check_world
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
-__all__ = ["World", "enter", "workers"]
+__all__ = ["World", "enter", "quieten", "split", "workers"]
 
 T = TypeVar("T")
 _workers: Any = None
@@ -87,6 +88,14 @@ def enter() -> World:
 
     comm = MPI.COMM_WORLD
     return World(comm, comm.allgather(socket.gethostname()), MPI.Get_library_version().split(",")[0])
+
+
+def quieten() -> None:
+    """Have Dask's processes speak up only where something is wrong, unless Dask's configuration says otherwise."""
+    from dask import config
+
+    if not config.get("logging", None):
+        logging.getLogger("distributed").setLevel(logging.WARNING)
 
 
 def split(world: World, first_worker: int) -> None:
