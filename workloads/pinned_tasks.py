@@ -135,18 +135,12 @@ def pinned_tasks(client: Client, n: int, seed: int) -> Outcome:
     addresses = list(client.scheduler_info(n_workers=-1)["workers"])
     hosts = client.run(socket.gethostname)
     matrix, other = random_matrix(n, seed), random_matrix(n, seed + 1)
-    with manager_stopped(client):
+    with client.as_current(), manager_stopped(client):
         stopped = not client.amm.running()
         run = pinned(client, addresses, matrix, other)
     names = {address: f"{number} ({hosts[address]})" for number, address in enumerate(addresses)}
     return Outcome(
-        {
-            "workers": len(addresses),
-            "nodes": len(set(hosts.values())),
-            "trace": run.results[0],
-            "copies_while_stopped": len(run.seen[-2].workers),
-            "copies_with_manager": len(run.seen[-1].workers),
-        },
+        values(run, hosts),
         {"copies dropped": run.took},
         [Check("the memory manager is stopped", stopped, "client.amm.stop()"), *checks(run, addresses, matrix)],
         ("what", "key", "copies", "on worker"),
@@ -156,12 +150,23 @@ def pinned_tasks(client: Client, n: int, seed: int) -> Outcome:
     )
 
 
+def values(run: Run, hosts: Mapping[str, str]) -> dict[str, float]:
+    """Return the numbers by name."""
+    return {
+        "workers": len(hosts),
+        "nodes": len(set(hosts.values())),
+        "trace": float(run.results[0]),
+        "copies_while_stopped": len(run.seen[-2].workers),
+        "copies_with_manager": len(run.seen[-1].workers),
+    }
+
+
 def checks(run: Run, addresses: Sequence[str], matrix: np.ndarray) -> list[Check]:
     """Hold who had what against what was asked for, and the results against NumPy's."""
     everywhere, alone, trace, largest, least, again, anew, kept, reduced_to = run.seen
     first, second = frozenset(addresses[:1]), frozenset(addresses[1:2])
     expected = [np.trace(matrix), matrix.max(), matrix.min(), matrix.min(), matrix.min(), np.trace(matrix)]
-    once = again.key == least.key and again.workers == first
+    once = again.key == least.key and least.workers == again.workers == first
     return [
         Check("results are NumPy's", np.allclose(run.results, expected, rtol=1e-12), f"trace {run.results[0]:.6f}"),
         copies("broadcast=True: every worker has it", everywhere, len(addresses)),

@@ -1,0 +1,62 @@
+"""The count of bytes on the network: what is known to be sent is counted, once, on the connections that carry it."""
+
+from __future__ import annotations
+
+import socket
+
+import numpy as np
+from distributed import Client, wait
+
+from dask_hpc import traffic as measured
+from dask_hpc.traffic import connections
+
+SIZE = 4 << 20
+TALK = 128 << 10
+
+
+def test_what_the_client_sends_is_counted(two_workers: Client) -> None:
+    """4 MiB that are scattered to one worker leave the client once, and reach one worker."""
+    with measured(two_workers) as moved:
+        two_workers.scatter(np.ones(SIZE // 8), hash=False)
+    assert SIZE < moved.sent < SIZE + TALK
+    assert SIZE < moved.into_workers < SIZE + TALK
+    assert moved.received < TALK
+
+
+def test_what_every_worker_gets_is_counted(two_workers: Client) -> None:
+    """4 MiB for all leave the client once, and reach two workers."""
+    with measured(two_workers) as moved:
+        two_workers.scatter(np.ones(SIZE // 8), broadcast=True, hash=False)
+    assert SIZE < moved.sent < SIZE + TALK
+    assert 2 * SIZE < moved.into_workers < 2 * SIZE + TALK
+
+
+def test_what_the_client_receives_is_counted(two_workers: Client) -> None:
+    """A result of 4 MiB that is made on a worker comes to the client once, and nothing goes the other way."""
+    with measured(two_workers) as moved:
+        result = two_workers.submit(np.ones, SIZE // 8, pure=False).result()
+    assert result.nbytes == SIZE
+    assert SIZE < moved.received < SIZE + TALK
+    assert moved.sent < TALK
+    assert moved.into_workers < TALK
+
+
+def test_a_result_that_stays_is_not_counted(two_workers: Client) -> None:
+    """What a worker makes and keeps moves nothing but Dask's messages."""
+    with two_workers.as_current(), measured(two_workers) as moved:
+        wait(two_workers.submit(np.ones, SIZE // 8, pure=False))
+    assert max(moved.sent, moved.received, moved.into_workers) < TALK
+
+
+def test_counting_leaves_no_descriptor_open(two_workers: Client) -> None:
+    """Looking at every descriptor of a process, whatever it is, leaves as many as there were, and all as they were."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        before = connections()
+        for _ in range(2000):  # more than a process may have open
+            connections()
+        assert set(connections()) >= set(before)
+        assert not ours.getblocking()
+        theirs.send(b"x")
+        assert ours.recv(1) == b"x"

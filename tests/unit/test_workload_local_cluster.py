@@ -1,0 +1,66 @@
+"""The local cluster: the same number on both, as asked for, gone without a trace; and a trace would be seen."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from distributed import Client
+
+from dask_hpc import Workload
+from dask_hpc.discovery import load
+from workloads import local_cluster as local
+
+SETTINGS = {"n_workers": 1, "threads_per_worker": 2, "memory_limit": 256}
+
+
+@pytest.fixture(scope="module")
+def workload() -> Workload:
+    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    return load(Path(local.__file__))
+
+
+@pytest.mark.parametrize(("samples", "chunks"), [(100_003, 7), (3, 3)])
+def test_all_checks_hold(two_workers: Client, workload: Workload, samples: int, chunks: int) -> None:
+    """Samples that divide and that do not give the same π on both clusters, and nothing is left of ours."""
+    outcome = workload.run(two_workers, **SETTINGS, samples=samples, chunks=chunks, seed=6)
+    assert [check for check in outcome.checks if not check.ok] == []
+    assert outcome.values["left_processes"] == outcome.values["left_folders"] == 0
+
+
+def test_a_failure_on_it_leaves_nothing(tmp_path: Path) -> None:
+    """If the code on our cluster fails, its processes end all the same."""
+    seen: list[int] = []
+
+    def fail() -> None:
+        with local.own_cluster(**SETTINGS, folder=str(tmp_path)) as client:
+            seen.extend(client.run(os.getpid).values())
+            client.submit(lambda: 1 / 0).result()
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert seen
+    assert not any(Path("/proc", str(process)).exists() for process in seen)
+
+
+def test_whether_a_scheduler_listens_is_really_asked(two_workers: Client) -> None:
+    """The scheduler that runs answers."""
+    assert local.answers(two_workers.scheduler.address)
+
+
+def test_the_checks_see_what_is_wrong() -> None:
+    """Other threads or memory than asked for, a process, a folder or a port that is left: each fails one check."""
+    facts = {"nthreads": 2, "memory_limit": 256 << 20}
+    good = local.Own(3.14, [facts], [], [], False, {})
+    assert all(check.ok for check in local.checks(good, SETTINGS))
+    for change in (
+        {"workers": [facts | {"nthreads": 1}]},
+        {"workers": [facts | {"memory_limit": 1 << 30}]},
+        {"workers": [facts, facts]},
+        {"alive": [os.getpid()]},
+        {"folders": ["/tmp/left"]},
+        {"listening": True},
+    ):
+        assert sum(not check.ok for check in local.checks(replace(good, **change), SETTINGS)) == 1

@@ -1,0 +1,66 @@
+"""Pinned tasks: who has what on two workers, the memory manager left as it was, and checks that can fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from distributed import Client
+
+from dask_hpc import Workload
+from dask_hpc.discovery import load
+from workloads import pinned_tasks as pinned
+
+
+@pytest.fixture(scope="module")
+def workload() -> Workload:
+    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    return load(Path(pinned.__file__))
+
+
+@pytest.mark.parametrize("n", [1, 100])
+def test_all_checks_hold(two_workers: Client, workload: Workload, n: int) -> None:
+    """Copies on both workers while the memory manager is stopped, on one with it, and tasks where they were put."""
+    assert two_workers.amm.running()
+    outcome = workload.run(two_workers, n=n, seed=4)
+    assert [check for check in outcome.checks if not check.ok] == []
+    assert outcome.values["copies_while_stopped"] == 2
+    assert outcome.values["copies_with_manager"] == 1
+    assert two_workers.amm.running()
+
+
+def test_a_memory_manager_that_was_stopped_stays_stopped(two_workers: Client, workload: Workload) -> None:
+    """The workload starts it for a while, and leaves it as it was."""
+    two_workers.amm.stop()
+    try:
+        outcome = workload.run(two_workers, n=10, seed=5)
+        assert all(check.ok for check in outcome.checks)
+        assert not two_workers.amm.running()
+    finally:
+        two_workers.amm.start()
+
+
+def test_the_checks_see_what_is_wrong(two_workers: Client) -> None:
+    """A copy too many or too few, a task on the other worker, a wrong number: each fails a check."""
+    matrix, other = pinned.random_matrix(10, 1), pinned.random_matrix(10, 2)
+    addresses = list(two_workers.scheduler_info(n_workers=-1)["workers"])
+    with two_workers.as_current(), pinned.manager_stopped(two_workers):
+        run = pinned.pinned(two_workers, addresses, matrix, other)
+
+    def failed(seen: list[pinned.Held], results: list[float]) -> int:
+        checks = pinned.checks(pinned.Run(seen, results, 1.0), addresses, matrix)
+        return sum(not check.ok for check in checks)
+
+    assert failed(run.seen, run.results) == 0
+    assert failed(run.seen, [*run.results[1:], 0.0]) == 1
+    both, none = frozenset(addresses), frozenset[str]()
+    for number, one in enumerate(run.seen):
+        wrong = none if one.workers == both else both
+        changed = [*run.seen[:number], replace(one, workers=wrong), *run.seen[number + 1 :]]
+        assert failed(changed, run.results) == 1, one.what
+
+
+def test_the_smallest_dask_cluster_is_two_workers(workload: Workload) -> None:
+    """`dask-hpc run` refuses fewer before anything starts."""
+    assert workload.least_workers == 2
