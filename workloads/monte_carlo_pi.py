@@ -1,22 +1,33 @@
 """Estimate π by throwing darts at a square, in parallel, and compare with one core.
 
-The tutorial's "Monte Carlo Method". A quarter of a circle of radius 1 covers π/4 of the unit square, so of N darts
-thrown at random about N·π/4 land inside. The N darts are cut into chunks, and every chunk is a task.
+The tutorial's "Monte Carlo Method", cells 217 to 225. A quarter of a circle of radius 1 covers π/4 of the unit square,
+so of N darts thrown at random about N·π/4 land inside. The N darts are cut into chunks, and every chunk is a task. What
+differs from the tutorial, and why:
+
+- There `dask_array_MC(runs, 1)` is called however many chunks the text speaks of: 489, 477 and 444 ms are one
+  measurement three times over, and do not show that more chunks take longer. `--sweep` really varies them, 1 to 128.
+- There a chunk's coordinates are all in memory, 16 bytes a dart. Here a chunk is worked through in blocks.
+- There the random numbers are new every time. Here every chunk has a stream of its own, spawned from the seed.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
+from statistics import median
 from time import perf_counter
 
 import click
 import dask
 import numpy as np
-from distributed import Client
+from dask.delayed import Delayed
+from distributed import Client, get_task_stream
 
-from dask_hpc import Check, Count, Outcome, cores_at_work, workload
+from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, cores_at_work, workload
 
 BLOCK = 1 << 16  # darts at a time: 2 × 512 KiB of coordinates, which stay in a core's cache
+SWEEP = (1, 2, 4, 8, 16, 32, 64, 128)
+TURNS = 3  # the median counts
 
 
 def chunk_sizes(samples: int, chunks: int) -> list[int]:
@@ -36,16 +47,16 @@ def count_inside(size: int, seed: np.random.SeedSequence) -> int:
     NumPy lets go of the GIL in every step, so a worker's threads run side by side.
     """
     random = np.random.default_rng(seed)
-    x, y = np.empty(min(size, BLOCK)), np.empty(min(size, BLOCK))
+    darts, hit = np.empty((2, min(size, BLOCK))), np.empty(min(size, BLOCK), bool)
     inside = 0
     for start in range(0, size, BLOCK):
-        x, y = x[: size - start], y[: size - start]
-        random.random(out=x)
-        random.random(out=y)
-        x *= x
-        y *= y
-        x += y
-        inside += int(np.count_nonzero(x < 1))
+        if (left := size - start) < len(hit):
+            darts, hit = np.empty((2, left)), np.empty(left, bool)
+        random.random(out=darts)
+        np.multiply(darts, darts, out=darts)
+        np.add(darts[0], darts[1], out=darts[0])
+        np.less(darts[0], 1, out=hit)
+        inside += int(np.count_nonzero(hit))
     return inside
 
 
@@ -54,11 +65,15 @@ def count_serial(sizes: list[int], seeds: list[np.random.SeedSequence]) -> int:
     return sum(count_inside(size, seed) for size, seed in zip(sizes, seeds, strict=True))
 
 
-def count_parallel(client: Client, sizes: list[int], seeds: list[np.random.SeedSequence]) -> int:
-    """Count with Dask: a task a chunk, and one that adds up."""
+def lazily(sizes: list[int], seeds: list[np.random.SeedSequence]) -> Delayed:
+    """A task a chunk, and one that adds up; nothing is computed yet."""
     counts = [dask.delayed(count_inside)(size, seed) for size, seed in zip(sizes, seeds, strict=True)]
-    total = dask.delayed(sum)(counts)
-    return int(client.compute(total).result())
+    return dask.delayed(sum)(counts)
+
+
+def count_parallel(client: Client, sizes: list[int], seeds: list[np.random.SeedSequence]) -> int:
+    """Count with Dask."""
+    return int(client.compute(lazily(sizes, seeds)).result())
 
 
 def estimate(inside: int, samples: int) -> tuple[float, float, float]:
@@ -73,11 +88,57 @@ def estimate(inside: int, samples: int) -> tuple[float, float, float]:
     return pi, error, (pi - math.pi) / error
 
 
-def validate(samples: int, chunks: int, **_: object) -> None:
+@dataclass(frozen=True)
+class Step:
+    """What a number of chunks came to: seconds, π, its standard error, and the tasks that workers ran in one turn."""
+
+    seconds: float
+    pi: float
+    error: float
+    tasks: float
+
+
+def sweep_chunks(client: Client, samples: int, seed: int) -> dict[int, Step]:
+    """Estimate π with 1 to 128 chunks, in turns."""
+    seconds: dict[int, list[float]] = {chunks: [] for chunks in SWEEP}
+    inside: dict[int, int] = {}
+    tasks = dict.fromkeys(SWEEP, 0)
+    for chunks in SWEEP * TURNS:
+        sizes, seeds = chunk_sizes(samples, chunks), chunk_seeds(seed, chunks)
+        with get_task_stream(client) as stream:
+            start = perf_counter()
+            inside[chunks] = count_parallel(client, sizes, seeds)
+            seconds[chunks].append(perf_counter() - start)
+        tasks[chunks] += sum("count_inside" in task["key"] for task in stream.data)
+    return {
+        chunks: Step(median(seconds[chunks]), *estimate(inside[chunks], samples)[:2], tasks[chunks] / TURNS)
+        for chunks in SWEEP
+    }
+
+
+def fit(steps: dict[int, Step], samples: int, cores: int) -> tuple[float, float]:
+    """Return what a dart and what a task cost, in seconds, by least squares of relative errors.
+
+    With c chunks on W cores, the busiest core has ⌈c/W⌉ chunks of N/c darts, and Dask hands out c tasks.
+    """
+    measured = np.array([step.seconds for step in steps.values()])
+    terms = np.array([[math.ceil(chunks / cores) * samples / chunks, chunks] for chunks in steps])
+    costs, *_ = np.linalg.lstsq(terms / measured[:, None], np.ones(len(steps)))
+    return float(costs[0]), float(costs[1])
+
+
+def validate(samples: int, chunks: int, sweep: bool, **_: object) -> None:
     """Refuse chunks that would be empty."""
-    if chunks > samples:
-        message = f"{chunks} chunks are more than {samples} samples: give at most as many."
-        raise click.BadParameter(message, param_hint="'--chunks'")
+    for option, most in (("'--chunks'", chunks), ("'--sweep'", max(SWEEP) if sweep else 1)):
+        if most > samples:
+            message = f"{most} chunks are more than {samples} samples: give at most as many."
+            raise click.BadParameter(message, param_hint=option)
+
+
+def memory(chunks: int, threads: int = 1, **_: object) -> Need:
+    """Bytes: a block in every thread; in the client a block too, and a task with its seed for every chunk."""
+    block = BLOCK * (2 * 8 + 1)
+    return Need(client=block + 10_000 * chunks, worker=threads * block)
 
 
 @workload(
@@ -87,9 +148,12 @@ def validate(samples: int, chunks: int, **_: object) -> None:
     ),
     click.option("--seed", type=Count(minimum=0), default="42", show_default=True, help="Start of the random numbers."),
     click.option("--serial/--no-serial", default=True, show_default=True, help="Run on one core too, and compare."),
+    click.option("--sweep/--no-sweep", default=False, show_default=True, help="Try 1, 2, 4, … 128 chunks too."),
     validate=validate,
+    sizes={"tutorial": {"samples": 10**6, "chunks": 32, "sweep": True}},
+    memory=memory,
 )
-def monte_carlo_pi(client: Client, samples: int, chunks: int, seed: int, serial: bool) -> Outcome:
+def monte_carlo_pi(client: Client, samples: int, chunks: int, seed: int, serial: bool, sweep: bool = False) -> Outcome:
     """Estimate π by throwing darts at a square, in parallel, and compare with one core.
 
     The same samples, chunks and seed give the same π, on whatever number of workers.
@@ -105,7 +169,9 @@ def monte_carlo_pi(client: Client, samples: int, chunks: int, seed: int, serial:
     start = perf_counter()
     hits["parallel"] = count_parallel(client, sizes, seeds)
     timings["parallel"] = perf_counter() - start
-    return report(samples, hits, timings, cores_at_work(client))
+    cores = cores_at_work(client)
+    outcome = report(samples, hits, timings, cores)
+    return with_sweep(outcome, sweep_chunks(client, samples, seed), samples, cores) if sweep else outcome
 
 
 def report(samples: int, hits: dict[str, int], timings: dict[str, float], cores: int) -> Outcome:
@@ -118,7 +184,8 @@ def report(samples: int, hits: dict[str, int], timings: dict[str, float], cores:
         values |= {"speedup": speedup, "efficiency": speedup / cores}
         same = hits["serial"] == hits["parallel"]
         checks.append(Check("serial and parallel count the same", same, f"{hits['serial']} and {hits['parallel']}"))
-    return Outcome(values, timings, checks, ("", *hits), rows(samples, hits, timings, values))
+    bars = Bars("Time to throw all darts", "seconds", dict(timings))
+    return Outcome(values, timings, checks, ("", *hits), rows(samples, hits, timings, values), [bars])
 
 
 def rows(samples: int, hits: dict[str, int], timings: dict[str, float], values: dict[str, float]) -> list[list[str]]:
@@ -135,3 +202,49 @@ def rows(samples: int, hits: dict[str, int], timings: dict[str, float], values: 
         table.append(["speed-up", "1", f"{values['speedup']:.2f}"])
         table.append([f"efficiency ({values['cores']} cores)", "", f"{values['efficiency']:.2f}"])
     return table
+
+
+def with_sweep(outcome: Outcome, steps: dict[int, Step], samples: int, cores: int) -> Outcome:
+    """Add the sweep to what a run found out."""
+    costs = fit(steps, samples, cores)
+    empty = [""] * (len(outcome.columns) - 2)
+    lines = [[f"{c} chunks", *empty, f"{step.seconds:.3f} s, π {step.pi:.6f}"] for c, step in steps.items()]
+    seen = ", ".join(f"{step.tasks:g}" for step in steps.values())
+    varied = Check("each number of chunks is as many tasks", all(step.tasks == c for c, step in steps.items()), seen)
+    worst = max(abs(step.pi - math.pi) / step.error for step in steps.values())
+    right = Check("π is within 5 standard errors with any chunks", worst <= 5, f"{worst:.2f} σ at most")
+    return replace(
+        outcome,
+        values={**outcome.values, "seconds_per_dart": costs[0], "seconds_per_task": costs[1]},
+        timings=outcome.timings | {f"{chunks} chunks": step.seconds for chunks, step in steps.items()},
+        checks=[*outcome.checks, varied, right],
+        rows=[*outcome.rows, *lines],
+        pictures=[*outcome.pictures, *sweep_pictures(steps, samples, cores, costs)],
+        notes=sweep_notes(steps, samples, cores, costs),
+    )
+
+
+def sweep_pictures(steps: dict[int, Step], samples: int, cores: int, costs: tuple[float, float]) -> list[Lines]:
+    """Time against chunks, with the fit; error against chunks, with what chance makes of so many darts."""
+    chunks = [float(count) for count in steps]
+    fitted = [math.ceil(c / cores) * samples / c * costs[0] + c * costs[1] for c in steps]
+    time = {"measured": (chunks, [step.seconds for step in steps.values()]), "darts + tasks": (chunks, fitted)}
+    off, chance = [abs(step.pi - math.pi) for step in steps.values()], [step.error for step in steps.values()]
+    error = {"distance from π": (chunks, off), "standard error": (chunks, chance)}
+    return [
+        Lines("Time against chunks", "chunks", "seconds", time, log_x=True),
+        Lines("Error against chunks", "chunks", "error of π", error, log_x=True),
+    ]
+
+
+def sweep_notes(steps: dict[int, Step], samples: int, cores: int, costs: tuple[float, float]) -> list[str]:
+    """Why the curves look as they do."""
+    dart, task = costs
+    best, last = min(steps, key=lambda chunks: steps[chunks].seconds), max(steps)
+    return [
+        f"Time: one core computes a chunk, so with c chunks the busiest of {cores} cores throws ⌈c/{cores}⌉·N/c darts, "
+        f"at {dart * 1e9:.2g} ns each, and Dask takes {task * 1e3:.2g} ms a task. Once every core has one, more only "
+        f"cost. Fastest here: {best}; of the {steps[last].seconds:.2g} s for {last}, tasks are {last * task:.2g} s.",
+        f"Error: it depends on how many darts there are, 1.64/√N = {1.642 / math.sqrt(samples):.1e}, not on chunks. "
+        "Another number of chunks throws other darts: hence another π, as likely nearer as farther.",
+    ]

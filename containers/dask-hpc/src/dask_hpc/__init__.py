@@ -5,6 +5,7 @@ A workload is a script that uses Dask's own API; what it needs of this package i
     from dask_hpc import Check, Count, Outcome, cores_at_work, workload
 """
 
+from dask_hpc.blas import blas_threads
 from dask_hpc.errors import ClusterError, DaskHpcError, RequestError
 from dask_hpc.notebook import cluster, draw
 from dask_hpc.params import Count, Memory
@@ -29,6 +30,7 @@ __all__ = [
     "RequestError",
     "Traffic",
     "Workload",
+    "blas_threads",
     "cluster",
     "cores_at_work",
     "draw",

@@ -1,0 +1,81 @@
+"""The workloads on arrays and `delayed`, on SLURMCluster with two nodes, as a person runs them on the login node."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+def run(sim: Any, name: str, *options: str) -> dict[str, Any]:
+    """The result of a run whose checks hold, on two workers on two nodes."""
+    done = sim.exec("dask-hpc", "run", name, "--on", "slurm", "--jobs", "2", "--cores", "1", "--json", *options)
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert result["ok"]
+    assert len(result["cluster"]["nodes"]) == 2
+    assert "Sending large graph" not in done.stderr
+    return result
+
+
+@pytest.mark.slurm_sim(nodes=2)
+def test_partitioned_array(slurm_sim: Any) -> None:
+    """Every block's sum is NumPy's, whichever node drew it."""
+    result = run(slurm_sim, "partitioned-array", "--rows", "700,300", "--columns", "600,200,200")
+    assert result["values"]["bytes"] == 8 * 1000 * 1000
+    assert {"the sum of every block is NumPy's", "blocks[0,1] is drawn without the others"} <= names(result)
+
+
+@pytest.mark.slurm_sim(nodes=2)
+def test_delayed_sum(slurm_sim: Any) -> None:
+    """Squares are computed on both nodes at the same time, and their sum is NumPy's."""
+    result = run(slurm_sim, "delayed-sum", "--n", "1500")
+    assert result["values"]["at_once"] == 2
+    assert "squares are computed at the same time" in names(result)
+
+
+@pytest.mark.slurm_sim(nodes=2)
+def test_eigenvalues(slurm_sim: Any) -> None:
+    """One worker and two, on nodes of their own, find the spectra that NumPy finds on the login node."""
+    result = run(slurm_sim, "eigenvalues", "--n", "100", "--matrices", "4", "--repeats", "1")
+    assert {"1 worker", "2 workers"} < set(result["timings"])
+    assert {"spectra are the same whichever way", "tasks ran on the workers meant"} <= names(result)
+
+
+@pytest.mark.slurm_sim(nodes=2)
+def test_sweep_of_chunks(slurm_sim: Any) -> None:
+    """From 1 to 128 chunks, each is that many tasks, and π stays right."""
+    result = run(slurm_sim, "monte-carlo-pi", "--sweep", "--samples", "1e6", "--no-serial")
+    assert {f"{chunks} chunks" for chunks in (1, 2, 4, 8, 16, 32, 64, 128)} < set(result["timings"])
+    assert "each number of chunks is as many tasks" in names(result)
+    assert result["values"]["seconds_per_task"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("eigenvalues", ["--n", "0"], ["--n", "0"]),
+        ("eigenvalues", ["--n", "90000"], ["does not fit", "GiB"]),
+        ("eigenvalues", ["--matrices", "-2"], ["--matrices", "-2"]),
+        ("delayed-sum", ["--n", "100000"], ["does not fit", "GiB"]),
+        ("delayed-sum", ["--n", "7.5"], ["--n", "7.5"]),
+        ("partitioned-array", ["--rows", "1e6", "--columns", "1e6", "--block", "0,0"], ["does not fit", "TiB"]),
+        ("partitioned-array", ["--rows", "0,5"], ["--rows", "0"]),
+        ("partitioned-array", ["--block", "5,0"], ["--block", "5,0", "2 × 3"]),
+        ("monte-carlo-pi", ["--sweep", "--samples", "100", "--chunks", "1"], ["--sweep", "128"]),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_starts(
+    slurm_sim: Any, name: str, options: list[str], words: list[str]
+) -> None:
+    """Bad numbers, and sizes that do not fit, end with what was asked and what there is; no job is submitted."""
+    done = slurm_sim.exec("dask-hpc", "run", name, "--on", "slurm", *options, check=False)
+    assert done.returncode == 2
+    assert all(word in done.stderr for word in words)
+    assert "Traceback" not in done.stderr
+    assert slurm_sim.exec("squeue", "-h").stdout == ""
+
+
+def names(result: dict[str, Any]) -> set[str]:
+    """What was checked."""
+    return {check["name"] for check in result["checks"]}

@@ -1,0 +1,126 @@
+"""A² + B² + C²: the sum is NumPy's, and whether the squares overlap is read off the task stream rightly."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dask_hpc import Bars, Lines, Workload
+from dask_hpc.discovery import load
+from workloads import delayed_sum as ds
+
+SEEDS = np.random.SeedSequence(1).spawn(3)
+
+
+@pytest.fixture(scope="module")
+def workload() -> Workload:
+    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    return load(Path(ds.__file__))
+
+
+def test_numpy_computes_the_tutorials_formula() -> None:
+    """What Dask's sum is compared with is `A@A + B@B + C@C`, for matrices that anybody can draw again."""
+    a, b, c = (np.random.default_rng(seed).random((40, 40)) for seed in SEEDS)
+    assert np.array_equal(ds.with_numpy(40, SEEDS), a @ a + b @ b + c @ c)
+
+
+def test_nothing_is_computed_before_it_is_asked_for() -> None:
+    """The graph has three matrices, three squares and a sum, and is a few KB whatever n is."""
+    squares, total = ds.lazily(10**6, SEEDS)
+    assert len(squares) == 3
+    names = [str(key).rsplit("-", 5)[0] for key in dict(total.dask)]
+    assert {name: names.count(name) for name in names} == {"random_matrix": 3, "squared": 3, "sum": 1}
+
+
+@given(st.lists(st.tuples(st.floats(0, 9), st.floats(0.1, 9)), min_size=3, max_size=3))
+def test_most_at_once_is_what_a_fine_ruler_sees(pairs: list[tuple[float, float]]) -> None:
+    """Counting at every start and stop, and between all of them, finds no more than `most_at_once` says."""
+    spans = [ds.Span(start, start + length, f"thread {start}") for start, length in pairs]
+    times = dict(zip(ds.NAMES, spans, strict=True))
+    edges = sorted({edge for start, stop, _ in spans for edge in (start, stop)})
+    middles = [(left + right) / 2 for left, right in pairwise(edges)]
+    assert ds.most_at_once(times) == max(len({t for a, b, t in spans if a <= x < b}) for x in edges + middles)
+
+
+@pytest.mark.parametrize(
+    ("spans", "threads", "most"),
+    [
+        ([(0, 1), (1, 2), (2, 3)], "xyz", 1),
+        ([(0, 9), (1, 8), (2, 3)], "xyz", 3),
+        ([(0, 9), (1, 8), (2, 3)], "xyx", 2),
+        ([(0, 1.1), (1, 2), (2, 3)], "xxx", 1),
+    ],
+)
+def test_threads_at_work_at_the_same_moment_are_counted(
+    spans: list[tuple[float, float]], threads: str, most: int
+) -> None:
+    """One after the other is 1 at once, within one another is 3, and what one thread did never counts twice."""
+    found = [ds.Span(start, stop, thread) for (start, stop), thread in zip(spans, threads, strict=True)]
+    assert ds.most_at_once(dict(zip(ds.NAMES, found, strict=True))) == most
+
+
+def test_memory_is_what_numpy_takes() -> None:
+    """The client's part is no less than what NumPy's sum and the comparison take, and not twice as much."""
+    n = 400
+    tracemalloc.start()
+    try:
+        expected = ds.with_numpy(n, SEEDS)
+        result = expected.copy()
+        ds.relative_difference(result, expected)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= ds.memory(n).client < 2 * peak
+
+
+def test_two_workers_compute_squares_at_the_same_time(two_workers: Client, workload: Workload) -> None:
+    """The sum is NumPy's to the last digits allowed, two squares overlap, and both are in the report's pictures."""
+    outcome = workload.run(two_workers, n=1200, seed=5)
+    assert [check.name for check in outcome.checks if not check.ok] == []
+    assert [check.name for check in outcome.checks][1:] == ["squares are computed at the same time"]
+    assert outcome.values["at_once"] == 2
+    lines, bars = outcome.pictures
+    assert isinstance(lines, Lines)
+    assert set(lines.series) == {"A²", "B²", "C²"}
+    assert isinstance(bars, Bars)
+    assert {key.split("-")[0] for key in dict(outcome.graph.dask)} == {"random_matrix", "squared", "sum"}
+
+
+@pytest.mark.parametrize("n", [1, 2, 33])
+def test_squares_too_short_to_overlap_are_not_judged(two_workers: Client, workload: Workload, n: int) -> None:
+    """For small matrices the sum is checked, and a note says why the rest is not."""
+    outcome = workload.run(two_workers, n=n, seed=5)
+    assert [check.ok for check in outcome.checks] == [True]
+    assert "says nothing" in outcome.notes[1]
+
+
+def test_one_thread_is_said_to_be_one() -> None:
+    """On a single thread nothing overlaps, which is no failure, and the note says so."""
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        outcome = load(Path(ds.__file__)).run(client, n=300, seed=5)
+    assert outcome.values["at_once"] == 1
+    assert [check.ok for check in outcome.checks] == [True]
+    assert "one after the other" in outcome.notes[1]
+
+
+def test_a_wrong_sum_is_a_failed_check() -> None:
+    """A difference in one element beyond rounding fails the run."""
+    expected = ds.with_numpy(50, SEEDS)
+    result = expected.copy()
+    assert ds.relative_difference(result, expected) == 0
+    result[7, 9] *= 1 + 1e-9
+    difference = ds.relative_difference(result, expected)
+    spans = dict.fromkeys(ds.NAMES, ds.Span(0, 1, "x"))
+    _, total = ds.lazily(50, SEEDS)
+    outcome = ds.report(50, difference, (1, 1), {"numpy": 1, "dask": 1}, spans, {"a": 1}, total)
+    assert [check.ok for check in outcome.checks] == [False]
