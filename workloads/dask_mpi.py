@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -36,9 +37,10 @@ def sum_of_squares(n: int) -> int:
 
 
 def given() -> dict[str, Any]:
-    """Tell, on a worker, what Slurm gave its job on this node, and how large its MPI world is."""
+    """Tell, on a worker, where it is, what Slurm gave its job there, and how large its MPI world is."""
     mpi = sys.modules.get("mpi4py.MPI")
     return {
+        "host": socket.gethostname(),
         "world": int(mpi.COMM_WORLD.size) if mpi and mpi.Is_initialized() else 0,
         "slurm": {name: os.environ[name] for name in os.environ if name.startswith("SLURM_")},
     }
@@ -58,11 +60,9 @@ def by_node(workers: Mapping[str, Mapping[str, Any]], said: Mapping[str, Mapping
     """Add up threads and memory of the workers on each node, beside what Slurm gave the job there."""
     nodes: dict[str, Given] = {}
     for address, worker in workers.items():
-        slurm = said[address]["slurm"]
-        node = nodes.setdefault(
-            slurm.get("SLURMD_NODENAME", worker["host"]),
-            {"workers": 0, "threads": 0, "limit": 0, **slurm_gave(slurm)},
-        )
+        one = said[address]
+        start: Given = {"workers": 0, "threads": 0, "limit": 0}
+        node = nodes.setdefault(one["host"], start | slurm_gave(one["slurm"]))
         node["workers"] = (node["workers"] or 0) + 1
         node["threads"] = (node["threads"] or 0) + int(worker["nthreads"])
         node["limit"] = (node["limit"] or 0) + int(worker["memory_limit"])
@@ -104,7 +104,8 @@ def dask_mpi(client: Client, n: int) -> Outcome:
     if address := scheduler_of(file):
         same = address == client.scheduler.address
         checks.append(Check("the scheduler file is this one's", same, f"{address} in {file}"))
-    return report(nodes, squares, workers, world, timings, checks)
+    hosts = {address: one["host"] for address, one in said.items()}
+    return report(nodes, squares, workers, hosts, world, timings, checks)
 
 
 def _all_ranks(workers: int, world: int, *, outside: bool) -> Check:
@@ -130,6 +131,7 @@ def report(
     nodes: Mapping[str, Given],
     squares: Mapping[str, int],
     workers: Mapping[str, Mapping[str, Any]],
+    hosts: Mapping[str, str],
     world: int,
     timings: dict[str, float],
     checks: list[Check],
@@ -138,7 +140,7 @@ def report(
     rows = [
         [
             str(worker["name"]),
-            str(worker["host"]),
+            hosts[address],
             str(worker["nthreads"]),
             format_bytes(worker["memory_limit"]),
             str(squares.get(address, 0)),

@@ -19,7 +19,7 @@ import dask.array as da
 import numpy as np
 from distributed import Client, wait
 
-from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, workload
+from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, Picture, workload
 from dask_hpc.collective import Ranks
 
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
@@ -124,7 +124,7 @@ def hybrid_mpi(client: Client, n: int, iterations: int, seed: int) -> Outcome:
     moved = sum(set(before[key]) != set(holders) for key, holders in client.who_has(matrix).items())
     norms = client.gather([client.submit(itemgetter(0), result) for result in results])
     timings["mpi"] = max(client.gather([client.submit(itemgetter(1), result) for result in results]))
-    vector = as_array(client, results, n)
+    vector = client.persist(as_array(client, results, n))
     residual = da.linalg.norm(matrix @ vector - norms[0][-1] * vector) / norms[0][-1]
     found = {"residual": float(client.compute(residual).result()), "moved": moved, "vector": vector.compute()}
     start = perf_counter()
@@ -191,7 +191,7 @@ def report(
         "entry": timings["mpi_call"] - timings["mpi"],
     }
     distances = [abs(norm / expected[0][-1] - 1) or np.finfo(float).eps for norm in norms[0]]
-    pictures = [
+    pictures: list[Picture] = [
         Bars("Time of one step", "milliseconds", {name: 1e3 * time for name, time in each.items()}),
         Lines(
             "Convergence, MPI in Dask",

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dask_mpi import initialize
@@ -57,13 +58,12 @@ def calls(comm: Any, blocks: Any) -> list[Any]:
     return [bool(one) for one in seen]
 
 
-def failing(comm: Any, blocks: Any, when: int) -> int:
+def failing(comm: Any, blocks: Any, when: int) -> None:
     """One rank raises after some steps; the others wait for it in the next one."""
     for step in range(1000):
         if comm.rank == 1 and step == when:
             raise ValueError(f"no luck in step {step}")
         comm.allreduce(step)
-    return comm.rank
 
 
 def blocking(comm: Any, blocks: Any) -> None:
@@ -117,7 +117,7 @@ def several(client: Any) -> dict[str, Any]:
     told["addresses"] = [one.address for one in ranks.members]
     told["whole"] = client.gather(results)
     told["calls"] = client.gather(ranks.run(calls))
-    told["failing"] = [outcome(lambda when=when: ranks.run(failing, when)) for when in (0, 17)]
+    told["failing"] = [outcome(partial(ranks.run, failing, when)) for when in (0, 17)]
     told["endless"] = outcome(lambda: ranks.run(endless))
     busy = client.submit(time.sleep, 6, workers=[ranks.members[1].address], pure=False)
     while not client.processing()[ranks.members[1].address]:

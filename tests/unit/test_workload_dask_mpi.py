@@ -52,8 +52,8 @@ def two_nodes(threads: int = 1, limit: int = 512 * MIB) -> dict[str, workload.Gi
     said = {}
     for number in range(4):
         node = f"c{number % 2 + 1}"
-        workers[f"a{number}"] = {"host": node, "nthreads": threads, "memory_limit": limit}
-        said[f"a{number}"] = {"slurm": slurm | {"SLURMD_NODENAME": node}}
+        workers[f"a{number}"] = {"nthreads": threads, "memory_limit": limit}
+        said[f"a{number}"] = {"host": node, "slurm": slurm}
     return workload.by_node(workers, said)
 
 
@@ -74,7 +74,7 @@ def test_workers_that_each_claim_their_node_are_too_many() -> None:
 
 def test_without_slurm_nothing_is_compared() -> None:
     """Where Slurm set no bound, none is broken."""
-    nodes = workload.by_node({"a": {"host": "here", "nthreads": 64, "memory_limit": 1}}, {"a": {"slurm": {}}})
+    nodes = workload.by_node({"a": {"nthreads": 64, "memory_limit": 1}}, {"a": {"host": "here", "slurm": {}}})
     assert list(nodes) == ["here"]
     assert workload.within(nodes, "threads", "cpus")
 
@@ -89,7 +89,7 @@ def test_the_scheduler_file_is_read(tmp_path: Path) -> None:
 
 def test_the_report_has_a_row_a_worker() -> None:
     """Name, host, threads, memory and what it computed."""
-    workers = {"a": {"name": "rank-1", "host": "10.0.0.1", "nthreads": 1, "memory_limit": 512 * MIB}}
-    outcome = workload.report(two_nodes(), Counter({"a": 10}), workers, 2, {"squares": 0.5}, [])
-    assert outcome.rows == [["rank-1", "10.0.0.1", "1", "512.00 MiB", "10"]]
+    workers = {"a": {"name": "rank-1", "nthreads": 1, "memory_limit": 512 * MIB}}
+    outcome = workload.report(two_nodes(), Counter({"a": 10}), workers, {"a": "c1"}, 2, {"squares": 0.5}, [])
+    assert outcome.rows == [["rank-1", "c1", "1", "512.00 MiB", "10"]]
     assert outcome.values["tasks_per_second"] == 20

@@ -55,6 +55,7 @@ class Meeting:
         for topic in (self.run, *(member.address for member in self.members)):
             with suppress(Exception):  # the scheduler may be gone: that is no second error
                 self.client.unsubscribe_topic(topic)
+        self.futures = ()  # who keeps this keeps no results on the workers
 
     def _heard(self, rank: Rank, event: Any) -> None:
         if isinstance(event, dict) and event.get("action") == "remove-worker":
