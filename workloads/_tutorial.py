@@ -196,8 +196,9 @@ print("the eigenvalues of A² are the squares of A's")
 # Functions are taken to be pure: the same call is the same key, and is not computed again.
 
 # %%
+once = client.submit(squared, matrix_list[0])
 again = client.submit(squared, matrix_list[0])
-print(again.key == squared_list[0].key, again.status)
+print("the same key:", once.key == again.key)
 
 # %% [markdown]
 # ## Where the data is

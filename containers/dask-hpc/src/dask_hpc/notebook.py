@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["DaskCluster", "Drawn", "cluster", "draw"]
 
 _DASHBOARD = "127.0.0.1:8787"  # Dask's own port, where people look for it; another one if that is taken
+_WALLTIME = 3600  # seconds: cells are run by somebody who reads
 _HEIGHT = 380  # of a picture in a notebook, in pixels
 
 
@@ -118,9 +119,21 @@ def _values(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
     if strange := sorted(set(given) - backend.options):
         there = ", ".join(sorted(backend.options))
         raise RequestError(f"on={backend.name!r} has no option {', '.join(strange)}.", f"There are: {there}")
+    own = {"dashboard": _DASHBOARD, **_walltime(backend, given.get("partition")), **given}
     command = click.Command("cluster", params=list(CLUSTER_OPTIONS))
-    context = command.make_context("dask_hpc.cluster", [], default_map={"dashboard": _DASHBOARD, **given})
+    context = command.make_context("dask_hpc.cluster", [], default_map=own)
     return {name: context.params[name] for name in backend.options}
+
+
+def _walltime(backend: Backend, partition: str | None) -> dict[str, int]:
+    """Return the wall time of a job that lasts while somebody reads, or the partition's, if that is less."""
+    from dask_hpc.clusters import slurm_ask
+
+    if backend.name != "slurm":
+        return {}
+    slurm_ask.require()
+    limits = [node.limit for node in slurm_ask.nodes(partition) if node.limit]
+    return {"walltime": min([_WALLTIME, *limits])}
 
 
 def _workers_lost(_signum: int, _frame: FrameType | None) -> None:

@@ -19,6 +19,3 @@ c.ServerApp.root_dir = "/home/hpc"
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.news_url = None
 c.LabApp.extension_manager = "readonly"
-
-# The one kernel is the environment's.
-c.KernelSpecManager.ensure_native_kernel = False
