@@ -18,7 +18,7 @@ import numpy as np
 from dask.utils import format_bytes
 from distributed import Client, Future, get_task_stream, wait
 
-from dask_hpc import Bars, Check, Count, Need, Outcome, Points, Traffic, cores_at_work, traffic, workload
+from dask_hpc import Bars, Check, Count, Need, Outcome, Points, Traffic, blas_threads, cores_at_work, traffic, workload
 
 TALK = 16 << 10  # bytes a task that Dask's own messages may take
 MOST_POINTS = 4000  # in the picture
@@ -29,7 +29,7 @@ NOTES = (
     "where is in the workers' own log of transfers.",
     "The numbers lie in [0, 1) with mean 1/2: one eigenvalue of a square is near (n/2)², the others fill a disc of "
     "radius n/12.",
-    "NumPy alone squares and diagonalises one matrix after the other in the client, with one BLAS thread in the image.",
+    "NumPy alone squares and diagonalises one matrix after the other in the client, with one BLAS thread.",
 )
 
 
@@ -117,9 +117,11 @@ def compute(client: Client, n: int, seeds: Sequence[Any], compare: int) -> tuple
         matrices, squares, eigenvalues = pipeline(client, n, seeds)
         timings = {"dask": perf_counter() - start}
     left = left_the_workers(client, [*matrices, *squares])
+    before, _ = blas_threads(), blas_threads(1)  # as workers have
     start = perf_counter()
     expected = plain(n, seeds[:compare])
     timings |= {"numpy": perf_counter() - start} if compare >= len(seeds) else {}
+    blas_threads(before)
     pure = [*computed_again(client, matrices, squares), drawn_again(client)]
     return Found(eigenvalues, expected, moved, *left, timings), pure
 
