@@ -118,7 +118,7 @@ def measure(client: Client, way: Callable[[Client, np.ndarray, int], Any], matri
 def need(n: int, **_: object) -> Need:
     """A local matrix is in the client, in its graph, in the scheduler and in every task; a worker may get all tasks."""
     one = 8 * n * n
-    return Need(client=12 * one, worker=8 * one)
+    return Need(client=10 * one, worker=10 * one)
 
 
 @workload(

@@ -151,10 +151,10 @@ def drawn_again(client: Client) -> Check:
 
 
 def need(n: int, matrices: int, compare: int, workers: int, threads: int, **_: object) -> Need:
-    """Matrices and squares stay on the workers, and eigvals works on a copy; NumPy has one matrix at a time."""
+    """Matrices, squares and one more square stay on workers, and eigvals works on a copy; NumPy has one at a time."""
     one, share = 8 * n * n, -(-matrices // max(workers, 1))
     client = 16 * n * (matrices + compare) + (3 * one if compare else 0)
-    return Need(client=client, worker=(2 * share + min(threads, share)) * one)
+    return Need(client=client, worker=(2 * share + 1 + min(threads, share)) * one)
 
 
 @workload(
