@@ -26,7 +26,8 @@ class _SchedulerLostError(Exception):
 def scheduler_watched(client: Client) -> Iterator[None]:
     """Raise `ClusterError` if the connection to the scheduler is lost, whatever the main thread waits for.
 
-    Dask itself cancels the futures of a connection that breaks; those of a scheduler that takes its leave stay pending.
+    Dask itself cancels the futures; but a call that goes through the scheduler waits for it to come back for as long as
+    a connection may take, and a client that computes on its own learns nothing.
     """
     from distributed.client import CancelledError, ClosedClientError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,8 @@ from dask_hpc.workload import DEFAULT_SIZE, Workload
 __all__ = ["run_all"]
 
 _PATIENCE = 120  # seconds that a workload which was told to stop may take to cancel its jobs
-_REFUSED = 2
+_VERDICTS = {0: "ok", 2: "refused"}  # by exit status
+NOT_HERE = "not here"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Order:
 
 
 def run_all(order: Order, *, json: bool) -> int:
-    """Run every workload, and return 0 if all of them ran and all their checks hold, else 1.
+    """Run every workload that can run here, and return 0 if all went well and all their checks hold, else 1.
 
     Args:
         order: what is the same for all.
@@ -62,7 +64,7 @@ def run_all(order: Order, *, json: bool) -> int:
     if json:
         screen.json(msgspec.json.encode([_summary(entry) for entry in entries]))
     _overview(order.root, entries, started, screen)
-    return 0 if all(entry.verdict == "ok" for entry in entries) else 1
+    return 0 if all(entry.verdict in ("ok", NOT_HERE) for entry in entries) else 1
 
 
 def _refuse_unknown_size(size: str, files: Mapping[str, Path]) -> None:
@@ -75,24 +77,29 @@ def _refuse_unknown_size(size: str, files: Mapping[str, Path]) -> None:
 
 
 def _one(name: str, file: Path, order: Order, screen: Screen, counted: str) -> Entry:
-    summary, start = discovery.summary(file), perf_counter()
     try:
         workload = discovery.load(file)
         on = where(workload, order.on)
     except DaskHpcError as error:
-        entry = Entry(name, summary, order.on, "failed", 0.0, why=error.message)
+        entry = Entry(name, discovery.summary(file), order.on, "failed", 0.0, why=error.message)
     else:
         with screen.stage(f"{name} on {on} ({counted})"):
-            done, said = _run(name, workload, on, order)
-        seconds = perf_counter() - start
-        verdict = {0: "ok", _REFUSED: "refused"}.get(done.returncode, "failed")
-        result = _result(done.stdout)
-        why = "" if result else _last_lines(said)
-        entry = Entry(name, summary, on, verdict, seconds, result, why)
-    screen.verdict("ok" if entry.verdict == "ok" else "FAILED", f"{name} on {entry.on}, {entry.seconds:.1f} s")
+            entry = _tried(workload, on, order)
+    screen.verdict(entry.verdict, f"{name} on {entry.on}, {entry.seconds:.1f} s")
     if entry.why:
         screen.warn(f"{name}: {entry.why}")
     return entry
+
+
+def _tried(workload: Workload, on: str, order: Order) -> Entry:
+    if order.on == "local" and on != "local" and not shutil.which("sbatch"):
+        why = f"It runs on {on} only, and there is no Slurm here."
+        return Entry(workload.name, workload.summary, on, NOT_HERE, 0.0, why=why)
+    start = perf_counter()
+    done, said = _run(workload, on, order)
+    result = _result(done.stdout)
+    verdict, why = _VERDICTS.get(done.returncode, "failed"), "" if result else _last_lines(said)
+    return Entry(workload.name, workload.summary, on, verdict, perf_counter() - start, result, why)
 
 
 def where(workload: Workload, on: str) -> str:
@@ -104,10 +111,10 @@ def where(workload: Workload, on: str) -> str:
     raise RequestError(f"{workload.name} runs on {', '.join(sorted(able))} only, which this dask-hpc does not have.")
 
 
-def _run(name: str, workload: Workload, on: str, order: Order) -> tuple[subprocess.CompletedProcess[bytes], str]:
+def _run(workload: Workload, on: str, order: Order) -> tuple[subprocess.CompletedProcess[bytes], str]:
     """Run a workload in a process of its own, so that none finds what another has left; say what it said."""
     size = ["--size", order.size] if order.size in workload.sizes else []
-    command = [sys.executable, "-m", "dask_hpc", "run", name, "--on", on, *size, "--json"]
+    command = [sys.executable, "-m", "dask_hpc", "run", workload.name, "--on", on, *size, "--json"]
     command += ["--results", str(order.root), *order.options.get(on, ())]
     with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as output:
         # a session of its own: Ctrl-C comes to this program, which passes it on once
@@ -151,7 +158,7 @@ def _table(entries: Sequence[Entry], screen: Screen) -> None:
     for entry in entries:
         for check in entry.result.checks if entry.result else ():
             if not check.ok:
-                screen.verdict("FAILED", f"{entry.workload}: {check.name}: {check.detail}")
+                screen.verdict("failed", f"{entry.workload}: {check.name}: {check.detail}")
 
 
 def _checks(result: Result | None) -> str:

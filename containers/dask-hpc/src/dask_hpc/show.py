@@ -112,13 +112,13 @@ class Screen:
             + (", TLS" if cluster.tls else "")
         )
         for check in result.checks:
-            self.verdict(
-                "ok" if check.ok else "FAILED", f"{check.name}: {check.detail}" if check.detail else check.name
-            )
+            detail = f": {check.detail}" if check.detail else ""
+            self.verdict("ok" if check.ok else "failed", check.name + detail)
 
     def verdict(self, word: str, text: str) -> None:
         """Print one line that begins with how something ended."""
-        mark = {"ok": "[green]ok[/]    ", "FAILED": "[red]FAILED[/]"}[word]
+        colour = {"ok": "green", "failed": "red", "refused": "red"}.get(word, "yellow")
+        mark = f"[{colour}]{word.upper() if colour == 'red' else word}[/]{' ' * (6 - len(word))}"
         self._out.print(f"{mark} {escape(text)}", soft_wrap=True, highlight=False)
 
 

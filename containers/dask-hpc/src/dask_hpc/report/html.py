@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from dask_hpc.report.style import PAGE_CSS
 
-__all__ = ["facts", "figure", "legend", "page", "paragraphs", "table", "text", "verdict"]
+__all__ = ["duration", "facts", "figure", "legend", "page", "paragraphs", "table", "text", "verdict", "words"]
 
 
 def text(content: object) -> str:
@@ -17,10 +18,22 @@ def text(content: object) -> str:
     return escape(str(content))
 
 
-def paragraphs(sentences: Iterable[str], kind: str = "") -> str:
+def words(content: str) -> str:
+    """Return a text, escaped, with what stands in `backticks` as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(content))
+
+
+def paragraphs(sentences: Iterable[str]) -> str:
     """Return a paragraph for each text that is not empty."""
-    mark = f' class="{kind}"' if kind else ""
-    return "".join(f"<p{mark}>{text(one)}</p>" for one in sentences if one)
+    return "".join(f"<p>{words(one)}</p>" for one in sentences if one)
+
+
+def duration(seconds: float) -> str:
+    """Return a time with a unit that suits it, and three digits."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.0f} µs"
 
 
 def verdict(word: str) -> str:

@@ -16,7 +16,7 @@ __all__ = ["Entry", "write_overview"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of one workload: `verdict` is ok, failed or refused; `why` says more if there is no result."""
+    """What became of one workload: `verdict` is ok, failed, refused or not here; `why` says more, without a result."""
 
     workload: str
     summary: str
@@ -35,9 +35,15 @@ def write_overview(file: Path, entries: Sequence[Entry], *, started: str) -> Non
         if entry.result and entry.result.pictures
     }
     cards = "".join(_card(number, entry, file.parent) for number, entry in enumerate(entries))
-    failed = sum(entry.verdict != "ok" for entry in entries)
+    failed = sum(entry.verdict not in ("ok", "not here") for entry in entries)
+    absent = sum(entry.verdict == "not here" for entry in entries)
     badge = html.verdict("failed" if failed else "ok")
-    words = f"{failed} of {len(entries)} did not end well." if failed else f"All {len(entries)} hold."
+    words = (
+        f"{failed} of {len(entries)} did not end well."
+        if failed
+        else f"{len(entries) - absent} ran, and all checks hold."
+    )
+    words += f" {absent} cannot run here." if absent else ""
     total = sum(entry.seconds for entry in entries)
     body = (
         f"<header><h1>Workloads</h1>{badge}<p>{words}</p>"
@@ -55,7 +61,7 @@ def _card(number: int, entry: Entry, folder: Path) -> str:
     if result and result.pictures:
         shown = html.figure(result.pictures[0].title, "{{" + f"picture{number}" + "}}")
     return (
-        f'<article class="card"><h3>{title}</h3>{html.verdict(entry.verdict)}<p>{html.text(entry.summary)}</p>'
+        f'<article class="card"><h3>{title}</h3>{html.verdict(entry.verdict)}<p>{html.words(entry.summary)}</p>'
         f'<p class="faint">{checks}{entry.seconds:.1f} s on {html.text(entry.on)}</p>'
         f"{html.paragraphs([entry.why])}{shown}</article>"
     )

@@ -52,7 +52,7 @@ def _head(result: Result) -> str:
     when = result.started[:19].replace("T", " ")
     badge = html.verdict("ok" if result.ok else "failed")
     return (
-        f"<header><h1>{html.text(result.workload)}</h1>{badge}<p>{html.text(result.summary)}</p>"
+        f"<header><h1>{html.text(result.workload)}</h1>{badge}<p>{html.words(result.summary)}</p>"
         f'<p class="faint">{when} UTC, on {html.text(cluster.kind)}: {html.text(where)}. '
         f"{result.timings.get('total', 0):.1f} s in all.</p></header>"
     )
@@ -70,7 +70,7 @@ def _outcome(result: Result) -> str:
 def _checks(result: Result) -> str:
     items = "".join(
         f"<li>{html.verdict('ok' if check.ok else 'failed')} {html.text(check.name)}"
-        + (f' <span class="faint">{html.text(check.detail)}</span>' if check.detail else "")
+        + (f': <span class="faint">{html.text(check.detail)}</span>' if check.detail else "")
         + "</li>"
         for check in result.checks
     )
@@ -91,8 +91,8 @@ def _time(result: Result, stream: Stream) -> str:
 def _shares(shares: list[Share]) -> str:
     whole = sum(share.seconds for share in shares) or 1.0
     rows = "".join(
-        f'<tr><th scope="row">{html.text(share.name)}</th><td>{share.seconds:.2f} s</td>'
-        f"<td>{share.seconds / whole:.0%}</td><td class=share>"
+        f'<tr><th scope="row">{html.text(share.name)}</th><td class="number">{share.seconds:.2f} s</td>'
+        f'<td class="number">{share.seconds / whole:.0%}</td><td class="share">'
         f'<i style="width:{share.seconds / whole:.1%};background:{colour}"></i></td></tr>'
         for share, colour in zip(shares, _SHARE_COLOURS, strict=True)
         if share.seconds > 0.0005 * whole
@@ -106,15 +106,15 @@ def _stream(stream: Stream, paint: Mapping[str, str]) -> str:
         if span.action == "compute":
             computed.setdefault(span.name, []).append(span.stop - span.start)
     entries = [
-        (f"{name}: {len(times)} × {sum(times) / len(times):.3g} s", paint[name]) for name, times in computed.items()
+        (f"{name}: {len(times)} × {html.duration(sum(times) / len(times))}", paint[name])
+        for name, times in computed.items()
     ]
     actions = {span.action for span in stream.spans}
     entries += [("moving data between workers (hatched)", TRANSFER)] * ("transfer" in actions)
     entries += [("unpacking tasks (hatched)", OTHER)] * ("deserialize" in actions)
     entries += [("disk (hatched)", DISK)] * bool(actions & {"disk-read", "disk-write"})
     entries += [("failed", FAILED)] * any(span.failed for span in stream.spans)
-    words = f"A row is a thread of a worker, named by its node: {', '.join(stream.lanes[:8])}"
-    words += " …" if len(stream.lanes) > 8 else "."
+    words = "A row is a thread of a worker: node, then the worker's number if the node has several, then the thread's."
     picture = html.figure("", "{{stream}}", f"Task stream of {stream.tasks} tasks on {len(stream.lanes)} threads")
     return f"<h2>Task stream</h2>{html.paragraphs([words, thinned(stream)[1]])}{html.legend(entries)}{picture}"
 
@@ -137,8 +137,9 @@ def _how(result: Result) -> str:
     }
     run = {"nodes": ", ".join(cluster.nodes), "Slurm jobs": jobs, "TLS": "yes" if cluster.tls else "no"}
     return (
-        f"<h2>How it was run</h2><h3>Parameters{_of_size(result.size)}</h3>{html.facts(result.parameters)}"
-        f"<h3>Dask cluster</h3>{html.facts(run | cluster.settings)}<h3>Environment</h3>{html.facts(identity)}"
+        f'<h2>How it was run</h2><div class="columns"><div><h3>Parameters{_of_size(result.size)}</h3>'
+        f"{html.facts(result.parameters)}</div><div><h3>Dask cluster</h3>{html.facts(run | cluster.settings)}</div>"
+        f"<div><h3>Environment</h3>{html.facts(identity)}</div></div>"
         '<footer>For programs: <a href="result.json">result.json</a>.</footer>'
     )
 

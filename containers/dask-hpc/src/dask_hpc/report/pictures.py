@@ -73,6 +73,7 @@ def _with_legend(figure: Any, series: Series) -> Any:
         legend.visible = False
         return figure
     figure.add_layout(legend, "below")
+    legend.location = "left"
     legend.label_text_font_size, legend.label_text_color = "12px", TEXT
     legend.border_line_color = None
     legend.padding = legend.margin = legend.spacing = 2

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dask_hpc.report.html import duration
 from dask_hpc.report.stream import ACTIONS, Span, Stream
 from dask_hpc.report.style import DISK, FAILED, OTHER, TRANSFER, new_figure
 
@@ -27,10 +28,12 @@ def draw_stream(stream: Stream, colours: Mapping[str, str]) -> Any:
         active_drag=None,
     )  # fmt: skip
     spans = sorted(thinned(stream)[0], key=lambda span: span.action != "compute")
-    computing = figure.quad(source=_source(spans, colours, computing=True), line_color=None, **_FIELDS)
+    computing = figure.quad(
+        source=_source(spans, stream.lanes, colours, computing=True), line_color="colour", **_FIELDS
+    )
     moving = figure.quad(
-        source=_source(spans, colours, computing=False), line_color="colour", hatch_pattern="/", hatch_scale=6,
-        hatch_color="white", hatch_alpha=0.8, fill_alpha=0.9, **_FIELDS,
+        source=_source(spans, stream.lanes, colours, computing=False), line_color="colour",
+        hatch_pattern="/", hatch_scale=6, hatch_color="white", hatch_alpha=0.8, fill_alpha=0.9, **_FIELDS,
     )  # fmt: skip
     hover.renderers = [computing, moving]
     figure.ygrid.visible = False
@@ -52,7 +55,7 @@ def _name_rows(figure: Any, lanes: Sequence[str]) -> None:
     figure.yaxis.major_label_overrides = dict(enumerate(lanes))
 
 
-def _source(spans: Iterable[Span], colours: Mapping[str, str], *, computing: bool) -> Any:
+def _source(spans: Iterable[Span], lanes: Sequence[str], colours: Mapping[str, str], *, computing: bool) -> Any:
     from bokeh.models import ColumnDataSource
 
     mine = [span for span in spans if (span.action == "compute") == computing]
@@ -66,8 +69,8 @@ def _source(spans: Iterable[Span], colours: Mapping[str, str], *, computing: boo
             "colour": [_colour(span, colours) for span in mine],
             "name": [span.name if span.tasks == 1 else f"{span.name} × {span.tasks}" for span in mine],
             "what": ["failed" if span.failed else ACTIONS.get(span.action, span.action) for span in mine],
-            "took": [_duration(span.stop - span.start) for span in mine],
-            "lane": [str(span.lane + 1) for span in mine],
+            "took": [duration(span.stop - span.start) for span in mine],
+            "lane": [lanes[span.lane] for span in mine],
         }
     )
 
@@ -78,10 +81,6 @@ def _colour(span: Span, colours: Mapping[str, str]) -> str:
     if span.action == "compute":
         return colours.get(span.name, OTHER)
     return {"transfer": TRANSFER, "deserialize": OTHER}.get(span.action, DISK)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
 def thinned(stream: Stream, most: int = _MOST) -> tuple[list[Span], str]:
