@@ -114,7 +114,7 @@ class SlurmSim:
         """Starts it; returns when all nodes are idle and a job has run on all of them.
 
         Args:
-            timeout: Seconds; without it, 30 and one more for each node.
+            timeout: Seconds; without it, 30 and one more for each node, and two minutes more with JupyterLab.
 
         Raises:
             EngineError: No engine, or no image and no way to build it.
@@ -125,7 +125,7 @@ class SlurmSim:
         """
         images = [self.spec.controller_image, self.spec.login_image, self.spec.node_image]
         _images.ensure(images, verbose=self._verbose)
-        return _lifecycle.start(self.spec, timeout or 30 + self.spec.nodes)
+        return _lifecycle.start(self.spec, timeout or 30 + self.spec.nodes + 120 * self.spec.jupyter)
 
     def down(self) -> None:
         """Ends it, with its containers, networks and volumes. Does nothing where it is down."""
