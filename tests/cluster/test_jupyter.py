@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from slurm_sim import SlurmSim
 from slurm_sim.jupyter import Jupyter
 from slurm_sim.running import docker
 from tests.cluster.command import new_name, refused, slurm_sim_command
+from tests.cluster.lab import ask, token_of
 
 pytestmark = pytest.mark.timeout(240)  # the first test starts the mini-cluster, and may build the image
 
@@ -30,11 +30,10 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(scope="module")
-def sim() -> Iterator[SlurmSim]:
+@pytest.fixture
+def sim(jupyter_sim: SlurmSim) -> SlurmSim:
     """A mini-cluster with JupyterLab on its login node."""
-    with SlurmSim(name=new_name(), nodes=2, jupyter=True) as started:
-        yield started
+    return jupyter_sim
 
 
 @pytest.fixture
@@ -42,16 +41,6 @@ def lab(sim: SlurmSim) -> Iterator[Jupyter]:
     """Where JupyterLab is; a test's jobs end with it."""
     yield sim.jupyter()
     sim.cancel_all()
-
-
-def ask(lab: Jupyter, path: str, *, token: bool = True, method: str = "GET") -> tuple[int, bytes]:
-    """Asks JupyterLab; returns the status and what it said."""
-    where = urlsplit(lab.address)
-    head = {"Authorization": f"token {where.query.removeprefix('token=')}"} if token else {}
-    connection = http.client.HTTPConnection(where.netloc, timeout=20)
-    connection.request(method, path, headers=head)
-    answer = connection.getresponse()
-    return answer.status, answer.read()
 
 
 def execute(sim: SlurmSim, notebook: dict[str, Any]) -> dict[str, Any]:
@@ -69,14 +58,12 @@ def printed(cell: dict[str, Any]) -> str:
 
 def test_only_those_with_the_token_come_in(lab: Jupyter) -> None:
     """Without it, or with another one, nothing but the login page and the version is to be had."""
-    assert ask(lab, "/api/contents")[0] == 200
+    assert ask(lab, "/api/contents", token=token_of(lab))[0] == 200
     for path in ("/api/contents", "/api/kernels", "/api/terminals"):
-        assert ask(lab, path, token=False)[0] == 403
-    wrong = Jupyter(lab.address[:-4] + "beef", {}, "")
-    assert ask(wrong, "/api/contents")[0] == 403
-    status, _ = ask(lab, "/lab", token=False)
-    assert status == 302
-    assert ask(lab, "/proxy/8787/status", token=False)[0] in (302, 403)
+        assert ask(lab, path)[0] == 403
+        assert ask(lab, path, token=token_of(lab)[::-1])[0] == 403
+    for path in ("/lab", "/proxy/8787/status"):
+        assert ask(lab, path)[0] in (302, 403)
 
 
 def test_it_is_published_on_loopback_alone(sim: SlurmSim, lab: Jupyter) -> None:
@@ -95,22 +82,21 @@ def test_it_is_published_on_loopback_alone(sim: SlurmSim, lab: Jupyter) -> None:
 
 def test_who_calls_it_by_another_name_is_turned_away(sim: SlurmSim, lab: Jupyter) -> None:
     """A node reaches the port and is refused for the name that it uses, whatever its token."""
-    token = urlsplit(lab.address).query
     program = (
         "import sys, urllib.request, urllib.error\n"
         "try: urllib.request.urlopen(sys.argv[1])\n"
         "except urllib.error.HTTPError as error: print(error.code)"
     )
-    done = sim.exec("python", "-c", program, f"http://login:8888/api/contents?{token}", on="c1")
+    done = sim.exec("python", "-c", program, f"http://login:8888/api/contents?token={token_of(lab)}", on="c1")
     assert done.stdout.strip() == "403"
 
 
 def test_the_token_is_in_its_file_alone(sim: SlurmSim, lab: Jupyter) -> None:
     """Not in the image, the container's settings, its log, anybody's arguments, environment, or a job's script."""
-    secret = urlsplit(lab.address).query.removeprefix("token=")
+    secret = token_of(lab)
     assert len(secret) == 48
-    ask(lab, f"/lab?token={secret}", token=False)
-    ask(lab, f"/nowhere?token={secret}", token=False)
+    ask(lab, f"/lab?token={secret}")
+    ask(lab, f"/nowhere?token={secret}")
     assert secret not in docker("inspect", sim.container("login"), sim.spec.login_image).stdout
     assert secret not in sim.logs("login", lines=1000)
     look = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'"

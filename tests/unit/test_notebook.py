@@ -66,6 +66,16 @@ def test_a_cluster_over_several_cells(tmp_path: Path) -> None:
     started.close()
 
 
+def test_a_cell_that_is_run_again(tmp_path: Path) -> None:
+    """The second cluster takes the first one's place."""
+    options = {"workers": 1, "memory": "256MiB", "local_directory": str(tmp_path), "dashboard": "127.0.0.1:0"}
+    first = cluster(on="local", **options).start()
+    second = cluster(on="local", **options)
+    assert second.start().submit(sum, [1, 2]).result() == 3
+    assert first.status == "closed"
+    second.close()
+
+
 @pytest.fixture
 def handler() -> Iterator[None]:
     """Puts SIGINT back."""

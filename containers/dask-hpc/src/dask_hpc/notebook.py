@@ -53,8 +53,14 @@ class DaskCluster:
         return self._stack.__exit__(kind, error, trace)
 
     def start(self) -> Client:
-        """Start it, and return a client that is connected to it; raises `ClusterError`."""
+        """Start it, and return a client that is connected to it; raises `ClusterError`.
+
+        One that was started before ends first: a cell that is run again would wait for the nodes that it holds.
+        """
+        for earlier in list(_started):
+            earlier.close()
         client = self.__enter__()
+        _started.append(self)
         atexit.register(self.close)
         signal.signal(signal.SIGUSR1, _workers_lost)
         return client
@@ -62,7 +68,12 @@ class DaskCluster:
     def close(self) -> None:
         """End it: no job, credential or process is left. Does nothing the second time."""
         atexit.unregister(self.close)
+        if self in _started:
+            _started.remove(self)
         self._stack.close()
+
+
+_started: list[DaskCluster] = []
 
 
 def cluster(on: str | None = None, **options: Any) -> DaskCluster:

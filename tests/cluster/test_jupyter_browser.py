@@ -1,0 +1,70 @@
+"""JupyterLab and Dask's dashboard in a real browser, as a person uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import ActionChains, Keys
+
+from slurm_sim import SlurmSim
+from tests.browser import Browser
+from tests.cluster.lab import ask, token_of
+
+pytestmark = pytest.mark.timeout(300)
+
+_SAYS = "return document.querySelector(arguments[0])?.innerText ?? ''"
+_IDLE = "return document.querySelector('#jp-main-statusbar')?.innerText.includes('dask-hpc | Idle')"
+_WORKERS = """
+const seen = new Set(), look = (root) => { for (const one of root.querySelectorAll("*")) {
+  if (one.shadowRoot) look(one.shadowRoot);
+  if (!one.children.length && /^tls:/.test(one.textContent)) seen.add(one.textContent);
+} };
+look(document); return seen.size;
+"""
+"""How many addresses of workers the page shows, also inside of Bokeh's figures."""
+
+FIRST_CELLS = 8
+"""Those up to the queue: text, imports, the Dask cluster, the client."""
+
+
+def test_without_the_token_there_is_a_login_page(jupyter_sim: SlurmSim, browser: Browser) -> None:
+    """Who has no token sees a form that asks for it, and nothing else."""
+    root = jupyter_sim.jupyter().address.split("/lab")[0]
+    browser.open(f"{root}/login")
+    browser.driver.delete_all_cookies()
+    browser.open(f"{root}/lab")
+    assert "/login" in browser.driver.current_url
+    assert "Password or token" in browser.run(_SAYS, "body")
+
+
+def test_the_first_cells_and_the_dashboard(jupyter_sim: SlurmSim, browser: Browser, tmp_path: Path) -> None:
+    """Open the notebook, start a Dask cluster, see its two workers on the dashboard; the kernel's end ends its jobs."""
+    lab = jupyter_sim.jupyter()
+    browser.open(lab.address.replace("/lab?", "/lab/tree/tutorial.ipynb?"))
+    browser.wait_for(_IDLE, 90)
+    for _ in range(FIRST_CELLS):
+        ActionChains(browser.driver).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
+    browser.wait_for("return document.querySelector('.jp-Notebook').innerText.includes('dask-hpc  hpc')", 90)
+    links = browser.run("return [...document.querySelectorAll('.jp-OutputArea a')].map((one) => one.href)")
+    browser.driver.save_screenshot(str(tmp_path / "notebook.png"))
+    root = lab.address.split("/lab")[0]
+    assert f"{root}/proxy/8787/status" in links
+    assert not browser.console()
+
+    browser.open(lab.pages["Dask's dashboard"])
+    browser.wait_for("return document.title.includes('Dask')")
+    browser.wait_for("return document.querySelector('.bk-Figure, [class*=bk]') !== null")
+    assert max(one["colours"] for one in browser.canvases()) > 10
+    browser.driver.save_screenshot(str(tmp_path / "status.png"))
+    browser.open(f"{root}/proxy/8787/workers")
+    browser.wait_for(f"return (() => {{ {_WORKERS} }})() === 2")
+    browser.driver.save_screenshot(str(tmp_path / "workers.png"))
+    assert not browser.console()
+
+    for kernel in json.loads(ask(lab, "/api/kernels", token=token_of(lab))[1]):
+        ask(lab, f"/api/kernels/{kernel['id']}", token=token_of(lab), method="DELETE")
+    empty = 'until [ -z "$(squeue --noheader)" ]; do sleep 0.1; done'
+    jupyter_sim.exec("bash", "-c", empty, timeout=30)
+    assert jupyter_sim.exec("sh", "-c", "ls -d ~/.dask-hpc/*.tls 2>/dev/null", check=False).stdout == ""
