@@ -14,7 +14,9 @@ from slurm_sim.running import docker
 _PORT = "8888/tcp"
 _ANSWERS = "jupyter-healthcheck && cat /run/jupyter/token"
 _PAGES = '{{index .Config.Labels "io.slurm-sim.pages"}}'
-_AWAIT = "until jupyter-healthcheck 2>/dev/null; do sleep 0.1; done"  # nothing tells when a server has begun to answer
+# Nothing tells when a server has begun to answer.
+_AWAIT = "until jupyter-healthcheck 2>/dev/null; do pgrep -f '[j]upyter-lab' >/dev/null || exit 3; sleep 0.1; done"
+_ENDED = 3
 
 
 class Jupyter(msgspec.Struct, frozen=True):
@@ -45,7 +47,8 @@ def await_answer(container: str, timeout: float) -> None:
     done = docker("exec", "--user=hpc", container, "timeout", str(timeout), "bash", "-c", _AWAIT)
     if done.returncode:
         said = docker("logs", "--tail=12", container)
-        raise StartError(f"JupyterLab did not answer within {timeout:.0f} s", seen=said.stdout + said.stderr)
+        what = "ended as it started" if done.returncode == _ENDED else f"did not answer within {timeout:.0f} s"
+        raise StartError(f"JupyterLab {what}", seen=said.stdout + said.stderr)
 
 
 def find(container: str) -> Jupyter:
