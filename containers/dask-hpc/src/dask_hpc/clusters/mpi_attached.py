@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -82,9 +83,8 @@ def start(plan: Plan, screen: Screen) -> Iterator[Session]:
             client = _connected(spec, plan.workers)
         timings["workers"] = perf_counter() - clock - timings["submit"]
         screen.text("squeue", slurm_ask.queue(spec.name))
-        with client:
-            with _explained(spec, client):
-                yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
+        with _closed(client), _explained(spec, client):
+            yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
             client.shutdown()
         _await_end(spec, screen)
 
@@ -142,6 +142,15 @@ def _judge(spec: _Spec, deadline: float, seen: str) -> None:
 
 
 @contextmanager
+def _closed(client: Client) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError, OSError), not_interrupted():
+            client.close(timeout=2)  # where the scheduler has gone, it would wait for that
+
+
+@contextmanager
 def _explained(spec: _Spec, client: Client) -> Iterator[None]:
     """If the job is gone, say so, with its state and its log: an error of the workload is only what follows of that."""
     try:
@@ -149,7 +158,7 @@ def _explained(spec: _Spec, client: Client) -> Iterator[None]:
     except Exception as error:
         if client.status == "running" and _alive(spec):
             raise
-        client.close(timeout=1)
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it has tracebacks for what is told below
         _await_gone(spec)
         seen = f"{queue_lines(slurm_ask.jobs(spec.name))}\n{log_tails(spec.logs)}"
         raise ClusterError("The MPI job has gone while the workload was running.", seen) from error
@@ -182,6 +191,10 @@ def _job_ends(spec: _Spec, screen: Screen) -> Iterator[None]:
     """Leave no job: by name, so that one whose number is not known yet is found as well."""
     try:
         yield
+    except BaseException:  # first of all: whoever asks this program to stop may kill it some seconds later
+        with not_interrupted():
+            slurm_ask.cancel(spec.name)
+        raise
     finally:
         with not_interrupted(), screen.stage("waiting for the Slurm job to end"):
             slurm_ask.cancel(spec.name)

@@ -100,6 +100,7 @@ def configuration(security: Security | None, settings: Mapping[str, Any]) -> dic
     """Return Dask's configuration for all processes of the cluster: paths, and no secret."""
     ours: dict[str, Any] = {
         "distributed": {"scheduler": {"preload": [PRELOAD]}, "worker": {"preload": [PRELOAD]}},
+        "logging": {"distributed.batched": "warning"},  # it has a traceback for every connection that ends as it should
         **settings,
     }
     if security:

@@ -31,7 +31,7 @@ from dask_hpc.clusters.mpi_watch import WorldWatch
 __all__ = ["dask_setup", "dask_teardown"]
 
 _PATIENCE = 20.0  # seconds that the ranks of a cluster that has closed wait for each other
-_CLOSING = 5.0  # seconds to close in, before Slurm kills
+_CLOSING = 3.0  # seconds to close in, before Slurm kills (KillWait, 30 unless a site has changed it)
 
 
 class _Ending:
@@ -57,7 +57,15 @@ def dask_teardown(server: Any) -> None:
     """Tidy up as a scheduler or a worker closes; Dask calls it."""
     if file := _file(server):
         file.unlink(missing_ok=True)
+    for executor in getattr(server, "executors", {}).values():
+        _do_not_wait(executor)
     _later(_PATIENCE, _abort, "the other ranks have not ended")
+
+
+def _do_not_wait(executor: Any) -> None:
+    """Have its shutdown leave tasks alone that still run: for nobody, half a minute long, while all ranks wait."""
+    shutdown = executor.shutdown
+    executor.shutdown = lambda wait=True, **how: shutdown(wait=False, **how)  # noqa: ARG005
 
 
 def _file(server: Any) -> Path | None:

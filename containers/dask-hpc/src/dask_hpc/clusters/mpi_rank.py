@@ -89,6 +89,7 @@ def _filled_in(params: dict[str, Any], left_alone: set[str], ready: Ready, world
         "local_directory": "/tmp",  # noqa: S108 (the node's own; Dask makes a folder of its own in it)
         "interface": ready.interface[0],
         "protocol": "tls" if ready.tls else "tcp",
+        "scheduler_port": 0,  # not Dask's own: two clusters may share a node
         "dashboard_address": "127.0.0.1:0",
         "worker_options": json.dumps(NO_DASHBOARD),
         "name": "rank",

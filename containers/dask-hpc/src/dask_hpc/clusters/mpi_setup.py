@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -59,6 +60,8 @@ def prepared(
         world.together(lambda: _make(world, stack, folder, tls=tls), speaker)
         content: dict[str, Any] = world.comm.bcast(json.loads(folder.config.read_text()) if world.rank == 0 else None)
         config.update(config.config, content)
+        for name, level in content["logging"].items():  # Dask has read its own before
+            logging.getLogger(name).setLevel(level.upper())
         ours = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
         config.set({"dask-hpc.mpi": {"scheduler-file": str(folder.scheduler_file), **_told(config), **ours}})
         yield Ready(share, own, folder, "comm" in content["distributed"])

@@ -46,9 +46,9 @@ def queue_lines(found: Sequence[QueuedJob]) -> str:
 
 
 def log_tails(logs: Path, lines: int = 12) -> str:
-    """Return the last lines of each job's log, and where they are."""
+    """Return the last lines of each job's log, and where they are; what Dask tells when all is well is left out."""
     parts = []
     for file in sorted(logs.glob("*.err")):
-        text = file.read_text(errors="replace").splitlines()[-lines:]
-        parts.append("\n".join([f"{file}:", *(f"  {line}" for line in text or ["(empty)"])]))
+        text = [line for line in file.read_text(errors="replace").splitlines() if " - INFO - " not in line][-lines:]
+        parts.append("\n".join([f"{file}:", *(f"  {line}" for line in text or ["(no word of trouble)"])]))
     return "\n".join(parts) or f"No log in {logs}: no job has started, or none could write there."
