@@ -125,6 +125,15 @@ def test_environment_variables(in_image: Run) -> None:
     assert not [name for name in lines if name.startswith(("PIP_", "SSL_", "REQUESTS_", "CURL_"))]
 
 
+def test_dask_wakes_workers_seldom_unless_told_otherwise(in_image: Run) -> None:
+    """Profiler and tick have the intervals of `dask.yaml`, and a user's own configuration goes before them."""
+    show = "import distributed, dask; print(*map(dask.config.get, ('{0}.worker.profile.interval', '{0}.admin.tick.interval')))"
+    code = show.format("distributed")
+    assert in_image("python", "-c", code).stdout.split() == ["100ms", "200ms"]
+    own = "mkdir -p ~/.config/dask; echo 'distributed: {admin: {tick: {interval: 20ms}}}' >~/.config/dask/own.yaml"
+    assert in_image("sh", "-c", f'{own}; python -c "{code}"').stdout.split() == ["100ms", "20ms"]
+
+
 def test_release(in_image: Run, versions: dict[str, str]) -> None:
     """The image knows which release it is, and of which commit."""
     release = json.loads(in_image("cat", "/opt/env/share/dask-hpc/version.json").stdout)
