@@ -136,10 +136,10 @@ def memory(n: int, matrices: int, repeats: int, threads: int = 1, **_: object) -
     click.option("--matrices", type=Count(maximum=10_000), default="8", show_default=True, help="How many."),
     click.option("--seed", type=Count(minimum=0), default="42", show_default=True, help="Start of the random numbers."),
     click.option(
-        "--repeats", type=Count(maximum=1000), default="3", show_default=True, help="Turns; the median counts."
+        "--repeats", type=Count(maximum=1000), default="1", show_default=True, help="Turns; the median counts."
     ),
     click.option("--serial/--no-serial", default=True, show_default=True, help="Run plain NumPy too, and compare."),
-    sizes={"tutorial": {"n": 5000, "repeats": 1}},
+    sizes={"tutorial": {"n": 5000}},
     memory=memory,
 )
 def eigenvalues(client: Client, n: int, matrices: int, seed: int, repeats: int, serial: bool) -> Outcome:
@@ -214,8 +214,8 @@ def notes_on(matrices: int, bases: list[Way], workers: list[Way], most: Way) -> 
     if len(bases) > 1:
         gain = bases[1].against(bases[0])
         said.append(
-            f"NumPy with {bases[1].blas} BLAS threads is {gain:.2f} times as fast as with one: most of the way to "
-            "eigenvalues is a chain of small steps that BLAS cannot share out. Whole matrices can be."
+            f"NumPy with {bases[1].blas} BLAS threads is {gain:.2f} times as fast as with one: the way to eigenvalues is a "
+            "chain of small steps, after each of which threads wait for one another. Tasks of whole matrices do not."
         )
     if matrices % most.cores:
         rounds = math.ceil(matrices / most.cores)
@@ -224,7 +224,7 @@ def notes_on(matrices: int, bases: list[Way], workers: list[Way], most: Way) -> 
     if workers[-1] is not most:
         said.append(
             f"More BLAS threads on the same {most.cores} cores: {workers[-1].against(most):.2f} times as fast. "
-            "Tasks side by side keep the cores busy already; that is why workers have one BLAS thread."
+            "Tasks side by side keep the cores busy, and threads only get in each other's way: workers have one by default."
         )
     return said
 

@@ -127,8 +127,8 @@ def test_environment_variables(in_image: Run) -> None:
 
 def test_dask_wakes_workers_seldom_unless_told_otherwise(in_image: Run) -> None:
     """Profiler and tick have the intervals of `dask.yaml`, and a user's own configuration goes before them."""
-    show = "import distributed, dask; print(*map(dask.config.get, ('{0}.worker.profile.interval', '{0}.admin.tick.interval')))"
-    code = show.format("distributed")
+    show = "print(*map(dask.config.get, ('{0}.worker.profile.interval', '{0}.admin.tick.interval')))"
+    code = f"import distributed, dask; {show.format('distributed')}"
     assert in_image("python", "-c", code).stdout.split() == ["100ms", "200ms"]
     own = "mkdir -p ~/.config/dask; echo 'distributed: {admin: {tick: {interval: 20ms}}}' >~/.config/dask/own.yaml"
     assert in_image("sh", "-c", f'{own}; python -c "{code}"').stdout.split() == ["100ms", "20ms"]
