@@ -1,0 +1,171 @@
+"""The workloads on LocalCluster, as Slurm jobs and by dask-mpi, beside NumPy; what Dask takes a task; image and SIF."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.report import Measurement
+from slurm_sim import SlurmSim, tree
+from slurm_sim.running import checked, docker
+
+Result = dict[str, Any]
+Way = Callable[..., Result]
+"""Runs `dask-hpc run` with these arguments somewhere, and returns its result."""
+
+_LOCAL = ("--on", "local", "--workers", "2", "--threads", "1")
+_SLURM = ("--on", "slurm", "--jobs", "2", "--cores", "1")
+_MPI = ("--on", "mpi", "--nodes", "3", "--ranks-per-node", "1")  # the scheduler, and a worker on each of two nodes
+_PLACES = {"LocalCluster": _LOCAL, "SLURMCluster": _SLURM, "dask-mpi": _MPI}
+# sizes that take NumPy some seconds
+_WORKLOADS: dict[str, tuple[str, ...]] = {
+    "monte-carlo-pi": ("--samples", "2e8"),
+    "partitioned-array": (),
+    "delayed-sum": ("--n", "2500"),
+    "eigenvalues": ("--n", "500"),
+    "futures-pipeline": ("--n", "500"),
+    "data-locality": ("--n", "2048"),
+}
+_DASK = ("dask", "parallel", "2 workers", "map, scattered matrix")  # what workloads call their times
+_NUMPY = ("numpy", "serial", "NumPy, 1 BLAS thread")
+_FAIR = ("NumPy, 2 BLAS threads",)
+_ROUNDS = 3
+_TASKS = Path(__file__).with_name("tasks")  # a folder of workloads
+_TASKS_THERE = "/home/hpc/bench-tasks"
+
+
+def side_by_side() -> Iterator[Measurement]:
+    """Every workload in every place, in turns: a machine that is slow for a while is so for all of them."""
+    table = Table("workload", "NumPy", *_PLACES, title="Seconds, and efficiency on 2 cores", title_justify="left")
+    with SlurmSim(nodes=3) as sim:
+        run = _in_mini_cluster(sim, "dask-hpc")
+        for name, options in _WORKLOADS.items():
+            ways = {place: _bound(run, name, *options, *where) for place, where in _PLACES.items()}
+            yield from _compared(name, _in_turns(ways), table)
+        Console(stderr=True).print(table)
+
+
+def _compared(name: str, found: Mapping[str, list[Result]], table: Table) -> Iterator[Measurement]:
+    """NumPy's best time of all rounds beside the best in each place; NumPy has one core, except where it says more."""
+    everything = [one for results in found.values() for one in results]
+    cells = []
+    for label, names in (("NumPy", _NUMPY), ("NumPy, 2 BLAS threads", _FAIR)):
+        if plain := _best(everything, names):
+            yield Measurement(what=f"{name}, {label}", value=plain, unit="s")
+            cells.append(f"{plain:.3f}")
+    row = [" / ".join(cells)]
+    for place, results in found.items():
+        best = _best(results, _DASK)
+        yield Measurement(what=f"{name}, {place}", value=best, unit="s")
+        row.append(f"{best:.3f}")
+        if "efficiency" in results[0]["values"]:
+            efficiency = median(one["values"]["efficiency"] for one in results)
+            least = 0.95 if name == "eigenvalues" else None
+            yield Measurement(what="  efficiency on 2 workers", value=efficiency, unit="", least=least)
+            row[-1] += f"  {efficiency:.2f}"
+    table.add_row(name, *row)
+
+
+def overheads() -> Iterator[Measurement]:
+    """Tasks that do nothing. Its bare machine is a container of the same image, on the host's network, without Slurm."""
+    with SlurmSim(nodes=3) as sim:
+        sim.put(_TASKS, _TASKS_THERE)
+        run = _in_mini_cluster(sim, "dask-hpc")
+        ways = {
+            "bare machine": _bound(_in_container, "task-overhead", *_LOCAL),
+            "the checkout's Python": _bound(_on_host, "task-overhead", *_LOCAL),
+            "LocalCluster": _bound(run, "task-overhead", *_LOCAL),
+            "SLURMCluster, no TLS": _bound(run, "task-overhead", *_SLURM, "--no-tls"),
+            "SLURMCluster": _bound(run, "task-overhead", *_SLURM),
+            "dask-mpi, no TLS": _bound(run, "task-overhead", *_MPI, "--no-tls"),
+            "dask-mpi": _bound(run, "task-overhead", *_MPI),
+        }
+        times = {place: _per_task(results) for place, results in _in_turns(ways).items()}
+    for place, time in times.items():
+        yield Measurement(what=f"a task, {place}", value=time * 1e3, unit="ms")
+        most = 1.05 if place in {"LocalCluster", "SLURMCluster, no TLS"} else None
+        yield Measurement(what="  against the bare machine", value=time / times["bare machine"], unit="×", most=most)
+
+
+def image_and_sif() -> Iterator[Measurement]:
+    """The same work on a node out of the image and out of the SIF, in turns."""
+    subprocess.run(["make", "sif"], cwd=tree.root(), check=True, capture_output=True)
+    sif = tree.root() / "dist" / "dask-hpc.sif"
+    with SlurmSim(nodes=1) as baked, SlurmSim(nodes=1, bare=True, sif=sif) as bare:
+        for sim in (baked, bare):
+            sim.put(_TASKS, _TASKS_THERE)
+        image = _in_mini_cluster(baked, "dask-hpc", on="c1")
+        packed = _in_mini_cluster(bare, "apptainer", "exec", f"/shared/{sif.name}", "dask-hpc", on="c1")
+        for name, options in (("eigenvalues", ("--n", "500")), ("task-overhead", ())):
+            found = _in_turns(
+                {place: _bound(run, name, *options, *_LOCAL) for place, run in (("image", image), ("SIF", packed))}
+            )
+            times = {place: _best(results, _DASK) or _per_task(results) for place, results in found.items()}
+            for place, time in times.items():
+                yield Measurement(what=f"{name}, {place}", value=time * 1e3, unit="ms")
+            yield Measurement(what="  SIF against the image", value=times["SIF"] / times["image"], unit="×", most=1.03)
+
+
+def _in_turns(ways: Mapping[str, Callable[[], Result]]) -> dict[str, list[Result]]:
+    found: dict[str, list[Result]] = {name: [] for name in ways}
+    for _ in range(_ROUNDS):
+        for name, run in ways.items():
+            found[name].append(run())
+    return found
+
+
+def _best(results: Iterable[Result], names: tuple[str, ...]) -> float:
+    """The least of the times that have one of these names; 0 if there is none."""
+    times = [time for one in results for key, time in one["timings"].items() if key in names]
+    return min(times, default=0.0)
+
+
+def _per_task(results: Iterable[Result]) -> float:
+    return min(float(one["values"]["per_task"]) for one in results)
+
+
+def _bound(run: Way, *arguments: str) -> Callable[[], Result]:
+    return lambda: run(*arguments)
+
+
+def _in_mini_cluster(sim: SlurmSim, *command: str, on: str = "login") -> Way:
+    def run(*arguments: str) -> Result:
+        own = {"DASK_HPC_WORKLOADS": _TASKS_THERE} if arguments[0] == "task-overhead" else {}
+        env = own | {f"APPTAINERENV_{name}": value for name, value in own.items()}
+        return _result(sim.exec(*command, "run", *arguments, "--json", on=on, env=env).stdout)
+
+    return run
+
+
+def _in_container(*arguments: str) -> Result:
+    image = f"dask-hpc:{tree.versions()['VERSION']}"
+    folder = ["--volume", f"{_TASKS}:{_TASKS_THERE}:ro", "--env", f"DASK_HPC_WORKLOADS={_TASKS_THERE}"]
+    command = ["run", "--rm", "--network", "host", *folder, image, "dask-hpc", "run", *arguments, "--json"]
+    return _result(checked(command, docker(*command)).stdout)
+
+
+def _on_host(*arguments: str) -> Result:
+    source = tree.root() / "containers" / "dask-hpc" / "src"
+    env = os.environ | {"DASK_HPC_WORKLOADS": str(_TASKS), "PYTHONPATH": str(source)}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "dask_hpc", "run", *arguments, "--json"]
+        done = subprocess.run(command, env=env, cwd=folder, check=True, capture_output=True, text=True)
+    return _result(done.stdout)
+
+
+def _result(output: str) -> Result:
+    result: Result = json.loads(output.splitlines()[-1])
+    failed = [check["name"] for check in result["checks"] if not check["ok"]]
+    if failed:
+        raise ValueError(f"{result['workload']} on {result['cluster']['kind']}: {failed}")
+    return result
