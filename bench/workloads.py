@@ -77,7 +77,7 @@ def _compared(name: str, found: Mapping[str, list[Result]], table: Table) -> Ite
 
 
 def overheads() -> Iterator[Measurement]:
-    """Tasks that do nothing. Its bare machine is a container of the same image, on the host's network, without Slurm."""
+    """Tasks that do nothing. The bare machine is a container of the same image, on the host's network."""
     with SlurmSim(nodes=3) as sim:
         sim.put(_TASKS, _TASKS_THERE)
         run = _in_mini_cluster(sim, "dask-hpc")
