@@ -11,8 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from dask_mpi import initialize
-
 
 def whole(comm: Any, blocks: Any) -> dict[str, Any]:
     """What a rank sees: its place, its blocks, and the sum over all."""
@@ -145,16 +143,51 @@ def last(client: Any, function: Callable[..., Any]) -> dict[str, Any]:
     return outcome(lambda: Ranks(client, entry=4, timeout=20, grace=2).run(function))
 
 
-def main() -> None:
-    """Run one case."""
+def abandoned(client: Any) -> dict[str, Any]:
+    """Kill this client, from outside the cluster, while its ranks wait for each other."""
+    from threading import Thread
+
+    from dask_hpc.collective import Ranks
+
+    ranks = Ranks(client, entry=10)
+    Thread(target=ranks.run, args=(endless,), daemon=True).start()
+    while not all(client.processing().values()):
+        time.sleep(0.05)
+    time.sleep(1)  # until they are in it
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def attached(client: Any) -> dict[str, Any]:
+    """A collective of a client that is no rank."""
+    from dask_hpc.collective import Ranks
+
+    told: dict[str, Any] = outcome(lambda: client.gather(Ranks(client, entry=30).run(whole)))
+    return told | {"mpi": "mpi4py.MPI" in sys.modules}
+
+
+def connect(scheduler_file: str | None) -> Any:
+    """Become a rank of a cluster, or join one that is there; return the client, on the rank that has one."""
     from distributed import Client
+
+    if scheduler_file:
+        client = Client(scheduler_file=scheduler_file)
+        client.wait_for_workers(int(sys.argv[3]), timeout=60)
+        return client
+    from dask_mpi import initialize
     from mpi4py import MPI
 
     initialize(dashboard=False, memory_limit="300MB", local_directory="/tmp")
     client = Client()
     client.wait_for_workers(MPI.COMM_WORLD.size - 2, timeout=60)
-    case = sys.argv[1]
-    told = several(client) if case == "several" else last(client, globals()[case])
+    return client
+
+
+def main() -> None:
+    """Run one case: CASE [SCHEDULER_FILE WORKERS]."""
+    case = globals()[sys.argv[1]]
+    client = connect(sys.argv[2] if len(sys.argv) > 2 else None)
+    told = case(client) if case in (several, attached, abandoned) else last(client, case)
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -106,6 +109,45 @@ def test_a_killed_rank_does_not_hang(slurm_sim: SlurmSim) -> None:
     else:
         assert done.returncode != 0
     nothing_runs(slurm_sim)
+
+
+@contextmanager
+def dask_mpi(sim: SlurmSim, *options: str) -> Iterator[str]:
+    """A dask-mpi job of three ranks, to which clients come from the login node; its scheduler file."""
+    sim.put(PROGRAM, "/home/hpc/collective_program.py")
+    file = f"/home/hpc/{secrets.token_hex(4)}.json"
+    words = ("dask-mpi", "--scheduler-file", file, "--no-dashboard", "--memory-limit", "300MB", *options)
+    launch = ("srun", "--mpi=pmix", *words, "--local-directory", "/tmp")
+    wrap = f"export DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_TIMEOUT=3s; {' '.join(launch)}"
+    job = sim.job(int(sim.exec("sbatch", "--parsable", "-N2", "-n3", "--mem=2G", "--wrap", wrap).stdout))
+    sim.exec("sh", "-c", 'until [ -s "$1" ]; do sleep 0.1; done', "wait", file, timeout=60)
+    try:
+        yield file
+    finally:
+        job.cancel()
+        sim.exec("rm", "-f", file)
+
+
+def join(sim: SlurmSim, case: str, file: str, check: bool = True) -> Completed:
+    """Run a case as a client on the login node."""
+    return sim.exec("python", "collective_program.py", case, file, "2", check=check, timeout=60)
+
+
+def test_a_client_that_is_killed_leaves_no_rank_waiting(slurm_sim: SlurmSim) -> None:
+    """The client of a collective in progress is killed; the next one has all ranks, and never touches MPI itself."""
+    with dask_mpi(slurm_sim, "--worker-class", "distributed.Worker") as file:
+        assert join(slurm_sim, "abandoned", file, check=False).returncode == 128 + 9
+        told = json.loads(join(slurm_sim, "attached", file).stdout)
+    assert told["error"] is None
+    assert told["mpi"] is False
+
+
+def test_workers_of_a_nanny_are_refused(slurm_sim: SlurmSim) -> None:
+    """dask-mpi's default puts workers into children of the ranks: the error says so, and what to type."""
+    with dask_mpi(slurm_sim) as file:
+        told = json.loads(join(slurm_sim, "attached", file).stdout)
+    assert "no MPI process" in told["error"]
+    assert "--worker-class distributed.Worker" in told["error"]
 
 
 def nothing_runs(sim: SlurmSim) -> None:
