@@ -63,7 +63,7 @@ class Browser:
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Return what JavaScript returns."""
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
 
     def wait_for(self, script: str, seconds: float = 30) -> Any:
         """Return what JavaScript returns as soon as that is true; raises Selenium's TimeoutException."""

@@ -32,8 +32,8 @@ class Seen:
 def write_report(file: Path, result: Result, seen: Seen) -> None:
     """Write the page; raises `OSError` if the file cannot be written, `WorkloadError` if the graph is none."""
     drawing = draw(dependencies(seen.graph)) if seen.graph is not None else None
-    named = [*seen.stream.spans, *(drawing.nodes if drawing else ())]
-    paint = colours(list(dict.fromkeys(one.name for one in named)))
+    names = [span.name for span in seen.stream.spans] + [node.name for node in (drawing.nodes if drawing else ())]
+    paint = colours(list(dict.fromkeys(names)))
     figures = {f"picture{number}": draw_picture(picture) for number, picture in enumerate(result.pictures)}
     parts = [_head(result), _outcome(result), _checks(result), _time(result, seen.stream)]
     if seen.stream.spans:
@@ -135,10 +135,11 @@ def _how(result: Result) -> str:
         "drifted from its lock": "yes" if environment.drifted else "",
         **result.versions,
     }
-    run = {"nodes": ", ".join(cluster.nodes), "Slurm jobs": jobs, "TLS": "yes" if cluster.tls else "no"}
+    asked: dict[str, object] = dict(cluster.settings)
+    run = asked | {"nodes": ", ".join(cluster.nodes), "Slurm jobs": jobs, "TLS": "yes" if cluster.tls else "no"}
     return (
         f'<h2>How it was run</h2><div class="columns"><div><h3>Parameters{_of_size(result.size)}</h3>'
-        f"{html.facts(result.parameters)}</div><div><h3>Dask cluster</h3>{html.facts(run | cluster.settings)}</div>"
+        f"{html.facts(result.parameters)}</div><div><h3>Dask cluster</h3>{html.facts(run)}</div>"
         f"<div><h3>Environment</h3>{html.facts(identity)}</div></div>"
         '<footer>For programs: <a href="result.json">result.json</a>.</footer>'
     )

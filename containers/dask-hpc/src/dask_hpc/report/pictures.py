@@ -94,11 +94,11 @@ def _bars(picture: Bars) -> Any:
     )  # fmt: skip
     labels = [_short(value, picture.y) for value in values]
     figure.hbar(y=list(names.values()), left=0, right=values, height=0.6, color=COLOURS[0])
-    for name, value, label in zip(names.values(), values, labels, strict=True):
-        figure.text(
-            x=[value], y=[name], text=[label], x_offset=5 if value >= 0 else -5, text_baseline="middle",
-            text_align="left" if value >= 0 else "right", text_font_size="12px", text_color=TEXT,
-        )  # fmt: skip
+    figure.text(
+        x=values, y=list(names.values()), text=labels, x_offset=[5 if value >= 0 else -5 for value in values],
+        text_align=["left" if value >= 0 else "right" for value in values],
+        text_baseline="middle", text_font_size="12px", text_color=TEXT,
+    )  # fmt: skip
     figure.ygrid.visible = False
     figure.xaxis.ticker.desired_num_ticks = 4
     if _is_bytes(picture.y):
@@ -114,7 +114,7 @@ def _short(value: float, unit: str) -> str:
     from dask.utils import format_bytes
 
     if _is_bytes(unit):
-        return format_bytes(int(value))
+        return str(format_bytes(int(value)))
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 

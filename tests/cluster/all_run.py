@@ -1,0 +1,40 @@
+"""`dask-hpc run --all` on a mini-cluster, once for all tests that look at what it left."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class AllRun:
+    """`dask-hpc run --all --on slurm`, once: how it ended, what it said, and its results folder on this machine."""
+
+    status: int
+    seconds: float
+    entries: list[dict[str, Any]]
+    said: str
+    results: Path
+
+
+_RUN = pytest.StashKey[AllRun]()
+_LIMIT = 900  # seconds, on a machine that does much else besides; alone it takes about one minute
+
+
+@pytest.fixture
+def all_run(slurm_sim: Any, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AllRun:
+    """Every workload on the session's mini-cluster, run once for all tests."""
+    stash = request.config.stash
+    if _RUN not in stash:
+        folder, clock = tmp_path_factory.mktemp("all"), perf_counter()
+        command = ("dask-hpc", "run", "--all", "--on", "slurm", "--results", "/home/hpc/all", "--json")
+        done = slurm_sim.exec(*command, check=False, timeout=_LIMIT)
+        seconds = perf_counter() - clock
+        slurm_sim.get("/home/hpc/all", folder)
+        stash[_RUN] = AllRun(done.returncode, seconds, json.loads(done.stdout), done.stderr, folder / "all")
+    return stash[_RUN]
