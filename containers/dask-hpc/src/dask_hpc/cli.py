@@ -14,6 +14,7 @@ from dask_hpc import discovery
 from dask_hpc.cli_all import ALL, AllCommand, on_option, results_option, run_option
 from dask_hpc.clusters import BACKENDS
 from dask_hpc.clusters.mpi_command import mpi, mpi_folder
+from dask_hpc.clusters.mpi_hush import hush
 from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand
 from dask_hpc.doctor.command import doctor
 from dask_hpc.errors import RequestError
@@ -38,6 +39,7 @@ Examples:
 @click.version_option(release().version, message=f"dask-hpc {release().version} ({release().revision})")
 def main() -> None:
     """Run Dask workloads on this machine or on Slurm, and keep what came out."""
+    hush(sys.argv)
 
 
 main.add_command(doctor)

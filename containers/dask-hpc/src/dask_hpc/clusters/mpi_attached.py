@@ -114,7 +114,7 @@ def _connected(spec: _Spec, workers: int) -> Client:
     while client is None:
         _judge(spec, deadline, "the scheduler has not come")
         if spec.folder.scheduler_file.exists():
-            client = mpi_scheduler_file.connect(spec.folder.scheduler_file, security)
+            client = _client(spec, security, deadline)
         else:
             sleep(0.2)  # a shared file system tells nobody of a new file
     try:
@@ -127,6 +127,14 @@ def _connected(spec: _Spec, workers: int) -> Client:
                 return client
     except BaseException:
         client.close()
+        raise
+
+
+def _client(spec: _Spec, security: Any, deadline: float) -> Client:
+    try:
+        return mpi_scheduler_file.connect(spec.folder.scheduler_file, security)
+    except ClusterError:
+        _judge(spec, deadline, "its scheduler does not answer")  # it may have died since it wrote the file
         raise
 
 
@@ -158,7 +166,8 @@ def _explained(spec: _Spec, client: Client) -> Iterator[None]:
     except Exception as error:
         if client.status == "running" and _alive(spec):
             raise
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it has tracebacks for what is told below
+        for name in ("distributed", "distributed.client"):  # they have tracebacks for what is told below
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         _await_gone(spec)
         seen = f"{queue_lines(slurm_ask.jobs(spec.name))}\n{log_tails(spec.logs)}"
         raise ClusterError("The MPI job has gone while the workload was running.", seen) from error

@@ -11,6 +11,7 @@ from typing import Any
 
 from dask_hpc.clusters import mpi_world
 from dask_hpc.clusters.base import Plan, Session, worker_nodes
+from dask_hpc.clusters.mpi_hush import speak
 from dask_hpc.clusters.mpi_rank import NO_DASHBOARD
 from dask_hpc.clusters.mpi_setup import Ready, prepared
 from dask_hpc.clusters.mpi_traps import refuse_small_world
@@ -29,12 +30,14 @@ OPTIONS = frozenset({"dashboard", "local_directory", "interface", "timeout", "tl
 
 def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
     """Enter the world. On rank 1, return what there is; any other rank serves until the end, and never returns."""
+    speak()
     world = mpi_world.enter()
+    speaker = min(CLIENT, world.size - 1)
     stack = ExitStack()  # left open on rank 1: the other ranks serve already, whatever it does next
     with stopping_cleanly():
-        world.together(lambda: _check(options, world.size), CLIENT)
+        world.together(lambda: _check(options, world.size), speaker)
         ready = stack.enter_context(
-            prepared(world, CLIENT, None, options["interface"], tls=options["tls"], settings=_settings(options))
+            prepared(world, speaker, None, options["interface"], tls=options["tls"], settings=_settings(options))
         )
         mpi_world.split(world, FIRST_WORKER)
         _serve_unless_client(options, ready, stack)

@@ -100,7 +100,8 @@ def configuration(security: Security | None, settings: Mapping[str, Any]) -> dic
     """Return Dask's configuration for all processes of the cluster: paths, and no secret."""
     ours: dict[str, Any] = {
         "distributed": {"scheduler": {"preload": [PRELOAD]}, "worker": {"preload": [PRELOAD]}},
-        "logging": {"distributed.batched": "warning"},  # it has a traceback for every connection that ends as it should
+        # tracebacks for connections and tasks that end as they should
+        "logging": {"distributed.batched": "warning", "distributed.worker.state_machine": "error"},
         **settings,
     }
     if security:

@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from dask import config
 
 import dask_hpc.openssl_errors  # noqa: F401
 from dask_hpc.clusters import mpi_scheduler_file
+from dask_hpc.clusters.mpi_folder import Folder
 from dask_hpc.clusters.mpi_watch import WorldWatch
 
 __all__ = ["dask_setup", "dask_teardown"]
@@ -112,7 +114,14 @@ def _give_up(scheduler: Any, reason: str, *, broken: bool) -> None:
     if broken:
         _Ending.status = 1
         _later(_CLOSING, _end)
+    elif folder := config.get("dask-hpc.mpi.folder", None):
+        atexit.register(_remove, Path(folder))  # whoever has made it is no longer there
     scheduler._mpi_closing = asyncio.ensure_future(scheduler.close(reason=reason))
+
+
+def _remove(folder: Path) -> None:
+    with suppress(OSError):
+        Folder(folder).remove()
 
 
 def _end() -> None:

@@ -63,7 +63,8 @@ def prepared(
         for name, level in content["logging"].items():  # Dask has read its own before
             logging.getLogger(name).setLevel(level.upper())
         ours = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
-        config.set({"dask-hpc.mpi": {"scheduler-file": str(folder.scheduler_file), **_told(config), **ours}})
+        file = {"scheduler-file": str(folder.scheduler_file), "folder": str(folder.path)}
+        config.set({"dask-hpc.mpi": {**file, **_told(config), **ours}})
         yield Ready(share, own, folder, "comm" in content["distributed"])
 
 

@@ -1,0 +1,47 @@
+"""A mini-cluster with the site's scripts for dask-mpi, and what must not be left on it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from slurm_sim import Job, SlurmSim
+
+SCRIPTS = ("dask-mpi.sbatch", "dask-mpi-nodes.sbatch", "dask-mpi-workload.sbatch")
+
+_LEFT = """
+ls -d ~/.dask-hpc/*mpi* ~/.dask-hpc/*.tls 2>/dev/null
+ps -u hpc -o args= | grep -E 'dask|mpirun|prte|srun|apptainer' | grep -v -e grep
+"""
+
+
+def install(sim: SlurmSim, root: Path, folder: str = "/home/hpc") -> None:
+    """Copies the scripts, as they are."""
+    for name in SCRIPTS:
+        sim.put(root / "apptainer/site" / name, f"{folder}/{name}")
+
+
+def submit(sim: SlurmSim, script: str, *options: str, folder: str = "/home/hpc") -> Job:
+    """Submits one of them."""
+    return sim.job(int(sim.exec("sbatch", "--parsable", *options, script, workdir=folder).stdout))
+
+
+def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 90) -> None:
+    """Returns when a file is there; fails if its job ends without."""
+    deadline = time.monotonic() + timeout
+    while sim.exec("test", "-s", path, check=False).returncode:
+        record = job.record()
+        assert not record.ended, f"{record}\n{job.output()}"
+        assert time.monotonic() < deadline, job.output()
+        time.sleep(0.1)  # a file tells nobody when it comes
+
+
+def left(sim: SlurmSim, seconds: float = 10) -> str:
+    """Jobs, private folders and processes that are still there, anywhere, after some seconds."""
+    deadline = time.monotonic() + seconds  # a job's processes may outlive it in the queue for a moment
+    while True:
+        found = sim.exec("squeue", "--noheader").stdout
+        found += "".join(sim.exec("sh", "-c", _LEFT, check=False, on=on).stdout for on in ("login", *sim.nodes()))
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)

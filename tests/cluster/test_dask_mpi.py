@@ -1,0 +1,166 @@
+"""dask-mpi as in the tutorial and over nodes, by the scripts that a user copies; `--on mpi`, from inside and outside."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurm_sim import Completed, Job, SlurmSim
+from tests.cluster.mpi_site import await_file, install, left, submit
+
+pytestmark = pytest.mark.timeout(300)
+
+RUN = ("dask-hpc", "run", "monte-carlo-pi", "--on", "mpi", "--samples", "1e7")
+
+CLIENT = """
+import json, os, stat
+from distributed import Client
+
+def seen(dask_worker):
+    return {
+        "name": str(dask_worker.name), "threads": dask_worker.state.nthreads, "nanny": dask_worker.nanny is not None,
+        "memory": dask_worker.memory_manager.memory_limit, "folder": dask_worker.local_directory,
+        "node": os.uname().nodename, "address": dask_worker.address, "http": dask_worker.http_server.address,
+    }
+
+file = FILE
+modes = [oct(stat.S_IMODE(os.stat(path).st_mode)) for path in (file, os.path.dirname(file))]
+with Client(scheduler_file=file) as client:
+    client.wait_for_workers(COUNT, timeout=100)
+    workers = list(client.run(seen).values())
+    total = client.submit(sum, [1, 2, 3]).result()
+    client.shutdown()
+print(json.dumps({"modes": modes, "workers": workers, "total": total}))
+"""
+
+
+@pytest.fixture(scope="module")
+def sim(root: Path) -> Iterator[SlurmSim]:
+    """Nodes of eight cores, and the scripts in the user's home."""
+    with SlurmSim(nodes=2, cpus_per_node=8) as sim:
+        install(sim, root)
+        yield sim
+
+
+def joined(sim: SlurmSim, folder: str, count: int) -> dict[str, Any]:
+    """Connects from the login node as the script's log says, waits for the workers, and shuts the cluster down."""
+    program = CLIENT.replace("FILE", repr(f"{folder}/scheduler.json")).replace("COUNT", str(count))
+    config = {"DASK_CONFIG": f"{folder}/dask.yaml"}
+    found: dict[str, Any] = json.loads(sim.exec("python", "-c", program, env=config, timeout=120).stdout)
+    assert found["total"] == 6
+    assert found["modes"] == ["0o600", "0o700"]
+    assert all(worker["folder"].startswith("/tmp/") for worker in found["workers"])
+    assert all(worker["address"].startswith("tls://") for worker in found["workers"])
+    assert not any(worker["nanny"] for worker in found["workers"])
+    return found
+
+
+def ended_well(job: Job) -> None:
+    """The job ends by itself, its log has no complaint, and nothing of it is left on any node."""
+    assert job.wait(60).state == "COMPLETED", job.output()
+    assert "Traceback" not in job.output()
+    assert "error" not in job.output().lower()
+    assert left(job.sim) == ""
+
+
+def test_the_tutorials_job(sim: SlurmSim) -> None:
+    """mpirun with eight ranks on a node: seven workers have seven eighths of the job between them, and no more."""
+    job = submit(sim, "dask-mpi.sbatch")
+    folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}"
+    await_file(sim, f"{folder}/scheduler.json", job)
+    workers = joined(sim, folder, 7)["workers"]
+    ended_well(job)
+    assert len({worker["name"] for worker in workers}) == 7
+    assert sum(worker["threads"] for worker in workers) == 7
+    assert sum(worker["memory"] for worker in workers) == 7 * (4096 << 20) // 8
+
+
+@pytest.mark.parametrize(("nodes", "per_node"), [(2, 2), (4, 2), (8, 1)])
+def test_over_nodes(sim: SlurmSim, nodes: int, per_node: int) -> None:
+    """By srun over two, four and eight nodes: threads and memory are those of --cpus-per-task and --mem-per-cpu."""
+    if len(sim.nodes()) < nodes:
+        sim.scale(nodes)
+    options = (f"--nodes={nodes}", f"--ntasks-per-node={per_node}", "--cpus-per-task=2")
+    job = submit(sim, "dask-mpi-nodes.sbatch", *options)
+    folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}.0"
+    await_file(sim, f"{folder}/scheduler.json", job)
+    workers = joined(sim, folder, nodes * per_node - 1)["workers"]
+    ended_well(job)
+    assert {(worker["threads"], worker["memory"]) for worker in workers} == {(2, 1000 << 20)}
+    assert {worker["http"] for worker in workers} == {"127.0.0.1"}
+    assert len({worker["node"] for worker in workers}) == (nodes if per_node > 1 else nodes - 1)
+
+
+def test_a_workload_and_its_cluster_in_one_job(sim: SlurmSim) -> None:
+    """The batch form: rank 1 runs the workload and is the only one that says anything; the job has its status."""
+    job = submit(sim, "dask-mpi-workload.sbatch")
+    ended = job.wait(150)
+    text = job.output()
+    assert ended.state == "COMPLETED", text
+    assert text.startswith("Dask cluster (mpi)")
+    assert text.count("monte-carlo-pi: samples") == 1
+    assert "ok     serial and parallel count the same" in text
+    assert f"jobs {job.id}" in text
+    for word in ("Traceback", "INFO", "WARNING", "error"):
+        assert word not in text
+    assert left(sim) == ""
+
+
+def attached(sim: SlurmSim, *options: str, **how: Any) -> Completed:
+    return sim.exec(*RUN, *options, timeout=150, **how)
+
+
+def test_from_the_login_node(sim: SlurmSim) -> None:
+    """One job is submitted, its scheduler file found, and the job ends COMPLETED; the result says what world it was."""
+    result = json.loads(attached(sim, "--ranks-per-node=2", "--threads=2", "--json").stdout)
+    cluster = result["cluster"]
+    assert result["ok"]
+    assert (cluster["kind"], cluster["workers"], cluster["threads"], cluster["tls"]) == ("mpi", 3, 6, True)
+    assert cluster["nodes"] == ["c1", "c2"]
+    assert cluster["settings"]["world"] == 4
+    assert cluster["settings"]["mpi"].startswith("Open MPI v")
+    assert [sim.job(int(job["id"])).record().state for job in cluster["jobs"]] == ["COMPLETED"]
+    logs = sim.exec("sh", "-c", f"cat {shlex.quote(result['folder'])}/logs/*").stdout
+    assert "PRIVATE KEY" not in logs
+    assert "Traceback" not in logs
+    assert left(sim) == ""
+
+
+def test_two_at_once_do_not_meet(sim: SlurmSim) -> None:
+    """Each run has the workers of its own job."""
+    one = shlex.join([*RUN, "--nodes=1", "--ranks-per-node=3", "--json"])
+    done = sim.exec("bash", "-c", f"{one} >1 2>one.log & {one} >2 2>two.log; wait; cat 1 2", timeout=200)
+    first, second = (json.loads(line)["cluster"] for line in done.stdout.replace("}{", "}\n{").splitlines())
+    assert first["workers"] == second["workers"] == 2
+    assert first["jobs"] != second["jobs"]
+    assert left(sim) == ""
+
+
+def test_without_tls(sim: SlurmSim) -> None:
+    """--no-tls works, from inside as well, and says what it means."""
+    done = sim.exec("srun", "--mpi=pmix", "-n3", *RUN, "--no-tls", "--json", timeout=120)
+    assert json.loads(done.stdout)["cluster"]["tls"] is False
+    assert done.stderr.count("Warning: no TLS") == 1
+    assert left(sim) == ""
+
+
+def test_a_cluster_that_is_there_already(sim: SlurmSim) -> None:
+    """Two runs use one dask-mpi cluster and leave it; once its job has ended, its scheduler file is stale."""
+    job = submit(sim, "dask-mpi-nodes.sbatch")
+    folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}.0"
+    await_file(sim, f"{folder}/scheduler.json", job)
+    for _ in range(2):
+        result = json.loads(attached(sim, f"--scheduler-file={folder}/scheduler.json", "--json").stdout)
+        assert (result["cluster"]["workers"], result["cluster"]["jobs"][0]["id"]) == (3, str(job.id))
+    sim.exec("cp", f"{folder}/scheduler.json", "old.json")
+    job.cancel()
+    job.wait(60)
+    done = attached(sim, "--scheduler-file=old.json", check=False)
+    assert done.returncode == 1
+    assert f"is stale.\nIt is of job {job.id}, which has ended: CANCELLED." in done.stderr
+    assert left(sim) == ""
