@@ -20,7 +20,7 @@ variable "LOCKED" { default = "" }
 # The host's certificate bundle, for a proxy that inspects TLS: a secret, so that it is in no layer.
 variable "CA_BUNDLE" { default = "" }
 
-group "default" { targets = ["dask-hpc", "slurm", "node", "apptainer", "bare"] }
+group "default" { targets = ["dask-hpc", "slurm", "node", "apptainer", "bare", "jupyter"] }
 group "slurm" { targets = ["slurmctld", "login", "slurmd"] }
 
 target "bootstrap" {

@@ -58,7 +58,8 @@ client
 # yet.
 
 # %%
-partitioned_array = da.random.default_rng(0).random((10000, 10000), chunks=((7000, 3000), (6000, 2000, 2000)))
+chunks = ((7000, 3000), (6000, 2000, 2000))
+partitioned_array = da.random.default_rng(0).random((10000, 10000), chunks=chunks)
 partitioned_array
 
 # %%
@@ -88,11 +89,11 @@ def estimate_pi(runs: int, chunks: int) -> float:
 
 
 runs = 4_000_000
-for chunks in (1, 2, 8, 32, 128):
+for count in (1, 2, 8, 32, 128):
     start = perf_counter()
-    pi = estimate_pi(runs, chunks)
+    pi = estimate_pi(runs, count)
     seconds = perf_counter() - start
-    print(f"{chunks:4} chunks: π = {pi:.5f}, {seconds:.2f} s")
+    print(f"{count:4} chunks: π = {pi:.5f}, {seconds:.2f} s")
 
 # %% [markdown]
 # One chunk keeps one worker busy. As many as there are cores share the work. Many more cost time instead, a
