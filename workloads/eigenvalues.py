@@ -214,7 +214,7 @@ def notes_on(matrices: int, bases: list[Way], workers: list[Way], most: Way) -> 
     if len(bases) > 1:
         gain = bases[1].against(bases[0])
         said.append(
-            f"NumPy with {bases[1].blas} BLAS threads is {gain:.2f} times as fast as with one: the way to eigenvalues is a "
+            f"NumPy with {bases[1].blas} BLAS threads is {gain:.2f} times as fast as with one: the way to them is a "
             "chain of small steps, after each of which threads wait for one another. Tasks of whole matrices do not."
         )
     if matrices % most.cores:
@@ -224,7 +224,7 @@ def notes_on(matrices: int, bases: list[Way], workers: list[Way], most: Way) -> 
     if workers[-1] is not most:
         said.append(
             f"More BLAS threads on the same {most.cores} cores: {workers[-1].against(most):.2f} times as fast. "
-            "Tasks side by side keep the cores busy, and threads only get in each other's way: workers have one by default."
+            "Tasks side by side keep the cores busy already: that is why a worker's BLAS has one thread by default."
         )
     return said
 

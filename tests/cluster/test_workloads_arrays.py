@@ -9,8 +9,8 @@ import pytest
 
 
 def run(sim: Any, name: str, *options: str) -> dict[str, Any]:
-    """The result of a run whose checks hold, on two workers on two nodes."""
-    done = sim.exec("dask-hpc", "run", name, "--on", "slurm", "--jobs", "2", "--cores", "1", "--json", *options)
+    """The result of a run whose checks hold, on two workers, each of which has a node to itself."""
+    done = sim.exec("dask-hpc", "run", name, "--on", "slurm", "--jobs", "2", "--json", *options)
     result: dict[str, Any] = json.loads(done.stdout)
     assert result["ok"]
     assert len(result["cluster"]["nodes"]) == 2
@@ -30,7 +30,7 @@ def test_partitioned_array(slurm_sim: Any) -> None:
 def test_delayed_sum(slurm_sim: Any) -> None:
     """Squares are computed on both nodes at the same time, and their sum is NumPy's."""
     result = run(slurm_sim, "delayed-sum", "--n", "1500")
-    assert result["values"]["at_once"] == 2
+    assert result["values"]["at_once"] >= 2
     assert "squares are computed at the same time" in names(result)
 
 
@@ -52,26 +52,17 @@ def test_sweep_of_chunks(slurm_sim: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "words"),
+    ("name", "options", "size"),
     [
-        ("eigenvalues", ["--n", "0"], ["--n", "0"]),
-        ("eigenvalues", ["--n", "90000"], ["does not fit", "GiB"]),
-        ("eigenvalues", ["--matrices", "-2"], ["--matrices", "-2"]),
-        ("delayed-sum", ["--n", "100000"], ["does not fit", "GiB"]),
-        ("delayed-sum", ["--n", "7.5"], ["--n", "7.5"]),
-        ("partitioned-array", ["--rows", "1e6", "--columns", "1e6", "--block", "0,0"], ["does not fit", "TiB"]),
-        ("partitioned-array", ["--rows", "0,5"], ["--rows", "0"]),
-        ("partitioned-array", ["--block", "5,0"], ["--block", "5,0", "2 × 3"]),
-        ("monte-carlo-pi", ["--sweep", "--samples", "100", "--chunks", "1"], ["--sweep", "128"]),
+        ("eigenvalues", ["--n", "30000"], "GiB"),
+        ("partitioned-array", ["--rows", "1e6", "--columns", "1e6", "--block", "0,0"], "TiB"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_starts(
-    slurm_sim: Any, name: str, options: list[str], words: list[str]
-) -> None:
-    """Bad numbers, and sizes that do not fit, end with what was asked and what there is; no job is submitted."""
+def test_what_does_not_fit_a_node_is_refused(slurm_sim: Any, name: str, options: list[str], size: str) -> None:
+    """A size that does not fit ends with what it needs and what a worker has; no job is submitted."""
     done = slurm_sim.exec("dask-hpc", "run", name, "--on", "slurm", *options, check=False)
     assert done.returncode == 2
-    assert all(word in done.stderr for word in words)
+    assert all(word in done.stderr for word in ("does not fit into a worker's memory", size, "4.00 GiB"))
     assert "Traceback" not in done.stderr
     assert slurm_sim.exec("squeue", "-h").stdout == ""
 
