@@ -110,7 +110,7 @@ def test_the_token_is_in_its_file_alone(sim: SlurmSim, lab: Jupyter) -> None:
 
 def test_it_runs_as_a_person(sim: SlurmSim) -> None:
     """The server is hpc's, without a single capability."""
-    seen = sim.exec("sh", "-c", "cat /proc/$(pgrep -f jupyter-lab)/status").stdout
+    seen = sim.exec("sh", "-c", "cat /proc/$(pgrep -f '[j]upyter-lab')/status").stdout
     assert "Uid:\t1000\t1000" in seen
     assert "CapPrm:\t0000000000000000" in seen
 
