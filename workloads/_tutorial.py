@@ -24,9 +24,11 @@ from time import perf_counter
 import dask
 import dask.array as da
 import numpy as np
+from numpy.typing import NDArray
 
 from dask_hpc import Points, cluster, draw
 
+Matrix = NDArray[np.float64]
 n, matrices = 500, 4
 
 # %% [markdown]
@@ -113,12 +115,12 @@ assert abs(pi - math.pi) < 5 * error
 
 
 # %%
-def random_matrix(n: int, seed: int) -> np.ndarray:
+def random_matrix(n: int, seed: int) -> Matrix:
     """Return an (n, n) matrix of numbers from 0 to 1."""
     return np.random.default_rng(seed).random((n, n))
 
 
-def squared(matrix: np.ndarray) -> np.ndarray:
+def squared(matrix: Matrix) -> Matrix:
     """Return the matrix times itself."""
     return matrix @ matrix
 
@@ -209,7 +211,7 @@ print("the same key:", once.key == again.key)
 
 
 # %%
-def trace(matrix: np.ndarray, factor: float = 1) -> float:
+def trace(matrix: Matrix, factor: float = 1) -> float:
     """Return the sum of the diagonal, times a factor."""
     return factor * float(np.trace(matrix))
 

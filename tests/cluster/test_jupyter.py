@@ -118,7 +118,14 @@ def test_it_runs_as_a_person(sim: SlurmSim) -> None:
 def test_the_kernel_is_the_environment(sim: SlurmSim) -> None:
     """Its Python and its packages are /opt/env's, of JupyterLab it sees the kernel's part alone, and it is behind."""
     notebook = json.loads(sim.exec("cat", "tutorial.ipynb").stdout)
-    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": _KERNEL}
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "id": "a",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+        "source": _KERNEL,
+    }
     seen = json.loads(printed(execute(sim, notebook | {"cells": [cell]})["cells"][0]))
     assert seen["executable"].startswith("/opt/env/bin/python")
     assert seen["path"][-1] == "/opt/jupyter/kernel"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -18,7 +18,8 @@ from dask_hpc.notebook import _workers_lost
 @pytest.fixture
 def notebook(root: Path) -> nbformat.NotebookNode:
     """The notebook as it is committed."""
-    return nbformat.read(root / "workloads/tutorial.ipynb", as_version=4)
+    read: Callable[..., nbformat.NotebookNode] = nbformat.read
+    return read(root / "workloads/tutorial.ipynb", as_version=4)
 
 
 def test_the_notebook_is_what_its_source_says(root: Path, notebook: nbformat.NotebookNode) -> None:
