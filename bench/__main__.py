@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench import bridge, dask_on_slurm, images, mini_cluster, sif, workloads
+from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, sif, workloads
 from bench.report import Measurement, show, write
 
 Part = Callable[[], Iterator[Measurement]]
@@ -21,6 +21,8 @@ def _parts(nodes: tuple[int, ...]) -> dict[str, Part]:
         "dask": dask_on_slurm.on_two_nodes,
         "bridge": bridge.calls,
         "sif": sif.side_by_side,
+        "mpi": mpi.messages,
+        "mpi-workers": mpi.workers,
         "workloads": workloads.side_by_side,
         "overhead": workloads.overheads,
         "image-sif": workloads.image_and_sif,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -16,6 +17,11 @@ _LARGEST = 1 << 22
 _PLACES = {"one node": ("-N1", "-n2"), "two nodes": ("-N2", "-n2")}
 _LATENCY = {"one node": 1.1, "two nodes": 20}
 _RUNS = 5
+_YIELD = {
+    "OMPI_MCA_mpi_yield_when_idle": "1"
+}  # what mpirun does by itself where ranks outnumber cores, and srun cannot
+_RANKS = (4, 8, 16, 32)
+_NODES = 4
 
 Row = dict[int, float]
 """Seconds one way, by the message's bytes."""
@@ -25,14 +31,39 @@ def messages() -> Iterator[Measurement]:
     """Ping-pong on one node and between two, the best of some runs for each size; and a ring of many ranks."""
     with SlurmSim(nodes=2) as sim:
         times = {place: _best(sim, launch) for place, launch in _PLACES.items()}
-        crowd = min(_hop(sim) for _ in range(3))
+        crowd = {name: min(_hop(sim, env) for _ in range(3)) for name, env in (("spinning", {}), ("yielding", _YIELD))}
     _show(times)
     for place, row in times.items():
         yield Measurement(what=f"ping-pong 8 B, {place}", value=row[8] * 1e6, unit="µs", most=_LATENCY[place])
         rate = (1 << 20) / row[1 << 20] / 1e9
         least = 1.5 if place == "two nodes" else None
         yield Measurement(what=f"ping-pong 1 MiB, {place}", value=rate, unit="GB/s", least=least)
-    yield Measurement(what="a hop among 8 ranks on two cores", value=crowd * 1e6, unit="µs", most=1000)
+    for how, hop in crowd.items():
+        most = 1000 if how == "yielding" else None
+        yield Measurement(what=f"a hop among 8 ranks on two cores, {how}", value=hop * 1e6, unit="µs", most=most)
+
+
+def workers() -> Iterator[Measurement]:
+    """From sbatch to all workers connected: one job of so many ranks, and as many workers as jobs of their own."""
+    table = Table("ranks", "workers", "dask-mpi [s]", "SLURMCluster [s]", title="All workers connected")
+    with SlurmSim(nodes=_NODES, cpus_per_node=max(_RANKS) // _NODES) as sim:
+        for ranks in _RANKS:
+            by_mpi = ("--on", "mpi", "--nodes", str(_NODES), "--ranks-per-node", str(ranks // _NODES))
+            as_jobs = ("--on", "slurm", "--jobs", str(ranks - 1), "--cores", "1")
+            took = {
+                way: min(_start(sim, *where) for _ in range(2)) for way, where in (("mpi", by_mpi), ("jobs", as_jobs))
+            }
+            table.add_row(str(ranks), str(ranks - 1), f"{took['mpi']:.2f}", f"{took['jobs']:.2f}")
+            yield Measurement(what=f"{ranks - 1} workers, dask-mpi on {ranks} ranks", value=took["mpi"], unit="s")
+            yield Measurement(what=f"{ranks - 1} workers, SLURMCluster", value=took["jobs"], unit="s")
+            yield Measurement(what="  dask-mpi against SLURMCluster", value=took["mpi"] / took["jobs"], unit="×")
+    Console(stderr=True).print(table)
+
+
+def _start(sim: SlurmSim, *where: str) -> float:
+    run = ("dask-hpc", "run", "monte-carlo-pi", *where, "--samples", "1e5", "--no-serial", "--json")
+    timings: dict[str, float] = json.loads(sim.exec(*run).stdout)["timings"]
+    return timings.get("submit", 0) + timings["workers"]  # SLURMCluster submits while it waits
 
 
 def _best(sim: SlurmSim, launch: tuple[str, ...]) -> Row:
@@ -47,13 +78,14 @@ def _pingpong(sim: SlurmSim, launch: tuple[str, ...]) -> Row:
     return {int(line.split()[0]): float(line.split("|")[1].split()[0]) for line in lines}
 
 
-def _hop(sim: SlurmSim) -> float:
+def _hop(sim: SlurmSim, env: dict[str, str]) -> float:
     """Seconds for one hop of a byte in a ring of eight ranks, on a node of two cores."""
-    done = sim.exec("srun", "--mpi=pmix", "-N1", "-n8", "--overcommit", *_BENCH, "ringtest", "-n1", "-s10", "-l500")
-    found = re.search(r"500 loops = (\S+) seconds", done.stdout)
+    ring = (*_BENCH, "ringtest", "-n1", "-s5", "-l50")
+    done = sim.exec("srun", "--mpi=pmix", "-N1", "-n8", "--overcommit", *ring, env=env)
+    found = re.search(r"50 loops = (\S+) seconds", done.stdout)
     if not found:
         raise ValueError(f"no time in what ringtest said: {done.stdout}")
-    return float(found[1]) / 500 / 8
+    return float(found[1]) / 50 / 8
 
 
 def _show(times: dict[str, Row]) -> None:
