@@ -23,8 +23,8 @@ def seconds(client: Client, tasks: int) -> float:
 
 
 @workload(
-    click.option("--tasks", type=Count(maximum=10**6), default="1000", show_default=True, help="Tasks at once."),
-    click.option("--repeats", type=Count(maximum=1000), default="10", show_default=True, help="How often."),
+    click.option("--tasks", type=Count(maximum=10**6), default="500", show_default=True, help="Tasks at once."),
+    click.option("--repeats", type=Count(maximum=1000), default="5", show_default=True, help="How often."),
 )
 def task_overhead(client: Client, tasks: int, repeats: int) -> Outcome:
     """Time tasks that do nothing; the best of some repeats counts."""
