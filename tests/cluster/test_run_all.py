@@ -75,7 +75,7 @@ def test_nothing_is_left(all_run: AllRun, slurm_sim: Any) -> None:
     """No job, no credential and no process of the runs remains."""
     assert slurm_sim.exec("squeue", "-h").stdout == ""
     assert slurm_sim.exec("sh", "-c", "ls ~/.dask-hpc 2>/dev/null || true").stdout == ""
-    assert slurm_sim.exec("sh", "-c", "pgrep -u hpc -f dask_hpc || true").stdout == ""
+    assert slurm_sim.exec("pgrep", "-u", "hpc", "python", check=False).stdout == ""
 
 
 def test_a_report_is_no_larger_than_it_must_be(all_run: AllRun) -> None:
