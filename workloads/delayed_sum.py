@@ -24,7 +24,7 @@ import numpy.typing as npt
 from dask.delayed import Delayed
 from distributed import Client, get_task_stream
 
-from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, workload
+from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, blas_threads, workload
 
 Matrix = npt.NDArray[np.float64]
 NAMES = ("A", "B", "C")
@@ -62,10 +62,12 @@ def lazily(n: int, seeds: list[np.random.SeedSequence]) -> tuple[list[Delayed], 
 
 
 def with_numpy(n: int, seeds: list[np.random.SeedSequence]) -> Matrix:
-    """The same in this process, with one matrix, its square and the sum in memory."""
-    total = np.zeros((n, n))
+    """The same on one core of this process, with one matrix, its square and the sum in memory."""
+    before, total = blas_threads(), np.zeros((n, n))
+    blas_threads(1)
     for seed in seeds:
         total += squared(random_matrix(n, seed))
+    blas_threads(before)
     return total
 
 
@@ -109,7 +111,7 @@ def relative_difference(result: Matrix, expected: Matrix) -> float:
 
 @workload(
     click.option(
-        "--n", type=Count(maximum=100_000), default="1000", show_default=True, help="Rows and columns of A, B and C."
+        "--n", type=Count(maximum=100_000), default="1500", show_default=True, help="Rows and columns of A, B and C."
     ),
     click.option("--seed", type=Count(minimum=0), default="42", show_default=True, help="Start of the random numbers."),
     sizes={"tutorial": {"n": 5000}},

@@ -25,7 +25,7 @@ from distributed import Client, get_task_stream
 
 from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, cores_at_work, workload
 
-BLOCK = 1 << 16  # darts at a time: 2 × 512 KiB of coordinates, which stay in a core's cache
+BLOCK = 1 << 16  # darts at a time: with fewer a task returns to Python, and waits for the GIL, more often
 SWEEP = (1, 2, 4, 8, 16, 32, 64, 128)
 TURNS = 3  # the median counts
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster, get_task_stream
+from distributed import Client, get_task_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dask_hpc import Workload
+from dask_hpc import Bars, Lines, Workload
 from dask_hpc.discovery import load
 from workloads import monte_carlo_pi as pi
 
@@ -93,38 +92,67 @@ def test_sigmas_are_spread_like_a_normal_distribution() -> None:
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    """Two real workers, in processes of their own that do not have the workload's file."""
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-@pytest.fixture(scope="module")
 def workload() -> Workload:
     """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
     assert isinstance(pi, ModuleType)
     return load(Path(pi.__file__ or ""))
 
 
-def test_serial_and_parallel_give_the_same_number(client: Client, workload: Workload) -> None:
+def test_serial_and_parallel_give_the_same_number(two_workers: Client, workload: Workload) -> None:
     """A size that does not divide gives the same π on one core and on workers, with all checks green."""
-    outcome = workload.run(client, samples=1_000_003, chunks=7, seed=3, serial=True)
+    outcome = workload.run(two_workers, samples=1_000_003, chunks=7, seed=3, serial=True)
     assert all(check.ok for check in outcome.checks)
     assert {"pi", "standard_error", "sigmas", "speedup", "efficiency", "cores"} <= set(outcome.values)
     assert set(outcome.timings) == {"serial", "parallel"}
-    again = workload.run(client, samples=1_000_003, chunks=7, seed=3, serial=False)
+    again = workload.run(two_workers, samples=1_000_003, chunks=7, seed=3, serial=False)
     assert again.values["inside"] == outcome.values["inside"]
     assert set(again.timings) == {"parallel"}
 
 
-def test_more_chunks_are_more_tasks(client: Client, workload: Workload) -> None:
+def test_more_chunks_are_more_tasks(two_workers: Client, workload: Workload) -> None:
     """The number of chunks is what the scheduler sees: the tutorial passes 1 whatever it says."""
     counted = []
     for chunks in (3, 11):
-        with get_task_stream(client) as stream:
-            workload.run(client, samples=10_000, chunks=chunks, seed=0, serial=False)
+        with get_task_stream(two_workers) as stream:
+            workload.run(two_workers, samples=10_000, chunks=chunks, seed=0, serial=False)
         counted.append(sum("count_inside" in str(task["key"]) for task in stream.data))
     assert counted == [3, 11]
+
+
+@settings(deadline=None)
+@given(dart=st.floats(1e-9, 1e-7), task=st.floats(1e-4, 1e-2), cores=st.integers(1, 64))
+def test_the_fit_finds_what_darts_and_tasks_cost(dart: float, task: float, cores: int) -> None:
+    """Times that follow the model give back the costs that they were made of."""
+    steps = {
+        chunks: pi.Step(math.ceil(chunks / cores) * 10**7 / chunks * dart + chunks * task, 3.14, 0.1, chunks)
+        for chunks in pi.SWEEP
+    }
+    assert pi.fit(steps, 10**7, cores) == pytest.approx((dart, task), rel=1e-6)
+
+
+def test_the_sweep_varies_the_chunks(two_workers: Client, workload: Workload) -> None:
+    """From 1 to 128 chunks each is that many tasks, π is right, and time and error are drawn against them."""
+    outcome = workload.run(two_workers, samples=100_000, chunks=4, seed=9, serial=False, sweep=True)
+    assert [check.name for check in outcome.checks if not check.ok] == []
+    assert any("1, 2, 4, 8, 16, 32, 64, 128" in check.detail for check in outcome.checks)
+    assert {f"{chunks} chunks" for chunks in pi.SWEEP} < set(outcome.timings)
+    bars, time, error = outcome.pictures
+    assert isinstance(bars, Bars)
+    assert isinstance(time, Lines)
+    assert isinstance(error, Lines)
+    assert list(time.series["measured"][0]) == list(pi.SWEEP)
+    assert len({round(value or 0, 9) for value in error.series["distance from π"][1]}) > 4
+    assert [note.split(":")[0] for note in outcome.notes] == ["Time", "Error"]
+
+
+def test_a_sweep_that_did_not_vary_fails() -> None:
+    """What the tutorial does, one chunk each time, is found out."""
+    outcome = pi.report(1000, {"parallel": 785}, {"parallel": 1.0}, 1)
+    steps = {chunks: pi.Step(1.0, 3.14, 0.05, 1) for chunks in pi.SWEEP}
+    failed = [check.name for check in pi.with_sweep(outcome, steps, 1000, 1).checks if not check.ok]
+    assert failed == ["each number of chunks is as many tasks"]
+
+
+def test_memory_is_that_of_a_block() -> None:
+    """A worker's need grows with its threads, and not with the darts."""
+    assert pi.memory(chunks=16, threads=4).worker == 4 * pi.memory(chunks=16).worker < 8 << 20
