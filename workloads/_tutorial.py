@@ -174,7 +174,8 @@ draw(
             "eigenvalues": ([float(z.real) for z in rest], [float(z.imag) for z in rest]),
             "radius √(n/12)": ([float(z.real) for z in circle], [float(z.imag) for z in circle]),
         },
-    )
+    ),
+    one_scale=True,
 )
 
 # %% [markdown]

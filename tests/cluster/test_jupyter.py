@@ -108,6 +108,16 @@ def test_the_token_is_in_its_file_alone(sim: SlurmSim, lab: Jupyter) -> None:
     assert sim.exec("grep", "-rls", secret, "/home", check=False).stdout == ""
 
 
+def test_it_adds_what_it_must(sim: SlurmSim) -> None:
+    """The node's image stays what it is; JupyterLab is 240 MB over it, and no node has them."""
+    assert int(sim.exec("du", "--summarize", "--block-size=1M", "/opt/jupyter").stdout.split()[0]) <= 240
+    assert sim.exec("ls", "/opt/jupyter", on="c1", check=False).returncode != 0
+    layers = [docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).stdout
+              for image in (sim.spec.node_image, sim.spec.login_image)]  # fmt: skip
+    node, login = map(json.loads, layers)
+    assert login[: len(node)] == node  # a notebook's environment is its workers'
+
+
 def test_it_runs_as_a_person(sim: SlurmSim) -> None:
     """The server is hpc's, without a single capability."""
     seen = sim.exec("sh", "-c", "cat /proc/$(pgrep -f '[j]upyter-lab')/status").stdout

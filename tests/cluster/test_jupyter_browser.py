@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,10 @@ FIRST_CELLS = 8
 
 
 def complaints(browser: Browser) -> list[str]:
-    """What the console says, but for requests that Chromium itself drops, and makes again, as networks come and go."""
-    return [said for said in browser.console() if "ERR_NETWORK_CHANGED" not in said]
+    """What the console says, but for what a busy machine causes: requests that Chromium itself drops, and makes again, as
+    networks come and go, and plugins of JupyterLab that report more than their usual time.
+    """
+    return [said for said in browser.console() if not re.search("ERR_NETWORK_CHANGED|to activate", said)]
 
 
 def test_without_the_token_there_is_a_login_page(jupyter_sim: SlurmSim, browser: Browser) -> None:

@@ -29,7 +29,7 @@ __all__ = ["DaskCluster", "Drawn", "cluster", "draw"]
 
 _DASHBOARD = "127.0.0.1:8787"  # Dask's own port, where people look for it; another one if that is taken
 _WALLTIME = 3600  # seconds: cells are run by somebody who reads
-_HEIGHT = 380  # of a picture in a notebook, in pixels
+_HEIGHT = 440  # of a picture in a notebook, in pixels
 
 
 class DaskCluster:
@@ -57,8 +57,8 @@ class DaskCluster:
 
         One that was started before ends first: a cell that is run again would wait for the nodes that it holds.
         """
-        for earlier in list(_started):
-            earlier.close()
+        while _started:
+            _started[0].close()
         client = self.__enter__()
         _started.append(self)
         atexit.register(self.close)
@@ -112,13 +112,14 @@ class Drawn:
         return f'<iframe title="{escape(self._title)}" style="{style}" srcdoc="{escape(self._page)}"></iframe>'
 
 
-def draw(picture: Picture) -> Drawn:
-    """Draw a picture as a workload's report does."""
+def draw(picture: Picture, *, one_scale: bool = False) -> Drawn:
+    """Draw a picture as a workload's report does; with `one_scale` a circle looks like one."""
     from dask_hpc.report.html import figure, page
     from dask_hpc.report.pictures import draw_picture
 
-    body = figure(picture.title, "{{picture}}")
-    return Drawn(picture.title, page(picture.title, body, {"picture": draw_picture(picture)}))
+    drawn = draw_picture(picture)
+    drawn.match_aspect = one_scale
+    return Drawn(picture.title, page(picture.title, figure(picture.title, "{{picture}}"), {"picture": drawn}))
 
 
 def _values(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
