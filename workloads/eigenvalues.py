@@ -214,8 +214,8 @@ def notes_on(matrices: int, bases: list[Way], workers: list[Way], most: Way) -> 
     if len(bases) > 1:
         gain = bases[1].against(bases[0])
         said.append(
-            f"NumPy with {bases[1].blas} BLAS threads is {gain:.2f} times as fast as with one: the way to them is a "
-            "chain of small steps, after each of which threads wait for one another. Tasks of whole matrices do not."
+            f"NumPy with {bases[1].blas} BLAS threads is {gain:.2f} times as fast as with one: it is a chain of small "
+            "steps, after each of which the threads wait for one another. Tasks of whole matrices do not."
         )
     if matrices % most.cores:
         rounds = math.ceil(matrices / most.cores)

@@ -26,8 +26,7 @@ from distributed import Client, get_task_stream
 from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, cores_at_work, workload
 
 BLOCK = 1 << 16  # darts at a time: with fewer a task returns to Python, and waits for the GIL, more often
-SWEEP = (1, 2, 4, 8, 16, 32, 64, 128)
-TURNS = 3  # the median counts
+SWEEP, TURNS = (1, 2, 4, 8, 16, 32, 64, 128), 3  # the chunks of the sweep; the median of the turns counts
 
 
 def chunk_sizes(samples: int, chunks: int) -> list[int]:
@@ -208,15 +207,16 @@ def with_sweep(outcome: Outcome, steps: dict[int, Step], samples: int, cores: in
     """Add the sweep to what a run found out."""
     costs = fit(steps, samples, cores)
     empty = [""] * (len(outcome.columns) - 2)
-    lines = [[f"{c} chunks", *empty, f"{step.seconds:.3f} s, π {step.pi:.6f}"] for c, step in steps.items()]
+    named = {f"{chunks} chunk{'s'[: chunks - 1]}": step for chunks, step in steps.items()}
+    lines = [[name, *empty, f"{step.seconds:.3f} s, π {step.pi:.6f}"] for name, step in named.items()]
     seen = ", ".join(f"{step.tasks:g}" for step in steps.values())
     varied = Check("each number of chunks is as many tasks", all(step.tasks == c for c, step in steps.items()), seen)
-    worst = max(abs(step.pi - math.pi) / step.error for step in steps.values())
-    right = Check("π is within 5 standard errors with any chunks", worst <= 5, f"{worst:.2f} σ at most")
+    sigmas = max(abs(step.pi - math.pi) / step.error for step in steps.values())
+    right = Check("π is within 5 standard errors with any chunks", sigmas <= 5, f"{sigmas:.2f} σ at most")
     return replace(
         outcome,
         values={**outcome.values, "seconds_per_dart": costs[0], "seconds_per_task": costs[1]},
-        timings=outcome.timings | {f"{chunks} chunks": step.seconds for chunks, step in steps.items()},
+        timings=outcome.timings | {name: step.seconds for name, step in named.items()},
         checks=[*outcome.checks, varied, right],
         rows=[*outcome.rows, *lines],
         pictures=[*outcome.pictures, *sweep_pictures(steps, samples, cores, costs)],
