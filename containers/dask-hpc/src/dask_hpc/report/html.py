@@ -12,6 +12,8 @@ from dask_hpc.report.style import PAGE_CSS
 
 __all__ = ["duration", "facts", "figure", "legend", "page", "paragraphs", "table", "text", "verdict", "words"]
 
+_SHORT = 16  # characters of a table's cell that are not spread over lines
+
 
 def text(content: object) -> str:
     """Return a text, escaped."""
@@ -45,9 +47,14 @@ def verdict(word: str) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "numbers") -> str:
     """Return a table; one that is wider than the page can be moved in its own frame."""
     head = "".join(f'<th scope="col">{text(one)}</th>' for one in columns)
-    body = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in rows)
     start = f"<thead><tr>{head}</tr></thead>" if any(columns) else ""
     return f'<div class="wide"><table class="{kind}">{start}<tbody>{body}</tbody></table></div>'
+
+
+def _cell(content: str) -> str:
+    mark = ' class="short"' if len(content) <= _SHORT else ""
+    return f"<td{mark}>{text(content)}</td>"
 
 
 def facts(rows: Mapping[str, object]) -> str:

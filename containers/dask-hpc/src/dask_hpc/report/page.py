@@ -32,7 +32,7 @@ class Seen:
 def write_report(file: Path, result: Result, seen: Seen) -> None:
     """Write the page; raises `OSError` if the file cannot be written, `WorkloadError` if the graph is none."""
     drawing = draw(dependencies(seen.graph)) if seen.graph is not None else None
-    names = [span.name for span in seen.stream.spans] + [node.name for node in (drawing.nodes if drawing else ())]
+    names = [*_times(seen.stream), *(node.name for node in (drawing.nodes if drawing else ()))]
     paint = colours(list(dict.fromkeys(names)))
     figures = {f"picture{number}": draw_picture(picture) for number, picture in enumerate(result.pictures)}
     parts = [_head(result), _outcome(result), _checks(result), _time(result, seen.stream)]
@@ -100,15 +100,27 @@ def _shares(shares: list[Share]) -> str:
     return f'<table class="facts"><tbody>{rows}</tbody></table>'
 
 
-def _stream(stream: Stream, paint: Mapping[str, str]) -> str:
-    computed: dict[str, list[float]] = {}
+def _times(stream: Stream) -> dict[str, list[float]]:
+    """Return how long each task of each function took; the function that took most of all comes first."""
+    times: dict[str, list[float]] = {}
     for span in stream.spans:
         if span.action == "compute":
-            computed.setdefault(span.name, []).append(span.stop - span.start)
-    entries = [
-        (f"{name}: {len(times)} × {html.duration(sum(times) / len(times))}", paint[name])
-        for name, times in computed.items()
-    ]
+            times.setdefault(span.name, []).append(span.stop - span.start)
+    return dict(sorted(times.items(), key=lambda one: -sum(one[1])))
+
+
+def _functions(more: Mapping[str, str], paint: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the legend of functions, each with what is said of it; those without a colour of their own share one."""
+    entries = [(name + said, paint[name]) for name, said in more.items() if paint[name] != OTHER]
+    others = len(more) - len(entries)
+    return [*entries, (f"{others} other functions", OTHER)] if others else entries
+
+
+def _stream(stream: Stream, paint: Mapping[str, str]) -> str:
+    entries = _functions(
+        {name: f": {len(times)} × {html.duration(sum(times) / len(times))}" for name, times in _times(stream).items()},
+        paint,
+    )
     actions = {span.action for span in stream.spans}
     entries += [("moving data between workers (hatched)", TRANSFER)] * ("transfer" in actions)
     entries += [("unpacking tasks (hatched)", OTHER)] * ("deserialize" in actions)
@@ -120,8 +132,7 @@ def _stream(stream: Stream, paint: Mapping[str, str]) -> str:
 
 
 def _graph(drawing: Drawing, paint: Mapping[str, str]) -> str:
-    names = dict.fromkeys(node.name for node in drawing.nodes)
-    legend = html.legend([(name, paint[name]) for name in names])
+    legend = html.legend(_functions(dict.fromkeys((node.name for node in drawing.nodes), ""), paint))
     picture = html.figure("", "{{graph}}", drawing.sentence)
     return f"<h2>Task graph</h2>{html.paragraphs([drawing.sentence])}{legend}{picture}"
 

@@ -7,8 +7,11 @@ from typing import Any
 
 __all__ = ["COLOURS", "DISK", "FAILED", "MARKERS", "OTHER", "PAGE_CSS", "TEXT", "TRANSFER", "colours", "new_figure"]
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#6A3D9A")
-"""Okabe and Ito's, without those that are too light on white, or that mean something else here."""
+COLOURS = (
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#6A3D9A",
+    "#882255", "#44AA99", "#999933", "#332288", "#6699CC", "#661100", "#AA4499",
+)  # fmt: skip
+"""Okabe and Ito's, then Tol's: without those that are too light on white, or that mean something else here."""
 TRANSFER, DISK, OTHER, FAILED = "#D55E00", "#A01A58", "#8A8F98", "#000000"
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "plus")
 TEXT, FAINT = "#1F2430", "#D9DCE3"
