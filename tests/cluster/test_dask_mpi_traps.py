@@ -31,11 +31,15 @@ RUN = "dask-hpc run monte-carlo-pi --on mpi"
     ],
 )
 def test_a_trap(slurm_sim: SlurmSim, command: str, words: list[str]) -> None:
-    """It says so once, names the way out, and leaves nothing."""
+    """It says so once, and names the way out."""
     done = slurm_sim.exec(*command.split(), check=False, timeout=60)
     said = done.stdout + done.stderr
     assert done.returncode in (1, 2), said
     assert all(word in said for word in words), said
     assert said.count(words[0]) == 1, said
     assert "Traceback" not in said
+
+
+def test_nothing_is_left_of_them(slurm_sim: SlurmSim) -> None:
+    """After all of the above there is no job, no process and no private folder."""
     assert left(slurm_sim) == ""

@@ -40,6 +40,8 @@ def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
             prepared(world, speaker, None, options["interface"], tls=options["tls"], settings=_settings(options))
         )
         mpi_world.split(world, FIRST_WORKER)
+        if world.rank:
+            mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: mpi_preload
         _serve_unless_client(options, ready, stack)
     if not ready.tls:
         screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
@@ -165,4 +167,5 @@ class _Closing:
             os._exit(cls.status)
         if not cls.done:
             send_close_signal()
+        mpi_world.wait(MPI.COMM_WORLD.Ibarrier())
         MPI.Finalize()

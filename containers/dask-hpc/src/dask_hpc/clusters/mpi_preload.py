@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import signal
 import sys
@@ -29,6 +30,7 @@ import dask_hpc.openssl_errors  # noqa: F401
 from dask_hpc.clusters import mpi_scheduler_file
 from dask_hpc.clusters.mpi_folder import Folder
 from dask_hpc.clusters.mpi_watch import WorldWatch
+from dask_hpc.clusters.mpi_world import wait
 
 __all__ = ["dask_setup", "dask_teardown"]
 
@@ -41,6 +43,7 @@ class _Ending:
 
     status: int | None = None  # None: in good order
     registered = False
+    entered: Any = None  # a request, kept until it is done
 
 
 def dask_setup(server: Any) -> None:
@@ -50,8 +53,12 @@ def dask_setup(server: Any) -> None:
     if not _Ending.registered:
         _Ending.registered = True
         atexit.register(_end)
+        logging.getLogger("distributed.worker").addFilter(_without_traceback)
     if hasattr(server, "add_plugin"):  # a scheduler
         _publish(server)
+        if "world" in config.get("dask-hpc.mpi", {}):
+            # the others wait for it (`mpi_world.wait`), and dask-mpi goes on
+            _Ending.entered = _mpi().COMM_WORLD.Ibarrier()
         server.add_plugin(WorldWatch(server, config.get("dask-hpc.mpi", {}), _give_up))
 
 
@@ -62,6 +69,13 @@ def dask_teardown(server: Any) -> None:
     for executor in getattr(server, "executors", {}).values():
         _do_not_wait(executor)
     _later(_PATIENCE, _abort, "the other ranks have not ended")
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Leave a heartbeat that fails its message alone: the scheduler may just have closed, as it should."""
+    if "during heartbeat" in record.msg and isinstance((record.exc_info or (None, None))[1], OSError):
+        record.exc_info = None
+    return True
 
 
 def _do_not_wait(executor: Any) -> None:
@@ -134,6 +148,7 @@ def _end() -> None:
     if _Ending.status:
         _abort("")
     elif mpi and not mpi.Is_finalized():
+        wait(mpi.COMM_WORLD.Ibarrier())
         mpi.Finalize()  # here, where `_later` still works, and not when Python is down already
 
 

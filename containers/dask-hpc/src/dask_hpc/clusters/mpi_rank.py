@@ -47,6 +47,8 @@ def main(words: Sequence[str] | None = None) -> None:
                 mpi_world.split(world, first_worker=1)
                 if world.rank == 0 and not options["folder"]:
                     click.echo(_hint(settings.get("scheduler-file") or ready.folder.scheduler_file, ready))
+                if world.rank != params["scheduler_rank"]:
+                    mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: mpi_preload
                 cli.main.callback(**params | _filled_in(params, left_alone, ready, world))  # type: ignore[misc]
     except click.ClickException as error:
         error.show()

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -17,9 +18,10 @@ from dask_hpc.mpi import check_world
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
-__all__ = ["World", "enter", "quieten", "split", "workers"]
+__all__ = ["World", "enter", "quieten", "split", "wait", "workers"]
 
 T = TypeVar("T")
+_PAUSE = 0.005  # seconds; MPI offers nothing that blocks
 _workers: Any = None
 
 
@@ -87,7 +89,14 @@ def enter() -> World:
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
+    wait(comm.Ibarrier())
     return World(comm, comm.allgather(socket.gethostname()), MPI.Get_library_version().split(",")[0])
+
+
+def wait(request: Any) -> None:
+    """Wait for an MPI request without computing: MPI itself spins, and takes the core from a rank that still starts."""
+    while not request.Test():
+        sleep(_PAUSE)
 
 
 def quieten() -> None:
