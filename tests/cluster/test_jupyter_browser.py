@@ -32,8 +32,9 @@ FIRST_CELLS = 8
 
 
 def complaints(browser: Browser) -> list[str]:
-    """What the console says, but for what a busy machine causes: requests that Chromium itself drops, and makes again, as
-    networks come and go, and plugins of JupyterLab that report more than their usual time.
+    """What the console says, but for what a busy machine causes.
+
+    That is: requests that Chromium itself drops, and makes again, as networks come and go; plugins that took long.
     """
     return [said for said in browser.console() if not re.search("ERR_NETWORK_CHANGED|to activate", said)]
 
