@@ -14,13 +14,15 @@ import pytest
 
 from slurm_sim import Completed, SlurmSim
 
+pytestmark = pytest.mark.timeout(300)
+
 PROGRAM = Path(__file__).with_name("collective_program.py")
 LAUNCH = ("srun", "--mpi=pmix", "-N2", "-n6", "--overcommit", "--mem=3G")  # a scheduler, a client, four workers
 
 
 def run(sim: SlurmSim, case: str, check: bool = True) -> Completed:
     sim.put(PROGRAM, "/home/hpc/collective_program.py")
-    return sim.exec(*LAUNCH, "python", "collective_program.py", case, check=check, timeout=90)
+    return sim.exec(*LAUNCH, "python", "collective_program.py", case, check=check, timeout=150)
 
 
 @cache
@@ -130,7 +132,7 @@ def dask_mpi(sim: SlurmSim, *options: str) -> Iterator[str]:
 
 def join(sim: SlurmSim, case: str, file: str, check: bool = True) -> Completed:
     """Run a case as a client on the login node."""
-    return sim.exec("python", "collective_program.py", case, file, "2", check=check, timeout=60)
+    return sim.exec("python", "collective_program.py", case, file, "2", check=check, timeout=100)
 
 
 def test_a_client_that_is_killed_leaves_no_rank_waiting(slurm_sim: SlurmSim) -> None:
