@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dask_hpc.cli_all import ALL, AllCommand, as_typed
 from dask_hpc.clusters import BACKENDS
 from dask_hpc.errors import RequestError
 from dask_hpc.results import load
@@ -90,6 +91,15 @@ def test_bad_input_is_refused(workloads: Path, args: list[str], words: list[str]
     assert done.exit_code == 2, done.output
     assert [word for word in words if word not in done.output] == [], done.output
     assert "Traceback" not in done.output
+
+
+def test_options_are_handed_on_as_they_were_typed() -> None:
+    """Each workload's own command gets those options that its backend knows, in the form that it reads itself."""
+    line = ["--no-tls", "--sbatch-option=--qos=a", "--sbatch-option", "--hold", "--memory", "2GiB", "--workers", "3"]
+    typed = AllCommand().make_context("all", line).meta[ALL]
+    mine = {name: as_typed(typed, backend.options) for name, backend in BACKENDS.items()}
+    assert mine["local"] == ["--memory=2GiB", "--workers=3"]
+    assert mine["slurm"] == ["--memory=2GiB", "--sbatch-option=--qos=a", "--sbatch-option=--hold", "--no-tls"]
 
 
 def test_help_is_found() -> None:

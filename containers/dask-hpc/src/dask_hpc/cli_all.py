@@ -14,7 +14,7 @@ from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand, Section
 from dask_hpc.run_all import Order, run_all
 from dask_hpc.workload import DEFAULT_SIZE
 
-__all__ = ["ALL", "AllCommand", "on_option", "results_option", "run_option"]
+__all__ = ["ALL", "AllCommand", "as_typed", "on_option", "results_option", "run_option"]
 
 ALL = "--all"
 
@@ -63,11 +63,11 @@ class AllCommand(SectionedCommand):
 
 def _run(on: str, size: str, results: Path, as_json: bool, **_: Any) -> None:
     typed = click.get_current_context().meta[ALL]
-    options = {backend.name: _typed(typed, backend.options) for backend in BACKENDS.values()}
+    options = {backend.name: as_typed(typed, backend.options) for backend in BACKENDS.values()}
     sys.exit(run_all(Order(on, size, results, options), json=as_json))
 
 
-def _typed(values: Mapping[str, Any], names: frozenset[str]) -> list[str]:
+def as_typed(values: Mapping[str, Any], names: frozenset[str]) -> list[str]:
     """Return the command line of those options."""
     line: list[str] = []
     for option in CLUSTER_OPTIONS:
