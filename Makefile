@@ -48,8 +48,10 @@ lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newe
 ##@ Check it
 .PHONY: test test-slurm lint bench
 test: lint images ## Everything that this machine can run
+	tests/install-browser.sh
 	pytest
 test-slurm: images ## The mini-cluster's tests alone
+	tests/install-browser.sh
 	pytest tests/cluster tests/faults
 lint: venv ## Style, types, shell
 	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**')
