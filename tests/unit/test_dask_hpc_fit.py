@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dask_hpc import Count, discovery
 from dask_hpc.clusters import Plan
 from dask_hpc.errors import RequestError
 from dask_hpc.fit import available_memory, refuse_backend, refuse_what_does_not_fit
@@ -120,3 +121,28 @@ def test_the_wrong_backend() -> None:
     refuse_backend(some, "mpi")
     with pytest.raises(RequestError, match=r"some does not run --on slurm\.\nWhat to do: run it --on mpi"):
         refuse_backend(some, "slurm")
+
+
+@pytest.mark.parametrize("name", discovery.available())
+def test_every_workload_refuses_sizes_out_of_range(name: str) -> None:
+    """Below the least, above the most, no number at all: each count of each workload is refused by its name."""
+    counts = [
+        option for option in discovery.load(discovery.available()[name]).options if isinstance(option.type, Count)
+    ]
+    for option in counts:
+        assert isinstance(option.type, Count)
+        for value in (option.type.minimum - 1, option.type.maximum + 1, "banana", "1.5"):
+            done = invoke("run", name, option.opts[0], str(value))
+            assert done.exit_code == 2, done.output
+            assert f"'{option.opts[0]}'" in done.output
+            assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("name", discovery.available())
+def test_every_workload_refuses_what_it_does_not_know(name: str) -> None:
+    """An unknown option and an unknown size end at once, with what there is."""
+    assert "No such option" in invoke("run", name, "--no-such-thing").output
+    sizes = discovery.load(discovery.available()[name]).sizes
+    done = invoke("run", name, "--size", "gigantic")
+    assert done.exit_code == 2
+    assert all(size in done.output for size in sizes), done.output
