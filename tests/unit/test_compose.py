@@ -53,6 +53,12 @@ def test_nothing_is_published_beyond_loopback(compose: dict[str, Any]) -> None:
             assert re.fullmatch(r"127\.0\.0\.1::\d+", str(port)), name
 
 
+def test_one_image_fills_the_home(compose: dict[str, Any]) -> None:
+    """What the image has in /home is copied into the new volume once: containers that start side by side collide."""
+    mounts = {name: mount for name, one in services(compose) for mount in one["volumes"] if mount.startswith("home:")}
+    assert mounts == {"login": "home:/home", "slurmd": "home:/home:nocopy"}
+
+
 def test_every_service_drops_all_capabilities(compose: dict[str, Any]) -> None:
     """Each starts from none, and can gain none."""
     for name, service in services(compose):
