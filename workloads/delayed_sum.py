@@ -148,24 +148,28 @@ def report(
 ) -> Outcome:
     """Put NumPy and Dask side by side, and say whether the squares were computed at the same time."""
     slots, at_once = sum(threads.values()), most_at_once(times)
-    limit = (n + len(NAMES)) * float(np.finfo(float).eps)
-    equal = f"largest difference {difference:.1e} of the largest element, {limit:.1e} allowed for rounding"
-    checks = [Check("the sum is NumPy's", difference <= limit, equal)]
+    checks = [sum_check(n, difference)]
     seconds = [span.stop - span.start for span in times.values()]
     if slots > 1 and min(seconds) >= SHORT:
         seen = f"{at_once} at once, on {slots} threads"
         checks.append(Check("squares are computed at the same time", at_once > 1, seen))
-    values = {"at_once": at_once, "threads": slots, "relative_difference": difference}
-    values["speedup"] = timings["numpy"] / timings["dask"]
+    speedup = timings["numpy"] / timings["dask"]
+    values = {"at_once": at_once, "threads": slots, "relative_difference": difference, "speedup": speedup}
     rows = [
         ["time", *(f"{timings[way]:.3f} s" for way in ("numpy", "dask"))],
         ["first element", *(f"{element:.8f}" for element in corner)],
         *([f"{name}² computed", "", f"{span.start:.3f} s to {span.stop:.3f} s"] for name, span in times.items()),
         ["squares at once", "1", str(at_once)],
     ]
-    return Outcome(
-        values, timings, checks, ("", "NumPy", "Dask"), rows, pictures(timings, times), total, notes(slots, seconds)
-    )
+    drawn, said = pictures(timings, times), notes(slots, seconds)
+    return Outcome(values, timings, checks, ("", "NumPy", "Dask"), rows, drawn, total, said)
+
+
+def sum_check(n: int, difference: float) -> Check:
+    """Whether the sums differ by no more than the rounding of n products and three squares."""
+    limit = (n + len(NAMES)) * float(np.finfo(float).eps)
+    detail = f"largest difference {difference:.1e} of the largest element, {limit:.1e} allowed for rounding"
+    return Check("the sum is NumPy's", difference <= limit, detail)
 
 
 def pictures(timings: dict[str, float], times: Spans) -> tuple[Lines, Bars]:
