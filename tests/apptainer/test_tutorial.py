@@ -1,0 +1,22 @@
+"""The tutorial's notebook where there is no Jupyter: its text source is a script, and the SIF has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurm_sim import SlurmSim
+from tests.apptainer.bridge import install, launch, left
+
+SCRIPT = "/opt/env/share/dask-hpc/workloads/_tutorial.py"
+
+
+@pytest.mark.timeout(600)  # may make the SIF
+def test_the_notebook_as_a_script(bare: SlurmSim, shared: str) -> None:
+    """It runs from start to end on bare nodes, on Slurm's jobs, and leaves nothing."""
+    install(bare)
+    done = launch(bare, shared, "exec", "python", SCRIPT, timeout=200)
+    assert "762.94 MiB in all, 106.81 MiB in this block" in done.stdout
+    assert "the eigenvalues of A² are the squares of A's" in done.stdout
+    assert done.stderr.count("Sending large graph") == 1
+    assert "#SBATCH" in done.stdout
+    assert left(bare) == ""
