@@ -40,6 +40,7 @@ _DASK = ("dask", "parallel", "2 workers", "map, scattered matrix")  # what workl
 _NUMPY = ("numpy", "serial", "NumPy, 1 BLAS thread")
 _FAIR = ("NumPy, 2 BLAS threads",)
 _ROUNDS = 3
+_PATIENCE = 600  # seconds for a run
 _TASKS = Path(__file__).with_name("tasks")  # a folder of workloads
 _TASKS_THERE = "/home/hpc/bench-tasks"
 
@@ -142,7 +143,7 @@ def _in_mini_cluster(sim: SlurmSim, *command: str, on: str = "login") -> Way:
     def run(*arguments: str) -> Result:
         own = {"DASK_HPC_WORKLOADS": _TASKS_THERE} if arguments[0] == "task-overhead" else {}
         env = own | {f"APPTAINERENV_{name}": value for name, value in own.items()}
-        return _result(sim.exec(*command, "run", *arguments, "--json", on=on, env=env).stdout)
+        return _result(sim.exec(*command, "run", *arguments, "--json", on=on, env=env, timeout=_PATIENCE).stdout)
 
     return run
 
@@ -150,7 +151,21 @@ def _in_mini_cluster(sim: SlurmSim, *command: str, on: str = "login") -> Way:
 def _in_container(*arguments: str) -> Result:
     image = f"dask-hpc:{tree.versions()['VERSION']}"
     folder = ["--volume", f"{_TASKS}:{_TASKS_THERE}:ro", "--env", f"DASK_HPC_WORKLOADS={_TASKS_THERE}"]
-    command = ["run", "--rm", "--network", "host", *folder, image, "dask-hpc", "run", *arguments, "--json"]
+    limited = ["timeout", str(_PATIENCE)]
+    command = [
+        "run",
+        "--rm",
+        "--init",
+        "--network",
+        "host",
+        *folder,
+        image,
+        *limited,
+        "dask-hpc",
+        "run",
+        *arguments,
+        "--json",
+    ]
     return _result(checked(command, docker(*command)).stdout)
 
 
@@ -159,7 +174,9 @@ def _on_host(*arguments: str) -> Result:
     env = os.environ | {"DASK_HPC_WORKLOADS": str(_TASKS), "PYTHONPATH": str(source)}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "dask_hpc", "run", *arguments, "--json"]
-        done = subprocess.run(command, env=env, cwd=folder, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            command, env=env, cwd=folder, check=True, capture_output=True, text=True, timeout=_PATIENCE
+        )
     return _result(done.stdout)
 
 
