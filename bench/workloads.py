@@ -151,21 +151,8 @@ def _in_mini_cluster(sim: SlurmSim, *command: str, on: str = "login") -> Way:
 def _in_container(*arguments: str) -> Result:
     image = f"dask-hpc:{tree.versions()['VERSION']}"
     folder = ["--volume", f"{_TASKS}:{_TASKS_THERE}:ro", "--env", f"DASK_HPC_WORKLOADS={_TASKS_THERE}"]
-    limited = ["timeout", str(_PATIENCE)]
-    command = [
-        "run",
-        "--rm",
-        "--init",
-        "--network",
-        "host",
-        *folder,
-        image,
-        *limited,
-        "dask-hpc",
-        "run",
-        *arguments,
-        "--json",
-    ]
+    options = ["--rm", "--init", "--network", "host", *folder]
+    command = ["run", *options, image, "timeout", str(_PATIENCE), "dask-hpc", "run", *arguments, "--json"]
     return _result(checked(command, docker(*command)).stdout)
 
 
