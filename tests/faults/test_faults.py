@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 
 from slurm_sim import CommandError, Job, SlurmSim, SpecError
 
 FOR_EVER = "exec tail -f /dev/null"
+AS_ROOT: dict[str, Any] = {"on": "slurmctld", "user": "root", "timeout": 30}
 
 pytestmark = pytest.mark.timeout(
     400
@@ -25,9 +29,13 @@ def sim(slurm_sim: SlurmSim) -> Iterator[SlurmSim]:
 
 
 def await_state(sim: SlurmSim, node: str, pattern: str) -> None:
-    """Returns when Slurm's word for a node's state matches, and fails after 180 s."""
+    """Returns when Slurm's word for a node's state matches; after 120 s, fails with what Slurm says."""
     asks = f"until sinfo --noheader --Node --nodes={node} --format=%T | grep -Eq '{pattern}'; do sleep 0.2; done"
-    sim.exec("bash", "-c", asks, timeout=180)
+    try:
+        sim.exec("bash", "-c", asks, timeout=120)
+    except TimeoutError:
+        seen = sim.exec("sh", "-c", f"scontrol show node {node}; squeue; scontrol show job", timeout=30).stdout
+        pytest.fail(f"{node} is not {pattern}\n{seen}\n{sim.logs('slurmctld', lines=30)}\n{sim.logs(node, lines=30)}")
 
 
 def submit(sim: SlurmSim, *options: str) -> Job:
@@ -100,6 +108,37 @@ def test_a_lost_controller_fails_commands_and_no_job(slurm_sim_factory: Callable
     sim.fault("heal")
     assert job.wait(60).state == "COMPLETED"
     assert job.output().startswith("done\n")  # and then, what the node says of the lost controller
+    assert_whole(sim)
+
+
+STATE = "/var/lib/slurm/slurmctld/job_state"
+
+
+def save(sim: SlurmSim, job: Job) -> None:
+    """Returns when the controller has saved what it knows of a job that runs."""
+    change = f"touch /tmp/before; scontrol update jobid={job.id} comment=saved"
+    sim.exec("sh", "-c", f"{change}; until [ {STATE} -nt /tmp/before ]; do sleep 0.1; done", **AS_ROOT)
+
+
+def test_what_a_lost_controller_has_missed_is_found_out(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
+    """A job whose end was not saved does not hold its node for minutes: Slurm learns of it, and others run on."""
+    sim = slurm_sim_factory(nodes=2)
+    other = submit(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
+    job = submit(sim, "--nodelist=c2", "--no-requeue", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done")
+    for one in (other, job):
+        one.wait_until_running(30)
+    save(sim, job)
+    inside = PurePosixPath(f"{sim.container('slurmctld')}:{STATE}")
+    saved = subprocess.run(["docker", "cp", inside, "-"], stdout=subprocess.PIPE, check=True).stdout
+    sim.exec("touch", "go-on")
+    assert job.wait(30).state == "COMPLETED"
+    sim.fault("controller-lost")
+    subprocess.run(["docker", "cp", "-", inside.parent], input=saved, check=True)  # all that it saved
+    sim.fault("heal")
+    assert job.wait(1).state == "NODE_FAIL"  # as Slurm takes it
+    assert other.record().state == "RUNNING"
+    other.cancel()
+    assert_whole(sim)
 
 
 def test_healing_what_is_whole_changes_nothing(sim: SlurmSim) -> None:

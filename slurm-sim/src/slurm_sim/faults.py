@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +12,10 @@ from slurm_sim.running import docker
 
 if TYPE_CHECKING:
     from slurm_sim.cluster import SlurmSim
+
+_SPOOL = "/var/spool/slurmd"
+_BATCH_STEP = 4294967291  # Slurm's number of a batch script's step; slurmstepd listens on a socket of that name
+_TRUTH_SECONDS = 40  # BatchStartTimeout and 10 s, and as much again for a busy machine
 
 
 class Fault(StrEnum):
@@ -25,11 +30,13 @@ class Fault(StrEnum):
     NODE_DRAINED = "node-drained"
     """An administrator takes it out of service: running jobs end, none is started."""
     CONTROLLER_LOST = "controller-lost"
-    """slurmctld is killed; jobs run on, commands fail. Slurm may forget what it was told in its last seconds."""
+    """slurmctld is killed; jobs run on, commands fail. Slurm forgets what it was told since it last saved its state, up
+    to 5 s ago: a job that ended then runs once more for it, until its node says what runs there."""
     CONTROLLER_RESTARTED = "controller-restarted"
     """slurmctld is stopped, which saves its state, and starts again from that."""
     HEAL = "heal"
-    """Mends whatever of the above was done: the controller, or the nodes that are named."""
+    """Mends whatever of the above was done: the controller, or the nodes that are named. The controller then knows what
+    its nodes run: a batch job whose end it has missed is queued again, or failed, as Slurm does with such jobs."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -52,6 +59,7 @@ def inject(sim: SlurmSim, fault: Fault, *nodes: str) -> None:
             _engine("restart", "--time=10", controller)
         case Fault.HEAL if not nodes:
             _engine("start", controller)
+            _await_truth(sim)
         case _:
             for node in _checked(sim, nodes):
                 _inject_node(sim, fault, node)
@@ -82,6 +90,34 @@ def _heal(sim: SlurmSim, node: str) -> None:
     except CommandError as error:
         if "Invalid node state" not in error.stderr:  # which it is where Slurm has not missed the node
             raise
+
+
+def _await_truth(sim: SlurmSim) -> None:
+    """Returns when Slurm believes of no batch job that it runs whose node knows nothing of it.
+
+    By itself Slurm asks a node for its jobs at each 20th ping, which is every 200 s here, and takes its word once a job
+    is older than BatchStartTimeout and 10 s. A node that is told to read its configuration again tells Slurm unasked.
+    """
+    end = time.monotonic() + _TRUTH_SECONDS
+    sim.exec("sh", "-c", "until scontrol ping >/dev/null; do sleep 0.1; done", timeout=_TRUTH_SECONDS)
+    wrong = before = _nodes_without_their_jobs(sim)
+    while wrong and time.monotonic() < end:
+        time.sleep(2)  # nothing tells that Slurm has listened; and a job that has just ended is none that it missed
+        wrong = _nodes_without_their_jobs(sim)
+        for node in wrong & before:
+            docker("kill", "--signal=HUP", sim.container(node))
+        before = wrong
+
+
+def _nodes_without_their_jobs(sim: SlurmSim) -> set[str]:
+    listed = sim.exec("squeue", "--noheader", "--states=running", "--Format=BatchFlag:4,JobID:12,BatchHost:64").stdout
+    hosts = {job: host for batch, job, host in map(str.split, listed.splitlines()) if batch == "1"}
+    here = {node: docker("exec", sim.container(node), "ls", _SPOOL) for node in set(hosts.values())}
+    return {
+        host
+        for job, host in hosts.items()
+        if here[host].returncode == 0 and f"{host}_{job}.{_BATCH_STEP}" not in here[host].stdout.split()
+    }
 
 
 def _admin(sim: SlurmSim, *change: str) -> None:
