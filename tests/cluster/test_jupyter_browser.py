@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 from slurm_sim import SlurmSim
 from tests.browser import Browser
@@ -65,8 +66,8 @@ def test_the_first_cells_and_the_dashboard(jupyter_sim: SlurmSim, browser: Brows
 
     browser.open(lab.pages["Dask's dashboard"])
     browser.wait_for("return document.title.includes('Dask')")
-    browser.wait_for("return document.querySelector('.bk-Figure, [class*=bk]') !== null")
-    assert max(one["colours"] for one in browser.canvases()) > 10
+    drawn = WebDriverWait(browser.driver, 60)
+    drawn.until(lambda _: max((one["colours"] for one in browser.canvases()), default=0) > 10)
     browser.driver.save_screenshot(str(tmp_path / "status.png"))
     browser.open(f"{root}/proxy/8787/workers")
     browser.wait_for(f"return (() => {{ {_WORKERS} }})() === 2")
