@@ -112,7 +112,7 @@ def test_what_is_no_result_is_refused(tmp_path: Path, change: dict[str, Any]) ->
     good = msgspec.to_builtins(result(store))
     file = tmp_path / "result.json"
     file.write_bytes(msgspec.json.encode(good | change if change else {"schema": SCHEMA}))
-    with pytest.raises(ResultsError, match="is not a result.\n(Object|Expected)"):
+    with pytest.raises(ResultsError, match=r"is not a result\.\n(Object|Expected)"):
         load(file)
 
 
