@@ -54,7 +54,7 @@ test-slurm: images ## The mini-cluster's tests alone
 	tests/install-browser.sh
 	pytest tests/cluster tests/faults
 lint: venv ## Style, types, shell
-	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**')
+	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**' 'containers/jupyter/files/usr/local/sbin/*')
 bench: images ## Measure: a table, and bench/results.json
 	python -m bench $(ARGS)
 
