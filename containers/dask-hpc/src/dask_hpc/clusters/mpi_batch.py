@@ -17,7 +17,7 @@ from dask_hpc.clusters.mpi_setup import Ready, prepared
 from dask_hpc.clusters.mpi_traps import refuse_small_world
 from dask_hpc.clusters.mpi_world import World
 from dask_hpc.errors import ClusterError, RequestError
-from dask_hpc.results import ClusterFacts, Job
+from dask_hpc.results import ClusterFacts, Job, Value
 from dask_hpc.show import Screen
 from dask_hpc.stop import Stopped, not_interrupted, stopping_cleanly
 
@@ -32,6 +32,7 @@ def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
     """Enter the world. On rank 1, return what there is; any other rank serves until the end, and never returns."""
     speak()
     world = mpi_world.enter()
+    mpi_world.quieten()
     speaker = min(CLIENT, world.size - 1)
     stack = ExitStack()  # left open on rank 1: the other ranks serve already, whatever it does next
     with stopping_cleanly():
@@ -66,7 +67,6 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
 def _serve_unless_client(options: Mapping[str, Any], ready: Ready, stack: ExitStack) -> None:
     import dask_mpi
 
-    mpi_world.quieten()
     with stack:
         client = dask_mpi.initialize(
             interface=ready.interface[0],
@@ -95,7 +95,7 @@ def _describe(world: World, ready: Ready, options: Mapping[str, Any]) -> Plan:
         ("TLS", "on" if ready.tls else "off", "credentials for this run alone"),
         ("MPI", world.library, f"Slurm job {job}" if job else "without Slurm"),
     ]
-    settings = {
+    settings: dict[str, Value] = {
         "world": world.size, "threads": share.threads, "memory": f"{share.memory >> 20}MiB", "mpi": world.library,
         "interface": ready.interface[0], "launched": "inside",
     }  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,8 @@ class Folder:
             credentials.remove(self.tls)
         for file in (self.scheduler_file, self.config):
             file.unlink(missing_ok=True)
-        self.path.rmdir()
+        with suppress(FileNotFoundError):  # where the world breaks, every rank does this
+            self.path.rmdir()
 
 
 def configuration(security: Security | None, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dask_hpc.clusters import mpi_scheduler_file
 from dask_hpc.clusters.base import Plan, Session, worker_nodes
 from dask_hpc.clusters.mpi_folder import Folder
 from dask_hpc.errors import ClusterError, RequestError
-from dask_hpc.results import ClusterFacts, Job
+from dask_hpc.results import ClusterFacts, Job, Value
 from dask_hpc.show import Screen
 
 __all__ = ["OPTIONS", "plan", "start"]
@@ -39,7 +39,12 @@ def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
         ("ranks", str(found.world or "unknown"), found.mpi or "whoever wrote the file does not say"),
         ("TLS", "on" if tls else "off", "as it was started"),
     ]
-    settings = {"world": found.world, "mpi": found.mpi, "scheduler_node": found.node, "launched": "before"}
+    settings: dict[str, Value] = {
+        "world": found.world,
+        "mpi": found.mpi,
+        "scheduler_node": found.node,
+        "launched": "before",
+    }
     workers = max(0, found.world - 1)
     return Plan(rows, settings, {"start": start, "file": file, "found": found, "options": options, "tls": tls}, workers)
 

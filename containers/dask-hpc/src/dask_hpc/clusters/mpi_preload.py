@@ -128,14 +128,16 @@ def _give_up(scheduler: Any, reason: str, *, broken: bool) -> None:
     if broken:
         _Ending.status = 1
         _later(_CLOSING, _end)
-    elif folder := config.get("dask-hpc.mpi.folder", None):
-        atexit.register(_remove, Path(folder))  # whoever has made it is no longer there
+    else:
+        atexit.register(_remove)  # whoever has made the folder is no longer there
     scheduler._mpi_closing = asyncio.ensure_future(scheduler.close(reason=reason))
 
 
-def _remove(folder: Path) -> None:
-    with suppress(OSError):
-        Folder(folder).remove()
+def _remove() -> None:
+    """Remove the cluster's folder, if it has one."""
+    if folder := config.get("dask-hpc.mpi.folder", None):
+        with suppress(OSError):
+            Folder(Path(folder)).remove()
 
 
 def _end() -> None:
@@ -143,6 +145,8 @@ def _end() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     mpi = _mpi()
+    if _Ending.status is not None and config.get("dask-hpc.mpi.made-here", False):
+        _remove()  # on every rank: the one that has made it may be the one that was killed
     if _Ending.status == 128 + signal.SIGTERM:
         os._exit(_Ending.status)
     if _Ending.status:

@@ -49,7 +49,7 @@ def main(words: Sequence[str] | None = None) -> None:
                     click.echo(_hint(settings.get("scheduler-file") or ready.folder.scheduler_file, ready))
                 if world.rank != params["scheduler_rank"]:
                     mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: mpi_preload
-                cli.main.callback(**params | _filled_in(params, left_alone, ready, world))  # type: ignore[misc]
+                cli.main.callback(**params | _filled_in(params, left_alone, ready, world))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

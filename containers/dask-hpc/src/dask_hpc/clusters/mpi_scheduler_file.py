@@ -115,11 +115,18 @@ def connect(file: Path, security: Security | None = None, timeout: float = 30) -
     Raises:
         ClusterError: as `read`; or nobody answers, or somebody else.
     """
+    from dask import config
     from distributed import Client
 
     import dask_hpc.openssl_errors  # noqa: F401
 
     found = read(file)
+    if found.address.startswith("tls://") and security is None and not config.get("distributed.comm.tls.ca-file"):
+        raise ClusterError(
+            f"The scheduler of {file} takes no connection without TLS.",
+            f"There are no credentials in {file.parent / 'tls'}, and none in Dask's configuration.",
+            "name the file where it was written, or set DASK_CONFIG to the dask.yaml beside it.",
+        )
     try:
         client = Client(found.address, security=security, timeout=timeout)
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:

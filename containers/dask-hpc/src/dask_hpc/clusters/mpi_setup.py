@@ -57,19 +57,20 @@ def prepared(
     own = world.together(lambda: _interface(interface), speaker)
     folder = Folder(world.comm.bcast(path or job_folder()))
     with ExitStack() as stack:
-        world.together(lambda: _make(world, stack, folder, tls=tls), speaker)
+        ours = world.comm.bcast(world.rank == 0 and not folder.config.exists())
+        world.together(lambda: _make(world, stack, folder, tls=tls) if ours else None, speaker)
         content: dict[str, Any] = world.comm.bcast(json.loads(folder.config.read_text()) if world.rank == 0 else None)
         config.update(config.config, content)
         for name, level in content["logging"].items():  # Dask has read its own before
             logging.getLogger(name).setLevel(level.upper())
-        ours = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
-        file = {"scheduler-file": str(folder.scheduler_file), "folder": str(folder.path)}
-        config.set({"dask-hpc.mpi": {**file, **_told(config), **ours}})
+        known = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
+        place = {"scheduler-file": str(folder.scheduler_file), "folder": str(folder.path), "made-here": ours}
+        config.set({"dask-hpc.mpi": {**place, **_told(config), **known}})
         yield Ready(share, own, folder, "comm" in content["distributed"])
 
 
 def _make(world: World, stack: ExitStack, folder: Folder, *, tls: bool) -> None:
-    if world.rank == 0 and not folder.config.exists():
+    if world.rank == 0:
         stack.enter_context(folder.kept(tls=tls))
 
 

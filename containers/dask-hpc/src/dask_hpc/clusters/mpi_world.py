@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from dask_hpc.errors import ClusterError, DaskHpcError
+from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.mpi import check_world
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ class World:
         if self.rank != speaker:
             raise SystemExit(found[1])
         alike = len(set(failures)) == 1
-        failed = DaskHpcError(found[0] if alike else f"Rank {rank} on {self.nodes[rank]}: {found[0]}")
-        failed.exit_code = found[1]
-        raise failed
+        kind = RequestError if found[1] == RequestError.exit_code else ClusterError
+        raise kind(found[0] if alike else f"Rank {rank} on {self.nodes[rank]}: {found[0]}")
 
 
 def enter() -> World:

@@ -146,7 +146,7 @@ def ended(job: str) -> str:
     if not shutil.which("squeue"):
         return ""
     state = ask("squeue", "-h", "-t", "all", "-j", job, "-o", "%T", check=False).strip()
-    alive = {"PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED"}
+    alive = {"PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "REQUEUED"}  # what is COMPLETING runs no more
     return "" if state in alive else state or "Slurm has forgotten it"
 
 

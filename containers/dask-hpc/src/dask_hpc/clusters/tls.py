@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +61,8 @@ def remove(folder: Path) -> None:
     """Remove what `make` has made."""
     for file in _files(folder):
         file.unlink(missing_ok=True)
-    folder.rmdir()
+    with suppress(FileNotFoundError):
+        folder.rmdir()
 
 
 def _files(folder: Path) -> tuple[Path, Path]:
