@@ -32,7 +32,7 @@ def test_pi_on_two_nodes(slurm_sim: Any) -> None:
     assert "PRIVATE KEY" not in done.stderr
     folder = result["folder"]
     assert json.loads(slurm_sim.exec("cat", f"{folder}/result.json").stdout) == result
-    assert "count_inside" in slurm_sim.exec("cat", f"{folder}/performance-report.html").stdout
+    assert "count_inside" in slurm_sim.exec("cat", f"{folder}/report.html").stdout
     assert slurm_sim.exec("ls", f"{folder}/logs").stdout
     assert "PRIVATE KEY" not in slurm_sim.exec("sh", "-c", f"cat {folder}/logs/*").stdout
     nothing_is_left(slurm_sim)
@@ -59,7 +59,8 @@ def test_without_tls_there_is_a_warning(slurm_sim: Any) -> None:
     [
         (["--cores", "64"], ["No node is large enough", "64 cores", "c1: "]),
         (["--memory", "999GiB"], ["No node is large enough", "MiB"]),
-        (["--partition", "banana"], ["no usable node", "banana"]),
+        (["--partition", "banana"], ["no partition 'banana'", "There are: general", "takes one of these"]),
+        (["--partition", "genreal"], ["no partition 'genreal'", "did you mean --partition general?"]),
         (["--interface", "eth7"], ["eth7", "There are: "]),
     ],
 )
@@ -86,6 +87,28 @@ def test_jobs_that_never_start_do_not_hang(slurm_sim: Any, option: list[str], wo
     assert done.returncode in (1, 2)
     assert all(word in done.stderr for word in words)
     assert "Traceback" not in done.stderr
+    nothing_is_left(slurm_sim)
+
+
+LOSE_A_WORKER = """
+rm -f log
+{run} >log 2>&1 & p=$!
+until [ "$(cat ~/.dask-hpc/dask-hpc-*/*.err 2>/dev/null | grep -c 'Registered to')" = 4 ]; do sleep 0.1; done
+job=$(squeue -h -t running -o %A | head -n 1)
+srun --overlap --jobid=$job sh -c 'pkill -STOP -f dask_worke[r]; pkill -KILL -f spawn_mai[n]'
+wait $p
+echo status $?
+cat log
+"""
+
+
+def test_a_worker_lost_while_others_are_awaited_is_noticed(slurm_sim: Any) -> None:
+    """Workers that are gone for good although their job runs on end the waiting, long before its --timeout."""
+    run = " ".join((*RUN, "--jobs", "3", "--processes", "2", "--timeout", "100"))
+    done = slurm_sim.exec("bash", "-c", LOSE_A_WORKER.format(run=run), check=False, timeout=90)
+    assert "status 1" in done.stdout
+    assert "A worker has gone while others were still awaited" in done.stdout
+    assert re.search(r"job \d+: RUNNING", done.stdout)
     nothing_is_left(slurm_sim)
 
 
