@@ -110,7 +110,7 @@ def _publish(scheduler: Any) -> None:
 
 def _terminate(server: Any) -> None:
     """Close after SIGTERM, without waiting for tasks, nor for the other ranks, which are told as well."""
-    _Ending.status = 128 + signal.SIGTERM
+    _ended_by(128 + signal.SIGTERM)
     if hasattr(server, "add_plugin"):
         _say("SIGTERM: the job is cancelled, or its time is over")
         closing = server.close(reason="SIGTERM")
@@ -126,11 +126,22 @@ def _give_up(scheduler: Any, reason: str, *, broken: bool) -> None:
         return
     _say(reason)
     if broken:
-        _Ending.status = 1
+        _ended_by(1)
         _later(_CLOSING, _end)
     else:
         atexit.register(_remove)  # whoever has made the folder is no longer there
     scheduler._mpi_closing = asyncio.ensure_future(scheduler.close(reason=reason))
+
+
+def _ended_by(status: int) -> None:
+    """End with that status once Dask has closed; the folder goes at once.
+
+    Every rank removes it, as the one that has made it may be the one that was killed; and not later: there may be
+    another SIGTERM, and it kills as soon as Dask's event loop has ended.
+    """
+    _Ending.status = status
+    if config.get("dask-hpc.mpi.made-here", False):
+        _remove()
 
 
 def _remove() -> None:
@@ -145,8 +156,6 @@ def _end() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     mpi = _mpi()
-    if _Ending.status is not None and config.get("dask-hpc.mpi.made-here", False):
-        _remove()  # on every rank: the one that has made it may be the one that was killed
     if _Ending.status == 128 + signal.SIGTERM:
         os._exit(_Ending.status)
     if _Ending.status:
