@@ -106,6 +106,7 @@ def test_a_dead_rank(sim: SlurmSim, rank: int) -> None:
 def test_a_dead_rank_without_help_from_srun(sim: SlurmSim) -> None:
     """Where srun was not told to kill the rest, the scheduler gives the world up, and says which rank it was."""
     command = "srun --mpi=pmix --kill-on-bad-exit=0 dask-hpc mpi"
+    command += "; status=$?; rm -rf ~/.dask-hpc/dask-mpi-$SLURM_JOB_ID.*; exit $status"  # as the scripts do
     job = wrapped(sim, command)
     await_text(job, "Register worker", 3, 90)
     node = kill(job, 3)

@@ -124,9 +124,10 @@ def _give_up(scheduler: Any, reason: str, *, broken: bool) -> None:
     """Close the cluster, and the world with it if it is broken."""
     if _Ending.status is not None:
         return
+    if broken:
+        _ended_by(1)  # at once: Slurm's PMIx may kill the step for the same reason
     _say(reason)
     if broken:
-        _ended_by(1)
         _later(_CLOSING, _end)
     else:
         atexit.register(_remove)  # whoever has made the folder is no longer there
