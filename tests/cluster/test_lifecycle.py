@@ -50,7 +50,7 @@ def test_up_list_status_and_down(name: str) -> None:
     assert up.returncode == 0, up.stderr
     node = {"name": "c1", "state": "idle", "cpus": 3, "memory_mb": 1536, "reason": "none"}
     status = json.loads(slurm_sim_command("status", "--name", name, "--json").stdout)
-    assert json.loads(up.stdout) == status == {"name": name, "nodes": [node], "jobs": []}
+    assert json.loads(up.stdout) == status == {"name": name, "nodes": [node], "jobs": [], "jupyter": None}
     listed = {one["spec"]["name"]: one for one in json.loads(slurm_sim_command("list", "--json").stdout)}
     assert listed[name]["nodes"] == ["c1"]
     assert set(listed[name]["states"]) == {"slurmctld", "login", "c1"}
