@@ -23,12 +23,7 @@ OPTIONS = frozenset({"scheduler_file", "timeout", "tls", "dashboard"})
 
 def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
     """Read the file; raises `ClusterError` if it is stale, not whole, or not there."""
-    if foreign := sorted(name for name, value in options.items() if name not in OPTIONS and value not in (None, ())):
-        raise RequestError(
-            f"--{foreign[0].replace('_', '-')} has no meaning with --scheduler-file.",
-            "The cluster is there already, as it was started.",
-            "leave it out.",
-        )
+    _refuse_foreign(options)
     file = Path(options["scheduler_file"])
     found = mpi_scheduler_file.read(file)
     tls = found.address.startswith("tls://")
@@ -47,6 +42,15 @@ def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
     }
     workers = max(0, found.world - 1)
     return Plan(rows, settings, {"start": start, "file": file, "found": found, "options": options, "tls": tls}, workers)
+
+
+def _refuse_foreign(options: Mapping[str, Any]) -> None:
+    if foreign := sorted(name for name, value in options.items() if name not in OPTIONS and value not in (None, ())):
+        raise RequestError(
+            f"--{foreign[0].replace('_', '-')} has no meaning with --scheduler-file.",
+            "The cluster is there already, as it was started.",
+            "leave it out.",
+        )
 
 
 @contextmanager

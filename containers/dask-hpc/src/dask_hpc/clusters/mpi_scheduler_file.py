@@ -68,9 +68,22 @@ def read(file: Path) -> SchedulerFile:
     Raises:
         ClusterError: it is not there, not whole, another user's, or its job has ended.
     """
+    content = _content(file)
     try:
-        content = file.read_bytes()
-        owner = file.stat().st_uid
+        found = msgspec.json.decode(content, type=SchedulerFile)
+    except msgspec.MsgspecError as error:
+        raise ClusterError(
+            f"The scheduler file {file} is not whole.",
+            f"{len(content)} bytes: {error}",
+            "read it again in a moment; if it stays like this, its writer has died: remove it.",
+        ) from error
+    _refuse_dead(file, found)
+    return found
+
+
+def _content(file: Path) -> bytes:
+    try:
+        content, owner = file.read_bytes(), file.stat().st_uid
     except FileNotFoundError as error:
         raise ClusterError(
             f"There is no scheduler file {file}.", "Its cluster has not started yet, or has ended.", "see squeue."
@@ -82,16 +95,7 @@ def read(file: Path) -> SchedulerFile:
             f"The scheduler file {file} is of user {owner}, not yours.",
             todo="start a cluster of your own: what a scheduler sends is run in your name.",
         )
-    try:
-        found = msgspec.json.decode(content, type=SchedulerFile)
-    except msgspec.MsgspecError as error:
-        raise ClusterError(
-            f"The scheduler file {file} is not whole.",
-            f"{len(content)} bytes: {error}",
-            "read it again in a moment; if it stays like this, its writer has died: remove it.",
-        ) from error
-    _refuse_dead(file, found)
-    return found
+    return content
 
 
 def _refuse_dead(file: Path, found: SchedulerFile) -> None:
@@ -115,18 +119,13 @@ def connect(file: Path, security: Security | None = None, timeout: float = 30) -
     Raises:
         ClusterError: as `read`; or nobody answers, or somebody else.
     """
-    from dask import config
     from distributed import Client
 
     import dask_hpc.openssl_errors  # noqa: F401
 
     found = read(file)
-    if found.address.startswith("tls://") and security is None and not config.get("distributed.comm.tls.ca-file"):
-        raise ClusterError(
-            f"The scheduler of {file} takes no connection without TLS.",
-            f"There are no credentials in {file.parent / 'tls'}, and none in Dask's configuration.",
-            "name the file where it was written, or set DASK_CONFIG to the dask.yaml beside it.",
-        )
+    if security is None:
+        _refuse_without_credentials(file, found)
     try:
         client = Client(found.address, security=security, timeout=timeout)
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
@@ -135,6 +134,17 @@ def connect(file: Path, security: Security | None = None, timeout: float = 30) -
         client.close()
         raise _stale(file, f"At {found.address} there is another scheduler by now, {other}.")
     return client
+
+
+def _refuse_without_credentials(file: Path, found: SchedulerFile) -> None:
+    from dask import config
+
+    if found.address.startswith("tls://") and not config.get("distributed.comm.tls.ca-file", None):
+        raise ClusterError(
+            f"The scheduler of {file} takes no connection without TLS.",
+            f"There are no credentials in {file.parent / 'tls'}, and none in Dask's configuration.",
+            "name the file where it was written, or set DASK_CONFIG to the dask.yaml beside it.",
+        )
 
 
 def _stale(file: Path, seen: str) -> ClusterError:

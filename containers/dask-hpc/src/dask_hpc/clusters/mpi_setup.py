@@ -48,7 +48,7 @@ def prepared(
         speaker: the rank that says what is wrong.
         path: the folder; if it is there, it has been made for this cluster.
         interface: the one that was asked for.
-        tls: with credentials, where the folder is made here.
+        tls: with credentials, if the folder is made here.
         settings: for `dask_hpc.clusters.mpi_preload`.
     """
     from dask import config
@@ -61,11 +61,10 @@ def prepared(
         world.together(lambda: _make(world, stack, folder, tls=tls) if ours else None, speaker)
         content: dict[str, Any] = world.comm.bcast(json.loads(folder.config.read_text()) if world.rank == 0 else None)
         config.update(config.config, content)
-        for name, level in content["logging"].items():  # Dask has read its own before
-            logging.getLogger(name).setLevel(level.upper())
-        known = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
         place = {"scheduler-file": str(folder.scheduler_file), "folder": str(folder.path), "made-here": ours}
-        config.set({"dask-hpc.mpi": {**place, **_told(config), **known}})
+        known = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
+        config.set({"dask-hpc.mpi": {**place, **config.get("dask-hpc.mpi", {}), **known}})
+        _set_levels(content["logging"])
         yield Ready(share, own, folder, "comm" in content["distributed"])
 
 
@@ -81,6 +80,7 @@ def _interface(wanted: str | None) -> tuple[str, str]:
     return wanted, "asked for"
 
 
-def _told(config: Any) -> dict[str, Any]:
-    """Return what the folder's configuration says already."""
-    return dict(config.get("dask-hpc.mpi", {}))
+def _set_levels(levels: Mapping[str, str]) -> None:
+    """Do what Dask does as it is imported, which was before it could know of these."""
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level.upper())

@@ -39,8 +39,6 @@ def make(folder: Path, lifetime: timedelta) -> Security:
     Raises:
         OSError: the folder exists, or cannot be written; then nothing of it is left.
     """
-    from distributed import Security
-
     import dask_hpc.openssl_errors  # noqa: F401 (the scheduler is in this process)
 
     folder.mkdir(mode=0o700)
@@ -51,6 +49,12 @@ def make(folder: Path, lifetime: timedelta) -> Security:
     except BaseException:
         remove(folder)
         raise
+    return _security(folder)
+
+
+def _security(folder: Path) -> Security:
+    from distributed import Security
+
     cert, key = map(str, _files(folder))
     roles = {f"tls_{role}_{kind}": path for role in ("client", "scheduler", "worker")
              for kind, path in (("cert", cert), ("key", key))}  # fmt: skip
