@@ -13,13 +13,23 @@ import pytest
 
 @dataclass(frozen=True)
 class AllRun:
-    """`dask-hpc run --all --on slurm`, once: how it ended, what it said, and its results folder on this machine."""
+    """`dask-hpc run --all --on slurm`, once: how it ended, what it said, and its results folder on this machine.
+
+    `before` is what was in the runs' folder in the home.
+    """
 
     status: int
     seconds: float
     entries: list[dict[str, Any]]
     said: str
     results: Path
+    before: str
+
+
+def own_folder(sim: Any) -> str:
+    """Return what is in the folder that runs keep in the home: logs of earlier ones that failed stay there."""
+    found: str = sim.exec("sh", "-c", "ls ~/.dask-hpc 2>/dev/null || true").stdout
+    return found
 
 
 _RUN = pytest.StashKey[AllRun]()
@@ -31,10 +41,12 @@ def all_run(slurm_sim: Any, request: pytest.FixtureRequest, tmp_path_factory: py
     """Every workload on the session's mini-cluster, run once for all tests."""
     stash = request.config.stash
     if _RUN not in stash:
+        before = own_folder(slurm_sim)
         folder, clock = tmp_path_factory.mktemp("all"), perf_counter()
         command = ("dask-hpc", "run", "--all", "--on", "slurm", "--results", "/home/hpc/all", "--json")
         done = slurm_sim.exec(*command, check=False, timeout=_LIMIT)
         seconds = perf_counter() - clock
         slurm_sim.get("/home/hpc/all", folder)
-        stash[_RUN] = AllRun(done.returncode, seconds, json.loads(done.stdout), done.stderr, folder / "all")
+        entries = json.loads(done.stdout)
+        stash[_RUN] = AllRun(done.returncode, seconds, entries, done.stderr, folder / "all", before)
     return stash[_RUN]

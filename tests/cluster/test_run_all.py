@@ -10,7 +10,7 @@ import pytest
 
 from dask_hpc.discovery import available
 from dask_hpc.results import SCHEMA, load
-from tests.cluster.all_run import AllRun
+from tests.cluster.all_run import AllRun, own_folder
 
 pytestmark = pytest.mark.timeout(960)  # whichever test is first waits for all the workloads
 
@@ -74,7 +74,7 @@ def test_the_overview_leads_to_every_report(all_run: AllRun) -> None:
 def test_nothing_is_left(all_run: AllRun, slurm_sim: Any) -> None:
     """No job, no credential and no process of the runs remains."""
     assert slurm_sim.exec("squeue", "-h").stdout == ""
-    assert slurm_sim.exec("sh", "-c", "ls ~/.dask-hpc 2>/dev/null || true").stdout == ""
+    assert own_folder(slurm_sim) == all_run.before
     assert slurm_sim.exec("pgrep", "-u", "hpc", "python", check=False).stdout == ""
 
 

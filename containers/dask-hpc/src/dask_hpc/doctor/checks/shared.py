@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dask_hpc.doctor.site import Site
@@ -47,11 +48,16 @@ def judge(wanted: Sequence[Path], nodes: Sequence[NodeReport]) -> Verdict:
 def _refusal(folder: Path) -> str:
     if not folder.is_dir():
         return "is not there"
+    # by a name of our own: a signal that came while `tempfile` makes one would leave the file
+    probe = folder / f".dask-hpc-doctor-{secrets.token_hex(4)}"
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".dask-hpc-doctor-") as file:
+        with probe.open("xb") as file:
             file.write(b"x")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         return error.strerror or str(error)
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
     return ""
