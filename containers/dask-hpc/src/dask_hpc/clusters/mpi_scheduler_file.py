@@ -101,11 +101,11 @@ def _content(file: Path) -> bytes:
 def _refuse_dead(file: Path, found: SchedulerFile) -> None:
     from dask_hpc.clusters import slurm_ask
 
-    if not found.job:
-        return
+    state = ""
     with suppress(ClusterError):  # where Slurm cannot be asked, trying to connect has to do
-        if state := slurm_ask.ended(found.job):
-            raise _stale(file, f"It is of job {found.job}, which has ended: {state}.")
+        state = slurm_ask.ended(found.job) if found.job else ""
+    if state:
+        raise _stale(file, f"It is of job {found.job}, which has ended: {state}.")
 
 
 def connect(file: Path, security: Security | None = None, timeout: float = 30) -> Client:
