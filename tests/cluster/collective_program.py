@@ -81,6 +81,15 @@ def endless(comm: Any, blocks: Any) -> None:
         comm.Recv(np.zeros(1), comm.size - 1)
 
 
+def waiting(comm: Any, blocks: Any) -> None:
+    """Every rank says that it is there, and waits for a message that nobody sends."""
+    import numpy as np
+    from distributed import get_worker
+
+    get_worker().log_event("waiting", comm.rank)
+    comm.Recv(np.zeros(1), (comm.rank + 1) % comm.size)
+
+
 def killed(comm: Any, blocks: Any) -> None:
     """One rank's process dies."""
     if comm.rank == 1:
@@ -150,10 +159,9 @@ def abandoned(client: Any) -> dict[str, Any]:
     from dask_hpc.collective import Ranks
 
     ranks = Ranks(client, entry=10)
-    Thread(target=ranks.run, args=(endless,), daemon=True).start()
-    while not all(client.processing().values()):
+    Thread(target=ranks.run, args=(waiting,), daemon=True).start()
+    while len(client.get_events("waiting")) < len(ranks.members):
         time.sleep(0.05)
-    time.sleep(1)  # until they are in it
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
 

@@ -40,6 +40,7 @@ def test_a_healthy_mini_cluster(slurm_sim: SlurmSim) -> None:
     assert found["MPI ranks"]["seen"].startswith("srun --mpi=pmix on c1 c2: 2 ranks")
     assert "reached from c1 c2" in found["interface"]["seen"]
     assert "pmix_v5" in found["PMIx"]["seen"]
+    assert found["PMIx fences"]["seen"] == "ring"
     assert found["shared folders"]["seen"] == "/home/hpc on c1 c2"
     assert "dask-hpc-doctor" not in slurm_sim.exec("ls", "-a").stdout
     assert slurm_sim.exec("squeue", "-h").stdout == ""
@@ -54,6 +55,13 @@ def test_one_screen_for_people(slurm_sim: SlurmSim) -> None:
     assert len(lines) <= 24
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
+
+
+def test_fences_that_do_not_hold(slurm_sim: SlurmSim) -> None:
+    """Fences with which MPI_Init may crash are a warning, which says what to type."""
+    _, found = examined(slurm_sim, env={"SLURM_PMIX_FENCE": "tree"})
+    assert troubles(found) == {"PMIx fences": "warning"}
+    assert "SLURM_PMIX_FENCE=ring" in found["PMIx fences"]["todo"]
 
 
 def test_in_an_allocation(slurm_sim: SlurmSim) -> None:

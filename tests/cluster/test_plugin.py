@@ -28,6 +28,7 @@ CARRIED = {
     "containers/slurm/files/usr/local/lib/slurm-sim/gate",
     "containers/slurm/files/usr/local/sbin/slurmd-entrypoint",
     "slurm-sim/etc/cgroup.conf",
+    "slurm-sim/etc/mpi.conf",
     "slurm-sim/etc/slurm.conf",
     "versions.env",
 }

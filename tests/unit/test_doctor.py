@@ -74,7 +74,7 @@ def test_a_command_that_hangs_or_is_missing() -> None:
 def test_sruns_own_environment() -> None:
     """An srun inside of a step does not take on the step's size; Slurm's and PMIx's configuration stay."""
     environ = {"SLURM_NTASKS": "4", "SLURM_CONF": "/c", "PMIX_RANK": "0", "PMIX_MCA_gds": "hash", "PATH": "/bin"}
-    assert set(srun_environment(environ)) == {"SLURM_CONF", "PMIX_MCA_gds", "PATH"}
+    assert set(srun_environment(environ)) == {"SLURM_CONF", "PMIX_MCA_gds", "PATH", "SLURM_PMIX_FENCE"}
 
 
 def test_the_nodes_answers() -> None:

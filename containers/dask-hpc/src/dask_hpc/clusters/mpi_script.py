@@ -30,6 +30,7 @@ def job_script(request: Request, options: Mapping[str, Any], name: str, folder: 
             *_directives(request, options, name),
             "",
             "set -eu",
+            "export SLURM_PMIX_FENCE=ring  # with Slurm's default, MPI_Init over several nodes crashes now and then",
             *_step(request, options, folder, image),
             "",
         ]

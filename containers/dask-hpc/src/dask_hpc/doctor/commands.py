@@ -89,4 +89,5 @@ def _wait(process: subprocess.Popen[str], name: str, timeout: float) -> Answer:
 def srun_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for an srun that must not take on the size of the job or step that it is called in."""
     ours = ("SLURM_", "PMIX_NAMESPACE", "PMIX_RANK", "PMIX_SERVER", "OMPI_COMM", "PMI_", "PRTE_LAUNCHED")
-    return {name: value for name, value in environ.items() if name in _KEPT or not name.startswith(ours)}
+    kept = {name: value for name, value in environ.items() if name in _KEPT or not name.startswith(ours)}
+    return kept | {"SLURM_PMIX_FENCE": "ring"}  # what MPI needs: see `fences` in checks/mpi.py

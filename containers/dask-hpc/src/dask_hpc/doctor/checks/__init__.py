@@ -20,6 +20,7 @@ CHECKS: dict[str, tuple[Check, float]] = {
     "nodes": (slurm.nodes, 60),
     "environment on nodes": (environment.on_nodes, 60),
     "PMIx": (mpi.pmix, 20),
+    "PMIx fences": (mpi.fences, 20),
     "MPI ranks": (mpi.ranks, 120),
     "shared folders": (shared.folders, 60),
     "interface": (network.interface, 60),

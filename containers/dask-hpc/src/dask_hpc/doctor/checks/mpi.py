@@ -12,7 +12,7 @@ from dask_hpc.doctor.survey import on
 from dask_hpc.doctor.verdict import Verdict, failure, ok, warning
 from dask_hpc.mpi_launch import launch
 
-__all__ = ["pmix", "pmix_versions", "ranks"]
+__all__ = ["fences", "pmix", "pmix_versions", "ranks"]
 
 _CHECK = ("-m", "dask_hpc.mpi", "--json")
 
@@ -39,6 +39,26 @@ def pmix(site: Site) -> Verdict | None:
 def pmix_versions(listing: str) -> list[str]:
     """Return the names for --mpi that mean PMIx, out of what srun --mpi=list says."""
     return sorted(set(re.findall(r"\bpmix(?:_v\d+)?\b(?! plugin)", listing)))
+
+
+def fences(site: Site) -> Verdict | None:
+    """Tell whether MPI_Init may rely on Slurm's fences, through which ranks of several nodes wait for each other.
+
+    With any but `ring`, ranks of one node pass while those of another have not come (seen with Slurm 24.11.5), and a
+    message meets a rank that cannot take it yet: a crash in mca_pml_ob1_recv_frag_callback_match.
+    """
+    if not site.slurm or "scontrol" in site.missing:
+        return None
+    configured = re.search(r"^PMIxCollFence\s*=\s*(\S+)", run("scontrol", "show", "config").out, re.MULTILINE)
+    fence = site.environ.get("SLURM_PMIX_FENCE") or (configured[1] if configured else "")
+    if not fence:  # an older Slurm, which does not show it
+        return None
+    if fence == "ring":
+        return ok("ring")
+    return warning(
+        f"{fence.strip('()')}: MPI_Init over several nodes may crash, now and then",
+        "export SLURM_PMIX_FENCE=ring before srun, as our scripts do; or ask for PMIxCollFence=ring in mpi.conf",
+    )
 
 
 def ranks(site: Site) -> Verdict | None:
