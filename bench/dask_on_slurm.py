@@ -7,33 +7,26 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
+from bench.plain import speedup
 from bench.report import Measurement
 from slurm_sim import SlurmSim
 
 _ROUNDS = 3
 _RUN = ("dask-hpc", "run", "monte-carlo-pi", "--on", "slurm", "--jobs", "2", "--cores", "1", "--json")
 
-# The workload's own kernel, without Dask: prints the seconds that half of the darts, or all of them, take.
-_KERNEL = """
-import sys, time, numpy
-from dask_hpc import discovery
-sys.path.insert(0, str(discovery.folder()))
-from monte_carlo_pi import count_inside
-count_inside(1, numpy.random.SeedSequence(0))
-start = time.perf_counter()
-count_inside(int(5e8) // int(sys.argv[1]), numpy.random.SeedSequence(1))
-print(time.perf_counter() - start)
-"""
+# the workload's own kernel, without Dask
+_PREPARE = "from monte_carlo_pi import count_inside; count_inside(1, numpy.random.SeedSequence(0))"
+_DARTS = "count_inside(share(5e8), numpy.random.SeedSequence(1))"
 
 
 def on_two_nodes() -> Iterator[Measurement]:
     """Rounds on a mini-cluster of two nodes, one core each: with Dask, and as two plain processes beside each other."""
     with SlurmSim(nodes=2) as sim:
-        rounds = [(_result(sim), _plain(sim)) for _ in range(_ROUNDS)]
+        rounds = [(_result(sim), speedup(sim, _PREPARE, _DARTS)) for _ in range(_ROUNDS)]
     workers = min(result["timings"]["workers"] for result, _ in rounds)
     yield Measurement(what="scale(jobs=2) to 2 workers", value=workers, unit="s", most=1.5)
     dask = median(result["values"]["speedup"] for result, _ in rounds)
-    plain = median(speedup for _, speedup in rounds)
+    plain = median(ratio for _, ratio in rounds)
     yield Measurement(what="speed-up of 2 workers on 2 nodes", value=dask, unit="×", least=1.9)
     yield Measurement(what="  of 2 plain processes on them", value=plain, unit="×")
     yield Measurement(what="  workers against plain processes", value=dask / plain, unit="×", least=0.97)
@@ -42,12 +35,3 @@ def on_two_nodes() -> Iterator[Measurement]:
 def _result(sim: SlurmSim) -> dict[str, Any]:
     result: dict[str, Any] = json.loads(sim.exec(*_RUN, "--samples", "1e9").stdout)
     return result
-
-
-def _plain(sim: SlurmSim) -> float:
-    """What this machine's cores allow: time of all darts in one process, against that of two with half of them each."""
-    alone, together = (
-        max(map(float, sim.exec("srun", f"-N{nodes}", "python", "-c", _KERNEL, str(nodes)).stdout.split()))
-        for nodes in (1, 2)
-    )
-    return alone / together

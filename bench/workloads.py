@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.plain import speedup
 from bench.report import Measurement
 from slurm_sim import SlurmSim, tree
 from slurm_sim.running import checked, docker
@@ -32,13 +33,16 @@ _WORKLOADS: dict[str, tuple[str, ...]] = {
     "monte-carlo-pi": ("--samples", "2e8"),
     "partitioned-array": (),
     "delayed-sum": ("--n", "2500"),
-    "eigenvalues": ("--n", "500"),
+    "eigenvalues": ("--n", "800", "--matrices", "8"),
     "futures-pipeline": ("--n", "500"),
     "data-locality": ("--n", "2048"),
 }
 _DASK = ("dask", "parallel", "2 workers", "map, scattered matrix")  # what workloads call their times
 _NUMPY = ("numpy", "serial", "NumPy, 1 BLAS thread")
 _FAIR = ("NumPy, 2 BLAS threads",)
+# the workload's own kernel, without Dask
+_PREPARE = "from eigenvalues import eigvals; seeds = numpy.random.SeedSequence(0).spawn(8); eigvals(50, seeds[0])"
+_SPECTRA = "for seed in seeds[:share(8)]: eigvals(800, seed)"
 _ROUNDS = 3
 _PATIENCE = 600  # seconds for a run
 _TASKS = Path(__file__).with_name("tasks")  # a folder of workloads
@@ -53,6 +57,8 @@ def side_by_side() -> Iterator[Measurement]:
         for name, options in _WORKLOADS.items():
             ways = {place: _bound(run, name, *options, *where) for place, where in _PLACES.items()}
             yield from _compared(name, _in_turns(ways), table)
+        plain = median(speedup(sim, _PREPARE, _SPECTRA) for _ in range(_ROUNDS))
+        yield Measurement(what="eigenvalues, efficiency of 2 plain processes", value=plain / 2, unit="")
         Console(stderr=True).print(table)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dask_hpc.clusters import slurm_ask
 from dask_hpc.clusters.sif import Sif, current
-from dask_hpc.clusters.slurm import in_sif
+from dask_hpc.clusters.slurm import ask
+from dask_hpc.clusters.slurm.backend import in_sif
 from dask_hpc.errors import ClusterError
 from tests.unit.bridge_site import executable
 
@@ -94,4 +94,4 @@ def test_a_sif_without_a_bridge_names_the_launcher(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("APPTAINER_CONTAINER", "/x.sif")
     with pytest.raises(ClusterError, match=r"\./dask-hpc run"):
-        slurm_ask.require()
+        ask.require()

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from dask_jobqueue.slurm import SLURMJob
 
-from dask_hpc.clusters.slurm import SlurmBackend, cluster_settings
-from dask_hpc.clusters.slurm_ask import Node, parse_nodes
-from dask_hpc.clusters.slurm_plan import Request, make_request
+from dask_hpc.clusters.slurm.ask import Node, parse_nodes
+from dask_hpc.clusters.slurm.backend import SlurmBackend, cluster_settings
+from dask_hpc.clusters.slurm.plan import Request, make_request
 from dask_hpc.errors import ClusterError, DaskHpcError, RequestError
 
 SINFO = """\

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from dask_hpc.cli import main
 from dask_hpc.clusters.sif import Sif
-from dask_hpc.clusters.slurm_ask import Node
+from dask_hpc.clusters.slurm.ask import Node
 from dask_hpc.errors import RequestError, ResultsError
 from dask_hpc.jobqueue_config.command import write
 from dask_hpc.jobqueue_config.look import Facts

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dask_hpc.clusters import mpi_scheduler_file
-from dask_hpc.clusters.mpi_folder import Folder
+from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.errors import ClusterError
 
 IDENTITY = {"type": "Scheduler", "id": "Scheduler-1", "address": "tls://192.0.2.1:1", "services": {}, "workers": {}}

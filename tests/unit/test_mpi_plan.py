@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from dask_hpc.clusters.mpi import MpiBackend
-from dask_hpc.clusters.mpi_folder import Folder
-from dask_hpc.clusters.mpi_plan import Request, make_request
-from dask_hpc.clusters.mpi_script import job_script
+from dask_hpc.clusters.mpi.backend import MpiBackend
+from dask_hpc.clusters.mpi.folder import Folder
+from dask_hpc.clusters.mpi.plan import Request, make_request
+from dask_hpc.clusters.mpi.script import job_script
 from dask_hpc.clusters.sif import Sif
-from dask_hpc.clusters.slurm_ask import parse_nodes
+from dask_hpc.clusters.slurm.ask import parse_nodes
 from dask_hpc.errors import RequestError
 
 SINFO = """\
@@ -71,7 +71,7 @@ def test_the_script_asks_for_what_was_planned() -> None:
     for line in ("nodes=2", "ntasks-per-node=2", "cpus-per-task=2", "mem=4000M", "time=00:01:00", "qos=debug"):
         assert f"#SBATCH --{line}\n" in text
     assert "#SBATCH --no-requeue\n" in text
-    assert "exec srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=2 python -m dask_hpc.clusters.mpi_rank" in text
+    assert "exec srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=2 python -m dask_hpc.clusters.mpi.rank" in text
     assert f"--folder {FOLDER.path}" in text
     assert "--interface" not in text
     assert "--interface ib0" in script(interface="ib0")

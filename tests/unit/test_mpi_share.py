@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dask_hpc.clusters.mpi_share import Machine, share
+from dask_hpc.clusters.mpi.share import Machine, share
 from dask_hpc.errors import RequestError
 
 GIB = 1 << 30

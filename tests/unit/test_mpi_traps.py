@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dask_hpc.clusters.mpi_traps import refuse_nanny, refuse_small_world
+from dask_hpc.clusters.mpi.traps import refuse_nanny, refuse_small_world
 from dask_hpc.errors import RequestError
 
 PLAIN: dict[str, Any] = {"nanny": True, "worker_class": "distributed.Nanny"}

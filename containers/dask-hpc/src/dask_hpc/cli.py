@@ -13,8 +13,8 @@ import msgspec
 from dask_hpc import discovery
 from dask_hpc.cli_all import ALL, AllCommand, on_option, results_option, run_option
 from dask_hpc.clusters import BACKENDS
-from dask_hpc.clusters.mpi_command import mpi, mpi_folder
-from dask_hpc.clusters.mpi_hush import hush
+from dask_hpc.clusters.mpi.command import mpi, mpi_folder
+from dask_hpc.clusters.mpi.hush import hush
 from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand
 from dask_hpc.doctor.command import doctor
 from dask_hpc.errors import RequestError

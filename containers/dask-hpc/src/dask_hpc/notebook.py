@@ -139,12 +139,12 @@ def _values(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
 
 def _walltime(backend: Backend, partition: str | None) -> dict[str, int]:
     """Return the wall time of a job that lasts while somebody reads, or the partition's, if that is less."""
-    from dask_hpc.clusters import slurm_ask
+    from dask_hpc.clusters.slurm import ask
 
     if backend.name != "slurm":
         return {}
-    slurm_ask.require()
-    limits = [node.limit for node in slurm_ask.nodes(partition) if node.limit]
+    ask.require()
+    limits = [node.limit for node in ask.nodes(partition) if node.limit]
     return {"walltime": min([_WALLTIME, *limits])}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dask_hpc.clusters.base import Backend, Plan, Session
 from dask_hpc.clusters.local import LocalBackend
-from dask_hpc.clusters.mpi import MpiBackend
-from dask_hpc.clusters.slurm import SlurmBackend
+from dask_hpc.clusters.mpi.backend import MpiBackend
+from dask_hpc.clusters.slurm.backend import SlurmBackend
 
 __all__ = ["BACKENDS", "Backend", "Plan", "Session"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from dask_hpc.show import Screen
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Backend", "Plan", "Session", "dashboard_link", "worker_nodes"]
+__all__ = ["Backend", "Plan", "Session", "dashboard_link", "new_name", "worker_nodes"]
 
 
 @dataclass(frozen=True)
@@ -85,3 +87,11 @@ def worker_nodes(client: Client) -> list[str]:
     import socket
 
     return sorted(set(client.run(socket.gethostname).values()))
+
+
+def new_name() -> str:
+    """Return a name for a cluster's jobs, which no other has.
+
+    A launcher's session is part of it: the launcher ends what a driver that was killed has left, by that name.
+    """
+    return "-".join(filter(None, ["dask-hpc", os.environ.get("DASK_HPC_SESSION"), secrets.token_hex(4)]))

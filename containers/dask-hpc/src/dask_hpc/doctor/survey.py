@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dask_hpc.clusters import slurm_ask
+from dask_hpc.clusters.slurm import ask
 from dask_hpc.doctor.commands import Answer, run, srun_environment
 from dask_hpc.doctor.listener import Listener
 from dask_hpc.errors import DaskHpcError
@@ -100,9 +100,9 @@ def on(nodes: Sequence[str]) -> list[str]:
 def step_options(environ: Mapping[str, str], partition: str | None) -> tuple[list[str], list[str]]:
     """Return srun's options for a job or step that disturbs nobody, and the nodes for it; raises `DaskHpcError`."""
     if job := environ.get("SLURM_JOB_ID"):
-        listed = slurm_ask.ask("scontrol", "show", "hostnames", environ.get("SLURM_JOB_NODELIST", "")).split()
+        listed = ask.ask("scontrol", "show", "hostnames", environ.get("SLURM_JOB_NODELIST", "")).split()
         return [f"--jobid={job}", "--overlap", "--mem=0"], listed
-    found = slurm_ask.nodes(partition)
+    found = ask.nodes(partition)
     idle = [node.name for node in found if node.state.rstrip("~#+") == "idle"][:MOST_NODES]
     where = [f"--partition={found[0].partition}"] if found else []
     # --immediate: other people's work comes first

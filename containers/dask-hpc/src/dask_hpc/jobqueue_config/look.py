@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dask_hpc.clusters import slurm_ask
 from dask_hpc.clusters.sif import Sif
-from dask_hpc.clusters.slurm_ask import Node
+from dask_hpc.clusters.slurm import ask
+from dask_hpc.clusters.slurm.ask import Node
 from dask_hpc.doctor.commands import run, srun_environment
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.survey import on, step_options
@@ -58,7 +58,7 @@ class Facts:
 
 def look(site: Site, home: str) -> Facts:
     """Return what is seen; raises `ClusterError` without Slurm, `RequestError` without nodes in the partition."""
-    slurm_ask.require()
+    ask.require()
     partitions = _partitions()
     partition = site.partition or _default(partitions)
     if not partitions.get(partition):
@@ -77,8 +77,8 @@ def look(site: Site, home: str) -> Facts:
 
 
 def _partitions() -> dict[str, list[Node]]:
-    names = dict.fromkeys(line.strip().rstrip("*") for line in slurm_ask.ask("sinfo", "-h", "-o", "%P").splitlines())
-    return {name: slurm_ask.nodes(name) for name in names if name}
+    names = dict.fromkeys(line.strip().rstrip("*") for line in ask.ask("sinfo", "-h", "-o", "%P").splitlines())
+    return {name: ask.nodes(name) for name in names if name}
 
 
 def _default(partitions: Mapping[str, Sequence[Node]]) -> str:

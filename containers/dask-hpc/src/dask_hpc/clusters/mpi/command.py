@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from dask_hpc.clusters.mpi_folder import Folder
-from dask_hpc.clusters.mpi_setup import job_folder
+from dask_hpc.clusters.mpi.folder import Folder
+from dask_hpc.clusters.mpi.setup import job_folder
 
 __all__ = ["mpi", "mpi_folder"]
 
@@ -20,7 +20,7 @@ def mpi(words: tuple[str, ...]) -> None:
     Stands where dask-mpi would, takes the same options, and fills in what is not given: threads and memory of a rank
     from the job, scheduler file and TLS credentials in a private folder. '--help' shows them.
     """
-    from dask_hpc.clusters import mpi_rank
+    from dask_hpc.clusters.mpi import rank as mpi_rank
 
     mpi_rank.main(words)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dask_hpc.clusters import interfaces
-from dask_hpc.clusters.mpi_folder import Folder
-from dask_hpc.clusters.mpi_share import Share, of_this_rank
-from dask_hpc.clusters.mpi_world import World
+from dask_hpc.clusters.mpi.folder import Folder
+from dask_hpc.clusters.mpi.share import Share, of_this_rank
+from dask_hpc.clusters.mpi.world import World
 
 __all__ = ["Ready", "job_folder", "prepared"]
 
@@ -49,7 +49,7 @@ def prepared(
         path: the folder; if it is there, it has been made for this cluster.
         interface: the one that was asked for.
         tls: with credentials, if the folder is made here.
-        settings: for `dask_hpc.clusters.mpi_preload`.
+        settings: for `dask_hpc.clusters.mpi.preload`.
     """
     from dask import config
 

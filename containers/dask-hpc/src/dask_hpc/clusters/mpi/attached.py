@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,12 +12,14 @@ from pathlib import Path
 from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
-from dask_hpc.clusters import mpi_scheduler_file, sif, slurm_ask
-from dask_hpc.clusters.base import Plan, Session, worker_nodes
-from dask_hpc.clusters.mpi_folder import Folder
-from dask_hpc.clusters.mpi_plan import Request, make_request
-from dask_hpc.clusters.mpi_script import job_script
-from dask_hpc.clusters.slurm_judge import ALIVE, judge, log_tails, queue_lines
+from dask_hpc.clusters import sif
+from dask_hpc.clusters.base import Plan, Session, new_name, worker_nodes
+from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.clusters.mpi.folder import Folder
+from dask_hpc.clusters.mpi.plan import Request, make_request
+from dask_hpc.clusters.mpi.script import job_script
+from dask_hpc.clusters.slurm import ask
+from dask_hpc.clusters.slurm.judge import ALIVE, judge, log_tails, queue_lines
 from dask_hpc.errors import ClusterError
 from dask_hpc.results import ClusterFacts, Job
 from dask_hpc.show import Screen
@@ -48,11 +49,11 @@ class _Spec:
 
 def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
     """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
-    slurm_ask.require()
-    nodes = slurm_ask.nodes(options["partition"])
+    ask.require()
+    nodes = ask.nodes(options["partition"])
     if not options["tls"]:
         screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
-    name = f"dask-hpc-{secrets.token_hex(4)}"
+    name = new_name()
     home = Path.home() / ".dask-hpc"
     request = make_request(options, nodes, home / name)
     interface = options["interface"] or "each node's own"
@@ -82,7 +83,7 @@ def start(plan: Plan, screen: Screen) -> Iterator[Session]:
         with screen.stage(f"waiting for {plan.workers} workers in one Slurm job"):
             client = _connected(spec, plan.workers)
         timings["workers"] = perf_counter() - clock - timings["submit"]
-        screen.text("squeue", slurm_ask.queue(spec.name))
+        screen.text("squeue", ask.queue(spec.name))
         with _closed(client), _explained(spec, client):
             yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
             client.shutdown()
@@ -139,7 +140,7 @@ def _client(spec: _Spec, security: Any, deadline: float) -> Client:
 
 
 def _judge(spec: _Spec, deadline: float, seen: str) -> None:
-    found = slurm_ask.jobs(spec.name)
+    found = ask.jobs(spec.name)
     judge(found, spec.logs)
     if monotonic() > deadline:
         raise ClusterError(
@@ -169,18 +170,18 @@ def _explained(spec: _Spec, client: Client) -> Iterator[None]:
         for name in ("distributed", "distributed.client"):  # they have tracebacks for what is told below
             logging.getLogger(name).setLevel(logging.CRITICAL)
         _await_gone(spec)
-        seen = f"{queue_lines(slurm_ask.jobs(spec.name))}\n{log_tails(spec.logs)}"
+        seen = f"{queue_lines(ask.jobs(spec.name))}\n{log_tails(spec.logs)}"
         raise ClusterError("The MPI job has gone while the workload was running.", seen) from error
 
 
 def _alive(spec: _Spec) -> bool:
-    return any(job.state in ALIVE - {"COMPLETING"} for job in slurm_ask.jobs(spec.name))
+    return any(job.state in ALIVE - {"COMPLETING"} for job in ask.jobs(spec.name))
 
 
 def _await_gone(spec: _Spec) -> bool:
     """Return whether the job ends by itself; nobody tells when it does."""
     deadline = monotonic() + _ENDING
-    while any(job.state in ALIVE for job in slurm_ask.jobs(spec.name)):
+    while any(job.state in ALIVE for job in ask.jobs(spec.name)):
         if monotonic() > deadline:
             return False
         sleep(0.2)
@@ -190,7 +191,7 @@ def _await_gone(spec: _Spec) -> bool:
 def _await_end(spec: _Spec, screen: Screen) -> None:
     with screen.stage("waiting for the Slurm job to end"):
         ended = _await_gone(spec)
-    found = slurm_ask.jobs(spec.name)
+    found = ask.jobs(spec.name)
     if not ended or any(job.state != "COMPLETED" for job in found):
         screen.warn(f"the job has not ended well:\n{queue_lines(found)}\n{log_tails(spec.logs)}")
 
@@ -202,19 +203,19 @@ def _job_ends(spec: _Spec, screen: Screen) -> Iterator[None]:
         yield
     except BaseException:  # first of all: whoever asks this program to stop may kill it some seconds later
         with not_interrupted():
-            slurm_ask.cancel(spec.name)
+            ask.cancel(spec.name)
         raise
     finally:
         with not_interrupted(), screen.stage("waiting for the Slurm job to end"):
-            slurm_ask.cancel(spec.name)
-            slurm_ask.wait_until_gone(spec.name)
+            ask.cancel(spec.name)
+            ask.wait_until_gone(spec.name)
 
 
 def _facts(client: Any, plan: Plan) -> ClusterFacts:
     spec: _Spec = plan.spec["attached"]
     world = mpi_scheduler_file.read(spec.folder.scheduler_file)
     threads = client.nthreads()
-    jobs = [Job(job.id, job.node) for job in slurm_ask.jobs(spec.name)]
+    jobs = [Job(job.id, job.node) for job in ask.jobs(spec.name)]
     settings = {**plan.settings, "mpi": world.mpi, "scheduler_node": world.node, "launched": "by a job"}
     return ClusterFacts(
         "mpi", len(threads), sum(threads.values()), worker_nodes(client), spec.options["tls"], jobs, settings

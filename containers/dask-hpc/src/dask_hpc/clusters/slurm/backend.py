@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -12,9 +11,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from dask_hpc.clusters import interfaces, sif, slurm_ask
-from dask_hpc.clusters.base import Plan, Session, dashboard_link, worker_nodes
-from dask_hpc.clusters.slurm_plan import Request, make_request
+from dask_hpc.clusters import interfaces, sif
+from dask_hpc.clusters.base import Plan, Session, dashboard_link, new_name, worker_nodes
+from dask_hpc.clusters.slurm import ask
+from dask_hpc.clusters.slurm.plan import Request, make_request
 from dask_hpc.clusters.tls import credentials
 from dask_hpc.errors import ClusterError
 from dask_hpc.params import format_walltime
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dask_jobqueue import SLURMCluster
     from distributed import Security
 
-    from dask_hpc.clusters.slurm_watch import Watch
+    from dask_hpc.clusters.slurm.watch import Watch
 
 __all__ = ["SlurmBackend", "cluster_settings", "in_sif"]
 
@@ -63,13 +63,13 @@ class SlurmBackend:
 
     def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
         """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
-        slurm_ask.require()
-        nodes = slurm_ask.nodes(options["partition"])
+        ask.require()
+        nodes = ask.nodes(options["partition"])
         if options["interface"]:
             interfaces.address(options["interface"])
         if not options["tls"]:
             screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
-        name = f"dask-hpc-{secrets.token_hex(4)}"
+        name = new_name()
         home = Path.home() / ".dask-hpc"
         request = make_request(options, nodes, interfaces.choose(), home / name)
         # its runner module takes SIGINT as it is imported, and would exit with 0: so before our own handlers are set
@@ -87,7 +87,7 @@ class SlurmBackend:
         """Submit the jobs and wait for their workers; at the end no job, credential or process is left."""
         from distributed import Client
 
-        from dask_hpc.clusters.slurm_watch import Watch, wait_for_workers
+        from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
 
         spec, watch, clock = plan.spec, Watch(), perf_counter()
         with ExitStack() as stack:
@@ -103,7 +103,7 @@ class SlurmBackend:
                 wait_for_workers(watch, spec.workers, spec.name, spec.options["timeout"], spec.request.log_directory)
             timings["workers"] = perf_counter() - clock
             client = stack.enter_context(Client(cluster))
-            screen.text("squeue", slurm_ask.queue(spec.name))
+            screen.text("squeue", ask.queue(spec.name))
             screen.note(f"dashboard: {dashboard_link(cluster)}")
             with _cancelled_first(spec.name, watch):
                 yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
@@ -117,7 +117,7 @@ def _cancelled_first(name: str, watch: Watch) -> Iterator[None]:
     except BaseException:
         watch.closing()
         with not_interrupted():
-            slurm_ask.cancel(name)
+            ask.cancel(name)
         raise
     watch.closing()
 
@@ -146,7 +146,7 @@ def _security(spec: _Spec) -> Iterator[Security | None]:
 def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[SLURMCluster]:
     from dask_jobqueue import SLURMCluster
 
-    from dask_hpc.clusters.slurm_watch import recording_job
+    from dask_hpc.clusters.slurm.watch import recording_job
 
     settings = cluster_settings(spec.request, spec.options, spec.name)
     if image := sif.current():
@@ -219,15 +219,15 @@ def _jobs_end(name: str, screen: Screen) -> Iterator[None]:
         yield
     finally:
         with not_interrupted(), screen.stage("waiting for the Slurm jobs to end"):
-            slurm_ask.cancel(name)
-            slurm_ask.wait_until_gone(name)
+            ask.cancel(name)
+            ask.wait_until_gone(name)
 
 
 @contextmanager
 def _giving_up(spec: _Spec) -> Iterator[None]:
     """Turn the loss of all workers into an error that says what became of the jobs."""
-    from dask_hpc.clusters.slurm_judge import log_tails
-    from dask_hpc.clusters.slurm_watch import AllWorkersLost
+    from dask_hpc.clusters.slurm.judge import log_tails
+    from dask_hpc.clusters.slurm.watch import AllWorkersLost
 
     def lost(_signum: int, _frame: object) -> None:
         raise AllWorkersLost
@@ -236,7 +236,7 @@ def _giving_up(spec: _Spec) -> Iterator[None]:
     try:
         yield
     except AllWorkersLost as error:
-        states = [f"  job {job.id} on {job.node}: {job.state} ({job.reason})" for job in slurm_ask.jobs(spec.name)]
+        states = [f"  job {job.id} on {job.node}: {job.state} ({job.reason})" for job in ask.jobs(spec.name)]
         seen = "\n".join([*states, log_tails(spec.request.log_directory)])
         raise ClusterError("All workers have gone while the workload was running.", seen) from error
     finally:
@@ -246,7 +246,7 @@ def _giving_up(spec: _Spec) -> Iterator[None]:
 def _facts(client: Any, plan: Plan) -> ClusterFacts:
     spec = plan.spec
     threads = client.nthreads()
-    jobs = [Job(job.id, job.node) for job in slurm_ask.jobs(spec.name)]
+    jobs = [Job(job.id, job.node) for job in ask.jobs(spec.name)]
     return ClusterFacts(
         "slurm", len(threads), sum(threads.values()), worker_nodes(client), spec.options["tls"], jobs, plan.settings
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dask_hpc.clusters.slurm_ask import Node
+from dask_hpc.clusters.slurm.ask import Node
 from dask_hpc.errors import RequestError
 from dask_hpc.params import format_walltime
 from dask_hpc.results import Value

@@ -27,10 +27,10 @@ from typing import Any
 from dask import config
 
 import dask_hpc.openssl_errors  # noqa: F401
-from dask_hpc.clusters import mpi_scheduler_file
-from dask_hpc.clusters.mpi_folder import Folder
-from dask_hpc.clusters.mpi_watch import WorldWatch
-from dask_hpc.clusters.mpi_world import wait
+from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.clusters.mpi.folder import Folder
+from dask_hpc.clusters.mpi.watch import WorldWatch
+from dask_hpc.clusters.mpi.world import wait
 
 __all__ = ["dask_setup", "dask_teardown"]
 

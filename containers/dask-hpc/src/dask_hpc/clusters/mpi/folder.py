@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRELOAD", "Folder"]
 
-PRELOAD = "dask_hpc.clusters.mpi_preload"
+PRELOAD = "dask_hpc.clusters.mpi.preload"
 _LIFETIME = timedelta(days=14)  # of credentials whose cluster's wall time is not known here
 
 

@@ -9,13 +9,13 @@ from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from typing import Any
 
-from dask_hpc.clusters import mpi_world
 from dask_hpc.clusters.base import Plan, Session, worker_nodes
-from dask_hpc.clusters.mpi_hush import speak
-from dask_hpc.clusters.mpi_rank import NO_DASHBOARD
-from dask_hpc.clusters.mpi_setup import Ready, prepared
-from dask_hpc.clusters.mpi_traps import refuse_small_world
-from dask_hpc.clusters.mpi_world import World
+from dask_hpc.clusters.mpi import world as mpi_world
+from dask_hpc.clusters.mpi.hush import speak
+from dask_hpc.clusters.mpi.rank import NO_DASHBOARD
+from dask_hpc.clusters.mpi.setup import Ready, prepared
+from dask_hpc.clusters.mpi.traps import refuse_small_world
+from dask_hpc.clusters.mpi.world import World
 from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.results import ClusterFacts, Job, Value
 from dask_hpc.show import Screen
@@ -42,7 +42,7 @@ def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
         )
         mpi_world.split(world, FIRST_WORKER)
         if world.rank:
-            mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: mpi_preload
+            mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: preload.py
         _serve_unless_client(options, ready, stack)
     if not ready.tls:
         screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dask_hpc.clusters.slurm_ask import QueuedJob
+from dask_hpc.clusters.slurm.ask import QueuedJob
 from dask_hpc.errors import ClusterError, RequestError
 
 __all__ = ["ALIVE", "judge", "log_tails", "queue_lines"]

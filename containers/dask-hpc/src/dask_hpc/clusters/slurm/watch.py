@@ -13,9 +13,9 @@ from dask_jobqueue.slurm import SLURMJob
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from dask_hpc.clusters import slurm_ask
-from dask_hpc.clusters.slurm_ask import QueuedJob
-from dask_hpc.clusters.slurm_judge import judge, log_tails, queue_lines
+from dask_hpc.clusters.slurm import ask
+from dask_hpc.clusters.slurm.ask import QueuedJob
+from dask_hpc.clusters.slurm.judge import judge, log_tails, queue_lines
 from dask_hpc.errors import ClusterError
 
 __all__ = ["AllWorkersLost", "Watch", "recording_job", "wait_for_workers"]
@@ -123,7 +123,7 @@ def wait_for_workers(watch: Watch, count: int, name: str, timeout: float, logs: 
     """
     deadline, seen = monotonic() + timeout, set[str]()
     while not watch.wait(count, timeout=0.5):
-        found = slurm_ask.jobs(name)
+        found = ask.jobs(name)
         judge(found, logs)
         _judge_lost(found, seen, watch.lost(), logs)
         seen |= {job.id for job in found}

@@ -8,9 +8,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from dask_hpc.clusters import mpi_scheduler_file
 from dask_hpc.clusters.base import Plan, Session, worker_nodes
-from dask_hpc.clusters.mpi_folder import Folder
+from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.results import ClusterFacts, Job, Value
 from dask_hpc.show import Screen

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dask_hpc.clusters.mpi_traps import refuse_small_world
-from dask_hpc.clusters.slurm_ask import Node
-from dask_hpc.clusters.slurm_plan import describe_nodes
+from dask_hpc.clusters.mpi.traps import refuse_small_world
+from dask_hpc.clusters.slurm.ask import Node
+from dask_hpc.clusters.slurm.plan import describe_nodes
 from dask_hpc.errors import RequestError
 from dask_hpc.params import format_walltime
 from dask_hpc.results import Value

@@ -16,10 +16,10 @@ from typing import Any
 
 import click
 
-from dask_hpc.clusters import mpi_world
-from dask_hpc.clusters.mpi_setup import Ready, prepared
-from dask_hpc.clusters.mpi_traps import refuse_nanny, refuse_small_world
-from dask_hpc.clusters.mpi_world import World
+from dask_hpc.clusters.mpi import world as mpi_world
+from dask_hpc.clusters.mpi.setup import Ready, prepared
+from dask_hpc.clusters.mpi.traps import refuse_nanny, refuse_small_world
+from dask_hpc.clusters.mpi.world import World
 from dask_hpc.stop import stopping_cleanly
 
 __all__ = ["NO_DASHBOARD", "main"]
@@ -48,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 if world.rank == 0 and not options["folder"]:
                     click.echo(_hint(settings.get("scheduler-file") or ready.folder.scheduler_file, ready))
                 if world.rank != params["scheduler_rank"]:
-                    mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: mpi_preload
+                    mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: preload.py
                 cli.main.callback(**params | _filled_in(params, left_alone, ready, world))
     except click.ClickException as error:
         error.show()
@@ -96,7 +96,7 @@ def _filled_in(params: dict[str, Any], left_alone: set[str], ready: Ready, world
         "worker_options": json.dumps(NO_DASHBOARD),
         "name": "rank",
     }
-    # the scheduler's is written by mpi_preload, at once and whole
+    # the scheduler's is written by preload.py, at once and whole
     always = {"scheduler_file": None if world.rank == params["scheduler_rank"] else file}
     return {name: value for name, value in ours.items() if name in left_alone} | always
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from dask_hpc.clusters import mpi_attached, mpi_join
 from dask_hpc.clusters.base import Plan, Session
+from dask_hpc.clusters.mpi import attached, join
 from dask_hpc.mpi_launch import launch
 from dask_hpc.show import Screen
 
@@ -30,10 +30,10 @@ class MpiBackend:
     def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
         """Work out what to start; in a step, a rank that is not the workload's serves here, and never returns."""
         if launch():
-            from dask_hpc.clusters import mpi_batch
+            from dask_hpc.clusters.mpi import batch
 
-            return mpi_batch.plan(options, screen)
-        return mpi_join.plan(options, screen) if options["scheduler_file"] else mpi_attached.plan(options, screen)
+            return batch.plan(options, screen)
+        return join.plan(options, screen) if options["scheduler_file"] else attached.plan(options, screen)
 
     def start(self, plan: Plan, screen: Screen) -> AbstractContextManager[Session]:
         """Start it, or connect to what has been started."""

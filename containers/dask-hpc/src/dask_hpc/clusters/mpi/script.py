@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from dask_hpc.clusters.mpi_folder import Folder
-from dask_hpc.clusters.mpi_plan import Request
+from dask_hpc.clusters.mpi.folder import Folder
+from dask_hpc.clusters.mpi.plan import Request
 from dask_hpc.clusters.sif import Sif
 from dask_hpc.params import format_walltime
 
@@ -57,7 +57,7 @@ def _directives(request: Request, options: Mapping[str, Any], name: str) -> list
 
 
 def _step(request: Request, options: Mapping[str, Any], folder: Folder, image: Sif | None) -> list[str]:
-    rank = ["-m", "dask_hpc.clusters.mpi_rank", "--folder", str(folder.path)]
+    rank = ["-m", "dask_hpc.clusters.mpi.rank", "--folder", str(folder.path)]
     rank += ["--local-directory", request.local_directory, "--dashboard-address", options["dashboard"]]
     rank += ["--interface", options["interface"]] if options["interface"] else []
     # one dead rank ends the step: the others would wait for it in MPI
