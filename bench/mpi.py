@@ -49,6 +49,7 @@ if comm.rank == 0:
 """
 _RANKS = (4, 8, 16, 32)
 _NODES = 4
+_WAYS = ("dask-mpi", "SLURMCluster", "LocalCluster")
 
 Row = dict[int, float]
 """Seconds one way, by the message's bytes."""
@@ -73,26 +74,31 @@ def messages() -> Iterator[Measurement]:
 
 
 def workers() -> Iterator[Measurement]:
-    """From sbatch to all workers connected: one job of so many ranks, and as many workers as jobs of their own."""
-    table = Table("ranks", "workers", "dask-mpi [s]", "SLURMCluster [s]", title="All workers connected")
+    """From the start to all workers connected: in one job of so many ranks, in jobs of their own, on one machine."""
+    table = Table("workers", *_WAYS, title="Until all workers are connected [s]", title_justify="left")
     with SlurmSim(nodes=_NODES, cpus_per_node=max(_RANKS) // _NODES) as sim:
         for ranks in _RANKS:
-            by_mpi = ("--on", "mpi", "--nodes", str(_NODES), "--ranks-per-node", str(ranks // _NODES))
-            as_jobs = ("--on", "slurm", "--jobs", str(ranks - 1), "--cores", "1")
-            took = {
-                way: min(_start(sim, *where) for _ in range(2)) for way, where in (("mpi", by_mpi), ("jobs", as_jobs))
+            count = str(ranks - 1)  # one rank is the scheduler
+            options = {
+                "dask-mpi": ("--on", "mpi", "--nodes", str(_NODES), "--ranks-per-node", str(ranks // _NODES)),
+                "SLURMCluster": ("--on", "slurm", "--jobs", count, "--cores", "1"),
+                "LocalCluster": ("--on", "local", "--workers", count, "--threads", "1"),
             }
-            table.add_row(str(ranks), str(ranks - 1), f"{took['mpi']:.2f}", f"{took['jobs']:.2f}")
-            yield Measurement(what=f"{ranks - 1} workers, dask-mpi on {ranks} ranks", value=took["mpi"], unit="s")
-            yield Measurement(what=f"{ranks - 1} workers, SLURMCluster", value=took["jobs"], unit="s")
-            yield Measurement(what="  dask-mpi against SLURMCluster", value=took["mpi"] / took["jobs"], unit="×")
+            took = {way: min(_start(sim, *options[way]) for _ in range(2)) for way in _WAYS}
+            table.add_row(count, *(f"{took[way]:.2f}" for way in _WAYS))
+            for way in _WAYS:
+                yield Measurement(what=f"{count} workers, {way}", value=took[way], unit="s")
+            yield Measurement(
+                what="  dask-mpi against SLURMCluster", value=took["dask-mpi"] / took["SLURMCluster"], unit="×"
+            )
     Console(stderr=True).print(table)
 
 
 def _start(sim: SlurmSim, *where: str) -> float:
     run = ("dask-hpc", "run", "monte-carlo-pi", *where, "--samples", "1e5", "--no-serial", "--json")
     timings: dict[str, float] = json.loads(sim.exec(*run).stdout)["timings"]
-    return timings.get("submit", 0) + timings["workers"]  # SLURMCluster submits while it waits
+    # a LocalCluster starts with its workers, and SLURMCluster submits while it waits for them
+    return timings.get("submit", 0) + timings.get("workers", timings.get("cluster", 0))
 
 
 def _best(sim: SlurmSim, launch: tuple[str, ...]) -> Row:

@@ -67,7 +67,7 @@ def node_names(count: int) -> list[str]:
 
 
 def pass_gate(name: str, nodes: int, timeout: float) -> None:
-    """Returns when all nodes are idle and a job has run on all of them. Raises `StartError` with what explains it."""
+    """Returns when all nodes are idle and a job has run. Raises `StartError` with what explains it."""
     end = time.monotonic() + timeout
     gate = ["docker", "exec", "--user=hpc", f"{name}-login-1", _GATE, str(nodes)]
     with subprocess.Popen(gate, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as waiting:

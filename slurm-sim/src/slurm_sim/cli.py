@@ -50,7 +50,7 @@ def cli() -> None:
 @name_option
 @json_option
 def up(name: str, as_json: bool, **wanted: Any) -> None:
-    """Start a mini-cluster; returns when a job has run on all of its nodes."""
+    """Start a mini-cluster; returns when all of its nodes are idle and a job has run."""
     sim = SlurmSim(name=name, **wanted)
     with _show.progress(f"starting {sim.spec.nodes} nodes") as seconds:
         sim.start()

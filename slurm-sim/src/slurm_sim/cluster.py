@@ -111,7 +111,7 @@ class SlurmSim:
         self.down()
 
     def start(self, *, timeout: float | None = None) -> dict[str, float]:
-        """Starts it; returns when all nodes are idle and a job has run on all of them.
+        """Starts it; returns when all nodes are idle and a job has run.
 
         Args:
             timeout: Seconds; without it, 30 and one more for each node, and two minutes more with JupyterLab.

@@ -9,15 +9,14 @@ from typing import Any
 
 from dask_hpc.clusters.mpi.traps import refuse_small_world
 from dask_hpc.clusters.slurm.ask import Node
-from dask_hpc.clusters.slurm.plan import describe_nodes
+from dask_hpc.clusters.slurm.choose import Choices, describe_nodes, refuse_long, settle, smallest_idle, usable, usual
 from dask_hpc.errors import RequestError
 from dask_hpc.params import format_walltime
 from dask_hpc.results import Value
 
 __all__ = ["Request", "make_request"]
 
-_NODE_DISK = "/tmp"  # noqa: S108 (Dask makes a folder of its own in it)
-_NODES, _RANKS, _WALLTIME = 2, 8, 600  # defaults: enough to see a speed-up, little enough to start soon
+_NODES, _RANKS = 2, 8  # defaults: enough to see a speed-up, little enough to start soon
 
 
 @dataclass(frozen=True)
@@ -70,36 +69,23 @@ def make_request(options: Mapping[str, Any], nodes: Sequence[Node], logs: Path) 
     Raises:
         RequestError: there are no usable nodes, too few, or none that has what a node of the job needs.
     """
-    up = [node for node in nodes if node.up]
-    if not up:
-        where = f"partition {options['partition']}" if options["partition"] else "Slurm's default partition"
-        raise RequestError(f"There is no usable node in {where}.", describe_nodes(nodes), "see 'sinfo'.")
-    chosen: dict[str, Any] = {"partition": up[0].partition}
-    reasons = {"partition": "asked for" if options["partition"] else "Slurm's default"}
-    for name, (value, why) in _defaults(options, up, logs).items():
-        given = options[name]
-        chosen[name] = value if given is None else type(value)(given)
-        reasons[name] = why if given is None else "asked for"
-    request = Request(**chosen, reasons=reasons)
+    up = usable(nodes, options["partition"])
+    request = Request(**settle(options, up, _choices(options, up, logs)))
     refuse_small_world(request.world, ["the scheduler", "a worker"])
     _refuse_what_cannot_be(request, up)
     return request
 
 
-def _defaults(options: Mapping[str, Any], up: Sequence[Node], logs: Path) -> dict[str, tuple[Any, str]]:
-    idle = [node for node in up if node.idle_cpus == node.cpus] or list(up)
-    smallest = min(idle, key=lambda node: node.cpus)
+def _choices(options: Mapping[str, Any], up: Sequence[Node], logs: Path) -> Choices:
+    idle, smallest = smallest_idle(up)
     threads = options["threads"] or 1
     ranks = options["ranks_per_node"] or max(1, min(smallest.cpus // threads, _RANKS))
-    limit = smallest.limit or _WALLTIME
     return {
-        "nodes": (min(len(idle), _NODES), f"of the {len(idle)} idle, {_NODES} at most"),
+        "nodes": (min(idle, _NODES), f"of the {idle} idle, {_NODES} at most"),
         "ranks_per_node": (ranks, f"{smallest.name} has {smallest.cpus} cores; {_RANKS} at most"),
         "threads": (1, "of a rank: --cpus-per-task"),
         "memory": (smallest.memory * threads // smallest.cpus, f"of a rank; {smallest.name} has {smallest.memory} MiB"),
-        "walltime": (min(_WALLTIME, limit), "a demonstration needs no more"),
-        "local_directory": (_NODE_DISK, "the node's own disk, not the shared home"),
-        "log_directory": (logs, "shared by login node and nodes; moved into the results"),
+        **usual(smallest, logs),
     }
 
 
@@ -113,10 +99,4 @@ def _refuse_what_cannot_be(request: Request, up: Sequence[Node]) -> None:
             f"{request.ranks_per_node} ranks.\nThe nodes have:\n{describe_nodes(up)}",
             "ask for less by --nodes, --ranks-per-node, --threads or --memory.",
         )
-    limit = up[0].limit
-    if limit is not None and request.walltime > limit:
-        raise RequestError(
-            f"Partition {request.partition} ends jobs after {format_walltime(limit)}.",
-            f"Asked for: {format_walltime(request.walltime)}",
-            "ask for less by --walltime, or for another --partition.",
-        )
+    refuse_long(request.walltime, up)

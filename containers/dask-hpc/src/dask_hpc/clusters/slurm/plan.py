@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from dask_hpc.clusters.slurm.ask import Node
+from dask_hpc.clusters.slurm.choose import Choices, describe_nodes, refuse_long, settle, smallest_idle, usable, usual
 from dask_hpc.errors import RequestError
 from dask_hpc.params import format_walltime
 from dask_hpc.results import Value
 
-__all__ = ["Request", "describe_nodes", "make_request"]
+__all__ = ["Request", "make_request"]
 
-_NODE_DISK = "/tmp"  # noqa: S108 (Dask makes a folder of its own in it)
-_JOBS, _CORES, _WALLTIME = 2, 8, 600  # defaults: enough to see a speed-up, little enough to start soon
+_JOBS, _CORES = 2, 8  # defaults: enough to see a speed-up, little enough to start soon
 
 
 @dataclass(frozen=True)
@@ -64,38 +64,23 @@ def make_request(options: Mapping[str, Any], nodes: Sequence[Node], interface: t
     Raises:
         RequestError: there are no usable nodes, or no node has what a job asks for.
     """
-    up = [node for node in nodes if node.up]
-    if not up:
-        where = f"partition {options['partition']}" if options["partition"] else "Slurm's default partition"
-        raise RequestError(f"There is no usable node in {where}.", describe_nodes(nodes), "see 'sinfo'.")
-    chosen: dict[str, Any] = {"partition": up[0].partition}
-    reasons = {"partition": "asked for" if options["partition"] else "Slurm's default"}
-    for name, (value, why) in _defaults(options, up, interface, logs).items():
-        given = options[name]
-        chosen[name] = value if given is None else type(value)(given)
-        reasons[name] = why if given is None else "asked for"
-    request = Request(**chosen, reasons=reasons)
+    up = usable(nodes, options["partition"])
+    request = Request(**settle(options, up, _choices(options, up, interface, logs)))
     _refuse_what_cannot_be(request, up, nodes)
     return request
 
 
-def _defaults(
-    options: Mapping[str, Any], up: Sequence[Node], interface: tuple[str, str], logs: Path
-) -> dict[str, tuple[Any, str]]:
-    idle = [node for node in up if node.idle_cpus == node.cpus] or list(up)
-    smallest = min(idle, key=lambda node: node.cpus)
+def _choices(options: Mapping[str, Any], up: Sequence[Node], interface: tuple[str, str], logs: Path) -> Choices:
+    idle, smallest = smallest_idle(up)
     cores = options["cores"] or min(smallest.cpus, _CORES)
     share = smallest.memory * min(cores, smallest.cpus) // smallest.cpus
-    limit = smallest.limit or _WALLTIME
     return {
-        "jobs": (min(len(idle), _JOBS), f"one a node of the {len(idle)} idle, {_JOBS} at most"),
+        "jobs": (min(idle, _JOBS), f"one a node of the {idle} idle, {_JOBS} at most"),
         "cores": (cores, f"{smallest.name} has {smallest.cpus}; {_CORES} at most"),
         "processes": (1, "NumPy lets threads run side by side, and one process starts fastest"),
         "memory": (share, f"{smallest.name} has {smallest.memory} MiB for {smallest.cpus} cores"),
-        "walltime": (min(_WALLTIME, limit), "a demonstration needs no more"),
         "interface": interface,
-        "local_directory": (_NODE_DISK, "the node's own disk, not the shared home"),
-        "log_directory": (logs, "shared by login node and nodes; moved into the results"),
+        **usual(smallest, logs),
     }
 
 
@@ -108,18 +93,4 @@ def _refuse_what_cannot_be(request: Request, up: Sequence[Node], nodes: Sequence
         raise RequestError(
             f"{request.processes} processes cannot share {request.cores} cores.", todo="ask for fewer --processes."
         )
-    limit = up[0].limit
-    if limit is not None and request.walltime > limit:
-        raise RequestError(
-            f"Partition {request.partition} ends jobs after {format_walltime(limit)}.",
-            f"Asked for: {format_walltime(request.walltime)}",
-            "ask for less by --walltime, or for another --partition.",
-        )
-
-
-def describe_nodes(nodes: Sequence[Node], most: int = 10) -> str:
-    """Return one line a node, for at most `most` nodes."""
-    lines = [f"  {node.name}: {node.cpus} cores, {node.memory} MiB, {node.state}" for node in nodes[:most]]
-    if len(nodes) > most:
-        lines.append(f"  … and {len(nodes) - most} more")
-    return "\n".join(lines) or "  (none)"
+    refuse_long(request.walltime, up)
