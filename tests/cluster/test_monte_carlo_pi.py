@@ -91,9 +91,9 @@ def test_jobs_that_never_start_do_not_hang(slurm_sim: Any, option: list[str], wo
 
 
 LOSE_A_WORKER = """
-rm -f log
-{run} >log 2>&1 & p=$!
-until [ "$(cat ~/.dask-hpc/dask-hpc-*/*.err 2>/dev/null | grep -c 'Registered to')" = 4 ]; do sleep 0.1; done
+rm -rf log logs
+{run} --log-directory logs >log 2>&1 & p=$!
+until [ "$(cat logs/*.err 2>/dev/null | grep -c 'Registered to')" = 4 ]; do sleep 0.1; done
 job=$(squeue -h -t running -o %A | head -n 1)
 srun --overlap --jobid=$job sh -c 'pkill -STOP -f dask_worke[r]; pkill -KILL -f spawn_mai[n]'
 wait $p

@@ -18,8 +18,10 @@ from tests.unit.bridge_site import LAUNCHER, Site, executable, oldest_python, un
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A site; after the test nothing of it is left."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and no shell could trap it
     site = Site(tmp_path)
     yield site
+    signal.signal(signal.SIGHUP, before)
     until(lambda: not site.processes(), "the end of every process")
     assert site.sessions() == []
 
