@@ -15,7 +15,7 @@ from slurm_sim import SlurmSim
 _BENCH = ("python", "-m", "mpi4py.bench")
 _LARGEST = 1 << 22
 _PLACES = {"one node": ("-N1", "-n2"), "two nodes": ("-N2", "-n2")}
-_LATENCY = {"one node": None, "two nodes": 20}
+_LATENCY = {"one node": 1.1, "two nodes": 20}
 _RUNS = 5
 # eight ranks on a node of two cores
 _RING = (*_BENCH, "ringtest", "-n1", "-s5", "-l50")
