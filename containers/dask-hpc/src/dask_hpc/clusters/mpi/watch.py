@@ -10,7 +10,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 __all__ = ["WorldWatch"]
 
-_GRACE = 1.0  # seconds: where all ranks are told to end, the others' end is seen first, now and then
+_GRACE = 1.0  # seconds: where all ranks are told to end, those that say so may be faster than this one
 _CLIENT_GRACE = 10.0  # seconds in which a client that has lost its connection may come back
 
 
@@ -54,7 +54,9 @@ class WorldWatch(SchedulerPlugin):
         """A worker that was not asked to go has taken its rank with it."""
         who = self._workers.pop(worker, worker)
         if not stimulus_id.startswith("retire-workers"):
-            self._later(_GRACE, self._lost, f"{who} has gone, and an MPI job cannot go on without a rank")
+            # at once where it was killed: Slurm's PMIx ends the step for the same reason, and says less
+            grace = _GRACE if self._took_leave(worker) else 0
+            self._later(grace, self._lost, f"{who} has gone, and an MPI job cannot go on without a rank")
 
     def add_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002
         """A client has come; those of tasks are none."""
@@ -70,6 +72,11 @@ class WorldWatch(SchedulerPlugin):
     async def before_close(self) -> None:
         """From now on they may go."""
         self._closing = True
+
+    def _took_leave(self, worker: str) -> bool:
+        """Whether it has said that it closes."""
+        changes = (event for _, event in self._scheduler.get_events(worker) if isinstance(event, dict))
+        return any(event.get("status") == "closing" for event in changes)
 
     def _later(self, seconds: float, function: Callable[[str], None], reason: str) -> None:
         self._scheduler.loop.call_later(seconds, function, reason)
