@@ -9,7 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../versions.env
 set -a && . "$here/../versions.env" && set +a
 
-# 98 MB in 7 s of one core. gzip: 101 MB, 53 s. Level 1: 112 MB, 3 s; level 15: 91 MB, 58 s. All start alike.
+XX
 readonly compression=${COMPRESSION:-zstd -Xcompression-level 6}
 readonly image=${DASK_HPC_IMAGE:-dask-hpc:$VERSION} builder=slurm-sim/apptainer:$VERSION
 readonly sif=${1:-${here%/*}/dist/dask-hpc.sif} container=dask-hpc-sif-$$
