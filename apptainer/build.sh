@@ -9,8 +9,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../versions.env
 set -a && . "$here/../versions.env" && set +a
 
-XX
-readonly compression=${COMPRESSION:-zstd -Xcompression-level 6}
+# To read little for a small file: a block for each, of 64 K at most. Imports are 5 % faster than with mksquashfs's usual
+# blocks of 128 K that small files share (level 6: 99 MB); blocks of 32 K are as fast. Level 15: 5 MB less, 25 s more.
+readonly compression=${COMPRESSION:-zstd -Xcompression-level 9 -b 64K -no-fragments}
 readonly image=${DASK_HPC_IMAGE:-dask-hpc:$VERSION} builder=slurm-sim/apptainer:$VERSION
 readonly sif=${1:-${here%/*}/dist/dask-hpc.sif} container=dask-hpc-sif-$$
 folder=$(dirname "$sif") name=$(basename "$sif")
@@ -31,7 +32,7 @@ main() {
   trap "cleanup '$work'" EXIT
   trap 'exit 130' INT TERM
   say "making $sif of $image, in about half a minute"
-  build "$work" 2>"$work/log" || fail "could not make $sif" "$(tail -n 8 "$work/log")" "make room if a disk is full; else see 'apptainer build' on user namespaces"
+  build "$work" 2>"$work/log" || fail "could not make $sif" "$(seen "$work/log")" "make room if a disk is full; else see 'apptainer build' on user namespaces"
   publish "$work" "$made_of"
 }
 
@@ -49,10 +50,11 @@ build() {
   esac
 }
 
+# One word with "=": Apptainer, starting itself anew in a user namespace, takes an "f" out of a word that begins with "-".
 on_host() (
   cp "$here/dask-hpc.def" "$1" && cd "$1"
   docker save --output image.tar "$image"
-  APPTAINER_TMPDIR=$1 apptainer build --mksquashfs-args "-comp $compression" out.sif dask-hpc.def >&2 9>&-
+  APPTAINER_TMPDIR=$1 apptainer build "--mksquashfs-args=-comp $compression" out.sif dask-hpc.def >&2 9>&-
 )
 
 # As an ordinary user without any capability. Image and SIF pass through pipes: no folder is shared, and the engine may
@@ -63,7 +65,7 @@ in_container() {
     --security-opt no-new-privileges --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
     --env SOURCE_DATE_EPOCH --env COMPRESSION="$compression" --env DEFINITION="$(cat "$here/dask-hpc.def")" "$builder" \
     sh -euc 'cd /tmp; cat >image.tar; echo "$DEFINITION" >dask-hpc.def
-      apptainer build --mksquashfs-args "-comp $COMPRESSION" out.sif dask-hpc.def >&2; cat out.sif' >"$1/out.sif" 9>&-
+      apptainer build "--mksquashfs-args=-comp $COMPRESSION" out.sif dask-hpc.def >&2; cat out.sif' >"$1/out.sif" 9>&-
 }
 
 # The SIF appears whole, and its checksum with it.
@@ -74,6 +76,9 @@ publish() {
   rm -f "$stamp"
   mv "$1/out.sif" "$sif" && mv "$1/sha256" "$sif.sha256" && echo "$2" >"$stamp"
 }
+
+# What Apptainer says went wrong; its last lines, if it does not: mksquashfs's help may follow.
+seen() { grep --text FATAL "$1" || tail -n 8 "$1"; }
 
 cleanup() {
   docker rm --force "$container" >/dev/null 2>&1 || true

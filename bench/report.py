@@ -43,6 +43,12 @@ def best_of(count: int, measure: Callable[[], float]) -> float:
     return min(measure() for _ in range(count))
 
 
+def best_of_each(count: int, *measures: Callable[[], float]) -> list[float]:
+    """The same for what is compared: in turns, as the machine is not alike at all times."""
+    rounds = [[measure() for measure in measures] for _ in range(count)]
+    return [min(measured) for measured in zip(*rounds, strict=True)]
+
+
 def seconds(call: Callable[[], object]) -> float:
     """How long a call takes."""
     start = time.monotonic()

@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 
-from bench.report import Measurement, best_of, seconds
+from bench.report import Measurement, best_of_each, seconds
 from slurm_sim import SlurmSim, tree
 from slurm_sim.running import docker
 
@@ -21,6 +21,7 @@ def side_by_side() -> Iterator[Measurement]:
     yield from _build()
     with SlurmSim(nodes=2) as baked, SlurmSim(nodes=2, bare=True, sif=SIF) as bare:
         yield from _starts(baked, bare)
+        yield from _ranks(bare)
         yield from _messages(baked, bare)
         yield from _workers(baked, bare)
 
@@ -36,20 +37,40 @@ def _build() -> Iterator[Measurement]:
 
 def _starts(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
     image = f"dask-hpc:{tree.versions()['VERSION']}"
-    in_image = best_of(5, lambda: _clocked_in_image(image))
-    on_node = best_of(5, lambda: _clocked(baked, *_IMPORT))
-    in_sif = best_of(5, lambda: _clocked(bare, "apptainer", "exec", SHARED, *_IMPORT))
+    in_image, on_node, in_sif = best_of_each(
+        9,
+        lambda: _clocked_in_image(image),
+        lambda: _clocked(baked, *_IMPORT),
+        lambda: _clocked(bare, "apptainer", "exec", SHARED, *_IMPORT),
+    )
     yield Measurement(what="import distributed, image", value=in_image, unit="s")
     yield Measurement(what="import distributed, baked node", value=on_node, unit="s")
     yield Measurement(what="import distributed, SIF", value=in_sif, unit="s")
+    yield Measurement(what="  SIF against the image", value=in_sif / in_image, unit="×", most=1.6)
     yield Measurement(what="  SIF against the baked node", value=in_sif / on_node, unit="×", most=1.6)
+
+
+def _ranks(bare: SlurmSim) -> Iterator[Measurement]:
+    """Eight ranks on one node, each with a mount of the SIF, or all with one."""
+    launch = ("srun", "--mpi=pmix", "--overcommit", "--mem=0", "-N1", "-n8", "apptainer", "exec")
+    program = (SHARED, "python", "-c", "from mpi4py import MPI; import distributed")
+    each, one = best_of_each(
+        3,
+        lambda: seconds(lambda: bare.exec(*launch, *program)),
+        lambda: seconds(lambda: bare.exec(*launch, "--sharens", *program)),
+    )
+    yield Measurement(what="8 ranks import distributed, SIF", value=each, unit="s")
+    yield Measurement(what="  with --sharens", value=one, unit="s")
 
 
 def _messages(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
     for size, name in ((8, "8 B"), (1 << 20, "1 MiB")):
         bench = ("mpirun", "-n", "2", "python", "-m", "mpi4py.bench", "pingpong", f"-m{size}", f"-n{size}")
-        native = best_of(5, lambda: _one_way(baked, *bench))  # noqa: B023
-        in_sif = best_of(5, lambda: _one_way(bare, "apptainer", "exec", SHARED, *bench))  # noqa: B023
+        native, in_sif = best_of_each(
+            9,
+            lambda: _one_way(baked, *bench),  # noqa: B023
+            lambda: _one_way(bare, "apptainer", "exec", SHARED, *bench),  # noqa: B023
+        )
         yield Measurement(what=f"ping-pong {name}, baked node", value=native * 1e6, unit="µs")
         yield Measurement(what=f"ping-pong {name}, SIF", value=in_sif * 1e6, unit="µs")
         yield Measurement(what="  SIF against the baked node", value=in_sif / native, unit="×", most=1.05)
@@ -60,8 +81,9 @@ def _workers(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
     launcher = tree.root() / "apptainer" / "site" / "dask-hpc"
     bare.put(launcher, "/home/hpc/dask-hpc")
     with_launcher = ("/home/hpc/dask-hpc", "--sif", SHARED)
-    on_nodes = min(_worker_start(baked, "dask-hpc", *run) for _ in range(3))
-    in_sif = min(_worker_start(bare, *with_launcher, *run) for _ in range(3))
+    on_nodes, in_sif = best_of_each(
+        3, lambda: _worker_start(baked, "dask-hpc", *run), lambda: _worker_start(bare, *with_launcher, *run)
+    )
     yield Measurement(what="2 workers, baked nodes", value=on_nodes, unit="s", most=1.5)
     yield Measurement(what="2 workers, SIF", value=in_sif, unit="s")
     yield Measurement(what="  SIF against baked nodes", value=in_sif / on_nodes, unit="×")
