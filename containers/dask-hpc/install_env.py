@@ -59,7 +59,8 @@ def compile_bytecode(staged: Path, prefix: Path) -> None:
     if not python.exists():
         return
     command: list[str | Path] = [python, "-B", "-m", "compileall", "-f", "-q", "-j", "0"]
-    command += ["-x", "/site-packages/.*/tests?/", "--invalidation-mode", "unchecked-hash", "-s", staged, "-p", prefix, staged / "lib"]
+    command += ["-x", "/site-packages/.*/tests?/", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", staged, "-p", prefix, staged / "lib"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         seen = (done.stdout + done.stderr).strip() or f"exit status {done.returncode}"
