@@ -91,4 +91,4 @@ def test_the_hosts_apptainer_goes_first(root: Path, tmp_path: Path) -> None:
     stub.chmod(0o755)
     done = build(root, tmp_path / "out/x.sif", PATH=f"{stub.parent}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out/x.sif").read_text().startswith("build --mksquashfs-args -comp zstd")
+    assert (tmp_path / "out/x.sif").read_text().startswith("build --mksquashfs-args=-comp zstd")
