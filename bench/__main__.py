@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def _parts(nodes: tuple[int, ...]) -> dict[str, Part]:
 @click.option("--json", "path", default="bench/results.json", show_default=True, type=click.Path(path_type=Path))
 def main(only: tuple[str, ...], nodes: str, path: Path) -> None:
     """Measure on this machine, which should have nothing else to do."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no mini-cluster is left
     sizes = tuple(int(size) for size in nodes.split(","))
     found: list[Measurement] = []
     try:
