@@ -56,6 +56,7 @@ class Project(DockerCompose):
             "SLURM_SIM_NODE_IMAGE": self.spec.node_image,
             "SLURM_SIM_CPUS": str(self.spec.cpus_per_node),
             "SLURM_SIM_MEMORY_MB": str(self.spec.memory_mb),
+            "SLURM_SIM_CONF": "\n".join(f"{key}={value}" for key, value in self.spec.slurm_conf.items()),
             "SLURM_SIM_SPEC": spec_label(self.spec),
         }
 

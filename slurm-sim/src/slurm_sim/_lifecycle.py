@@ -134,6 +134,28 @@ def find_all() -> dict[str, Found]:
     return found
 
 
+def differences(found: Found, spec: Spec) -> list[str]:
+    """Say how a mini-cluster that runs differs from a spec; its name and its number of nodes do not count."""
+    told = [f"{service} is {state}" for service, state in found.states.items() if state != "running"]
+    for field in msgspec.structs.fields(Spec):
+        was, wanted = getattr(found.spec, field.name), getattr(spec, field.name)
+        if was != wanted and field.name not in ("name", "nodes"):
+            told.append(f"{field.name} was {was}, not {wanted}")
+    return told or _rebuilt_images(found)
+
+
+def _rebuilt_images(found: Found) -> list[str]:
+    """Those of its images whose tag means another build by now."""
+    services = {"slurmctld": found.spec.controller_image, "login": found.spec.login_image}
+    services |= dict.fromkeys(found.nodes[:1], found.spec.node_image)
+    built = {image: docker("image", "inspect", "--format={{.Id}}", image).stdout for image in services.values()}
+    runs = {
+        image: docker("inspect", "--format={{.Image}}", f"{found.spec.name}-{service}-1").stdout
+        for service, image in services.items()
+    }
+    return [f"{image} was built anew" for image in runs if runs[image] != built[image]]
+
+
 def logs(container: str, lines: int) -> str:
     """The last lines that a container wrote."""
     done = docker("logs", "--tail", str(lines), container)

@@ -15,11 +15,24 @@ from pathlib import Path
 @contextmanager
 def exclusive(name: str) -> Iterator[None]:
     """Holds a mini-cluster's lock; whoever asks for it meanwhile waits. It ends with the process."""
-    folder = Path(tempfile.gettempdir()) / f"slurm-sim-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as file:
+    _folder().mkdir(mode=0o700, exist_ok=True)
+    with (_folder() / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def names(prefix: str) -> list[str]:
+    """Return the names that begin with `prefix` and that this host has held a lock for."""
+    return sorted(file.stem for file in _folder().glob(f"{prefix}*.lock"))
+
+
+def forget(name: str) -> None:
+    """Remove the lock of a mini-cluster that is gone for good."""
+    (_folder() / f"{name}.lock").unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"slurm-sim-{os.getuid()}"
 
 
 @contextmanager

@@ -32,11 +32,23 @@ def size_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
             click.option("--bare", is_flag=True, help="Login and nodes have Slurm, PMIx and Apptainer only."),
             click.option("--sif", metavar="FILE", help="With --bare: they find this file in /shared, read-only."),
+            click.option(
+                "--slurm-conf",
+                metavar="KEY=VALUE",
+                multiple=True,
+                callback=_conf_lines,
+                help="Replace a line of slurm.conf, such as SlurmdTimeout=10 (repeatable).",
+            ),
             click.option("--verbose", is_flag=True, help="Show what an image build prints."),
         ]
     ):
         command = option(command)
     return command
+
+
+def _conf_lines(_context: click.Context, _option: click.Parameter, lines: tuple[str, ...]) -> dict[str, str]:
+    """The lines as keys and values; one without "=" is refused, by name, as one without a value."""
+    return dict(line.partition("=")[::2] for line in lines)
 
 
 class Commands(click.Group):

@@ -18,7 +18,7 @@ from slurm_sim import jupyter as _jupyter
 from slurm_sim.errors import CommandError, JobError
 from slurm_sim.job import Job
 from slurm_sim.running import Completed, checked, docker, exec_arguments
-from slurm_sim.spec import MAX_NODES, Spec, check_count, check_name, parse_memory
+from slurm_sim.spec import MAX_NODES, Spec, check_count, check_name, check_slurm_conf, parse_memory
 
 USER = "hpc"
 """The person that work runs as."""
@@ -53,10 +53,11 @@ class SlurmSim:
         bare: Login node and nodes have Slurm, PMIx and Apptainer, and nothing to run but what a SIF brings.
         sif: Only with `bare`: a SIF of this host, which all nodes find in /shared, read-only.
         jupyter: JupyterLab on the login node, see `jupyter()`.
+        slurm_conf: Lines of slurm.conf that replace the default ones: `{"SlurmdTimeout": 10}`.
         verbose: Show what an image build prints.
 
     Raises:
-        SpecError: A number, a name, a memory or a SIF that makes no sense.
+        SpecError: A number, a name, a memory, a SIF or a line of slurm.conf that makes no sense.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class SlurmSim:
         bare: bool = False,
         sif: str | Path | None = None,
         jupyter: bool = False,
+        slurm_conf: Mapping[str, object] | None = None,
         verbose: bool = False,
     ) -> None:
         if jupyter:
@@ -82,6 +84,7 @@ class SlurmSim:
             bare=bare,
             sif=_sif.of_bare(sif, bare=bare),
             jupyter=jupyter,
+            slurm_conf=check_slurm_conf(slurm_conf or {}),
             **_images.default_images(image, bare=bare, jupyter=jupyter),
         )
         self._verbose = verbose

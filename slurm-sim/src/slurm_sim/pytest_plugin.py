@@ -1,114 +1,214 @@
-"""The pytest plugin: a mini-cluster for a test session.
+"""The pytest plugin: real Slurm clusters for tests.
 
     def test_hello(slurm_sim):
         assert slurm_sim.exec("srun", "-N2", "hostname").stdout.split() == ["c1", "c2"]
 
-Fixtures: `slurm_sim` (one mini-cluster for the session) and `slurm_sim_factory` (as many as a test wants).
-Marker: `@pytest.mark.slurm_sim(nodes=4)` names what a test needs; the session's mini-cluster grows to that for this
-test, and every test without it has as many nodes as `--slurm-sim-nodes` says, whatever ran before.
+Fixtures:
+    slurm_sim: A mini-cluster for the test. Tests that need the same one share it; each finds its nodes up and its
+        queue empty.
+    slurm_sim_options: The arguments of `SlurmSim` that `slurm_sim` is started with. Override it, in any scope.
+    slurm_sim_for: `slurm_sim_for(request)` is the same mini-cluster in a fixture of wider scope.
+    slurm_sim_factory: Starts mini-clusters that belong to one test.
+
+Marker: `@pytest.mark.slurm_sim(nodes=4, cpus_per_node=8, image="mine", scope="module")` says what a test, a class or a
+module needs. All arguments of `SlurmSim` are allowed. `nodes` is a minimum: the shared mini-cluster grows for this test
+and shrinks for the next. Any other argument gets a mini-cluster of its own. `scope` says how long it lasts.
+
+Command line, and keys of the ini file: see `pytest --help`. pytest-xdist: every worker has its own mini-clusters.
 """
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, get_args
 
 import pytest
 
+from slurm_sim import _pytest_pool
+from slurm_sim._pytest_pool import KEPT, Pool, Scope
 from slurm_sim.cluster import SlurmSim
-from slurm_sim.errors import NotRunningError, SlurmSimError
+from slurm_sim.errors import SlurmSimError
 
-KEPT = "slurm-sim-pytest"
-"""The name of the mini-cluster that `--slurm-sim-keep` leaves running, and that the next such session takes up."""
+__all__ = ["KEPT"]
 
-_SIM = pytest.StashKey[SlurmSim]()
+_POOL = pytest.StashKey[Pool]()
+_RUN = pytest.StashKey[str]()
+_NOTES = pytest.StashKey[list[str]]()
 _LOG_LINES = 30
+_SCOPES = get_args(Scope)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declares the options."""
+    """Declare the options, each with a key of the ini file."""
     group = parser.getgroup("slurm-sim", "a mini Slurm cluster")
-    group.addoption("--slurm-sim-nodes", type=int, default=2, metavar="N", help="compute nodes [2]")
-    group.addoption("--slurm-sim-image", metavar="IMAGE", help="what login and compute nodes run")
+    for name, metavar, text in (
+        ("nodes", "N", "compute nodes [2]"),
+        ("cpus-per-node", "N", "CPUs per node, as reported to Slurm [2]"),
+        ("memory-per-node", "SIZE", "memory per node, as reported to Slurm [4G]"),
+        ("image", "IMAGE", "image of login and compute nodes"),
+    ):
+        group.addoption(f"--slurm-sim-{name}", metavar=metavar, help=text)
+        parser.addini(f"slurm_sim_{name.replace('-', '_')}", text)
+    text = "how long a mini-cluster lasts: function, class, module, package or session [session]"
+    group.addoption("--slurm-sim-scope", metavar="SCOPE", choices=_SCOPES, help=text)
+    parser.addini("slurm_sim_scope", text)
     group.addoption(
-        "--slurm-sim-keep", action="store_true", help="leave it running, and take it up again in the next such session"
+        "--slurm-sim-keep",
+        action="store_true",
+        help="leave the session's mini-clusters running, and use them next time",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declares the marker."""
-    config.addinivalue_line("markers", "slurm_sim(nodes): how many compute nodes a test needs at least")
+    """Declare the marker, and name this run, so that its mini-clusters are found whichever process started them."""
+    text = "slurm_sim(nodes, cpus_per_node, memory_per_node, image, …, scope): the mini-cluster that a test needs"
+    config.addinivalue_line("markers", text)
+    given = getattr(config, "workerinput", {}).get("slurm_sim_run")
+    config.stash[_RUN] = given or _pytest_pool.new_run()
+    config.stash[_NOTES] = []
+    scope = _setting(config, "scope") or "session"
+    if scope not in _SCOPES:
+        raise pytest.UsageError(f"slurm_sim_scope must be one of {', '.join(_SCOPES)}, not {scope!r}")
+    _usual(config)
+    if config.getoption("--slurm-sim-keep") and scope != "session":
+        raise pytest.UsageError(
+            "--slurm-sim-keep needs --slurm-sim-scope=session: narrower scopes end with their tests"
+        )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Pass the run's name to a worker of pytest-xdist."""
+    node.workerinput["slurm_sim_run"] = node.config.stash[_RUN]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Collect what a worker of pytest-xdist has to say."""
+    node.config.stash[_NOTES] += getattr(node, "workeroutput", {}).get("slurm_sim_notes", [])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand a worker's notes to the process that reports them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["slurm_sim_notes"] = session.config.stash[_NOTES]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which mini-clusters were kept, and which kept ones were replaced."""
+    for note in config.stash[_NOTES]:
+        terminalreporter.write_line(f"slurm-sim: {note}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what workers of pytest-xdist have left, because they crashed or were killed."""
+    if _RUN in config.stash and not hasattr(config, "workerinput"):
+        _pytest_pool.remove_all(config.stash[_RUN])
 
 
 @pytest.fixture(scope="session")
-def _slurm_sim_session(request: pytest.FixtureRequest) -> Iterator[SlurmSim]:
-    option = request.config.getoption
-    wanted = {"nodes": option("--slurm-sim-nodes"), "image": option("--slurm-sim-image")}
-    keep = option("--slurm-sim-keep")
-    with _sigterm_as_ctrl_c():
-        try:
-            sim = _kept(wanted) if keep else _started(SlurmSim(**wanted))
-        except SlurmSimError as error:
-            pytest.fail(str(error), pytrace=False)
-        request.config.stash[_SIM] = sim
-        try:
-            yield sim
-        finally:
-            del request.config.stash[_SIM]
-            if not keep:
-                sim.down()
+def slurm_sim_options(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """The arguments of `SlurmSim` that `slurm_sim` is started with: the options and the ini file's keys.
+
+    Override it in a conftest.py, a module or a class to choose others.
+    """
+    return _usual(pytestconfig)
 
 
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """So that `timeout pytest` and a CI that gives up leave nothing behind, either."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+@pytest.fixture(scope="session")
+def _slurm_sim_pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
+    config = request.config
+    keep = config.getoption("--slurm-sim-keep")
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    run, notes = config.stash[_RUN], config.stash[_NOTES]
+    pool = Pool(run, worker=worker, keep=keep, usual=_usual(config), notes=notes)
+    config.stash[_POOL] = pool
+    with _pytest_pool.sigterm_as_ctrl_c():
+        yield pool
+        pool.close()
 
 
-@pytest.fixture
-def slurm_sim(_slurm_sim_session: SlurmSim, request: pytest.FixtureRequest) -> Iterator[SlurmSim]:
-    """The session's mini-cluster, with the session's nodes or, if more, its marker's; a test's jobs end with it."""
-    marker = request.node.get_closest_marker("slurm_sim")
-    needed = max(request.config.getoption("--slurm-sim-nodes"), marker.kwargs.get("nodes", 1) if marker else 1)
-    if len(_slurm_sim_session.nodes()) != needed:  # the last test had more, or scaled it
-        _slurm_sim_session.scale(needed)
-    yield _slurm_sim_session
-    _slurm_sim_session.cancel_all()
+@pytest.fixture(scope="session")
+def slurm_sim_for(_slurm_sim_pool: Pool) -> Callable[[pytest.FixtureRequest], SlurmSim]:
+    """Return a function: `slurm_sim_for(request)` is the mini-cluster that tests at this place get as `slurm_sim`.
+
+    For fixtures of a wider scope than a test's. Its jobs are the fixture's own business.
+    """
+
+    def sim_for(request: pytest.FixtureRequest) -> SlurmSim:
+        return _started(_slurm_sim_pool, request)
+
+    return sim_for
 
 
 @pytest.fixture
-def slurm_sim_factory() -> Iterator[Callable[..., SlurmSim]]:
-    """Starts mini-clusters of a test's own, with the arguments of `SlurmSim`; they end with the test."""
+def slurm_sim(_slurm_sim_pool: Pool, request: pytest.FixtureRequest) -> Iterator[SlurmSim]:
+    """A mini-cluster whose nodes are up and whose queue is empty; a test's jobs end with the test."""
+    sim = _started(_slurm_sim_pool, request)
+    needed = _pytest_pool.needed_nodes(_base(request), request.node)
+    if len(sim.nodes()) != needed:  # the last test had more, or scaled it
+        sim.scale(needed)
+    yield sim
+    if sim in _slurm_sim_pool:  # one of scope function has gone before
+        sim.cancel_all()
+
+
+@pytest.fixture
+def slurm_sim_factory(pytestconfig: pytest.Config) -> Iterator[Callable[..., SlurmSim]]:
+    """Start mini-clusters of the test's own, with the arguments of `SlurmSim`; they end with the test."""
     with ExitStack() as stack:
-        yield lambda *args, **kwargs: stack.enter_context(SlurmSim(*args, **kwargs))
+
+        def start(*args: Any, **kwargs: Any) -> SlurmSim:
+            kwargs.setdefault("name", _pytest_pool.new_name(pytestconfig.stash[_RUN]))
+            return stack.enter_context(SlurmSim(*args, **kwargs))
+
+        yield start
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Adds what the mini-cluster looked like to the report of a test that failed on it."""
+    """Add what its mini-clusters looked like to the report of a test that failed on them."""
     report = yield
-    sim = item.config.stash.get(_SIM, None)
-    if report.failed and sim is not None and "slurm_sim" in getattr(item, "fixturenames", ()):
-        report.sections.append((f"mini-cluster {sim.name}", _snapshot(sim)))
+    if report.failed and (pool := item.config.stash.get(_POOL, None)):
+        for sim in pool.used_by(item):
+            report.sections.append((f"mini-cluster {sim.name}", _snapshot(sim)))
     return report
 
 
-def _kept(wanted: dict[str, Any]) -> SlurmSim:
+def _started(pool: Pool, request: pytest.FixtureRequest) -> SlurmSim:
+    """Return the mini-cluster of this place; what is wrong fails the test in its own words."""
+    scope = _setting(request.config, "scope") or "session"
     try:
-        return SlurmSim.attach(KEPT)
-    except NotRunningError:
-        return _started(SlurmSim(name=KEPT, **wanted))
+        return pool.get(request.node, _base(request), scope)
+    except SlurmSimError as error:
+        what = str(error)
+    pytest.fail(what, pytrace=False)  # here, or pytest would show the exception that it comes from as well
 
 
-def _started(sim: SlurmSim) -> SlurmSim:
-    sim.start()
-    return sim
+def _base(request: pytest.FixtureRequest) -> Mapping[str, Any]:
+    base: Mapping[str, Any] = request.getfixturevalue("slurm_sim_options")
+    return base
+
+
+def _usual(config: pytest.Config) -> dict[str, Any]:
+    """The arguments of `SlurmSim` that the command line and the ini file give."""
+    found = {name: _setting(config, name) for name in ("nodes", "cpus_per_node", "memory_per_node", "image")}
+    numbers = {name: _number(name, found[name]) for name in ("nodes", "cpus_per_node")}
+    return {name: value for name, value in {**found, **numbers}.items() if value is not None}
+
+
+def _setting(config: pytest.Config, name: str) -> str | None:
+    """The command line's value, else the ini file's."""
+    given: str | None = config.getoption(f"--slurm-sim-{name.replace('_', '-')}")
+    return given or config.getini(f"slurm_sim_{name}") or None
+
+
+def _number(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        raise pytest.UsageError(f"slurm_sim_{name} must be a number, not {text!r}") from None
 
 
 def _snapshot(sim: SlurmSim) -> str:

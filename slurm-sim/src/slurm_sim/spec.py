@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -13,6 +14,7 @@ MAX_NODES = 512
 """More containers than this are more than one host's bridge and process table take with ease."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+_CONF_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _MEMORY = re.compile(r"(\d{1,12}(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _MOST_MEBIBYTES = 1024**3
 _MEBIBYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
@@ -34,6 +36,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         bare: Whether login node and compute nodes may run Apptainer, and have nothing else to run.
         sif: A file of this host that they find in /shared, if there is one.
         jupyter: Whether the login node has JupyterLab, on a port of this host's loopback.
+        slurm_conf: Lines of slurm.conf that replace the default ones, as keys and values.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     bare: bool = False
     sif: str | None = None
     jupyter: bool = False
+    slurm_conf: dict[str, str] = {}
 
 
 def check_name(name: str) -> str:
@@ -76,3 +80,14 @@ def parse_memory(text: str | int) -> int:
             hint="say it as Slurm does: 512M, 4G; from 64M to 1024T",
         )
     return mebibytes
+
+
+def check_slurm_conf(lines: Mapping[str, object]) -> dict[str, str]:
+    """Return keys and values for slurm.conf as text. Raises `SpecError` for what would not be one line of it."""
+    for key, value in lines.items():
+        if not _CONF_KEY.fullmatch(key) or not str(value).strip() or not str(value).isprintable():
+            raise SpecError(
+                f"{key}={value} is not a line of slurm.conf",
+                hint="write KEY=VALUE, such as SlurmdTimeout=10: https://slurm.schedmd.com/slurm.conf.html",
+            )
+    return {key: str(value) for key, value in lines.items()}
