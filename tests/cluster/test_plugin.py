@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -108,14 +111,30 @@ def test_the_wheels_tree_builds_the_slurm_image(site: Path, tmp_path: Path, root
 
 
 @pytest.mark.slurm_sim(nodes=3)
-def test_a_marker_grows_the_sessions_mini_cluster(slurm_sim: SlurmSim) -> None:
-    """A test that says that it needs three nodes has three."""
-    assert len(slurm_sim.nodes()) >= 3
+def test_marker_grows_shared_mini_cluster(slurm_sim: SlurmSim) -> None:
+    """A test whose marker says three nodes has three."""
+    assert slurm_sim.nodes() == ["c1", "c2", "c3"]
     assert len(slurm_sim.exec("srun", "-N3", "hostname").stdout.split()) == 3
 
 
-def test_every_test_has_its_nodes_whatever_ran_before(pytester: pytest.Pytester) -> None:
-    """A test has the session's nodes, or its marker's, also after a test that had more or that scaled it away."""
+def names(done: pytest.RunResult) -> dict[str, str]:
+    """Return the name that each test of an inner session has printed: `name TEST NAME`."""
+    return dict(line.split()[1:] for line in done.outlines if line.startswith("name "))
+
+
+SAYS = """
+import pytest
+
+def say(request, sim):
+    print("\\nname", request.node.name, sim.name)
+
+def cpus(sim):
+    return sim.exec("sinfo", "--noheader", "--format=%c").stdout.strip()
+"""
+
+
+def test_nodes_are_as_asked_whatever_ran_before(pytester: pytest.Pytester) -> None:
+    """A test has the usual nodes, or its marker's if more, also after a test that had more or scaled them away."""
     pytester.makepyfile("""
         import pytest
 
@@ -126,18 +145,158 @@ def test_every_test_has_its_nodes_whatever_ran_before(pytester: pytest.Pytester)
         def test_more(slurm_sim):
             assert names(slurm_sim) == slurm_sim.nodes() == ["c1", "c2", "c3"]
 
-        def test_the_sessions(slurm_sim):
+        def test_usual(slurm_sim):
             assert names(slurm_sim) == slurm_sim.nodes() == ["c1", "c2"]
             slurm_sim.scale(1)
 
         @pytest.mark.slurm_sim(nodes=1)
-        def test_the_sessions_again(slurm_sim):
+        def test_usual_again(slurm_sim):
             assert names(slurm_sim) == slurm_sim.nodes() == ["c1", "c2"]
     """)
     pytester.runpytest_subprocess("--slurm-sim-nodes=2").assert_outcomes(passed=3)
 
 
-def test_a_failing_test_shows_the_mini_cluster(pytester: pytest.Pytester) -> None:
+def test_scope_says_how_long_a_mini_cluster_lasts(pytester: pytest.Pytester) -> None:
+    """Two modules have one each with --slurm-sim-scope=module; a marker's scope of a class or a test goes before it."""
+    pytester.makepyfile(
+        test_one=SAYS
+        + """
+def test_a(request, slurm_sim):
+    say(request, slurm_sim)
+
+class TestB:
+    pytestmark = pytest.mark.slurm_sim(scope="class")
+    def test_b1(self, request, slurm_sim):
+        say(request, slurm_sim)
+    def test_b2(self, request, slurm_sim):
+        say(request, slurm_sim)
+
+def test_c(request, slurm_sim):
+    say(request, slurm_sim)
+""",
+        test_two=SAYS
+        + """
+def test_d(request, slurm_sim):
+    say(request, slurm_sim)
+
+@pytest.mark.slurm_sim(scope="function")
+def test_e(request, slurm_sim):
+    say(request, slurm_sim)
+""",
+    )
+    done = pytester.runpytest_subprocess("-s", "--slurm-sim-scope=module", "--slurm-sim-nodes=1")
+    done.assert_outcomes(passed=6)
+    seen = names(done)
+    assert seen["test_a"] == seen["test_c"]
+    assert seen["test_b1"] == seen["test_b2"]
+    assert len({seen[test] for test in ("test_a", "test_b1", "test_d", "test_e")}) == 4
+    assert [left for name in set(seen.values()) for left in left_of(name)] == []
+
+
+def test_size_comes_from_options_markers_and_fixtures(pytester: pytest.Pytester) -> None:
+    """The ini file, an overridden fixture and a marker each choose; a fixture of the module's uses the same one."""
+    pytester.makeini("[pytest]\nslurm_sim_nodes = 1\nslurm_sim_cpus_per_node = 3\n")
+    pytester.makepyfile(
+        test_ini=SAYS
+        + """
+def test_ini(request, slurm_sim):
+    say(request, slurm_sim)
+    assert (slurm_sim.nodes(), cpus(slurm_sim)) == (["c1"], "3")
+
+@pytest.mark.slurm_sim(cpus_per_node=5)
+def test_marker(request, slurm_sim):
+    say(request, slurm_sim)
+    assert cpus(slurm_sim) == "5"
+""",
+        test_override=SAYS
+        + """
+@pytest.fixture(scope="module")
+def slurm_sim_options(slurm_sim_options):
+    return slurm_sim_options | {"cpus_per_node": 5}
+
+@pytest.fixture(scope="module")
+def site(slurm_sim_for, request):
+    sim = slurm_sim_for(request)
+    sim.exec("touch", "prepared")
+    yield sim
+    sim.exec("rm", "prepared")
+
+def test_fixture(request, site, slurm_sim):
+    say(request, slurm_sim)
+    assert slurm_sim is site
+    assert "prepared" in slurm_sim.exec("ls").stdout
+""",
+    )
+    done = pytester.runpytest_subprocess("-s")
+    done.assert_outcomes(passed=3)
+    seen = names(done)
+    assert seen["test_marker"] == seen["test_fixture"] != seen["test_ini"]
+
+
+@pytest.mark.parametrize(
+    ("marker", "words"),
+    [
+        ("ndoes=3", ["no option 'ndoes'", "did you mean 'nodes'?"]),
+        ("nodes=0", ["0 nodes cannot be had", "from 1 to 512"]),
+        ("3", ["takes keywords only", "slurm_sim(nodes=4)"]),
+        ("scope='modul'", ["unknown scope 'modul'", "did you mean 'module'?"]),
+        ("image='no-such-image:0'", ["no image no-such-image:0"]),
+    ],
+)
+def test_marker_that_makes_no_sense_fails_test_in_its_words(
+    pytester: pytest.Pytester, marker: str, words: list[str]
+) -> None:
+    """The report says what is wrong and what to do, once, without a traceback through the plugin."""
+    pytester.makepyfile(f"""
+        import pytest
+
+        @pytest.mark.slurm_sim({marker})
+        def test_no(slurm_sim):
+            pass
+    """)
+    done = pytester.runpytest_subprocess("-p", "no:xdist")
+    done.assert_outcomes(errors=1)
+    said = done.stdout.str()
+    assert all(word in said for word in words)
+    assert "pytest_plugin.py" not in said
+    assert "another exception" not in said
+
+
+def test_fixture_that_outlasts_mini_cluster_is_refused(pytester: pytest.Pytester) -> None:
+    """A module's fixture cannot have a mini-cluster that ends with each test: the error says which to change."""
+    pytester.makepyfile("""
+        import pytest
+
+        pytestmark = pytest.mark.slurm_sim(scope="function")
+
+        @pytest.fixture(scope="module")
+        def site(slurm_sim_for, request):
+            return slurm_sim_for(request)
+
+        def test_no(site):
+            pass
+    """)
+    done = pytester.runpytest_subprocess("-p", "no:xdist")
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["*scope 'function' ends before the fixture*", "*narrower scope*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--slurm-sim-nodes=many"], "slurm_sim_nodes must be a number, not 'many'"),
+        (["-o", "slurm_sim_scope=modul"], "slurm_sim_scope must be one of function, class, module"),
+        (["--slurm-sim-keep", "--slurm-sim-scope=module"], "--slurm-sim-keep needs --slurm-sim-scope=session"),
+    ],
+)
+def test_option_that_makes_no_sense_ends_session(pytester: pytest.Pytester, arguments: list[str], words: str) -> None:
+    """pytest ends with its status for wrong usage before any test, and says why."""
+    done = pytester.runpytest_subprocess(*arguments)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert words in done.stderr.str()
+
+
+def test_failing_test_shows_its_mini_cluster(pytester: pytest.Pytester) -> None:
     """The report of a test that failed has sinfo and the controller's log, and nothing of the mini-cluster is left."""
     pytester.makepyfile(
         "def test_no(slurm_sim):\n    print('name', slurm_sim.name)\n    assert slurm_sim.nodes() == []\n"
@@ -149,34 +308,133 @@ def test_a_failing_test_shows_the_mini_cluster(pytester: pytest.Pytester) -> Non
     assert left_of(name) == []
 
 
-def test_a_mini_cluster_can_be_kept(pytester: pytest.Pytester, no_kept: None) -> None:
-    """--slurm-sim-keep leaves it running, and takes it up again in the next session."""
-    pytester.makepyfile(
-        "def test_id(slurm_sim):\n    print('id', slurm_sim.exec('cat', '/proc/1/stat').stdout.split()[21])\n"
-    )
-    ids = []
-    for _ in range(2):
-        done = pytester.runpytest_subprocess("--slurm-sim-keep", "--slurm-sim-nodes=1", "-s")
+PRINT_START = """
+def test_start(slurm_sim):
+    print("\\nstart", slurm_sim.exec("cat", "/proc/1/stat").stdout.split()[21], slurm_sim.nodes())
+    slurm_sim.exec("sbatch", "--wrap", "sleep 1000")
+"""
+
+
+def test_kept_mini_cluster_is_used_again_unless_it_differs(pytester: pytest.Pytester, no_kept: None) -> None:
+    """The next session uses it, with an empty queue; one of another size, or that does not run, is replaced."""
+    pytester.makepyfile(PRINT_START)
+
+    def session(*arguments: str) -> tuple[str, str]:
+        done = pytester.runpytest_subprocess("--slurm-sim-keep", "--slurm-sim-nodes=1", "-s", *arguments)
         done.assert_outcomes(passed=1)
-        ids += [line.split()[-1] for line in done.outlines if "id " in line]
-    assert len(ids) == 2
-    assert len(set(ids)) == 1
-    assert SlurmSim.attach(KEPT).nodes() == ["c1"]
+        (start,) = (line.split(maxsplit=2)[1] for line in done.outlines if line.startswith("start "))
+        return start, done.stdout.str()
+
+    first, _ = session()
+    kept = SlurmSim.attach(KEPT)
+    again, said = session()
+    assert again == first
+    assert "was replaced" not in said
+    assert f"'slurm-sim down --name {KEPT}' ends it" in said
+    other, said = session("--slurm-sim-cpus-per-node=3")
+    assert other != first
+    assert f"the kept {KEPT} was replaced: cpus_per_node was 2, not 3" in said
+    docker("pause", kept.container("c1"))
+    last, said = session("--slurm-sim-cpus-per-node=3")
+    assert last != other
+    assert f"the kept {KEPT} was replaced: c1 is paused" in said
 
 
-def test_a_mini_cluster_that_does_not_start_fails_the_test_in_its_words(pytester: pytest.Pytester) -> None:
-    """What is wrong is in the report, not a traceback through the plugin."""
-    pytester.makepyfile("def test_no(slurm_sim):\n    pass\n")
+def test_kept_mini_cluster_of_rebuilt_image_is_replaced(
+    pytester: pytest.Pytester, no_kept: None, versions: dict[str, str]
+) -> None:
+    """The same tag is not the same image: a kept mini-cluster whose image has been built anew since is replaced."""
+    pytester.makepyfile("def test_it(slurm_sim):\n    assert slurm_sim.nodes() == ['c1']\n")
+    tag = f"slurm-sim-test:{new_name()}"
+    said = []
+    try:
+        for build in ("one", "two"):
+            text = f"FROM slurm-sim/node:{versions['VERSION']}\nLABEL build={build}\n"
+            assert docker("build", "--quiet", f"--tag={tag}", "-", stdin=text.encode()).returncode == 0
+            done = pytester.runpytest_subprocess("--slurm-sim-keep", "--slurm-sim-nodes=1", f"--slurm-sim-image={tag}")
+            done.assert_outcomes(passed=1)
+            said.append(done.stdout.str())
+    finally:
+        SlurmSim(name=KEPT).down()
+        docker("rmi", "--force", tag)
+    assert "was replaced" not in said[0]
+    assert f"the kept {KEPT} was replaced: {tag} was built anew" in said[1]
+
+
+WORKERS = """
+import os, signal, pytest
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_name(slurm_sim, number, tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp().parent
+    (folder / slurm_sim.name).touch()
+    {then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "outcomes"),
+    [("pass", {"passed": 2}), ("os.kill(os.getpid(), signal.SIGKILL)", {"failed": 2})],
+    ids=["end", "are killed"],
+)
+def test_workers_of_xdist_have_their_own_and_leave_nothing(
+    pytester: pytest.Pytester, tmp_path: Path, then: str, outcomes: dict[str, int]
+) -> None:
+    """Two workers have a mini-cluster each; when they end, or are killed, nothing of either is left."""
+    pytester.makepyfile(WORKERS.format(then=then))
+    done = pytester.runpytest_subprocess("-n2", "--slurm-sim-nodes=1")
+    done.assert_outcomes(**outcomes)
+    started = {path.name for path in pytester.path.rglob("slurm-sim-*")}
+    assert len(started) == 2
+    assert [left for name in started for left in left_of(name)] == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "xdist"])
+def test_interrupted_session_leaves_nothing(pytester: pytest.Pytester, workers: list[str], how: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM, of the one process or of its group as `timeout` and terminals do, leave no container."""
+    pytester.makepyfile("""
+        import time, pathlib
+
+        def test_endless(slurm_sim):
+            pathlib.Path("started").write_text(slurm_sim.name)
+            while True:
+                time.sleep(0.1)
+    """)
+    command = [sys.executable, "-m", "pytest", "--slurm-sim-nodes=1", *workers]
+    with subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL, process_group=0) as session:
+        started = pytester.path / "started"
+        await_that(lambda: started.is_file() and bool(started.read_text()))
+        name = started.read_text()
+        os.killpg(session.pid, how)
+        session.wait(timeout=100)
+    assert session.returncode != 0
+    await_that(lambda: left_of(name) == [])
+
+
+def await_that(condition: Callable[[], bool], seconds: float = 90) -> None:
+    """Return when something is so; fail if it is not within that time, long enough for a busy machine."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)  # a file or a container tells nobody that it comes or goes
+
+
+def test_mini_cluster_that_does_not_start_fails_test_in_its_words(pytester: pytest.Pytester) -> None:
+    """What is wrong is in the report of each test that needs it, not a traceback through the plugin."""
+    pytester.makepyfile("def test_no(slurm_sim):\n    pass\n\n\ndef test_nor(slurm_sim):\n    pass\n")
     done = pytester.runpytest_subprocess("--slurm-sim-nodes=0")
-    done.assert_outcomes(errors=1)
+    done.assert_outcomes(errors=2)
     done.stdout.fnmatch_lines(["*0 nodes cannot be had*", "*to do: take a number from 1*"])
     done.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_the_options_are_explained(pytester: pytest.Pytester) -> None:
-    """`pytest --help` and `--markers` say what the plugin takes."""
+def test_help_explains_options_and_marker(pytester: pytest.Pytester) -> None:
+    """`pytest --help` and `--markers` say what the plugin takes, on the command line and in the ini file."""
     said = (
         pytester.runpytest_subprocess("--help").stdout.str() + pytester.runpytest_subprocess("--markers").stdout.str()
     )
-    for word in ("--slurm-sim-nodes", "--slurm-sim-image", "--slurm-sim-keep", "slurm_sim(nodes)"):
+    for word in ("nodes", "cpus-per-node", "memory-per-node", "image", "scope", "keep"):
+        assert f"--slurm-sim-{word}" in said
+    for word in ("slurm_sim_nodes", "slurm_sim_scope", "slurm_sim(nodes, cpus_per_node,"):
         assert word in said

@@ -17,6 +17,7 @@ import pytest
 from slurm_sim import _lifecycle, _locking
 from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import NotRunningError, SlurmSimError, SpecError
+from slurm_sim.spec import MAX_NODES, check_count
 
 Scope = Literal["function", "class", "module", "package", "session"]
 
@@ -135,7 +136,7 @@ def needed_nodes(base: Mapping[str, Any], node: pytest.Item | pytest.Collector) 
     """Return how many nodes a place in the tests needs: its marker's if those are more than all tests have."""
     usual: int = base.get("nodes", 2)
     marked: list[int] = [mark.kwargs["nodes"] for mark in node.iter_markers(MARKER) if "nodes" in mark.kwargs]
-    return max(usual, marked[0]) if marked else usual
+    return max(usual, check_count("nodes", marked[0], MAX_NODES)) if marked else usual
 
 
 def new_run() -> str:
