@@ -16,6 +16,7 @@ _MOST_MB = {
     "slurm-sim/login": 200,
     "slurm-sim/slurmd": 200,
     "slurm-sim/node": 420,
+    "slurm-sim/jupyter": 680,
 }
 
 
@@ -23,7 +24,11 @@ def sizes() -> Iterator[Measurement]:
     """The unpacked size of each image: what its files take."""
     versions = tree.versions()
     for image, most in _MOST_MB.items():
-        tag = versions["VERSION"] if image in {"dask-hpc", "slurm-sim/node"} else versions["SLURM_VERSION"]
+        tag = (
+            versions["VERSION"]
+            if image in {"dask-hpc", "slurm-sim/node", "slurm-sim/jupyter"}
+            else versions["SLURM_VERSION"]
+        )
         count = "du --summarize --one-file-system --block-size=1 / 2>/dev/null | cut -f1"
         done = docker("run", "--rm", "--user=0", "--entrypoint=sh", f"{image}:{tag}", "-c", count)
         yield Measurement(what=f"image {image}", value=int(done.stdout) / 1e6, unit="MB", most=most)

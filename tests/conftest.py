@@ -2,11 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-pytest_plugins = ["pytester", "tests.browser"]
+from tests.support.report import write_folder_times
+from tests.support.turns import Turns
+
+pytest_plugins = ["pytester", "tests.support.browser"]
+
+_TURNS = pytest.StashKey[Turns]()
+_FIRST = ("faults", "apptainer", "cluster", "images", "unit")
+"""The order of folders: those whose tests mostly wait come first, and what is short and quick fills the gaps."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare our markers, and join the other processes of this run, if pytest-xdist has started several."""
+    config.addinivalue_line("markers", "alone: runs while no other test does: it measures, or fills the machine")
+    run = getattr(config, "workerinput", {}).get("testrunuid")
+    if run:
+        config.stash[_TURNS] = Turns(run)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what the processes of this run shared."""
+    session: Any = config.pluginmanager.get_plugin("dsession")
+    if session is not None and session.nodemanager is not None:
+        Turns(session.nodemanager.testrunuid).remove()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, unless a marker names another group; those that run alone come last."""
+    if not hasattr(config, "workerinput"):
+        return
+
+    def rank(item: pytest.Item) -> tuple[bool, int]:
+        folder = item.path.relative_to(config.rootpath / "tests").parts[0]
+        return item.get_closest_marker("alone") is not None, _FIRST.index(folder)
+
+    items.sort(key=rank)  # stable: a file's tests stay in their order
+    for item in items:
+        if item.get_closest_marker("alone"):
+            item.add_marker(pytest.mark.xdist_group("alone"), append=False)
+        elif not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Wait for the test's turn, outside of what its timeout counts."""
+    turns = item.config.stash.get(_TURNS, None)
+    if turns is None:
+        return (yield)
+    with turns.turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show each folder's time."""
+    write_folder_times(terminalreporter)
 
 
 @pytest.fixture(scope="session")

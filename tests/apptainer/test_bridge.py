@@ -7,7 +7,7 @@ import json
 import pytest
 
 from slurm_sim import SlurmSim
-from tests.apptainer.bridge import COMMAND, RUN, install, launch, left
+from tests.support.launcher import COMMAND, RUN, install, launch, left
 
 pytestmark = pytest.mark.timeout(300)
 

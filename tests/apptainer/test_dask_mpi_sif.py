@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import SlurmSim
-from tests.apptainer.bridge import install, launch
-from tests.cluster import mpi_site
-from tests.cluster.mpi_site import await_file, left
+from tests.support import mpi_site
+from tests.support.launcher import install, launch
+from tests.support.mpi_site import await_file, left
 
 pytestmark = pytest.mark.timeout(300)
 

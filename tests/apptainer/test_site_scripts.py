@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import SlurmSim
-from tests.apptainer.bridge import install, left
+from tests.support.launcher import install, left
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurm_sim import SlurmSim
-from tests.apptainer.bridge import install, launch, left
+from tests.support.launcher import install, launch, left
 
 SCRIPT = "/opt/env/share/dask-hpc/workloads/_tutorial.py"
 

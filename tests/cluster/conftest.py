@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from slurm_sim import SlurmSim
-from tests.cluster.all_run import all_run
-from tests.cluster.command import new_name
+from tests.support.all_run import all_run
+from tests.support.command import new_name
 
 __all__ = ["all_run", "jupyter_sim"]
 

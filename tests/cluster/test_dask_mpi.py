@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from slurm_sim import Completed, Job, SlurmSim
-from tests.cluster.mpi_site import await_file, install, left, submit
+from tests.support.mpi_site import await_file, install, left, submit
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurm_sim import SlurmSim
-from tests.cluster.mpi_site import left
+from tests.support.mpi_site import left
 
 RUN = "dask-hpc run monte-carlo-pi --on mpi"
 

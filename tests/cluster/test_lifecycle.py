@@ -14,7 +14,7 @@ import pytest
 
 from slurm_sim import EngineError, SlurmSim, SpecError, StartError
 from slurm_sim.running import docker
-from tests.cluster.command import SLURM_SIM, environment, left_of, new_name, refused, slurm_sim_command
+from tests.support.command import SLURM_SIM, environment, left_of, new_name, refused, slurm_sim_command
 
 DOCKERFILE = """FROM {base}
 RUN printf '#!/bin/sh\\n%s\\n' '{entrypoint}' >/usr/local/sbin/slurmd-entrypoint
@@ -124,10 +124,8 @@ def test_an_image_that_does_not_exist_starts_nothing(name: str) -> None:
 @pytest.mark.parametrize("bad_image", [DIES], indirect=True)
 def test_a_daemon_that_dies_is_shown_and_leaves_nothing(name: str, bad_image: str) -> None:
     """Where a daemon ends at once, `up` fails soon, with which one it was and what it wrote."""
-    start = time.monotonic()
-    with pytest.raises(StartError, match="ended") as failed:
+    with pytest.raises(StartError, match="ended") as failed:  # and not "not ready within …"
         SlurmSim(name=name, nodes=2, image=bad_image).start()
-    assert time.monotonic() - start < 20
     assert f"{name}-" in failed.value.what
     assert "this daemon is broken" in failed.value.seen
 
@@ -141,42 +139,48 @@ def test_nodes_that_never_register_are_shown_and_leave_nothing(name: str, bad_im
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("after", ["network", "container", "gate"])
-def test_a_signal_while_starting_leaves_nothing(name: str, how: signal.Signals, after: str) -> None:
+def test_a_signal_while_starting_leaves_nothing(
+    name: str, interrupted: list[str], how: signal.Signals, after: str
+) -> None:
     """Ctrl-C and SIGTERM end `up` soon, at whatever moment they come, and nothing is left."""
     up = subprocess.Popen(
         [SLURM_SIM, "up", "--nodes=4", "--name", name], stderr=subprocess.PIPE, env=environment(), process_group=0
     )
     until(after, name)
     up.send_signal(how)
-    _, said = up.communicate(timeout=30)
+    _, said = up.communicate(timeout=90)
+    interrupted.append(name)
     assert up.returncode != 0
     assert b"Traceback" not in said
-    assert settled(name) == []
+    assert left_of(name) == []
 
 
 def until(what: str, name: str) -> None:
     """Returns when a mini-cluster that is starting has got that far."""
     seen = {"network": "network", "container": f"container {name}-c", "gate": f"container {name}-c4-1"}[what]
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while not any(line.startswith(seen) for line in left_of(name)):
         assert time.monotonic() < end
 
 
-def settled(name: str) -> list[str]:
-    """What is left after a moment in which a straggler might still have made something."""
-    time.sleep(2)
-    return left_of(name)
+@pytest.fixture(scope="module")
+def interrupted() -> Iterator[list[str]]:
+    """The mini-clusters that tests have interrupted: what the engine was still making of them has not come since."""
+    names: list[str] = []
+    yield names
+    assert [left for name in names for left in left_of(name)] == []
 
 
-def test_a_signal_after_which_another_comes_leaves_nothing(name: str) -> None:
+def test_a_signal_after_which_another_comes_leaves_nothing(name: str, interrupted: list[str]) -> None:
     """A second Ctrl-C does not end the cleaning up."""
     up = subprocess.Popen([SLURM_SIM, "up", "--nodes=4", "--name", name], stderr=subprocess.PIPE, process_group=0)
     until("container", name)
-    for _ in range(5):
+    while up.poll() is None:  # for as long as it cleans up
         up.send_signal(signal.SIGINT)
-        time.sleep(0.1)
-    up.communicate(timeout=30)
-    assert settled(name) == []
+        time.sleep(0.05)
+    up.communicate()
+    interrupted.append(name)
+    assert left_of(name) == []
 
 
 @pytest.mark.parametrize(

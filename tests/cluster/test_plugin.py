@@ -16,7 +16,7 @@ import pytest
 from slurm_sim import SlurmSim
 from slurm_sim.pytest_plugin import KEPT
 from slurm_sim.running import docker
-from tests.cluster.command import left_of, new_name
+from tests.support.command import left_of, new_name
 
 TWO_LINES = """
 def test_hello(slurm_sim):

@@ -8,8 +8,8 @@ import pytest
 
 from dask_hpc.discovery import available
 from dask_hpc.results import load
-from tests.browser import Browser
-from tests.cluster.all_run import AllRun
+from tests.support.all_run import AllRun
+from tests.support.browser import Browser
 
 pytestmark = pytest.mark.timeout(960)  # whichever test is first waits for all the workloads
 

@@ -10,7 +10,7 @@ import pytest
 
 from dask_hpc.discovery import available
 from dask_hpc.results import SCHEMA, load
-from tests.cluster.all_run import AllRun, own_folder
+from tests.support.all_run import AllRun, own_folder
 
 pytestmark = pytest.mark.timeout(960)  # whichever test is first waits for all the workloads
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import Job, SlurmSim
-from tests.cluster.mpi_site import await_file, install, left, submit
+from tests.support.mpi_site import await_file, install, left, submit
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -177,6 +179,7 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
     if options["tls"] and request.processes > 1:
         extra += ["--preload-nanny", _TLS_PRELOAD]
     return {
+        "python": _in_place_of_the_script(shlex.quote(sys.executable)),
         "queue": request.partition,
         "account": options["account"],
         "cores": request.cores,
@@ -198,18 +201,26 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
 
 def in_sif(image: sif.Sif, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
     """Return the arguments for `SLURMCluster` that differ where its workers run in a SIF."""
-    import dask_jobqueue  # noqa: F401 (brings its defaults, among them an epilogue of the site's)
-    from dask import config
-
     folders = [settings["local_directory"], *([str(tls)] if tls else [])]
     needed = [tls / "cert.pem"] if tls else []
     python = image.python(folders, settings["job_extra_directives"])
-    # as the job's own process, so that the job lasts until the SIF has ended, and Slurm's signals reach it
-    replace = "" if config.get("jobqueue.slurm.job-script-epilogue", None) else "exec "
     return {
-        "python": replace + python,
+        "python": _in_place_of_the_script(python),
         "job_script_prologue": [*settings["job_script_prologue"], *image.prologue(needed)],
     }
+
+
+def _in_place_of_the_script(python: str) -> str:
+    """Return the command so that the worker replaces its job's script, unless the site has an epilogue to run after it.
+
+    Slurm's signals then reach the worker, the job lasts until it has ended, and it ends with the job. A child of the
+    script outlives it where Slurm follows processes by their parents alone (without cgroups): a worker that computes
+    ends only when its task does.
+    """
+    import dask_jobqueue  # noqa: F401 (brings its defaults, among them the site's epilogue)
+    from dask import config
+
+    return python if config.get("jobqueue.slurm.job-script-epilogue", None) else f"exec {python}"
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ class AllRun:
     """
 
     status: int
-    seconds: float
     entries: list[dict[str, Any]]
     said: str
     results: Path
@@ -42,11 +40,10 @@ def all_run(slurm_sim: Any, request: pytest.FixtureRequest, tmp_path_factory: py
     stash = request.config.stash
     if _RUN not in stash:
         before = own_folder(slurm_sim)
-        folder, clock = tmp_path_factory.mktemp("all"), perf_counter()
+        folder = tmp_path_factory.mktemp("all")
         command = ("dask-hpc", "run", "--all", "--on", "slurm", "--results", "/home/hpc/all", "--json")
         done = slurm_sim.exec(*command, check=False, timeout=_LIMIT)
-        seconds = perf_counter() - clock
         slurm_sim.get("/home/hpc/all", folder)
         entries = json.loads(done.stdout)
-        stash[_RUN] = AllRun(done.returncode, seconds, entries, done.stderr, folder / "all", before)
+        stash[_RUN] = AllRun(done.returncode, entries, done.stderr, folder / "all", before)
     return stash[_RUN]

@@ -113,10 +113,11 @@ def outcome(call: Callable[[], Any]) -> dict[str, Any]:
 def several(client: Any) -> dict[str, Any]:
     """Good and bad collectives, one after the other, on the same ranks."""
     import dask.array as da
+    from distributed import Event
 
     from dask_hpc.collective import Ranks
 
-    ranks = Ranks(client, entry=4, timeout=3, grace=10)
+    ranks = Ranks(client, entry=60, timeout=60, grace=60)
     array = da.ones((40, 40), chunks=10).persist()
     results = ranks.run(whole, array=array)
     told: dict[str, Any] = {"members": [[one.rank, one.host] for one in ranks.members]}
@@ -125,11 +126,13 @@ def several(client: Any) -> dict[str, Any]:
     told["whole"] = client.gather(results)
     told["calls"] = client.gather(ranks.run(calls))
     told["failing"] = [outcome(partial(ranks.run, failing, when)) for when in (0, 17)]
-    told["endless"] = outcome(lambda: ranks.run(endless))
-    busy = client.submit(time.sleep, 6, workers=[ranks.members[1].address], pure=False)
+    told["endless"] = outcome(lambda: Ranks(client, entry=60, timeout=3, grace=60).run(endless))
+    free = Event("free", client=client)
+    busy = client.submit(lambda: Event("free").wait(), workers=[ranks.members[1].address], pure=False)
     while not client.processing()[ranks.members[1].address]:
         time.sleep(0.05)
-    told["missing"] = outcome(lambda: ranks.run(whole))
+    told["missing"] = outcome(lambda: Ranks(client, entry=4, timeout=60, grace=60).run(whole))
+    free.set()
     busy.result()
     told["after"] = len(client.gather(ranks.run(whole)))
     told["two"] = both(client, ranks)
@@ -149,7 +152,7 @@ def last(client: Any, function: Callable[..., Any]) -> dict[str, Any]:
     """One collective after which MPI may be gone."""
     from dask_hpc.collective import Ranks
 
-    return outcome(lambda: Ranks(client, entry=4, timeout=20, grace=2).run(function))
+    return outcome(lambda: Ranks(client, entry=60, timeout=60, grace=2).run(function))
 
 
 def abandoned(client: Any) -> dict[str, Any]:
@@ -158,7 +161,7 @@ def abandoned(client: Any) -> dict[str, Any]:
 
     from dask_hpc.collective import Ranks
 
-    ranks = Ranks(client, entry=10)
+    ranks = Ranks(client, entry=60)
     Thread(target=ranks.run, args=(waiting,), daemon=True).start()
     while len(client.get_events("waiting")) < len(ranks.members):
         time.sleep(0.05)
@@ -170,7 +173,7 @@ def attached(client: Any) -> dict[str, Any]:
     """A collective of a client that is no rank."""
     from dask_hpc.collective import Ranks
 
-    told: dict[str, Any] = outcome(lambda: client.gather(Ranks(client, entry=30).run(whole)))
+    told: dict[str, Any] = outcome(lambda: client.gather(Ranks(client, entry=60).run(whole)))
     return told | {"mpi": "mpi4py.MPI" in sys.modules}
 
 

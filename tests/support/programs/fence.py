@@ -1,0 +1,58 @@
+"""Runs in the mini-cluster under srun: enters fences of PMIx, without MPI, and says which ranks left one too early."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+PATIENCE = 0.3  # seconds that a late rank waits for others to leave without it, after all of them have come
+LIMIT = 30  # seconds that it waits for them to come
+
+
+class Proc(ctypes.Structure):
+    """`pmix_proc_t`: a namespace and a rank."""
+
+    _fields_ = (("nspace", ctypes.c_char * 256), ("rank", ctypes.c_uint32))
+
+
+def awaited(enough: Callable[[Iterable[bool]], bool], files: list[Path], seconds: float) -> bool:
+    """Whether all or any of the files are there, as soon as they are, or when the time is over."""
+    end = time.monotonic() + seconds
+    while not enough(file.exists() for file in files):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def main() -> None:
+    """Enter one fence for each of SIZE ranks, which that rank enters last: FOLDER on all nodes says who is where.
+
+    A late rank enters once all others have come, and some time more in which none of them may leave.
+    """
+    size, folder = int(sys.argv[1]), Path(sys.argv[2])
+    pmix = ctypes.CDLL("/opt/env/lib/openmpi/libpmix.so.2")
+    nothing = ctypes.c_size_t(0)
+    me = Proc()
+    assert pmix.PMIx_Init(ctypes.byref(me), None, nothing) == 0
+    early = []
+    for late in range(size):
+        others = [rank for rank in range(size) if rank != late]
+        if me.rank == late:
+            assert awaited(all, [folder / f"{late}-came-{rank}" for rank in others], LIMIT)
+            early += [late] * awaited(any, [folder / f"{late}-left-{rank}" for rank in others], PATIENCE)
+        else:
+            (folder / f"{late}-came-{me.rank}").touch()
+        assert pmix.PMIx_Fence(None, nothing, None, nothing) == 0
+        (folder / f"{late}-left-{me.rank}").touch()
+    sys.stdout.write(json.dumps(early) + "\n")
+    sys.stdout.flush()
+    assert pmix.PMIx_Finalize(None, nothing) == 0
+
+
+if __name__ == "__main__":
+    main()

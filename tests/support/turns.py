@@ -1,0 +1,43 @@
+"""Let tests of several worker processes run side by side, but some of them alone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Turns:
+    """A lock for all processes of one test run: many tests may share it, one that runs alone has it to itself.
+
+    A test that is to run alone waits for those that run; tests that come after it wait for its end. Locks of the
+    kernel end with their process, so a worker that crashes holds nothing up.
+
+    Args:
+        run: A name for the test run.
+    """
+
+    def __init__(self, run: str) -> None:
+        folder = Path(tempfile.gettempdir())
+        self._files = [folder / f"tests-{os.getuid()}-{run}.{name}" for name in ("door", "room")]
+
+    @contextmanager
+    def turn(self, *, alone: bool) -> Iterator[None]:
+        """Wait for a turn, and hold it."""
+        door, room = (os.open(file, os.O_RDWR | os.O_CREAT, 0o600) for file in self._files)
+        try:
+            fcntl.flock(door, fcntl.LOCK_EX)  # whoever waits for the room holds the door, and nobody overtakes
+            fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            fcntl.flock(door, fcntl.LOCK_UN)
+            yield
+        finally:
+            os.close(room)
+            os.close(door)
+
+    def remove(self) -> None:
+        """Remove the files once the run is over."""
+        for file in self._files:
+            file.unlink(missing_ok=True)
