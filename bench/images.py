@@ -24,11 +24,8 @@ def sizes() -> Iterator[Measurement]:
     """The unpacked size of each image: what its files take."""
     versions = tree.versions()
     for image, most in _MOST_MB.items():
-        tag = (
-            versions["VERSION"]
-            if image in {"dask-hpc", "slurm-sim/node", "slurm-sim/jupyter"}
-            else versions["SLURM_VERSION"]
-        )
+        slurms = image in {"slurm-sim/slurmctld", "slurm-sim/login", "slurm-sim/slurmd"}
+        tag = versions["SLURM_VERSION" if slurms else "VERSION"]
         count = "du --summarize --one-file-system --block-size=1 / 2>/dev/null | cut -f1"
         done = docker("run", "--rm", "--user=0", "--entrypoint=sh", f"{image}:{tag}", "-c", count)
         yield Measurement(what=f"image {image}", value=int(done.stdout) / 1e6, unit="MB", most=most)

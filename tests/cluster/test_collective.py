@@ -119,7 +119,8 @@ def dask_mpi(sim: SlurmSim, *options: str) -> Iterator[str]:
     file = f"/home/hpc/{secrets.token_hex(4)}.json"
     words = ("dask-mpi", "--scheduler-file", file, "--no-dashboard", "--memory-limit", "300MB", *options)
     launch = ("srun", "--mpi=pmix", *words, "--local-directory", "/tmp")
-    wrap = f"export DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_TIMEOUT=3s; {' '.join(launch)}"
+    locks = "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_"
+    wrap = f"export {locks}TIMEOUT=3s {locks}VALIDATION_INTERVAL=1s; {' '.join(launch)}"
     job = sim.job(int(sim.exec("sbatch", "--parsable", "-N2", "-n3", "--mem=2G", "--wrap", wrap).stdout))
     sim.exec("sh", "-c", 'until [ -s "$1" ]; do sleep 0.1; done', "wait", file, timeout=60)
     try:

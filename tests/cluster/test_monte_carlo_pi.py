@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from slurm_sim import SlurmSim
+from tests.support import endless
+
 RUN = ("dask-hpc", "run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e7")
 
 
 def nothing_is_left(sim: Any) -> None:
-    """Assert that the queue is empty and that no credentials are on the shared home."""
+    """Assert that the queue is empty, no credentials are on the shared home, and no process on any node."""
     assert sim.exec("squeue", "-h").stdout == ""
     assert sim.exec("sh", "-c", "ls -d ~/.dask-hpc/*.tls 2>/dev/null", check=False).stdout == ""
+    for node in sim.nodes():
+        assert sim.exec("pgrep", "-u", "hpc", "-a", on=node, check=False).stdout == ""
 
 
 def test_pi_on_two_nodes(slurm_sim: Any) -> None:
@@ -112,28 +117,35 @@ def test_a_worker_lost_while_others_are_awaited_is_noticed(slurm_sim: Any) -> No
     nothing_is_left(slurm_sim)
 
 
-LONG = " ".join((*RUN[:-1], "1e12", "--no-serial"))
-
-
 @pytest.mark.parametrize(("signum", "status"), [("INT", 130), ("TERM", 143)])
-def test_a_signal_leaves_no_job(slurm_sim: Any, signum: str, status: int) -> None:
-    """Ctrl-C or SIGTERM while workers compute cancels the jobs and removes the credentials."""
-    wait = "until grep -q ^dashboard: log; do sleep 0.1; done; sleep 1"
-    script = (
-        f"rm -f log; touch log; {LONG} >log 2>&1 & p=$!; {wait}; kill -{signum} $p; wait $p; echo status $?; cat log"
-    )
+def test_signal_while_workers_compute_leaves_nothing(slurm_sim: SlurmSim, signum: str, status: int) -> None:
+    """Ctrl-C or SIGTERM cancels the jobs, ends their processes and removes the credentials."""
+    run = f"{endless.install(slurm_sim)} --on slurm >log 2>&1 & p=$!; {endless.AT_WORK.format(workers=2)}"
+    script = f"rm -f log; {run}; kill -{signum} $p; wait $p; echo status $?; cat log"
     done = slurm_sim.exec("bash", "-c", script, check=False)
     assert f"status {status}" in done.stdout
     assert "Traceback" not in done.stdout
     nothing_is_left(slurm_sim)
 
 
-def test_losing_all_workers_is_an_end(slurm_sim: Any) -> None:
-    """If somebody cancels the jobs while they compute, the run ends with their state instead of waiting for ever."""
-    wait = "until grep -q ^dashboard: log; do sleep 0.1; done; sleep 1"
-    script = f"rm -f log; touch log; {LONG} >log 2>&1 & p=$!; {wait}; scancel -u hpc; wait $p; echo status $?; cat log"
+def test_losing_all_workers_is_an_end(slurm_sim: SlurmSim) -> None:
+    """If another program cancels the jobs while they compute, the run ends with their state instead of waiting."""
+    run = f"{endless.install(slurm_sim)} --on slurm >log 2>&1 & p=$!; {endless.AT_WORK.format(workers=2)}"
+    script = f"rm -f log; {run}; scancel -u hpc; wait $p; echo status $?; cat log"
     done = slurm_sim.exec("bash", "-c", script, check=False)
     assert "status 1" in done.stdout
     assert "All workers have gone" in done.stdout
     assert re.search(r"job \d+ on \w*: CANCELLED", done.stdout)
     nothing_is_left(slurm_sim)
+
+
+def test_process_that_has_lost_its_parent_ends_with_its_job(slurm_sim: SlurmSim) -> None:
+    """A job's daemon is no child of the job any more; no cgroup holds it, and it ends with the job all the same."""
+    left = "setsid sh -c 'tail -f /dev/null & echo $! >daemon' & until [ -s daemon ]; do sleep 0.1; done"
+    other = slurm_sim.job(
+        int(slurm_sim.exec("sbatch", "--parsable", "-wc1", "--wrap", "exec tail -f /dev/null").stdout)
+    )
+    slurm_sim.exec("sbatch", "--wait", "-wc1", "--wrap", left, timeout=60)
+    pid = slurm_sim.exec("sh", "-c", "cat daemon; rm daemon").stdout.strip()
+    slurm_sim.exec("sh", "-c", f"while kill -0 {pid}; do sleep 0.05; done", on="c1", user="root", timeout=60)
+    assert other.record().state == "RUNNING"

@@ -52,7 +52,7 @@ YIELDS = "import os; print(os.environ.get('OMPI_MCA_mpi_yield_when_idle', 'spins
 )
 def test_crowded_ranks_yield(slurm_sim: SlurmSim, ranks: int, own: dict[str, str], seen: str) -> None:
     """Ranks that outnumber their node's CPUs are told to yield, others not, and a user's own value wins."""
-    launcher = ("srun", "--mpi=pmix", "-N1", f"-n{ranks}", "--overcommit")
+    launcher = ("srun", "--mpi=pmix", "-N1", f"-n{ranks}", *["--overcommit"] * (ranks > 2))
     done = slurm_sim.exec(*launcher, "python", "-c", YIELDS, env=own, timeout=100)
     assert done.stdout.split() == [seen] * ranks
 
