@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slurm_sim import Completed, SlurmSim
+from tests.support import SimFor
+from tests.support.turns import once
 
 Inside = Callable[..., Completed]
 
 
 @pytest.fixture(scope="session")
-def sif(root: Path) -> Path:
-    """The file; made anew only where the image has changed."""
+def sif(root: Path, shared_folder: Path) -> Path:
+    """The file; made anew only where the image has changed, and by one process of several."""
     if "DASK_HPC_SIF" in os.environ:
         return Path(os.environ["DASK_HPC_SIF"])
     own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(["make", "sif"], cwd=root, env=own, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with once(shared_folder / "sif") as made:
+        if not made:
+            done = subprocess.run(["make", "sif"], cwd=root, env=own, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
     return root / "dist/dask-hpc.sif"
 
 
 @pytest.fixture(scope="session")
-def bare(sif: Path) -> Iterator[SlurmSim]:
-    """Two nodes with Slurm, PMIx and Apptainer, and the SIF on their shared file system."""
-    with SlurmSim(nodes=2, bare=True, sif=sif) as sim:
-        yield sim
+def slurm_sim_options(slurm_sim_options: dict[str, Any], sif: Path) -> dict[str, Any]:
+    """Nodes with Slurm, PMIx and Apptainer, and the SIF on their shared file system."""
+    return slurm_sim_options | {"bare": True, "sif": sif}
+
+
+@pytest.fixture(scope="session")
+def bare(slurm_sim_for: SimFor, request: pytest.FixtureRequest) -> SlurmSim:
+    """The mini-cluster of all these tests."""
+    return slurm_sim_for(request)
 
 
 @pytest.fixture(scope="session")

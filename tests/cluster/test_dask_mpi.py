@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slurm_sim import Completed, Job, SlurmSim
+from tests.support import SimFor
 from tests.support.mpi_site import await_file, install, left, submit
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slurm_sim(cpus_per_node=8), pytest.mark.timeout(400)]
 
 RUN = ("dask-hpc", "run", "monte-carlo-pi", "--on", "mpi", "--samples", "1e7")
 
@@ -40,11 +40,18 @@ print(json.dumps({"modes": modes, "workers": workers, "total": total}))
 
 
 @pytest.fixture(scope="module")
-def sim(root: Path) -> Iterator[SlurmSim]:
+def site(slurm_sim_for: SimFor, request: pytest.FixtureRequest, root: Path) -> SlurmSim:
     """Nodes of eight cores, and the scripts in the user's home."""
-    with SlurmSim(nodes=2, cpus_per_node=8) as sim:
-        install(sim, root)
-        yield sim
+    sim = slurm_sim_for(request)
+    install(sim, root)
+    return sim
+
+
+@pytest.fixture
+def sim(site: SlurmSim, slurm_sim: SlurmSim) -> SlurmSim:
+    """The site, with an empty queue."""
+    assert site is slurm_sim
+    return slurm_sim
 
 
 def joined(sim: SlurmSim, folder: str, count: int) -> dict[str, Any]:
@@ -79,11 +86,16 @@ def test_the_tutorials_job(sim: SlurmSim) -> None:
     assert sum(worker["memory"] for worker in workers) == 7 * (4096 << 20) // 8
 
 
-@pytest.mark.parametrize(("nodes", "per_node"), [(2, 2), (4, 2), (8, 1)])
+@pytest.mark.parametrize(
+    ("nodes", "per_node"),
+    [
+        (2, 2),
+        pytest.param(4, 2, marks=pytest.mark.slurm_sim(nodes=4)),
+        pytest.param(8, 1, marks=pytest.mark.slurm_sim(nodes=8)),
+    ],
+)
 def test_over_nodes(sim: SlurmSim, nodes: int, per_node: int) -> None:
     """By srun over two, four and eight nodes: threads and memory are those of --cpus-per-task and --mem-per-cpu."""
-    if len(sim.nodes()) < nodes:
-        sim.scale(nodes)
     options = (f"--nodes={nodes}", f"--ntasks-per-node={per_node}", "--cpus-per-task=2")
     job = submit(sim, "dask-mpi-nodes.sbatch", *options)
     folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}.0"

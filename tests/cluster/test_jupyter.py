@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +16,11 @@ from slurm_sim.running import docker
 from tests.support.command import new_name, refused, slurm_sim_command
 from tests.support.lab import ask, token_of
 
-pytestmark = pytest.mark.timeout(240)  # the first test starts the mini-cluster, and may build the image
+pytestmark = [
+    pytest.mark.slurm_sim(jupyter=True),
+    pytest.mark.timeout(300),  # the first test starts the mini-cluster, and may build the image
+    pytest.mark.xdist_group("jupyter"),
+]
 
 _KERNEL = """
 import importlib.metadata, json, sys
@@ -31,16 +34,15 @@ print(json.dumps({
 
 
 @pytest.fixture
-def sim(jupyter_sim: SlurmSim) -> SlurmSim:
+def sim(slurm_sim: SlurmSim) -> SlurmSim:
     """A mini-cluster with JupyterLab on its login node."""
-    return jupyter_sim
+    return slurm_sim
 
 
 @pytest.fixture
-def lab(sim: SlurmSim) -> Iterator[Jupyter]:
-    """Where JupyterLab is; a test's jobs end with it."""
-    yield sim.jupyter()
-    sim.cancel_all()
+def lab(sim: SlurmSim) -> Jupyter:
+    """Where JupyterLab is."""
+    return sim.jupyter()
 
 
 def execute(sim: SlurmSim, notebook: dict[str, Any]) -> dict[str, Any]:
@@ -174,6 +176,7 @@ def test_status_says_where_it_is(sim: SlurmSim, lab: Jupyter) -> None:
     assert list(told["pages"]) == ["Dask's dashboard"]
 
 
+@pytest.mark.slurm_sim(jupyter=False)
 def test_status_without_it_says_nothing(slurm_sim: SlurmSim) -> None:
     """A mini-cluster that was started without has none."""
     told = json.loads(slurm_sim_command("status", "--name", slurm_sim.name, "--json").stdout)

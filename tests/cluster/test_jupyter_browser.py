@@ -14,7 +14,7 @@ from slurm_sim import SlurmSim
 from tests.support.browser import Browser
 from tests.support.lab import ask, token_of
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slurm_sim(jupyter=True), pytest.mark.timeout(300), pytest.mark.xdist_group("jupyter")]
 
 _SAYS = "return document.querySelector(arguments[0])?.innerText ?? ''"
 _IDLE = "return document.querySelector('#jp-main-statusbar')?.innerText.includes('dask-hpc | Idle')"
@@ -40,9 +40,9 @@ def complaints(browser: Browser) -> list[str]:
     return [said for said in browser.console() if not re.search("ERR_NETWORK_CHANGED|to activate", said)]
 
 
-def test_without_the_token_there_is_a_login_page(jupyter_sim: SlurmSim, browser: Browser) -> None:
+def test_without_the_token_there_is_a_login_page(slurm_sim: SlurmSim, browser: Browser) -> None:
     """Who has no token sees a form that asks for it, and nothing else."""
-    root = jupyter_sim.jupyter().address.split("/lab")[0]
+    root = slurm_sim.jupyter().address.split("/lab")[0]
     browser.open(f"{root}/login")
     browser.driver.delete_all_cookies()
     browser.open(f"{root}/lab")
@@ -50,9 +50,9 @@ def test_without_the_token_there_is_a_login_page(jupyter_sim: SlurmSim, browser:
     assert "Password or token" in browser.run(_SAYS, "body")
 
 
-def test_the_first_cells_and_the_dashboard(jupyter_sim: SlurmSim, browser: Browser, tmp_path: Path) -> None:
+def test_the_first_cells_and_the_dashboard(slurm_sim: SlurmSim, browser: Browser, tmp_path: Path) -> None:
     """Open the notebook, start a Dask cluster, see its two workers on the dashboard; the kernel's end ends its jobs."""
-    lab = jupyter_sim.jupyter()
+    lab = slurm_sim.jupyter()
     browser.open(lab.address.replace("/lab?", "/lab/tree/tutorial.ipynb?"))
     browser.wait_for(_IDLE, 90)
     for _ in range(FIRST_CELLS):
@@ -77,5 +77,5 @@ def test_the_first_cells_and_the_dashboard(jupyter_sim: SlurmSim, browser: Brows
     for kernel in json.loads(ask(lab, "/api/kernels", token=token_of(lab))[1]):
         ask(lab, f"/api/kernels/{kernel['id']}", token=token_of(lab), method="DELETE")
     empty = 'until [ -z "$(squeue --noheader)" ]; do sleep 0.1; done'
-    jupyter_sim.exec("bash", "-c", empty, timeout=30)
-    assert jupyter_sim.exec("sh", "-c", "ls -d ~/.dask-hpc/*.tls 2>/dev/null", check=False).stdout == ""
+    slurm_sim.exec("bash", "-c", empty, timeout=30)
+    assert slurm_sim.exec("sh", "-c", "ls -d ~/.dask-hpc/*.tls 2>/dev/null", check=False).stdout == ""

@@ -10,9 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.all_run import ALL
+
 README = Path(__file__).parents[2] / "README.md"
-# This very run is the second of the two commands.
-ELSEWHERE = {"make test"}
+ELSEWHERE = {
+    "make test": "this very run",
+    f"slurm-sim run --nodes 2 --get results -- {shlex.join(ALL)}": "tests/support/all_run.py, once for all",
+}
+"""Commands that are run by other tests."""
 
 
 def blocks() -> list[list[str]]:
@@ -47,4 +52,10 @@ def test_every_target_of_make_has_its_line_of_help(root: Path) -> None:
     """`make help` lists every target that the Makefile declares."""
     declared = re.findall(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     shown = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
-    assert all(target in shown for line in declared for target in line.split())
+    helped = re.findall(r"^  \x1b\[36m(\S+) *\x1b\[0m +\S", shown, re.MULTILINE)
+    assert sorted(helped) == sorted(target for line in declared for target in line.split())
+
+
+def test_commands_run_elsewhere_are_in_the_readme() -> None:
+    """The list of commands that other tests run names none that the README has not."""
+    assert set(ELSEWHERE) <= {command for block in blocks() for command in block}

@@ -11,7 +11,10 @@ from dask_hpc.results import load
 from tests.support.all_run import AllRun
 from tests.support.browser import Browser
 
-pytestmark = pytest.mark.timeout(960)  # whichever test is first waits for all the workloads
+pytestmark = [
+    pytest.mark.timeout(960),  # whichever test is first waits for all the workloads
+    pytest.mark.xdist_group("all workloads"),
+]
 
 WIDTHS = [1280, 400]
 _DRAWN = "return Bokeh.documents.length > 0 && Bokeh.documents.every((one) => one.is_idle)"

@@ -12,7 +12,10 @@ from dask_hpc.discovery import available
 from dask_hpc.results import SCHEMA, load
 from tests.support.all_run import AllRun, own_folder
 
-pytestmark = pytest.mark.timeout(960)  # whichever test is first waits for all the workloads
+pytestmark = [
+    pytest.mark.timeout(960),  # whichever test is first waits for all the workloads
+    pytest.mark.xdist_group("all workloads"),
+]
 
 MPI_ONLY = {"dask-mpi", "hybrid-mpi", "mpi-hello"}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
@@ -14,11 +12,13 @@ from tests.support.command import left_of, refused, slurm_sim_command
 FOR_EVER = "exec tail -f /dev/null"
 
 
-@pytest.fixture(scope="module")
-def sim() -> Iterator[SlurmSim]:
-    """A mini-cluster of this file's own."""
-    with SlurmSim(nodes=2) as sim:
-        yield sim
+pytestmark = pytest.mark.slurm_sim(scope="module")  # its nodes come and go
+
+
+@pytest.fixture
+def sim(slurm_sim: SlurmSim) -> SlurmSim:
+    """Two nodes, when a test begins."""
+    return slurm_sim
 
 
 def nodes_of_slurm(sim: SlurmSim) -> list[str]:
@@ -54,7 +54,6 @@ def test_nodes_are_taken_away(sim: SlurmSim) -> None:
 
 def test_a_node_can_come_back(sim: SlurmSim) -> None:
     """A node that was scaled away and added again works, under the address that it has now."""
-    sim.scale(2)
     before = address(sim, "c2")
     sim.scale(1)
     between = docker(
@@ -82,7 +81,6 @@ def submit(sim: SlurmSim, *options: str) -> Job:
 
 def test_a_job_on_a_node_that_goes_is_queued_again(sim: SlurmSim) -> None:
     """A batch job whose node is scaled away waits, runs again elsewhere, and completes."""
-    sim.scale(2)
     first = submit(sim, "--exclusive", "--nodelist=c1", f"--wrap={FOR_EVER}")
     assert first.wait_until_running(30).nodes == "c1"
     job = submit(sim, "--exclusive", f"--wrap=hostname; [ ${{SLURM_RESTART_COUNT:-0}} -gt 0 ] || {FOR_EVER}")
@@ -97,7 +95,6 @@ def test_a_job_on_a_node_that_goes_is_queued_again(sim: SlurmSim) -> None:
 
 def test_no_job_is_sent_to_a_node_that_is_going(sim: SlurmSim) -> None:
     """With a full queue, a node goes in time, and every job completes on what is left."""
-    sim.scale(2)
     jobs = [submit(sim, "--exclusive", "--wrap=sleep 0.3") for _ in range(6)]
     sim.scale(1)
     for job in jobs:  # the one that ran there would wait, as above
@@ -108,7 +105,6 @@ def test_no_job_is_sent_to_a_node_that_is_going(sim: SlurmSim) -> None:
 
 def test_jobs_on_nodes_that_stay_run_on(sim: SlurmSim) -> None:
     """Scaling, up or down, disturbs no job on the nodes that stay."""
-    sim.scale(2)
     job = submit(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
     job.wait_until_running(30)
     sim.scale(3)

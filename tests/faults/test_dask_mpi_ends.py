@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from slurm_sim import Job, SlurmSim
+from tests.support import SimFor, endless
 from tests.support.mpi_site import await_file, install, left, submit
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slurm_sim(cpus_per_node=4), pytest.mark.timeout(400)]
 
 RAISES = '''
 from dask_hpc.workload import workload
@@ -27,12 +27,19 @@ def raises(client):
 
 
 @pytest.fixture(scope="module")
-def sim(root: Path) -> Iterator[SlurmSim]:
+def site(slurm_sim_for: SimFor, request: pytest.FixtureRequest, root: Path) -> SlurmSim:
     """Two nodes, the site's scripts, and a workload that fails."""
-    with SlurmSim(nodes=2, cpus_per_node=4) as sim:
-        install(sim, root)
-        sim.exec("sh", "-c", "mkdir workloads && cat >workloads/raises.py", stdin=RAISES)
-        yield sim
+    sim = slurm_sim_for(request)
+    install(sim, root)
+    sim.exec("sh", "-c", "mkdir -p workloads && cat >workloads/raises.py", stdin=RAISES)
+    return sim
+
+
+@pytest.fixture
+def sim(site: SlurmSim, slurm_sim: SlurmSim) -> SlurmSim:
+    """The site, with an empty queue."""
+    assert site is slurm_sim
+    return slurm_sim
 
 
 def running(sim: SlurmSim) -> Job:
@@ -147,14 +154,16 @@ def test_an_exception_outside(sim: SlurmSim) -> None:
     assert left(sim) == ""
 
 
-LONG = "dask-hpc run monte-carlo-pi --on mpi --ranks-per-node=2 --samples=1e12 --no-serial"
-AT_WORK = f"rm -f log; {LONG} >log 2>&1 & p=$!; until grep -q ^squeue log; do sleep 0.1; done; sleep 1;"
+def at_work(sim: SlurmSim) -> str:
+    """The shell's words that start a run, $p, and wait until its three workers compute."""
+    run = f"{endless.install(sim)} --on mpi --ranks-per-node=2"
+    return f"rm -f log; {run} >log 2>&1 & p=$!; {endless.AT_WORK.format(workers=3)};"
 
 
 @pytest.mark.parametrize(("signum", "status"), [("INT", 130), ("TERM", 143), ("KILL", 137)])
 def test_a_signal_to_the_login_nodes_program(sim: SlurmSim, signum: str, status: int) -> None:
     """Its job is cancelled; after SIGKILL, which nobody can act on, the scheduler finds its client gone, and closes."""
-    done = sim.exec("bash", "-c", f"{AT_WORK} kill -{signum} $p; wait $p; echo status $?; cat log", timeout=150)
+    done = sim.exec("bash", "-c", f"{at_work(sim)} kill -{signum} $p; wait $p; echo status $?; cat log", timeout=150)
     assert f"status {status}" in done.stdout
     assert "Traceback" not in done.stdout
     assert left(sim, 40) == ""
@@ -162,7 +171,7 @@ def test_a_signal_to_the_login_nodes_program(sim: SlurmSim, signum: str, status:
 
 def test_a_job_that_is_cancelled_under_it(sim: SlurmSim) -> None:
     """If somebody cancels the job while it works, the run ends with the job's state and its log."""
-    script = f"{AT_WORK} scancel -u hpc; wait $p; echo status $?; cat log"
+    script = f"{at_work(sim)} scancel -u hpc; wait $p; echo status $?; cat log"
     done = sim.exec("bash", "-c", script, timeout=150)
     assert "status 1" in done.stdout
     assert "The MPI job has gone while the workload was running" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
@@ -10,13 +11,12 @@ from typing import Any
 import pytest
 
 from slurm_sim import CommandError, Job, SlurmSim, SpecError
+from slurm_sim.running import docker
 
 FOR_EVER = "exec tail -f /dev/null"
 AS_ROOT: dict[str, Any] = {"on": "slurmctld", "user": "root", "timeout": 30}
 
-pytestmark = pytest.mark.timeout(
-    400
-)  # Slurm takes SlurmdTimeout (30 s) to give a node up; a node asks a lost controller ever less often
+pytestmark = pytest.mark.timeout(400)  # a node asks a lost controller ever less often
 
 
 @pytest.fixture
@@ -145,9 +145,20 @@ def test_what_a_lost_controller_has_missed_is_found_out(slurm_sim_factory: Calla
 
 def test_healing_what_is_whole_changes_nothing(sim: SlurmSim) -> None:
     """`heal` can be said once too often, of nodes and of the controller."""
+    before = state(sim)
     sim.fault("heal", "c1", "c2")
     sim.fault("heal")
+    assert state(sim) == before
     assert_whole(sim)
+
+
+def state(sim: SlurmSim) -> list[str]:
+    """When each container was started, at which address; when each node booted and was last asked, and its state."""
+    services = [sim.container(service) for service in ("slurmctld", "login", *sim.nodes())]
+    form = "{{.Name}} {{.State.StartedAt}} {{.State.Status}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    containers = docker("inspect", f"--format={form}", *services).stdout.splitlines()
+    shown = sim.exec("scontrol", "--oneliner", "show", "node").stdout
+    return [*containers, *re.findall(r"NodeName=\S+|State=\S+|BootTime=\S+|SlurmdStartTime=\S+|Reason=\S+", shown)]
 
 
 def test_what_cannot_be_broken_is_said(sim: SlurmSim) -> None:

@@ -30,6 +30,9 @@ def own_folder(sim: Any) -> str:
     return found
 
 
+ALL = ("dask-hpc", "run", "--all", "--on", "slurm")
+"""As the README has it, which also fetches the results."""
+
 _RUN = pytest.StashKey[AllRun]()
 _LIMIT = 900  # seconds, on a machine that does much else besides; alone it takes about one minute
 
@@ -41,8 +44,7 @@ def all_run(slurm_sim: Any, request: pytest.FixtureRequest, tmp_path_factory: py
     if _RUN not in stash:
         before = own_folder(slurm_sim)
         folder = tmp_path_factory.mktemp("all")
-        command = ("dask-hpc", "run", "--all", "--on", "slurm", "--results", "/home/hpc/all", "--json")
-        done = slurm_sim.exec(*command, check=False, timeout=_LIMIT)
+        done = slurm_sim.exec(*ALL, "--results", "/home/hpc/all", "--json", check=False, timeout=_LIMIT)
         slurm_sim.get("/home/hpc/all", folder)
         entries = json.loads(done.stdout)
         stash[_RUN] = AllRun(done.returncode, entries, done.stderr, folder / "all", before)

@@ -1,4 +1,4 @@
-"""Let tests of several worker processes run side by side, but some of them alone."""
+"""What the processes of one test run agree on: who runs alone, and who makes what all of them use."""
 
 from __future__ import annotations
 
@@ -41,3 +41,16 @@ class Turns:
         """Remove the files once the run is over."""
         for file in self._files:
             file.unlink(missing_ok=True)
+
+
+@contextmanager
+def once(mark: Path) -> Iterator[bool]:
+    """Say whether another process of this run has done it; otherwise do it inside, while the others wait.
+
+    Args:
+        mark: a file that is there when it has been done without an error.
+    """
+    with mark.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield mark.exists()
+        mark.touch()
