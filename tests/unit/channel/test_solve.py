@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit import tiny
+from tests.support import tiny
 
 LOCKS = tiny.ROOT / "containers/dask-hpc/locks"
 

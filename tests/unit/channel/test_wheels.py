@@ -18,7 +18,7 @@ from containers.channel.python import python_package
 from containers.channel.sources import read_lock
 from containers.channel.strip import is_left_out
 from containers.channel.wheels import wheel_package
-from tests.unit import tiny
+from tests.support import tiny
 
 CHANNEL = tiny.ROOT / "containers/channel"
 SITE = "lib/python3.13/site-packages"

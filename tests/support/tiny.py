@@ -1,4 +1,4 @@
-"""Small real wheels, Debian packages, channels and locks, for the tests of what makes and installs them."""
+"""Build small real wheels, Debian packages, channels and locks, for the tests of what makes and installs them."""
 
 import hashlib
 import http.server

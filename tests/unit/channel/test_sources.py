@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit import tiny
+from tests.support import tiny
 
 pytestmark = pytest.mark.skipif(not shutil.which("apt-get"), reason="apt fetches Debian's packages: needs Debian")
 OLD, NEW = "3.13.5-1", "3.13.5-2"

@@ -14,7 +14,7 @@ import pytest
 
 from dask_hpc import discovery
 from dask_hpc.results import load
-from tests.unit.hpc_command import PACKAGE, command, invoke, write
+from tests.support.hpc_command import PACKAGE, command, invoke, write
 
 
 def test_the_list_has_every_workload() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.bridge_site import SHIM, Site, until
+from tests.support.bridge_site import SHIM, Site, until
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dask_hpc.clusters.sif import Sif, current
 from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.backend import in_sif
 from dask_hpc.errors import ClusterError
-from tests.unit.bridge_site import executable
+from tests.support.bridge_site import executable
 
 SETTINGS = {"local_directory": "/tmp", "job_extra_directives": [], "job_script_prologue": ["export OMP_NUM_THREADS=1"]}
 

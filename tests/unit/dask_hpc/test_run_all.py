@@ -16,7 +16,7 @@ from dask_hpc.errors import RequestError
 from dask_hpc.results import load
 from dask_hpc.run_all import where
 from dask_hpc.workload import Outcome, Workload, workload
-from tests.unit.hpc_command import command, invoke, write
+from tests.support.hpc_command import command, invoke, write
 
 GOOD = "return Outcome({'n': n}, {}, [Check('holds', True)], notes=['a note'])"
 SIZED = 'click.option("--n", type=Count(), default="3"), sizes={"small": {"n": "2"}}'

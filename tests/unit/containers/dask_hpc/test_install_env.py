@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from containers.channel.conda import File
-from tests.unit import tiny
+from tests.support import tiny
 
 TRACEBACK = "Traceback"
 

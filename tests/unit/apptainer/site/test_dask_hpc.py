@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.bridge_site import LAUNCHER, Site, executable, oldest_python, until
+from tests.support.bridge_site import LAUNCHER, Site, executable, oldest_python, until
 
 
 @pytest.fixture

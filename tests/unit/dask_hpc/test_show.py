@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.hpc_command import PACKAGE, write
+from tests.support.hpc_command import PACKAGE, write
 
 SLOW = """\
 import time

@@ -12,7 +12,7 @@ from dask_hpc.clusters import Plan
 from dask_hpc.errors import RequestError
 from dask_hpc.fit import available_memory, refuse_backend, refuse_what_does_not_fit
 from dask_hpc.workload import Need, Outcome, Workload, workload
-from tests.unit.hpc_command import command, invoke, write
+from tests.support.hpc_command import command, invoke, write
 
 GIB = 1 << 30
 SIZED = 'click.option("--n", type=Count(maximum=10**12), default="5"), click.option("--k", type=Count(), default="1"),\

@@ -9,7 +9,7 @@ from containers.channel.environment import pypi_requirements
 from containers.channel.errors import ChannelError
 from containers.channel.pin import pin_debs, pin_wheels
 from containers.channel.sources import read_lock
-from tests.unit import tiny
+from tests.support import tiny
 
 
 @pytest.fixture
