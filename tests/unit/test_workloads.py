@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
+from dask_hpc import Count, discovery
 from dask_hpc.cli import main
+from tests.support.hpc_command import invoke
 
 
 @pytest.mark.parametrize(
@@ -40,3 +44,76 @@ def test_the_tutorials_sizes_are_offered() -> None:
     for name, words in [("eigenvalues", "n 5000"), ("delayed-sum", "n 5000"), ("monte-carlo-pi", "sweep True")]:
         text = CliRunner().invoke(main, ["run", name, "--help"], env={"COLUMNS": "200"}).output
         assert words in " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", discovery.available())
+def test_every_workload_refuses_sizes_out_of_range(name: str) -> None:
+    """Below the least, above the most, no number at all: each count of each workload is refused by its name."""
+    counts = [
+        option for option in discovery.load(discovery.available()[name]).options if isinstance(option.type, Count)
+    ]
+    for option in counts:
+        assert isinstance(option.type, Count)
+        for value in (option.type.minimum - 1, option.type.maximum + 1, "banana", "1.5"):
+            done = invoke("run", name, option.opts[0], str(value))
+            assert done.exit_code == 2, done.output
+            assert f"'{option.opts[0]}'" in done.output
+            assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("name", discovery.available())
+def test_every_workload_refuses_what_it_does_not_know(name: str) -> None:
+    """An unknown option and an unknown size end at once, with what there is."""
+    assert "No such option" in invoke("run", name, "--no-such-thing").output
+    sizes = discovery.load(discovery.available()[name]).sizes
+    done = invoke("run", name, "--size", "gigantic")
+    assert done.exit_code == 2
+    assert all(size in done.output for size in sizes), done.output
+
+
+FOUR = ("futures-pipeline", "data-locality", "pinned-tasks", "local-cluster")
+
+
+SIZE = {"futures-pipeline": "--n", "data-locality": "--n", "pinned-tasks": "--n", "local-cluster": "--samples"}
+
+
+def refused(folder: Path, *args: str) -> str:
+    """Run `dask-hpc run`, which has to end with a usage error and to leave no results; return what it says."""
+    done = CliRunner().invoke(main, ["run", *args, "--results", str(folder / "results")], prog_name="dask-hpc")
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    assert not (folder / "results").exists()
+    return " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "banana", "1e15"])
+def test_no_size(tmp_path: Path, name: str, value: str) -> None:
+    """Nothing, less than nothing, halves, words and what no machine has are no sizes."""
+    said = refused(tmp_path, name, SIZE[name], value)
+    assert SIZE[name] in said
+    assert value in said
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["futures-pipeline", "--n", "30000", "--matrices", "100"], ["futures-pipeline does not fit", "GiB"]),
+        (["data-locality", "--n", "30000"], ["data-locality does not fit", "GiB"]),
+        (["pinned-tasks", "--n", "30000"], ["pinned-tasks does not fit", "GiB"]),
+        (["local-cluster", "--n-workers", "1000"], ["local-cluster does not fit", "GiB"]),
+        (["local-cluster", "--samples", "1e11", "--chunks", "1"], ["local-cluster does not fit", "TiB"]),
+        (["local-cluster", "--samples", "3", "--chunks", "4"], ["--chunks", "4 chunks are more than 3 samples"]),
+        (["local-cluster", "--memory-limit", "1"], ["--memory-limit", "64MiB"]),
+        (["pinned-tasks", "--workers", "1"], ["pinned-tasks needs at least 2 workers", "Planned: 1"]),
+        (["pinned-tasks", "--n", "10", "--memory", "12"], ["--memory"]),
+        (["futures-pipeline", "--size", "huge"], ["--size", "tutorial"]),
+        (["futures-pipeline", "--compare", "-1"], ["--compare"]),
+        (["data-locality", "--dim", "3"], ["--dim"]),
+    ],
+)
+def test_what_cannot_be_had(tmp_path: Path, args: list[str], words: list[str]) -> None:
+    """Too large, too small, contradictory or unknown: the message has the option or both figures."""
+    said = refused(tmp_path, *args)
+    for word in words:
+        assert word in said

@@ -1,15 +1,18 @@
 """Pinning: which wheel is taken of each package, and which versions stay."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from containers.channel.environment import pypi_requirements
+from containers.channel.environment import FILE, pypi_requirements
 from containers.channel.errors import ChannelError
 from containers.channel.pin import pin_debs, pin_wheels
 from containers.channel.sources import read_lock
 from tests.support import tiny
+
+CHANNEL = tiny.ROOT / "containers/channel"
 
 
 @pytest.fixture
@@ -75,8 +78,17 @@ def test_debs_are_pinned_to_the_newest(tmp_path: Path, monkeypatch: pytest.Monke
     assert (pin.name, pin.version, pin.sha256) == ("python3.13-minimal", "3.13.5-2", tiny.sha256(debs[0]))
 
 
-def test_specs_by_pypis_rules(tmp_path: Path) -> None:
-    """conda's names and `=` become PyPI's; Python is no wheel."""
-    file = tmp_path / "environment.yml"
-    file.write_text("name: x\ndependencies:\n  - python=3.13\n  # why\n  - dask-core=2026.8\n  - numpy >=2,<3  # why\n")
-    assert pypi_requirements(file) == ["dask==2026.8.*", "numpy>=2,<3"]
+@pytest.mark.parametrize("name", ["wheels.txt", "tools.txt"])
+def test_every_wheel_is_pinned(name: str) -> None:
+    """Each line is one exact version with one sha256, and none says where to get it."""
+    lines = [line for line in (CHANNEL / name).read_text().splitlines() if not line.startswith("#")]
+    assert lines
+    for line in lines:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+ --hash=sha256:[0-9a-f]{64}", line)
+
+
+def test_wheels_cover_the_environment() -> None:
+    """What environment.yml asks for is among the wheels."""
+    pinned = {line.partition("==")[0] for line in (CHANNEL / "wheels.txt").read_text().splitlines()}
+    asked = {re.split("[=<>!~ ]", requirement)[0] for requirement in pypi_requirements(FILE)}
+    assert asked <= pinned

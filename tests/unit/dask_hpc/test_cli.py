@@ -168,3 +168,57 @@ def test_a_signal_leaves_nothing(workloads: Path, tmp_path: Path, signum: signal
     assert "Traceback" not in err
     assert not any(Path(f"/proc/{pid}").exists() for pid in line.split()[1:])
     assert list((results / "sleeper").iterdir()) == []
+
+
+SIZED = 'click.option("--n", type=Count(maximum=10**12), default="5"), click.option("--k", type=Count(), default="1"),\
+    sizes={"tutorial": {"n": "7e3"}}, memory=lambda n, k, workers: Need(client=8 * n, worker=n * workers)'
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ((), {"n": 5, "k": 1}),
+        (("--size", "tutorial"), {"n": 7000, "k": 1}),
+        (("--size", "tutorial", "--n", "3"), {"n": 3, "k": 1}),
+        (("--k", "2", "--size", "tutorial"), {"n": 7000, "k": 2}),
+    ],
+)
+def test_a_size_is_other_defaults(
+    workloads: Path, tmp_path: Path, options: tuple[str, ...], parameters: dict[str, int]
+) -> None:
+    """--size changes what is not on the command line, and result.json says which size it was."""
+    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
+    run = command("run", "sized", *options, "--workers", "1", "--results", str(tmp_path / "r"), "--json")
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 0, err
+    result = json.loads(out)
+    assert result["parameters"] == parameters
+    assert result["size"] == ("tutorial" if "tutorial" in options else "default")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--size", "huge"], ["'huge'", "'default', 'tutorial'"]),
+        (["--n", "1e11"], ["does not fit", "93.13 GiB", "--memory"]),
+        (["--n", "1e13"], ["--n", "1e13", "1000000000000"]),
+        (["--n", "0"], ["--n", "0"]),
+        (["--n", "-4"], ["--n", "-4"]),
+        (["--k", "1", "--nn", "3"], ["--nn", "--n"]),
+    ],
+)
+def test_bad_sizes_are_refused(workloads: Path, options: list[str], words: list[str]) -> None:
+    """Zero, negative, unknown and too large sizes are named, with the figure, and nothing is started."""
+    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
+    done = invoke("run", "sized", "--workers", "1", *options)
+    assert done.exit_code == 2, done.output
+    assert [word for word in words if word not in done.output] == [], done.output
+    assert "dashboard" not in done.output
+
+
+def test_help_says_what_a_size_is(workloads: Path) -> None:
+    """The help of a workload with sizes names them with their values; without, there is no --size."""
+    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
+    write(workloads, "plain", "return Outcome({}, {}, [])")
+    assert "tutorial: n 7e3" in invoke("run", "sized", "--help").output
+    assert "--size" not in invoke("run", "plain", "--help").output

@@ -3,47 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import jupytext
-import nbformat
 import pytest
 
 from dask_hpc import ClusterError, Points, RequestError, cluster, draw
 from dask_hpc.notebook import _workers_lost
-
-
-@pytest.fixture
-def notebook(root: Path) -> nbformat.NotebookNode:
-    """The notebook as it is committed."""
-    read: Callable[..., nbformat.NotebookNode] = nbformat.read
-    return read(root / "workloads/tutorial.ipynb", as_version=4)
-
-
-def test_the_notebook_is_what_its_source_says(root: Path, notebook: nbformat.NotebookNode) -> None:
-    """Cell by cell; CONTRIBUTING.md has the command that makes it anew."""
-    source = jupytext.read(root / "workloads/_tutorial.py")
-    cells, expected = ([(cell.cell_type, cell.source) for cell in one.cells] for one in (notebook, source))
-    assert cells == expected
-    assert notebook.metadata.kernelspec == source.metadata.kernelspec
-
-
-def test_the_notebook_is_kept_without_outputs(notebook: nbformat.NotebookNode) -> None:
-    """What is committed has not been run, and is a valid notebook."""
-    nbformat.validate(notebook)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert code
-    assert all(not cell.outputs and cell.execution_count is None for cell in code)
-
-
-def test_every_workload_that_the_notebook_names_is_there(root: Path, notebook: nbformat.NotebookNode) -> None:
-    """A section's `*Workload: name*` is a file."""
-    heads = [cell.source for cell in notebook.cells if "*Workload" in cell.source]
-    names = {name for head in heads for name in head.partition("*Workload")[2].partition(".*")[0].split("`")[1::2]}
-    assert len(names) >= 8
-    assert not {name for name in names if not (root / "workloads" / f"{name.replace('-', '_')}.py").exists()}
 
 
 def test_what_is_no_cluster_is_refused() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dask_hpc.errors import ResultsError, WorkloadError
-from dask_hpc.identity import Identity, environment
+from dask_hpc.identity import Identity
 from dask_hpc.results import SCHEMA, Check, ClusterFacts, Result, Store, load, make
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
@@ -130,13 +130,3 @@ def test_what_cannot_be_kept_is_the_workloads_mistake(tmp_path: Path, wrong: dic
     """A value that result.json has no place for is an error that names the workload, and no traceback."""
     with pytest.raises(WorkloadError, match="w gave a result that cannot be kept"):
         result(Store(tmp_path, "w"), **wrong)
-
-
-def test_the_environment_says_what_it_is(tmp_path: Path) -> None:
-    """The lock's identity is read where there is one; elsewhere it is empty, not an error."""
-    file = tmp_path / "env.json"
-    assert environment(file) == Identity()
-    file.write_text('{"schema":1,"lock_sha256":"abc","channel":"local","drifted":true,"more":1}')
-    assert environment(file) == Identity("abc", "local", True)
-    file.write_text("banana")
-    assert environment(file) == Identity()

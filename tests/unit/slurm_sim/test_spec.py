@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurm_sim import CommandError, Fault, JobTimeoutError, SlurmSimError, SpecError
-from slurm_sim.job import parse_record
+from slurm_sim import SpecError
 from slurm_sim.spec import MAX_NODES, check_count, check_name, parse_memory
-
-RECORD = """JobId=7 JobName=a JobState=FAILED
-   UserId=hpc(1000) GroupId=hpc(1000) MCS_label=N/A
-   JobState=RUNNING Reason=None Dependency=(null)
-   Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=7:9
-   NodeList=c[1-2]
-   Command=/tmp/JobState=COMPLETED
-   Comment=no JobState=COMPLETED
-   StdOut=/home/hpc/a b.out
-"""
 
 
 @pytest.mark.parametrize("name", ["a", "0", "slurm-sim", "my_sim-2", "a" * 41])
@@ -96,66 +84,3 @@ def test_any_text_is_memory_or_refused(text: str) -> None:
     """No text makes anything but a number of MiB or a SpecError."""
     with suppress(SpecError):
         assert parse_memory(text) >= 64
-
-
-def test_a_record_is_read() -> None:
-    """State, reason, status, signal, nodes and output are Slurm's fields, whatever a user wrote into others."""
-    record = parse_record(RECORD)
-    assert (record.id, record.state, record.reason) == (7, "RUNNING", "None")
-    assert (record.exit_code, record.signal, record.nodes) == (7, 9, "c[1-2]")
-    assert record.output == "/home/hpc/a b.out"
-    assert not record.ended
-
-
-@pytest.mark.parametrize(("state", "ended"), [("PENDING", False), ("COMPLETING", False), ("OUT_OF_MEMORY", True)])
-def test_a_record_says_whether_a_job_has_ended(state: str, ended: bool) -> None:
-    """A job that waits or is ending has not ended; any other has."""
-    assert parse_record(RECORD.replace("JobState=RUNNING", f"JobState={state}")).ended is ended
-
-
-def test_a_record_of_a_job_without_nodes_has_none() -> None:
-    """Slurm's (null) is no node."""
-    assert parse_record(RECORD.replace("c[1-2]", "(null)")).nodes == ""
-
-
-def test_an_error_says_what_was_seen_and_what_to_do() -> None:
-    """An error reads: what failed, what was seen, what to do; lines of what was seen stay under each other."""
-    error = SlurmSimError("it broke", seen="one\ntwo\n", hint="mend it")
-    assert str(error) == "it broke\n  seen:  one\n         two\n  to do: mend it"
-    assert str(SlurmSimError("it broke")) == "it broke"
-
-
-def test_errors_are_also_pythons_own() -> None:
-    """Code that knows only Python's errors can handle ours."""
-    assert issubclass(SpecError, ValueError)
-    assert issubclass(JobTimeoutError, TimeoutError)
-
-
-def test_errors_survive_pickling() -> None:
-    """An error that a test process hands to another, as pytest-xdist does, arrives whole."""
-    for error in (SlurmSimError("w", seen="s", hint="h"), CommandError("false", 1, "", "oops")):
-        again = pickle.loads(pickle.dumps(error))
-        assert type(again) is type(error)
-        assert str(again) == str(error)
-        assert vars(again) == vars(error)
-
-
-def test_a_command_error_shows_what_the_command_said() -> None:
-    """Its message has the command, the status and the errors, or the output where there are none."""
-    assert "'false' ended with status 7\n  seen:  oops" in str(CommandError("false", 7, "out", "oops"))
-    assert "seen:  out" in str(CommandError("false", 7, "out", ""))
-
-
-@pytest.mark.parametrize("fault", list(Fault))
-def test_every_fault_is_known_by_its_name(fault: Fault) -> None:
-    """A fault's name gives the fault, and so does the fault itself."""
-    assert Fault.parse(fault.value) is fault
-    assert Fault.parse(fault) is fault
-
-
-def test_a_mistyped_fault_names_the_nearest() -> None:
-    """A near miss asks whether that was meant; anything else lists what there is."""
-    with pytest.raises(SpecError, match="did you mean 'node-lost'"):
-        Fault.parse("nodelost")
-    with pytest.raises(SpecError, match="one of node-lost, node-hangs"):
-        Fault.parse("banana")

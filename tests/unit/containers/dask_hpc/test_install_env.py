@@ -208,3 +208,28 @@ def test_stopped_half_way(tmp_path: Path, locked: tuple[Path, Path]) -> None:
         process.terminate()
         assert process.wait(30) == 143
     assert [p.name for p in (tmp_path / "opt").iterdir()] == ["started"]
+
+
+def test_http_channel_with_other_bytes(tmp_path: Path) -> None:
+    """What a server sends is checked as a file is."""
+    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "http.lock"
+    with tiny.served(channel) as url:
+        tiny.lock(url, lock)
+        next(channel.glob("linux-64/tool-*.conda")).write_bytes(b"other")
+        done = tiny.install(lock, tmp_path / "env")
+    assert done.returncode == 1
+    assert "tool-1.0-py313_0.conda is not the one that was locked" in done.stderr
+    assert not (tmp_path / "env").exists()
+
+
+def test_http_channel_is_gone(tmp_path: Path) -> None:
+    """A server that does not answer is named, and so is the way without it, which works."""
+    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "http.lock"
+    with tiny.served(channel) as url:
+        tiny.lock(url, lock)
+    done = tiny.install(lock, tmp_path / "env")
+    assert done.returncode == 1
+    assert url in done.stderr
+    assert "--channel DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert tiny.install(lock, tmp_path / "env", "--channel", channel).returncode == 0

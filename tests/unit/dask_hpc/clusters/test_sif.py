@@ -8,12 +8,7 @@ from pathlib import Path
 import pytest
 
 from dask_hpc.clusters.sif import Sif, current
-from dask_hpc.clusters.slurm import ask
-from dask_hpc.clusters.slurm.backend import in_sif
-from dask_hpc.errors import ClusterError
 from tests.support.bridge_site import executable
-
-SETTINGS = {"local_directory": "/tmp", "job_extra_directives": [], "job_script_prologue": ["export OMP_NUM_THREADS=1"]}
 
 
 @pytest.fixture
@@ -63,13 +58,6 @@ def test_variables_pass_by_name(sif: Sif) -> None:
     assert "PYTHONPATH" not in done.stdout
 
 
-@pytest.mark.parametrize("option", ["--gres=gpu:1", "--gpus=2", "-G 1", "--gpus-per-node=1"])
-def test_a_gpu_brings_its_driver(sif: Sif, option: str) -> None:
-    """Where a job asks for a GPU, --nv shows it in the SIF; elsewhere it would only warn."""
-    assert " --nv " in in_sif(sif, SETTINGS | {"job_extra_directives": [option]}, None)["python"]
-    assert "--nv" not in in_sif(sif, SETTINGS, None)["python"]
-
-
 def test_what_lacks_on_a_node_is_named(sif: Sif, tmp_path: Path) -> None:
     """No Apptainer, no SIF, no credentials: the log says which node, what, and what to do."""
     lacking = Sif("/nowhere/x.sif", "apptainer")
@@ -87,11 +75,3 @@ def test_what_lacks_on_a_node_is_named(sif: Sif, tmp_path: Path) -> None:
         assert done.returncode == 1
         assert "cannot be read. What to do: put it on a file system that all nodes share." in done.stderr
         assert "/nowhere/" in done.stderr
-
-
-def test_a_sif_without_a_bridge_names_the_launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In a SIF that was started by hand there is no sbatch: the launcher is what to use."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("APPTAINER_CONTAINER", "/x.sif")
-    with pytest.raises(ClusterError, match=r"\./dask-hpc run"):
-        ask.require()

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from dask_hpc.cli import main
-from dask_hpc.doctor import examine, failure, ok
+from dask_hpc.doctor import failure, ok
 from dask_hpc.doctor.checks import CHECKS, clocks, environment, limits, machine, mpi, shared
-from dask_hpc.doctor.commands import run, srun_environment
-from dask_hpc.doctor.site import Site, here
-from dask_hpc.doctor.survey import NodeReport, Survey, parse
-from dask_hpc.doctor.verdict import names
+from dask_hpc.doctor.site import Site
+from dask_hpc.doctor.survey import NodeReport, Survey
 
 HOME = Path("/home/hpc")
 
@@ -42,47 +36,6 @@ def asked(*reports: NodeReport, **environ: str) -> Asked:
     site = Asked("login node", environ=environ)
     object.__setattr__(site, "reports", reports)
     return site
-
-
-def test_a_check_that_raises_is_a_failure() -> None:
-    """A defect in one check is told, without a traceback, and the others are there."""
-
-    def broken(_site: Site) -> None:
-        raise ZeroDivisionError("of mine")
-
-    found = examine(Site("login node"), {"broken": (broken, 5), "fine": (lambda _: ok("well"), 5)})
-    assert [(one.check, one.status) for one in found] == [("broken", "failure"), ("fine", "ok")]
-    assert "ZeroDivisionError: of mine" in found[0].seen
-
-
-def test_a_check_that_hangs_is_given_up() -> None:
-    """A check's time is limited, and those that have nothing to say are left out."""
-    start = time.monotonic()
-    found = examine(
-        Site("login node"), {"hangs": (lambda _: time.sleep(5), 0.2), "silent": (lambda _: None, 5)}
-    )  # fmt: skip
-    assert time.monotonic() - start < 3
-    assert [(one.check, one.status) for one in found] == [("hangs", "failure")]
-
-
-def test_a_command_that_hangs_or_is_missing() -> None:
-    """Neither raises; the answer says what it was."""
-    assert "not answered for 0 s" in run("sleep", "9", timeout=0.1).err
-    assert "No such file" in run("no-such-command-here").err
-
-
-def test_sruns_own_environment() -> None:
-    """An srun inside of a step does not take on the step's size; Slurm's and PMIx's configuration stay."""
-    environ = {"SLURM_NTASKS": "4", "SLURM_CONF": "/c", "PMIX_RANK": "0", "PMIX_MCA_gds": "hash", "PATH": "/bin"}
-    assert set(srun_environment(environ)) == {"SLURM_CONF", "PMIX_MCA_gds", "PATH", "SLURM_PMIX_FENCE"}
-
-
-def test_the_nodes_answers() -> None:
-    """A node's line is read by its token, among whatever a site's prologue prints."""
-    line = "t0\treach=yes\tfolder0=shared\tfolder1=absent\tmark=abc\tshm=100 4096\tfiles=unlimited\tnode=c10"
-    found = parse(f"Welcome!\n{line}\nt0\tnode=c2\nt1\tnode=c3\n", "t0", ["/a", "/b"])
-    assert [one.node for one in found] == ["c2", "c10"]
-    assert found[1] == NodeReport("c10", True, {"/a": "shared", "/b": "absent"}, "abc", 409600, None, "", False)
 
 
 @pytest.mark.parametrize(
@@ -222,34 +175,6 @@ def test_a_low_limit_of_open_files() -> None:
     assert (verdict.status, verdict.seen) == ("failure", "256 on this machine")
 
 
-def test_many_names_are_cut_short() -> None:
-    """A screen has room for a few nodes."""
-    assert names([f"c{number}" for number in range(1, 9)]) == "c1 c2 c3 c4 c5 and 3 more"
-
-
-def test_a_machine_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says so plainly, once, and checks the rest; nothing is asked of nodes."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in [name for name in os.environ if name.startswith("SLURM_")]:
-        monkeypatch.delenv(name)
-    site = here(os.environ, (), jobs=True, partition=None)
-    assert site.place == "machine without Slurm"
-    found = {one.check: one for one in examine(site)}
-    assert found["Slurm"].status == "warning"
-    assert "no Slurm here" in found["Slurm"].seen
-    assert not {"sbatch", "nodes", "PMIx", "clocks"} & set(found)
-    assert {"environment", "shared folders", "/dev/shm", "open files", "CPUs", "memory"} <= set(found)
-    assert not [one for one in found.values() if one.status == "failure"]
-
-
 def test_every_check_has_a_time_limit() -> None:
     """No check can take longer than a person would wait."""
     assert all(0 < limit <= 120 for _, limit in CHECKS.values())
-
-
-def test_help_has_examples() -> None:
-    """The help says what the exit status is, and has commands to copy."""
-    text = CliRunner().invoke(main, ["doctor", "--help"]).output
-    assert all(word in text for word in ("number of failures", "Examples:", "srun -n 4 dask-hpc doctor"))
-    assert "Did you mean 'doctor'?" in CliRunner().invoke(main, ["docter"]).output

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import stat
 import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
-from click.testing import CliRunner
 
-from dask_hpc.cli import main
 from dask_hpc.clusters.sif import Sif
 from dask_hpc.clusters.slurm.ask import Node
-from dask_hpc.errors import RequestError, ResultsError
-from dask_hpc.jobqueue_config.command import write
 from dask_hpc.jobqueue_config.look import Facts
-from dask_hpc.jobqueue_config.on_node import file_system, own_disk
 from dask_hpc.jobqueue_config.settings import render, settings
 
 DISK = {"folder": "/local", "type": "xfs", "gib": 900}
@@ -126,67 +119,3 @@ def test_a_disk_in_memory_is_called_that() -> None:
     assert "in the node's memory, for want of a disk (tmpfs, 60 GiB free)" in render(
         dataclasses.replace(FACTS, nodes=nodes)
     )
-
-
-def test_file_systems_of_folders() -> None:
-    """The innermost mount counts."""
-    mounts = "/dev/a / ext4 rw 0 0\nserver:/t /tmp nfs4 rw 0 0\n/dev/b /tmp/local xfs rw 0 0"
-    assert [file_system(folder, mounts) for folder in ("/var/tmp", "/tmp", "/tmp/local", "/tmpx")] == [
-        "ext4", "nfs4", "xfs", "ext4",
-    ]  # fmt: skip
-
-
-def test_a_network_is_not_a_disk_of_the_nodes_own() -> None:
-    """Where everything is on the network, there is no disk to spill to."""
-    assert own_disk("server:/ / nfs4 rw 0 0") is None
-    disk = own_disk("/dev/a / ext4 rw 0 0")
-    assert disk is None or disk["type"] == "ext4"
-
-
-def test_a_file_is_never_overwritten_silently(tmp_path: Path) -> None:
-    """The same text is left alone, another one is refused with the difference, and --force replaces it."""
-    file = tmp_path / "dask" / "jobqueue.yaml"
-    assert write(file, "a\nb\n", force=False) == "written"
-    assert write(file, "a\nb\n", force=False) == "is up to date"
-    with pytest.raises(RequestError, match=r"(?s)differs.*-b\n\+c.*--force") as refused:
-        write(file, "a\nc\n", force=False)
-    assert refused.value.exit_code == 2
-    assert file.read_text() == "a\nb\n"
-    assert write(file, "a\nc\n", force=True) == "replaced"
-    assert file.read_text() == "a\nc\n"
-    assert [one.name for one in file.parent.iterdir()] == ["jobqueue.yaml"]
-    assert stat.S_IMODE(file.stat().st_mode) == 0o644
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    """A configuration kept elsewhere and linked to is replaced there."""
-    (tmp_path / "kept.yaml").write_text("old\n")
-    (tmp_path / "jobqueue.yaml").symlink_to("kept.yaml")
-    write(tmp_path / "jobqueue.yaml", "new\n", force=True)
-    assert (tmp_path / "jobqueue.yaml").is_symlink()
-    assert (tmp_path / "kept.yaml").read_text() == "new\n"
-
-
-def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
-    """A folder in the file's place, or a file in its folder's, ends in a sentence."""
-    (tmp_path / "file").write_text("")
-    for target in (tmp_path, tmp_path / "file" / "jobqueue.yaml"):
-        with pytest.raises((ResultsError, RequestError)):
-            write(target, "x", force=True)
-    assert [one.name for one in tmp_path.iterdir()] == ["file"]
-
-
-def test_without_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It says that there is no Slurm, and writes nothing."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    done = CliRunner().invoke(main, ["jobqueue-config", "--output", str(tmp_path / "x.yaml")])
-    assert done.exit_code == 1
-    assert "There is no Slurm here" in done.output
-    assert not (tmp_path / "x.yaml").exists()
-
-
-def test_help_has_examples() -> None:
-    """The help has commands to copy, and a near miss is recognised."""
-    text = CliRunner().invoke(main, ["jobqueue-config", "--help"]).output
-    assert all(word in text for word in ("Examples:", "--output -", "--force"))
-    assert "Did you mean 'jobqueue-config'?" in CliRunner().invoke(main, ["jobqueue"]).output

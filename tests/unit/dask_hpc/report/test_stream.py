@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_hpc.report.stream import ACTIONS, Span, Stream, make_stream, where_time_went
-from dask_hpc.report.timeline import thinned
 
 
 def event(key: str, worker: str, thread: int, *parts: tuple[str, float, float], status: str = "OK") -> dict[str, Any]:
@@ -71,15 +70,3 @@ def test_the_shares_add_up(drawn: list[tuple[int, str, float, float]], threads: 
     shares = where_time_went(Stream(10.0, ["a"] * 4, spans, len(spans)), threads)
     assert sum(share.seconds for share in shares) == pytest.approx(10.0 * max(threads, 4))
     assert all(share.seconds >= -1e-9 for share in shares)
-
-
-def test_too_many_bars_become_fewer() -> None:
-    """Neighbours of one function on one thread are drawn as one, which says how many tasks it stands for."""
-    spans = [Span(number % 2, "f", "compute", number / 100, number / 100 + 0.009) for number in range(1000)]
-    stream = Stream(10.0, ["a", "b"], spans, 1000)
-    assert thinned(stream, most=1000) == (spans, "")
-    kept, sentence = thinned(Stream(1000.0, ["a", "b"], spans, 1000), most=10)
-    assert sum(span.tasks for span in kept) == 1000
-    assert len(kept) == 2
-    assert "1000 bars" in sentence
-    assert len(thinned(Stream(0.0, ["a", "b"], spans, 1000), most=10)[0]) == 10
