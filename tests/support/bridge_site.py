@@ -1,13 +1,17 @@
-"""A cluster for the launcher, made of small programs: Apptainer as a script, and Slurm's commands as scripts."""
+"""A made-up cluster for the launcher: Apptainer and Slurm's commands are small scripts."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ LAUNCHER = ROOT / "apptainer/site/dask-hpc"
 SHIM = ROOT / "containers/dask-hpc/src/dask_hpc/bridge/shim.py"
 COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "sinfo", "scontrol", "srun")
 
-# As Apptainer, as far as the launcher goes: what passes by name passes, and a bound folder is where it was bound to.
+# Does what the launcher needs of Apptainer: passes variables by name, and shows a bound folder where it was bound to.
 _APPTAINER = """\
 #!/bin/sh
 [ "$1 $2 $3" = "exec --cleanenv --bind" ] || exit 99
@@ -32,38 +36,58 @@ exec env -i $(env | sed -n s/^APPTAINERENV_//p) "$@"
 
 
 def executable(path: Path, text: str) -> Path:
-    """Writes a script that can be run."""
+    """Write a script that can be run."""
     path.write_text(text)
     path.chmod(0o755)
     return path
 
 
-def oldest_python() -> str:
-    """The oldest Python from 3.6 on that this machine has: the launcher has to run on it."""
-    found = [shutil.which(f"python3.{minor}") for minor in range(6, 11)]
-    found[:0] = [str(path) for path in sorted(Path.home().glob(".pyenv/versions/3.[6-9].*/bin/python3"))]
-    works = (path for path in found if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0)
-    return next(works, sys.executable)
+@cache
+def old_pythons() -> list[str]:
+    """Return every Python from 3.6 to 3.10 on this machine, oldest first."""
+    paths = [shutil.which(f"python3.{minor}") for minor in range(6, 11)]
+    paths += [str(path) for path in Path.home().glob(".pyenv/versions/3.*/bin/python3")]
+    found: dict[tuple[int, ...], str] = {}
+    for path in filter(None, paths):
+        asked = subprocess.run([path, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
+        version = tuple(map(int, asked.stdout.split()))
+        if asked.returncode == 0 and (3, 6) <= version <= (3, 10):
+            found.setdefault(version, path)
+    return [found[version] for version in sorted(found)]
 
 
-def until(condition: Callable[[], Any], what: str, timeout: float = 20) -> Any:
-    """Waits for something of another process that tells nobody; returns it."""
+def until(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
+    """Wait for a condition that nothing announces, and return it. The timeout only ends a test that has failed."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen in {timeout} s"
+        assert time.monotonic() < deadline, f"{what} did not happen within {timeout} s"
         time.sleep(0.02)
     return found
 
 
-class Site:
-    """A folder with the launcher beside a SIF, the site's commands, and the stand-ins that the SIF would have."""
+def _changed(launcher: str, constants: Mapping[str, float]) -> str:
+    """Return the launcher's source with other values for some constants."""
+    for name in constants:
+        assert re.search(rf"^[A-Z_, ]*\b{name}\b[A-Z_, ]* = ", launcher, re.MULTILINE), f"the launcher has no {name}"
+    head, main, tail = launcher.partition('\nif __name__ == "__main__":')
+    assert main
+    return head + "".join(f"\n{name} = {value}\n" for name, value in constants.items()) + main + tail
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.python = folder, oldest_python()
+
+class Site:
+    """A folder with the launcher beside a SIF, the site's commands, and the stand-ins that the SIF would have.
+
+    Args:
+        folder: where to build it. It becomes part of a socket's path, which Linux limits to 107 bytes.
+        constants: values for the launcher's constants, such as `KILL_SECONDS`.
+    """
+
+    def __init__(self, folder: Path, **constants: float) -> None:
+        self.folder, self.python = folder, next(iter(old_pythons()), sys.executable)
         self.bin, self.runtime, stand_ins = folder / "bin", folder / "runtime", folder / "stand-ins"
         for one in (self.bin, self.runtime, stand_ins):
             one.mkdir(mode=0o700)
-        self.launcher = Path(shutil.copy(LAUNCHER, folder / "dask-hpc"))
+        self.launcher = executable(folder / "dask-hpc", _changed(LAUNCHER.read_text(encoding="utf-8"), constants))
         self.sif = folder / "dask-hpc.sif"
         self.sif.write_bytes(b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0".ljust(128, b"\0"))
         executable(self.bin / "apptainer", _APPTAINER)
@@ -77,28 +101,28 @@ class Site:
         }
 
     def command(self, name: str, script: str) -> Path:
-        """Gives the site a command."""
+        """Give the site a command."""
         return executable(self.bin / name, f"#!/bin/sh\n{script}\n")
 
     def start(self, *words: str, options: tuple[str, ...] = (), **popen: Any) -> subprocess.Popen[bytes]:
-        """Starts a program in the SIF."""
+        """Start a program in the SIF."""
         given: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"cwd": self.folder}
         environment = self.environment | popen.pop("env", {})
         command = [self.python, "-s", str(self.launcher), *options, "exec", *words]
         return subprocess.Popen(command, env=environment, **given | popen)
 
     def run(self, script: str, *, stdin: bytes = b"", options: tuple[str, ...] = (), **popen: Any) -> Any:
-        """Runs a shell script in the SIF; returns its status, output and errors."""
+        """Run a shell script in the SIF; return its status, output and errors."""
         process = self.start("sh", "-c", script, options=options, **popen)
-        out, errors = process.communicate(stdin, timeout=60)
+        out, errors = process.communicate(stdin)
         return subprocess.CompletedProcess(script, process.returncode, out, errors)
 
     def sessions(self) -> list[Path]:
-        """The folders of sessions."""
+        """Return the sessions' folders."""
         return sorted(self.runtime.iterdir())
 
     def processes(self) -> list[str]:
-        """The processes that have anything to do with this site."""
+        """Return the processes that belong to this site."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
@@ -109,3 +133,13 @@ class Site:
             if str(self.folder).encode() in line and not zombie and int(entry.name) != os.getpid():
                 found.append(f"{entry.name} {line.partition(b'PATH')[0]!r}")
         return found
+
+
+@contextmanager
+def new_site(**constants: float) -> Iterator[Site]:
+    """Build a site; at the end, assert that no process and no session of it is left."""
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(Path(folder), **constants)
+        yield site
+        until(lambda: not site.processes(), f"the end of {site.processes()}")
+        assert site.sessions() == []

@@ -9,22 +9,20 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support.bridge_site import SHIM, Site, until
+from tests.support.bridge_site import SHIM, Site, new_site
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """A site; after the test nothing of it is left."""
-    site = Site(tmp_path)
-    yield site
-    until(lambda: not site.processes(), f"the end of {site.processes()}")
-    assert site.sessions() == []
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A site; a test may parametrize the launcher's constants."""
+    with new_site(**getattr(request, "param", {})) as site:
+        yield site
 
 
 @pytest.mark.parametrize("words", ["'a b' ''", "'$HOME' '`id`' '\"'", "'new\nline' '\\' --x=ü", "'%s' '*' ' '"])
@@ -101,6 +99,7 @@ def test_a_command_that_dies_of_a_signal(site: Site) -> None:
     assert site.run("srun; echo $?").stdout == b"137\n"
 
 
+@pytest.mark.parametrize("site", [{"KILL_SECONDS": 0.1}], indirect=True)
 def test_a_killed_caller_ends_its_command(site: Site) -> None:
     """When the stand-in is killed, its command is ended, too, and the next call is served."""
     site.command("srun", f"echo $$ >{site.folder}/pid; trap '' TERM; while :; do sleep 0.05; done")
@@ -148,28 +147,33 @@ def test_a_folder_of_the_sif_alone_is_refused(site: Site) -> None:
 
 
 class Raw:
-    """A caller that says what it likes."""
+    """A caller that sends any bytes."""
 
     def __init__(self, site: Site) -> None:
         self.process = site.start("sh", "-c", 'echo "$DASK_HPC_BRIDGE"; read line; squeue', options=("--log=log",))
         assert self.process.stdout
         self.address = self.process.stdout.readline().decode().strip()
 
-    def say(self, data: bytes, files: int = 3) -> bytes:
-        """Sends bytes, with so many file descriptors; returns the reply."""
+    @contextmanager
+    def sent(self, data: bytes, files: int = 3) -> Iterator[socket.socket]:
+        """Send bytes, with so many file descriptors; yield the open connection."""
         with socket.socket(socket.AF_UNIX) as connection, Path(os.devnull).open("r+b") as null:
-            connection.settimeout(15)
             connection.connect(self.address)
             fds = array.array("i", [null.fileno()] * files)
             connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if files else [])
+            yield connection
+
+    def say(self, data: bytes, files: int = 3) -> bytes:
+        """Send bytes, with so many file descriptors; return the reply."""
+        with self.sent(data, files) as connection:
             try:
                 return connection.recv(1000)
             except ConnectionResetError:
                 return b""
 
     def end(self) -> bytes:
-        """Lets the session end with a call of its own; returns what that wrote."""
-        return self.process.communicate(b"\n", timeout=30)[0]
+        """Let the session end with a call of its own; return what that wrote."""
+        return self.process.communicate(b"\n")[0]
 
 
 def request(*fields: bytes) -> bytes:
@@ -217,13 +221,25 @@ def test_a_request_without_three_streams_is_refused(site: Site, files: int) -> N
     assert raw.end() == b"fine\n"
 
 
-def test_half_a_request_is_given_up(site: Site) -> None:
-    """A caller that goes on for ever is cut off after ten seconds; others are served meanwhile."""
+HALF = b"DHB1\0\0\0\x09sq"
+
+
+@pytest.mark.parametrize("site", [{"REQUEST_SECONDS": 1}], indirect=True)
+def test_closes_connection_with_half_sent_request(site: Site) -> None:
+    """A caller that never finishes its request is cut off after REQUEST_SECONDS."""
     site.command("squeue", "echo fine")
     raw = Raw(site)
-    start = time.monotonic()
-    assert raw.say(b"DHB1\0\0\0\x09sq") == b""
-    assert 5 < time.monotonic() - start < 14
+    assert raw.say(HALF) == b""
+    assert raw.end() == b"fine\n"
+
+
+@pytest.mark.parametrize("site", [{"REQUEST_SECONDS": 10_000}], indirect=True)
+def test_serves_others_while_request_is_half_sent(site: Site) -> None:
+    """A caller that never finishes its request does not keep others waiting."""
+    site.command("squeue", "echo fine")
+    raw = Raw(site)
+    with raw.sent(HALF):
+        assert raw.say(request(b"squeue", b"/", b"0")) == b"exited 0\n"
     assert raw.end() == b"fine\n"
 
 

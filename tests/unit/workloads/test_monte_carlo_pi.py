@@ -27,7 +27,7 @@ def test_chunks_add_up_and_differ_by_one_at_most(samples: int, chunks: int) -> N
     assert max(sizes) - min(sizes) <= 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(samples=st.integers(1, 200_000), chunks=st.integers(1, 20), seed=st.integers(0, 2**64))
 def test_the_same_chunking_counts_the_same(samples: int, chunks: int, seed: int) -> None:
     """Two runs with the same samples, chunks and seed give the same number, in whatever order chunks are drawn."""
@@ -119,7 +119,6 @@ def test_more_chunks_are_more_tasks(two_workers: Client, workload: Workload) -> 
     assert counted == [3, 11]
 
 
-@settings(deadline=None)
 @given(dart=st.floats(1e-9, 1e-7), task=st.floats(1e-4, 1e-2), cores=st.integers(1, 64))
 def test_the_fit_finds_what_darts_and_tasks_cost(dart: float, task: float, cores: int) -> None:
     """Times that follow the model give back the costs that they were made of."""

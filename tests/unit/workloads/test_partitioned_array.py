@@ -42,7 +42,7 @@ def test_another_array_does_not_pass_for_the_tutorials() -> None:
     assert [check.ok for check in pa.size_checks(array, (0, 1), tutorial=True)] == [True, False]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rows=CHUNKS, columns=CHUNKS, seed=st.integers(0, 2**40))
 def test_numpy_draws_what_dask_draws(rows: str, columns: str, seed: int) -> None:
     """Whatever the chunks, each block is element by element what NumPy draws from its stream."""

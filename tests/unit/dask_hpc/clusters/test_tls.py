@@ -62,4 +62,4 @@ def test_only_who_has_the_credentials_gets_in(tmp_path: Path) -> None:
         with Client(cluster.scheduler_address, security=ours) as client:
             assert client.submit(sum, [1, 2]).result() == 3
         with pytest.raises(OSError, match="TLS"):
-            Client(cluster.scheduler_address, security=theirs, timeout=1)
+            Client(cluster.scheduler_address, security=theirs)
