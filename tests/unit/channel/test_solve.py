@@ -43,8 +43,11 @@ def test_shows_a_rebuilt_package(tmp_path: Path) -> None:
     """A package of the same version with other bytes is shown, too."""
     lock = tmp_path / "tiny.lock"
     tiny.lock(tiny.channel(tmp_path / "old"), lock)
-    said = tiny.lock(tiny.channel(tmp_path / "new"), lock).stdout
-    assert "sha256" in said
+    new = tiny.channel(tmp_path / "new")
+    said = tiny.lock(new, lock).stdout
+    digest = tiny.sha256(next(new.glob("linux-64/tool-*.conda")))
+    (row,) = [line.split("│")[1:4] for line in said.splitlines() if "│" in line]
+    assert [cell.strip() for cell in row] == ["tool", "1.0 py313_0", f"1.0 py313_0 (sha256 {digest[:8]}…)"]
 
 
 def test_every_hash_is_there(tmp_path: Path) -> None:

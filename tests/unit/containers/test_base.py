@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
+from tests.support.bridge_site import executable
 from tests.support.scripts import assert_explained, run
 
 
@@ -16,11 +19,15 @@ def test_a_base_that_is_neither_is_refused(tree: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "base/choice").exists()
 
 
-def test_a_forced_base_is_remembered(tree: Path, tmp_path: Path) -> None:
-    """BASE=pull prints the pinned image, by digest; without BASE, the same choice holds from then on."""
-    first = run([tree / "containers/base.sh"], BASE="pull", DASK_HPC_CACHE=str(tmp_path))
-    again = run([tree / "containers/base.sh"], DASK_HPC_CACHE=str(tmp_path))
+def test_remembers_forced_base(tree: Path, tmp_path: Path) -> None:
+    """BASE=pull prints the pinned image, by digest; without BASE, the choice holds and no registry is asked."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    executable(programs / "docker", f"#!/bin/sh\ntouch {tmp_path}/asked\n")
+    settings = {"DASK_HPC_CACHE": str(tmp_path), "PATH": f"{programs}:{os.environ['PATH']}"}
+    first = run([tree / "containers/base.sh"], BASE="pull", **settings)
+    again = run([tree / "containers/base.sh"], **settings)
     assert first.returncode == again.returncode == 0
     assert first.stdout == again.stdout
-    assert first.stdout.startswith("docker-image://docker.io/library/debian:")
-    assert "@sha256:" in first.stdout
+    assert re.fullmatch(r"docker-image://docker\.io/library/debian:\S+@sha256:[0-9a-f]{64}\n", first.stdout)
+    assert not (tmp_path / "asked").exists()

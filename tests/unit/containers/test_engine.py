@@ -36,7 +36,7 @@ def test_an_ordinary_user_without_docker_is_told_what_to_install(tree: Path, tmp
     nobody: list[str | Path] = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     done = run([*nobody, tree / "containers/engine.sh"], PATH=str(programs_without_docker(tree)))
     _what, seen, _todo = assert_explained(done, "engine")
-    assert "docker" in seen
+    assert "docker: command not found" in seen
 
 
 def programs_without_docker(folder: Path) -> Path:
@@ -63,7 +63,9 @@ def test_a_socket_that_nobody_listens_at_is_said(tree: Path, tmp_path: Path) -> 
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(left_over))
     done = run([tree / "containers/engine.sh"], DOCKER_HOST=f"unix://{left_over}", HOME="/nonexistent")
-    assert_explained(done, "engine")
+    what, seen, _todo = assert_explained(done, "engine")
+    assert f"at unix://{left_over}" in what
+    assert "connection refused" in seen.lower() or "cannot connect" in seen.lower()
 
 
 def test_an_engine_that_answers_is_taken_quietly(tree: Path) -> None:

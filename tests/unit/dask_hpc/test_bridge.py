@@ -138,12 +138,20 @@ def test_a_command_that_the_site_lacks(site: Site) -> None:
     assert b"this cluster has none on PATH" in done.stderr
 
 
-def test_a_folder_of_the_sif_alone_is_refused(site: Site) -> None:
-    """A working directory that the host does not have is named: sbatch would run jobs there."""
+def test_rejects_deleted_working_directory(site: Site) -> None:
+    """Without a working directory no command is run: sbatch would run jobs there."""
     site.command("sbatch", "echo called")
     done = site.run("mkdir gone; cd gone; rmdir ../gone; sbatch")
-    assert done.returncode in (125, 126)
-    assert done.stdout == b""
+    assert (done.returncode, done.stdout) == (125, b"")
+    assert b"No such file or directory" in done.stderr
+
+
+def test_names_working_directory_that_host_lacks(site: Site) -> None:
+    """A working directory that only the SIF has is refused by name."""
+    site.command("squeue", "echo fine")
+    raw = Raw(site)
+    assert raw.say(request(b"squeue", b"/only/in/the/sif", b"0")).startswith(b"refused the folder /only/in/the/sif is")
+    assert raw.end() == b"fine\n"
 
 
 class Raw:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+from random import Random
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dask_hpc.collective import part
 from dask_hpc.collective.meeting import failure
-from dask_hpc.collective.part import Facts, Stopped, facts, stop
+from dask_hpc.collective.part import Facts, Stopped, decide, facts, stop
 from dask_hpc.collective.ranks import Rank, members, shares
 from dask_hpc.errors import CollectiveError
 
-A, B = "tls://10.0.0.1:1", "tls://10.0.0.2:2"
+A, B, ELSEWHERE = "tls://10.0.0.1:1", "tls://10.0.0.2:2", "tls://else:3"
 
 
 def test_ranks_are_in_mpis_order() -> None:
@@ -39,27 +45,40 @@ def test_what_cannot_be_ranks_is_refused(other: Facts | None, words: list[str]) 
     assert all(word in refused.value.message for word in words), refused.value.message
 
 
-def test_a_process_without_mpi_says_so() -> None:
-    """Asking does not start MPI."""
-    assert facts().rank == -1
+def test_facts_never_start_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process without MPI, or with MPI that is not initialised, has no rank; one with MPI has its own."""
+    monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
+    assert facts() == Facts(socket.gethostname())
+    assert "mpi4py.MPI" not in sys.modules
+    loaded = SimpleNamespace(Is_initialized=lambda: False, Is_finalized=lambda: False)
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", loaded)
+    assert facts() == Facts(socket.gethostname())
+    started = {"COMM_WORLD": SimpleNamespace(rank=3, size=4), "Query_thread": lambda: 3, "THREAD_MULTIPLE": 3}
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", SimpleNamespace(**vars(loaded) | started))
+    loaded_and_started = sys.modules["mpi4py.MPI"]
+    monkeypatch.setattr(loaded_and_started, "Is_initialized", lambda: True)
+    monkeypatch.setenv("PMIX_NAMESPACE", "job")
+    assert facts() == Facts(socket.gethostname(), 3, "job of 4", threads=True)
 
 
 @given(
-    st.dictionaries(
-        st.integers(0, 10**6), st.lists(st.sampled_from([A, B, "tls://else:3"]), min_size=1, unique=True), max_size=40
-    )
+    st.dictionaries(st.integers(0, 10**6), st.lists(st.sampled_from([A, B, ELSEWHERE]), unique=True), max_size=40),
+    st.randoms(use_true_random=False),
 )
-def test_every_block_goes_to_one_that_holds_it(who_has: dict[int, list[str]]) -> None:
-    """Each block is given once, to a rank that has it; one that no rank has is an error."""
-    able = {key: set(holders) & {A, B} for key, holders in who_has.items()}
-    if not all(able.values()):
-        with pytest.raises(CollectiveError, match="is on no rank"):
-            shares(who_has, [A, B])
-        return
-    given_to_a, given_to_b = shares(who_has, [A, B])
+def test_gives_each_block_once_to_rank_that_holds_it(drawn: dict[int, list[str]], chance: Random) -> None:
+    """Every block goes to exactly one rank, which holds it already."""
+    who_has = {key: {*holders, chance.choice([A, B])} for key, holders in drawn.items()}
+    given_to_a, given_to_b = shares({key: sorted(holders) for key, holders in who_has.items()}, [A, B])
     assert sorted(given_to_a + given_to_b) == sorted(who_has)
-    assert all(A in able[key] for key in given_to_a)
-    assert all(B in able[key] for key in given_to_b)
+    assert all(A in who_has[key] for key in given_to_a)
+    assert all(B in who_has[key] for key in given_to_b)
+
+
+@pytest.mark.parametrize("holders", [[], [ELSEWHERE]])
+def test_rejects_block_on_no_rank(holders: list[str]) -> None:
+    """A block that no rank holds is an error."""
+    with pytest.raises(CollectiveError, match="is on no rank"):
+        shares({1: [A], 2: holders}, [A, B])
 
 
 def test_blocks_on_all_ranks_are_shared_out() -> None:
@@ -79,6 +98,14 @@ def test_the_cause_is_the_rank_that_failed_by_itself() -> None:
     assert "rank 4 on c1 could not be ended, and MPI was aborted" in error.message
 
 
-def test_stopping_what_is_not_here_is_nothing() -> None:
-    """A worker that has no part in a collective ignores its end."""
-    stop("some-collective", "because")
+def test_stop_ends_only_its_own_collective(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker stops the collective that is named, for the first reason given, and ignores any other."""
+    monkeypatch.setitem(part._parts, "mine", part._Part())
+    stop("another", "because")
+    assert part._parts.keys() == {"mine"}
+    assert (part._parts["mine"].reason, part._parts["mine"].decided.is_set()) == ("", False)
+    assert decide("another") is False
+    stop("mine", "because")
+    stop("mine", "later")
+    assert (part._parts["mine"].reason, part._parts["mine"].decided.is_set()) == ("because", True)
+    assert decide("mine") is False

@@ -23,7 +23,7 @@ def test_a_count_is_refused(text: str) -> None:
     """What is not a whole number in range is a usage error that quotes it."""
     with pytest.raises(click.BadParameter) as caught:
         Count().convert(text, None, None)
-    assert text in caught.value.message
+    assert caught.value.message.startswith((f"{text} is ", f"{text!r} is "))
 
 
 @given(st.integers(1, 10**15))

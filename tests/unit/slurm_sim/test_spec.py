@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from slurm_sim import SpecError
@@ -79,8 +79,15 @@ def test_memory_in_any_unit_is_the_same(mebibytes: int) -> None:
     assert {parse_memory(text) for text in texts} == {mebibytes}
 
 
-@given(st.text())
-def test_any_text_is_memory_or_refused(text: str) -> None:
-    """No text makes anything but a number of MiB or a SpecError."""
-    with suppress(SpecError):
-        assert parse_memory(text) >= 64
+@given(st.text(alphabet="0123456789.eE+-_ \nKMGTPiBbx٣", max_size=12))
+@example("4G")
+def test_parses_or_rejects_any_memory_text(text: str) -> None:
+    """Any text is a number of MiB within Slurm's limits, or a SpecError."""
+    try:
+        mebibytes = parse_memory(text)
+    except SpecError as error:
+        assert repr(text) in str(error)  # noqa: PT017
+    else:
+        assert re.match(r"\s*[0-9.]", text)
+        assert mebibytes >= 64
+        event("parsed")

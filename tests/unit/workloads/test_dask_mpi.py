@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def test_its_name_is_the_packages_and_hides_it_from_nobody() -> None:
     loaded = load(available(Path(workload.__file__ or "").parent)["dask-mpi"])
     assert loaded.name == "dask-mpi"
     assert loaded.backends == frozenset({"mpi"})
+    named = sys.modules.get("dask_mpi")
+    assert named is None or named.__file__ != workload.__file__
 
 
 @pytest.mark.parametrize(

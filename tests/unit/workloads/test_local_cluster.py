@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,9 +46,12 @@ def test_a_failure_on_it_leaves_nothing(tmp_path: Path) -> None:
     assert not any(Path("/proc", str(process)).exists() for process in seen)
 
 
-def test_whether_a_scheduler_listens_is_really_asked(two_workers: Client) -> None:
-    """The scheduler that runs answers."""
+def test_tells_whether_scheduler_listens(two_workers: Client) -> None:
+    """A scheduler that runs answers; a port that has been closed does not."""
     assert local.answers(two_workers.scheduler.address)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert not local.answers(f"tcp://127.0.0.1:{port}")
 
 
 def test_the_checks_see_what_is_wrong() -> None:

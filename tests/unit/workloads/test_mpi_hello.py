@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -51,8 +53,12 @@ def test_a_world_with_a_fault_fails(ranks: list[dict[str, Any]], passed: list[in
     assert failed(ranks, passed) == names
 
 
-def test_a_process_without_mpi_is_silent() -> None:
-    """A client that came by itself is no rank, and asking does not make it one."""
+def test_says_nothing_without_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client outside MPI is no rank, and asking neither loads nor starts MPI."""
+    monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
+    assert workload.hello() is None
+    assert "mpi4py.MPI" not in sys.modules
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", SimpleNamespace(Is_initialized=lambda: False))
     assert workload.hello() is None
 
 

@@ -10,6 +10,7 @@ from distributed import Client
 
 from dask_hpc import Workload
 from dask_hpc.discovery import load
+from tests.support.hpc_command import invoke
 from workloads import pinned_tasks as pinned
 
 
@@ -61,6 +62,10 @@ def test_the_checks_see_what_is_wrong(two_workers: Client) -> None:
         assert failed(changed, run.results) == 1, one.what
 
 
-def test_the_smallest_dask_cluster_is_two_workers(workload: Workload) -> None:
-    """`dask-hpc run` refuses fewer before anything starts."""
-    assert workload.least_workers == 2
+def test_rejects_single_worker(tmp_path: Path) -> None:
+    """`dask-hpc run` refuses one worker before anything starts: copies on two workers need two."""
+    done = invoke("run", "pinned-tasks", "--workers", "1", "--results", str(tmp_path / "results"))
+    assert done.exit_code == 2, done.output
+    assert "pinned-tasks needs at least 2 workers" in done.output
+    assert "Planned: 1" in done.output
+    assert not (tmp_path / "results").exists()
