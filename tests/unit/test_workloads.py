@@ -31,16 +31,16 @@ from tests.support.hpc_command import invoke
         ("monte-carlo-pi --sweep --samples 100 --chunks 1", ["--sweep", "128", "100 samples"]),
     ],
 )
-def test_bad_numbers_are_usage_errors(command: str, words: list[str]) -> None:
-    """Nothing starts, the status is 2, and the message has the option or the figure."""
+def test_rejects_bad_numbers(command: str, words: list[str]) -> None:
+    """Nothing starts, the exit status is 2, and the message has the option or the figure."""
     done = CliRunner().invoke(main, ["run", *command.split()], env={"COLUMNS": "200"})
     assert done.exit_code == 2, done.output
     assert all(word in done.output for word in words), done.output
     assert "Traceback" not in done.output
 
 
-def test_the_tutorials_sizes_are_offered() -> None:
-    """`--help` says what --size tutorial means."""
+def test_help_shows_tutorial_size() -> None:
+    """`--help` shows the values of --size tutorial."""
     for name, words in [("eigenvalues", "n 5000"), ("delayed-sum", "n 5000"), ("monte-carlo-pi", "sweep True")]:
         text = CliRunner().invoke(main, ["run", name, "--help"], env={"COLUMNS": "200"}).output
         assert words in " ".join(text.split())
@@ -51,8 +51,8 @@ WITHOUT_COUNTS = {"mpi-hello"}
 
 
 @pytest.mark.parametrize("name", discovery.available())
-def test_every_workload_refuses_sizes_out_of_range(name: str) -> None:
-    """Below the least, above the most, no number at all: each count of each workload is refused by its name."""
+def test_every_workload_rejects_counts_out_of_range(name: str) -> None:
+    """Each count of each workload rejects values below its minimum, above its maximum, and no numbers."""
     counts = [
         option for option in discovery.load(discovery.available()[name]).options if isinstance(option.type, Count)
     ]
@@ -67,8 +67,8 @@ def test_every_workload_refuses_sizes_out_of_range(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", discovery.available())
-def test_every_workload_refuses_what_it_does_not_know(name: str) -> None:
-    """An unknown option and an unknown size end at once, with what there is."""
+def test_every_workload_rejects_unknown_option_and_size(name: str) -> None:
+    """An unknown option and an unknown size are usage errors that list what exists."""
     assert "No such option" in invoke("run", name, "--no-such-thing").output
     sizes = discovery.load(discovery.available()[name]).sizes
     done = invoke("run", name, "--size", "gigantic")
@@ -94,8 +94,8 @@ def refused(folder: Path, *args: str) -> str:
 
 @pytest.mark.parametrize("name", FOUR)
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "banana", "1e15"])
-def test_no_size(tmp_path: Path, name: str, value: str) -> None:
-    """Nothing, less than nothing, halves, words and what no machine has are no sizes."""
+def test_rejects_invalid_size(tmp_path: Path, name: str, value: str) -> None:
+    """Zero, negative, fractional, impossible and non-numeric sizes are rejected."""
     said = refused(tmp_path, name, SIZE[name], value)
     assert SIZE[name] in said
     assert value in said
@@ -117,8 +117,8 @@ def test_no_size(tmp_path: Path, name: str, value: str) -> None:
         (["data-locality", "--dim", "3"], ["--dim"]),
     ],
 )
-def test_what_cannot_be_had(tmp_path: Path, args: list[str], words: list[str]) -> None:
-    """Too large, too small, contradictory or unknown: the message has the option or both figures."""
+def test_rejects_impossible_options(tmp_path: Path, args: list[str], words: list[str]) -> None:
+    """Too large, too small, contradictory or unknown values are rejected with the option or both figures."""
     said = refused(tmp_path, *args)
     for word in words:
         assert word in said

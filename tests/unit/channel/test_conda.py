@@ -12,8 +12,8 @@ from containers.channel.conda import File, Link, Package, write_package
 from tests.support import tiny
 
 
-def test_package_bytes(tmp_path: Path) -> None:
-    """One package written twice is the same, with no time, owner or machine in it; links stay links."""
+def test_writes_same_package_twice(tmp_path: Path) -> None:
+    """Writing a package twice gives the same bytes, without times, owners or the machine's name; links stay links."""
     package = Package("p", "1", "0", [], "", {"bin/b": File(b"x", executable=True), "bin/a": Link("b")})
     paths = []
     for name in ("one", "two"):
@@ -30,7 +30,7 @@ def test_package_bytes(tmp_path: Path) -> None:
     ]
 
 
-def test_index_and_packages_agree(tmp_path: Path) -> None:
+def test_index_matches_packages(tmp_path: Path) -> None:
     """The channel's index has the sha256 and size of each package."""
     channel = tiny.channel(tmp_path)
     entries = json.loads((channel / "linux-64/repodata.json").read_text())["packages.conda"]

@@ -10,15 +10,15 @@ from tests.support import tiny
 CHANNEL = tiny.ROOT / "containers/channel"
 
 
-def test_environment_is_condas() -> None:
-    """environment.yml has conda's form: a name, conda-forge, and specs without another tool's section."""
+def test_environment_yml_has_conda_form() -> None:
+    """environment.yml has conda's form: a name, the channel conda-forge, and specs."""
     text = FILE.read_text()
     assert re.search(r"^name: \S+\nchannels:\n  - conda-forge\ndependencies:\n", text, re.MULTILINE)
     assert "python=3.13" in conda_specs(FILE)
 
 
-def test_versions_agree(versions: dict[str, str]) -> None:
-    """versions.env, environment.yml and the lock mean the same Python."""
+def test_python_version_is_consistent(versions: dict[str, str]) -> None:
+    """versions.env, environment.yml, debs.lock and the lock name the same Python."""
     assert f"python={versions['PYTHON_VERSION']}" in conda_specs(FILE)
     upstream = {deb.version.partition("-")[0] for deb in read_lock(CHANNEL / "debs.lock")}
     assert {v.rpartition(".")[0] for v in upstream} == {versions["PYTHON_VERSION"]}
@@ -26,8 +26,8 @@ def test_versions_agree(versions: dict[str, str]) -> None:
     assert f"/python-{upstream.pop()}-deb_" in lock
 
 
-def test_specs_by_pypis_rules(tmp_path: Path) -> None:
-    """conda's names and `=` become PyPI's; Python is no wheel."""
+def test_translates_specs_to_pypi(tmp_path: Path) -> None:
+    """Conda's names and `=` become PyPI's; Python is left out."""
     file = tmp_path / "environment.yml"
     file.write_text("name: x\ndependencies:\n  - python=3.13\n  # why\n  - dask-core=2026.8\n  - numpy >=2,<3  # why\n")
     assert pypi_requirements(file) == ["dask==2026.8.*", "numpy>=2,<3"]

@@ -33,8 +33,8 @@ def pinned(tmp_path: Path, *requirements: str, upgrade: bool = False) -> list[st
     return [line for line in lock.read_text().splitlines() if not line.startswith("#")]
 
 
-def test_versions_stay_until_they_are_renewed(tmp_path: Path, index: Path) -> None:
-    """A newer version is taken when it is asked for; what is needed is pinned along, what is no longer needed goes."""
+def test_keeps_versions_until_upgrade(tmp_path: Path, index: Path) -> None:
+    """A newer version is pinned only on request; dependencies come and go with the packages that need them."""
     beta = tiny.wheel(index, "beta")
     alpha = tiny.wheel(index, "alpha", requires=("beta",))
     first = [f"alpha==1.0 --hash=sha256:{tiny.sha256(alpha)}", f"beta==1.0 --hash=sha256:{tiny.sha256(beta)}"]
@@ -44,16 +44,16 @@ def test_versions_stay_until_they_are_renewed(tmp_path: Path, index: Path) -> No
     assert pinned(tmp_path, "alpha", upgrade=True) == [f"alpha==2.0 --hash=sha256:{tiny.sha256(newer)}"]
 
 
-def test_a_pin_gives_way_to_a_wish(tmp_path: Path, index: Path) -> None:
-    """What environment.yml asks for wins over what was pinned."""
+def test_requirement_overrides_pin(tmp_path: Path, index: Path) -> None:
+    """A requirement in environment.yml wins over an older pin."""
     tiny.wheel(index, "alpha")
     pinned(tmp_path, "alpha")
     tiny.wheel(index, "alpha", "2.0")
     assert pinned(tmp_path, "alpha>=2")[0].startswith("alpha==2.0 ")
 
 
-def test_the_wheel_that_pip_would_take(tmp_path: Path, index: Path) -> None:
-    """Among a version's wheels it is the most specific that runs on the base image."""
+def test_pins_most_specific_wheel(tmp_path: Path, index: Path) -> None:
+    """Of a version's wheels, the most specific one that runs on the base image is pinned."""
     best = "cp313-cp313-manylinux2014_x86_64.manylinux_2_17_x86_64"
     others = ("cp39-abi3-manylinux_2_17_x86_64", "cp313-cp313-manylinux_2_99_x86_64", "py3-none-any")
     made = {}
@@ -62,15 +62,15 @@ def test_the_wheel_that_pip_would_take(tmp_path: Path, index: Path) -> None:
     assert pinned(tmp_path, "alpha") == [f"alpha==1.0 --hash=sha256:{tiny.sha256(made[best])}"]
 
 
-def test_an_unknown_package(tmp_path: Path, index: Path) -> None:
-    """A package that no index has is named, and the lock stays."""
+def test_names_unknown_package(tmp_path: Path, index: Path) -> None:
+    """A package that is in no index is named, and the lock is not written."""
     with pytest.raises(ChannelError, match="unobtainium"):
         pinned(tmp_path, "unobtainium")
     assert not (tmp_path / "wheels.txt").exists()
 
 
-def test_debs_are_pinned_to_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """debs.lock names what the mirror has, with its sha256."""
+def test_pins_newest_debs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """debs.lock gets the mirror's newest version and its sha256."""
     debs = tiny.python_debs(tmp_path / "new", "3.13.5-2")
     monkeypatch.setitem(os.environ, "APT_CONFIG", tiny.apt_mirror(tmp_path / "mirror", debs)["APT_CONFIG"])
     pin_debs(["python3.13-minimal"], tmp_path / "debs.lock")
@@ -79,16 +79,16 @@ def test_debs_are_pinned_to_the_newest(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("name", ["wheels.txt", "tools.txt"])
-def test_every_wheel_is_pinned(name: str) -> None:
-    """Each line is one exact version with one sha256, and none says where to get it."""
+def test_every_wheel_has_version_and_hash(name: str) -> None:
+    """Each committed pin is one exact version with one sha256, and no URL."""
     lines = [line for line in (CHANNEL / name).read_text().splitlines() if not line.startswith("#")]
     assert lines
     for line in lines:
         assert re.fullmatch(r"[\w.-]+==[\w.]+ --hash=sha256:[0-9a-f]{64}", line)
 
 
-def test_wheels_cover_the_environment() -> None:
-    """What environment.yml asks for is among the wheels."""
+def test_wheels_cover_environment_yml() -> None:
+    """Every requirement of environment.yml is among the pinned wheels."""
     pinned = {line.partition("==")[0] for line in (CHANNEL / "wheels.txt").read_text().splitlines()}
     asked = {re.split("[=<>!~ ]", requirement)[0] for requirement in pypi_requirements(FILE)}
     assert asked <= pinned

@@ -17,8 +17,8 @@ def data(package: Package, path: str) -> bytes:
     return file.data
 
 
-def test_python_has_condas_layout(tmp_path: Path) -> None:
-    """Debian's Python is named and laid out as conda's: its version, its links, site-packages."""
+def test_python_package_has_conda_layout(tmp_path: Path) -> None:
+    """Debian's Python has conda's name, version, links and site-packages."""
     package = python_package(tiny.python_debs(tmp_path, "3.13.5-2+deb13u5"), "3.13")
     assert package.stem == "python-3.13.5-deb_2_deb13u5"
     assert package.depends == ["__glibc >=2.17"]
@@ -28,14 +28,14 @@ def test_python_has_condas_layout(tmp_path: Path) -> None:
     assert not [path for path in package.contents if path.startswith("share/")]
 
 
-def test_another_python_is_refused(tmp_path: Path) -> None:
-    """A Debian whose Python has another minor version is refused with what to change."""
+def test_rejects_other_minor_version(tmp_path: Path) -> None:
+    """A Debian with another minor version of Python is rejected, and the error says what to change."""
     with pytest.raises(ChannelError, match=r"versions\.env"):
         python_package(tiny.python_debs(tmp_path, "3.14.0-1"), "3.13")
 
 
-def test_mixed_debs_are_refused(tmp_path: Path) -> None:
-    """Debs of two versions, as a mirror may have them during an update, are refused."""
+def test_rejects_debs_of_two_versions(tmp_path: Path) -> None:
+    """Debs of two versions, which a mirror may have during an update, are rejected."""
     new, old = tiny.python_debs(tmp_path / "a", "3.13.5-2"), tiny.python_debs(tmp_path / "b", "3.13.5-1")
     with pytest.raises(ChannelError, match="do not fit each other"):
         python_package([new[0], old[1]], "3.13")

@@ -7,8 +7,8 @@ import pytest
 from tests.support import tiny
 
 
-def test_lock_is_stable(tmp_path: Path) -> None:
-    """Locking again changes no byte and says that nothing changed."""
+def test_locking_again_changes_nothing(tmp_path: Path) -> None:
+    """Locking again changes no byte, and reports that nothing changed."""
     channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "tiny.lock"
     assert tiny.lock(channel, lock).returncode == 0
     before = lock.read_bytes()
@@ -17,8 +17,8 @@ def test_lock_is_stable(tmp_path: Path) -> None:
     assert lock.read_bytes() == before
 
 
-def test_lock_does_not_depend_on_the_folder(tmp_path: Path) -> None:
-    """One channel in two folders gives one lock, which names the mount point alone."""
+def test_lock_does_not_depend_on_folder(tmp_path: Path) -> None:
+    """The same channel in two folders gives the same lock, which names only the mount point."""
     contents, locks = tiny.packages(), []
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
@@ -29,8 +29,8 @@ def test_lock_does_not_depend_on_the_folder(tmp_path: Path) -> None:
     assert str(tmp_path) not in locks[0]
 
 
-def test_shows_what_changed(tmp_path: Path) -> None:
-    """The table has the package, its old and its new version, and nothing that stayed."""
+def test_shows_changed_versions(tmp_path: Path) -> None:
+    """The table has the package with its old and new version, and no unchanged package."""
     lock = tmp_path / "tiny.lock"
     python, tool = tiny.packages()
     tiny.lock(tiny.channel(tmp_path / "old", [python, tool]), lock)
@@ -39,8 +39,8 @@ def test_shows_what_changed(tmp_path: Path) -> None:
     assert [cell.strip() for cell in row] == ["tool", "1.0 py313_0", "2.0 py313_0"]
 
 
-def test_shows_a_rebuilt_package(tmp_path: Path) -> None:
-    """A package of the same version with other bytes is shown, too."""
+def test_shows_rebuilt_package(tmp_path: Path) -> None:
+    """A package with the same version and other bytes is shown with its new hash."""
     lock = tmp_path / "tiny.lock"
     tiny.lock(tiny.channel(tmp_path / "old"), lock)
     new = tiny.channel(tmp_path / "new")
@@ -50,15 +50,15 @@ def test_shows_a_rebuilt_package(tmp_path: Path) -> None:
     assert [cell.strip() for cell in row] == ["tool", "1.0 py313_0", f"1.0 py313_0 (sha256 {digest[:8]}…)"]
 
 
-def test_every_hash_is_there(tmp_path: Path) -> None:
-    """Each package of a lock has a sha256, and none the time at which it was indexed."""
+def test_locks_every_hash(tmp_path: Path) -> None:
+    """Each package in a lock has a sha256, and none has the time at which it was indexed."""
     lock = tmp_path / "tiny.lock"
     tiny.lock(tiny.channel(tmp_path / "channel"), lock)
     assert lock.read_text().count("  sha256: ") == 2
     assert "indexed_timestamp" not in lock.read_text()
 
 
-def test_http_channel(tmp_path: Path) -> None:
+def test_locks_and_installs_http_channel(tmp_path: Path) -> None:
     """A channel behind HTTP is locked and installed by the same two commands."""
     with tiny.served(tiny.channel(tmp_path / "channel")) as url:
         lock = tmp_path / "http.lock"
@@ -72,8 +72,8 @@ def test_http_channel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:9/", "/nowhere"])
-def test_unreachable_channel(tmp_path: Path, where: str) -> None:
-    """A channel that cannot be read is named."""
+def test_names_unreachable_channel(tmp_path: Path, where: str) -> None:
+    """A channel that cannot be read is named, and no lock is written."""
     done = tiny.lock(where, tmp_path / "x.lock")
     assert done.returncode == 1
     assert "cannot read the channel" in done.stderr
@@ -82,8 +82,8 @@ def test_unreachable_channel(tmp_path: Path, where: str) -> None:
     assert not (tmp_path / "x.lock").exists()
 
 
-def test_unsolvable_environment(tmp_path: Path) -> None:
-    """A wish that the channel cannot fulfil is named, and the lock stays."""
+def test_names_package_missing_from_channel(tmp_path: Path) -> None:
+    """A package that the channel lacks is named, and no lock is written."""
     lock = tmp_path / "tiny.lock"
     (tmp_path / "environment.yml").write_text(tiny.ENVIRONMENT + "  - unobtainium >=3\n")
     done = tiny.lock(tiny.channel(tmp_path / "channel"), lock)
@@ -94,8 +94,8 @@ def test_unsolvable_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "dependencies:\n", "name: x\ndependencies:\n  - pip:\n    - x\n"])
-def test_bad_environment(tmp_path: Path, text: str) -> None:
-    """An environment.yml without packages, or with more than this project reads, is refused in words."""
+def test_rejects_bad_environment_yml(tmp_path: Path, text: str) -> None:
+    """An environment.yml without packages, or with a pip section, is rejected."""
     (tmp_path / "environment.yml").write_text(text)
     done = tiny.lock(tiny.channel(tmp_path / "channel"), tmp_path / "x.lock")
     assert done.returncode == 1

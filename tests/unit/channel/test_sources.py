@@ -56,8 +56,8 @@ def failed(done: subprocess.CompletedProcess[str], *said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_two_builds_are_the_same(tmp_path: Path, sources: Sources) -> None:
-    """Building twice gives the same channel, byte for byte, and no note of drift."""
+def test_builds_are_reproducible(tmp_path: Path, sources: Sources) -> None:
+    """Two builds give the same channel, byte for byte, and report no drift."""
     env = sources.env(tiny.python_debs(tmp_path / "old", OLD))
     for name in ("one", "two"):
         done = sources.build(tmp_path / name, env)
@@ -73,8 +73,8 @@ def test_two_builds_are_the_same(tmp_path: Path, sources: Sources) -> None:
     ]
 
 
-def test_a_mirror_that_moved_on(tmp_path: Path, sources: Sources) -> None:
-    """What the mirror no longer has is replaced by what it has; both versions are named and noted."""
+def test_reports_drift_of_mirror(tmp_path: Path, sources: Sources) -> None:
+    """A version that the mirror no longer has is replaced by the current one; both are reported."""
     env = sources.env(tiny.python_debs(tmp_path / "new", NEW))
     done = sources.build(tmp_path / "channel", env)
     assert done.returncode == 0, done.stderr
@@ -84,21 +84,21 @@ def test_a_mirror_that_moved_on(tmp_path: Path, sources: Sources) -> None:
     assert (tmp_path / "channel/linux-64/python-3.13.5-deb_2.conda").exists()
 
 
-def test_locked_stops_at_drift(tmp_path: Path, sources: Sources) -> None:
-    """`--locked` stops where the mirror has moved on, and names both versions."""
+def test_locked_rejects_drift(tmp_path: Path, sources: Sources) -> None:
+    """`--locked` fails when the mirror has moved on, and names both versions."""
     env = sources.env(tiny.python_debs(tmp_path / "new", NEW))
     failed(sources.build(tmp_path / "channel", env, "--locked"), f"python3.13-minimal {OLD} -> {NEW}", "make lock")
     assert not (tmp_path / "channel").exists()
 
 
-def test_locked_accepts_the_locked(tmp_path: Path, sources: Sources) -> None:
-    """`--locked` builds as long as the mirror has what was locked."""
+def test_locked_accepts_locked_versions(tmp_path: Path, sources: Sources) -> None:
+    """`--locked` builds while the mirror has the locked versions."""
     env = sources.env(tiny.python_debs(tmp_path / "old", OLD))
     assert sources.build(tmp_path / "channel", env, "--locked").returncode == 0
 
 
-def test_a_locked_version_with_other_bytes(tmp_path: Path, sources: Sources) -> None:
-    """The locked version with another sha256 is refused, not called drift."""
+def test_rejects_deb_with_other_hash(tmp_path: Path, sources: Sources) -> None:
+    """A locked version with another sha256 is rejected, not reported as drift."""
     text = (sources.folder / "debs.lock").read_text()
     digest = text.split()[-1]
     (sources.folder / "debs.lock").write_text(text.replace(digest, "0" * 64))
@@ -106,30 +106,30 @@ def test_a_locked_version_with_other_bytes(tmp_path: Path, sources: Sources) -> 
     failed(sources.build(tmp_path / "channel", env), digest, "0" * 64)
 
 
-def test_a_package_that_debian_does_not_have(tmp_path: Path, sources: Sources) -> None:
-    """A package that the mirror lacks is named, as when its index never came."""
+def test_names_package_missing_from_debian(tmp_path: Path, sources: Sources) -> None:
+    """A package that the mirror lacks is named."""
     with (sources.folder / "debs.lock").open("a") as lock:
         lock.write(f"python9 1 amd64 {'0' * 64}\n")
     env = sources.env(tiny.python_debs(tmp_path / "old", OLD))
     failed(sources.build(tmp_path / "channel", env), "Debian has no package python9")
 
 
-def test_a_damaged_lock(tmp_path: Path, sources: Sources) -> None:
-    """A debs.lock without a sha256 is refused."""
+def test_rejects_damaged_debs_lock(tmp_path: Path, sources: Sources) -> None:
+    """A debs.lock without a sha256 is rejected."""
     (sources.folder / "debs.lock").write_text("python3.13 1 amd64\n")
     failed(sources.build(tmp_path / "channel", dict(os.environ)), "debs.lock is damaged")
 
 
-def test_a_wheel_with_other_bytes(tmp_path: Path, sources: Sources) -> None:
-    """A wheel that is not the pinned one is refused with both hashes."""
+def test_rejects_wheel_with_other_hash(tmp_path: Path, sources: Sources) -> None:
+    """A wheel other than the pinned one is rejected, with both hashes."""
     text = (sources.folder / "wheels.txt").read_text()
     (sources.folder / "wheels.txt").write_text(text.replace(text.split()[1], f"--hash=sha256:{'0' * 64}"))
     env = sources.env(tiny.python_debs(tmp_path / "old", OLD))
     failed(sources.build(tmp_path / "channel", env), "alpha", "0" * 64, text.split()[1].rpartition(":")[2])
 
 
-def test_no_network(tmp_path: Path, sources: Sources) -> None:
-    """Where no index answers, the message says that, and what to look at."""
+def test_reports_unreachable_index(tmp_path: Path, sources: Sources) -> None:
+    """If no index answers, the error says so, and what to check."""
     debs = tiny.python_debs(tmp_path / "old", OLD)
     env = sources.env(debs, PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="1")
     del env["PIP_NO_INDEX"], env["PIP_FIND_LINKS"]
@@ -138,8 +138,8 @@ def test_no_network(tmp_path: Path, sources: Sources) -> None:
     )
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, sources: Sources) -> None:
-    """An output below a file is refused in words."""
+def test_rejects_unwritable_output(tmp_path: Path, sources: Sources) -> None:
+    """An output folder below a file is rejected."""
     (tmp_path / "file").touch()
     env = sources.env(tiny.python_debs(tmp_path / "old", OLD))
     failed(sources.build(tmp_path / "file" / "channel", env), "could not write")

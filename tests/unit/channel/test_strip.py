@@ -18,6 +18,6 @@ SITE = "lib/python3.13/site-packages"
         (f"{SITE}/w-1.0.dist-info/licenses/LICENSE", False),
     ],
 )
-def test_what_is_left_out(path: str, out: bool) -> None:
-    """What nothing loads is left out; licences and the tests that people run stay."""
+def test_leaves_out_unused_files(path: str, out: bool) -> None:
+    """Files that nothing loads are left out; licences and the tests that users run stay."""
     assert is_left_out(path) is out

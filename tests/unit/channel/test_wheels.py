@@ -21,7 +21,7 @@ def data(package: Package, path: str) -> bytes:
     return file.data
 
 
-def test_wheel_lies_where_conda_has_it(tmp_path: Path) -> None:
+def test_wheel_files_go_where_conda_puts_them(tmp_path: Path) -> None:
     """Modules go to site-packages; a wheel's data and scripts go below the prefix."""
     files = {"w-1.0.data/data/etc/w.conf": "x", "w-1.0.data/scripts/w-run": "#!python\nimport w\n"}
     package = wheel_package(tiny.wheel(tmp_path, "w", files=files), "3.13")
@@ -30,8 +30,8 @@ def test_wheel_lies_where_conda_has_it(tmp_path: Path) -> None:
     assert package.stem == "w-1.0-py313_0"
 
 
-def test_entry_points_are_commands(tmp_path: Path) -> None:
-    """Each console script becomes an executable that the installer gives the prefix's Python."""
+def test_entry_points_become_commands(tmp_path: Path) -> None:
+    """Each console script becomes an executable that the installer points to the prefix's Python."""
     points = {"w-1.0.dist-info/entry_points.txt": "[console_scripts]\nWrite = w.cli:app.main [extra]\n"}
     package = wheel_package(tiny.wheel(tmp_path, "w", files=points), "3.13")
     command = package.contents["bin/Write"]
@@ -42,8 +42,8 @@ def test_entry_points_are_commands(tmp_path: Path) -> None:
     assert b"sys.exit(app.main())" in command.data
 
 
-def test_record_is_true(tmp_path: Path) -> None:
-    """RECORD names exactly the files that are there, without those that are left out."""
+def test_record_lists_installed_files(tmp_path: Path) -> None:
+    """RECORD names exactly the installed files, without those that are left out."""
     files = {"w-1.0.data/data/share/doc/w.txt": "x", "w-1.0.data/data/share/w": "y"}
     package = wheel_package(tiny.wheel(tmp_path, "w", files=files), "3.13")
     rows = list(csv.reader(io.StringIO(data(package, f"{SITE}/w-1.0.dist-info/RECORD").decode())))
@@ -52,14 +52,14 @@ def test_record_is_true(tmp_path: Path) -> None:
     assert not any("share/doc" in row[0] for row in rows)
 
 
-def test_needs_are_those_of_the_target(tmp_path: Path) -> None:
-    """Requirements are taken for CPython 3.13 on Linux, whatever machine builds, and by conda-forge's names."""
+def test_requirements_are_evaluated_for_target(tmp_path: Path) -> None:
+    """Requirements are evaluated for CPython 3.13 on Linux, whatever machine builds, and use conda-forge's names."""
     requires = ("dask>=2026.1", "msgpack", "old; python_version < '3.12'", "win; os_name == 'nt'", "opt; extra == 'x'")
     package = wheel_package(tiny.wheel(tmp_path, "w", requires=requires), "3.13")
     assert package.depends == ["python 3.13.*", "dask-core >=2026.1", "msgpack-python"]
 
 
-def test_extras_are_refused(tmp_path: Path) -> None:
-    """A requirement with an extra, which conda cannot say, is refused by name."""
+def test_rejects_requirement_with_extra(tmp_path: Path) -> None:
+    """A requirement with an extra, which conda cannot express, is rejected by name."""
     with pytest.raises(ChannelError, match=r"requests\[socks\]"):
         wheel_package(tiny.wheel(tmp_path, "w", requires=("requests[socks]",)), "3.13")

@@ -16,23 +16,23 @@ def text(root: Path) -> str:
     return (root / "compose/bare.yaml").read_text(encoding="utf-8")
 
 
-def test_nothing_is_gained_but_what_apptainer_needs(text: str) -> None:
-    """No capability, no privilege, and every option with its reason."""
+def test_adds_only_options_that_apptainer_needs(text: str) -> None:
+    """Bare nodes get no capability and no privilege, and every option has its reason."""
     assert not re.search(r"cap_add|privileged|SYS_ADMIN|seccomp.unconfined", text)
     options = [line for line in text.splitlines() if re.match(r"\s+- ", line)]
     assert options
     assert all("# " in line for line in options)
 
 
-def test_both_roles_need_the_same(text: str) -> None:
-    """Login node and compute node have the same options, and start by the same entrypoint."""
+def test_login_and_nodes_have_same_options(text: str) -> None:
+    """Login node and compute nodes have the same options and entrypoint."""
     services = yaml.safe_load(text)["services"]
     assert set(services) == {"login", "bare-slurmd"}
     assert len({str((s["security_opt"], s["devices"], s["entrypoint"][0])) for s in services.values()}) == 1
 
 
-def test_the_seccomp_profile_denies_and_says_why(root: Path) -> None:
-    """It is what Docker's own denies, but for namespaces and mounts, in the words that runc knows."""
+def test_seccomp_profile_denies_only_listed_calls(root: Path) -> None:
+    """The profile denies what Docker's own denies, except namespaces and mounts, and says why."""
     profile = json.loads((root / "compose/seccomp-userns.json").read_text(encoding="utf-8"))
     (rule,) = profile["syscalls"]
     assert rule["action"] == "SCMP_ACT_ERRNO"

@@ -34,40 +34,40 @@ def services(compose: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return list(compose["services"].items())
 
 
-def test_there_are_a_controller_a_login_node_and_the_pattern_of_a_node(compose: dict[str, Any]) -> None:
-    """The roles are three, and the pattern never starts itself."""
+def test_has_controller_login_node_and_node_pattern(compose: dict[str, Any]) -> None:
+    """There are three services, and the pattern of a node never starts by itself."""
     assert set(compose["services"]) == {"slurmctld", "login", "slurmd"}
     assert compose["services"]["slurmd"]["profiles"] == ["pattern"]
 
 
 @pytest.mark.parametrize("fixed", ["container_name", "privileged", "ipv4_address", "subnet", "network_mode", "ipam"])
-def test_nothing_is_fixed_or_privileged(text: str, fixed: str) -> None:
-    """No name, address or privilege that a second mini-cluster would run into."""
+def test_fixes_no_name_or_address_and_needs_no_privilege(text: str, fixed: str) -> None:
+    """No name, address or privilege collides with a second mini-cluster."""
     assert not re.search(rf"^\s*{fixed}\s*:", text, re.MULTILINE)
 
 
-def test_nothing_is_published_beyond_loopback(compose: dict[str, Any]) -> None:
-    """A port that is published, if there is one, is on 127.0.0.1 and of the engine's choice."""
+def test_publishes_ports_on_loopback_only(compose: dict[str, Any]) -> None:
+    """Any published port is on 127.0.0.1, and the engine chooses its number."""
     for name, service in services(compose):
         for port in service.get("ports", []):
             assert re.fullmatch(r"127\.0\.0\.1::\d+", str(port)), name
 
 
-def test_one_image_fills_the_home(compose: dict[str, Any]) -> None:
-    """What the image has in /home is copied into the new volume once: containers that start side by side collide."""
+def test_only_login_node_fills_home(compose: dict[str, Any]) -> None:
+    """Only the login node's image is copied into the new /home volume: containers that start side by side collide."""
     mounts = {name: mount for name, one in services(compose) for mount in one["volumes"] if mount.startswith("home:")}
     assert mounts == {"login": "home:/home", "slurmd": "home:/home:nocopy"}
 
 
 def test_every_service_drops_all_capabilities(compose: dict[str, Any]) -> None:
-    """Each starts from none, and can gain none."""
+    """Each service drops all capabilities, and can gain none."""
     for name, service in services(compose):
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
-def test_no_service_has_a_capability_that_is_as_good_as_all(compose: dict[str, Any]) -> None:
-    """SYS_ADMIN and its like are asked by nobody."""
+def test_no_service_has_powerful_capability(compose: dict[str, Any]) -> None:
+    """No service has SYS_ADMIN or a capability of similar power."""
     for name, service in services(compose):
         assert not {"ALL", "SYS_ADMIN", "NET_ADMIN", "SYS_MODULE", "SYS_RAWIO"} & set(service["cap_add"]), name
 
@@ -83,8 +83,8 @@ def capability_blocks(text: str) -> list[list[str]]:
     return blocks
 
 
-def test_every_capability_carries_its_reason(text: str) -> None:
-    """A comment on the line, on the block, or on the line before whose pair it is (SETUID, SETGID)."""
+def test_every_capability_has_reason(text: str) -> None:
+    """Each capability has a comment on its line, on its block, or on the line of its pair (SETUID, SETGID)."""
     blocks = capability_blocks(text)
     assert len(blocks) == 3
     for head, *lines in blocks:

@@ -18,7 +18,7 @@ def login(root: Path) -> dict[str, Any]:
     return service
 
 
-def test_only_loopback_is_published_and_nothing_is_gained(login: dict[str, Any]) -> None:
-    """One port of the engine's choice on 127.0.0.1, and no capability, volume or variable."""
+def test_publishes_one_loopback_port_and_gains_nothing(login: dict[str, Any]) -> None:
+    """JupyterLab publishes one port on 127.0.0.1, and adds no capability, volume or variable."""
     assert set(login) == {"entrypoint", "ports", "healthcheck"}
     assert login["ports"] == ["127.0.0.1::8888"]

@@ -10,8 +10,8 @@ from tests.support.bridge_site import executable
 from tests.support.scripts import assert_explained, run
 
 
-def test_a_base_that_is_neither_is_refused(tree: Path, tmp_path: Path) -> None:
-    """BASE is `pull` or `bootstrap`; anything else is named, and is not remembered."""
+def test_rejects_unknown_base(tree: Path, tmp_path: Path) -> None:
+    """BASE is `pull` or `bootstrap`; any other value is rejected and not remembered."""
     done = run([tree / "containers/base.sh"], BASE="nonsense", DASK_HPC_CACHE=str(tmp_path))
     what, seen, _todo = assert_explained(done, "base")
     assert "BASE=nonsense" in what

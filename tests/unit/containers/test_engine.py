@@ -18,8 +18,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user,
 
 
 @needs_root
-def test_an_ordinary_user_without_an_engine_is_told_what_to_install(tree: Path) -> None:
-    """No engine and no root: what was looked for, what was seen, what to do."""
+def test_tells_user_what_to_install_without_engine(tree: Path) -> None:
+    """Without an engine, an ordinary user learns what failed, what was seen and what to do."""
     nobody: list[str | Path] = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     done = run(
         [*nobody, tree / "containers/engine.sh"], DOCKER_HOST="unix:///nonexistent/docker.sock", HOME="/nonexistent"
@@ -31,8 +31,8 @@ def test_an_ordinary_user_without_an_engine_is_told_what_to_install(tree: Path) 
 
 
 @needs_root
-def test_an_ordinary_user_without_docker_is_told_what_to_install(tree: Path, tmp_path: Path) -> None:
-    """No docker command at all is said as such."""
+def test_tells_user_about_missing_docker_command(tree: Path, tmp_path: Path) -> None:
+    """Without the docker command, the error says so."""
     nobody: list[str | Path] = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     done = run([*nobody, tree / "containers/engine.sh"], PATH=str(programs_without_docker(tree)))
     _what, seen, _todo = assert_explained(done, "engine")
@@ -50,15 +50,15 @@ def programs_without_docker(folder: Path) -> Path:
     return there
 
 
-def test_an_engine_named_by_docker_host_that_is_dead_is_said(tree: Path) -> None:
-    """A DOCKER_HOST that nobody answers at is the user's to mend: nothing is installed, also for root."""
+def test_reports_dead_docker_host(tree: Path) -> None:
+    """If DOCKER_HOST does not answer, nothing is installed, not even for root."""
     done = run([tree / "containers/engine.sh"], DOCKER_HOST="unix:///nonexistent/docker.sock", HOME="/nonexistent")
     what, _seen, _todo = assert_explained(done, "engine")
     assert "at unix:///nonexistent/docker.sock" in what
 
 
-def test_a_socket_that_nobody_listens_at_is_said(tree: Path, tmp_path: Path) -> None:
-    """A socket left over by an engine that died is told from one that answers."""
+def test_reports_stale_socket(tree: Path, tmp_path: Path) -> None:
+    """A socket that a dead engine left behind is reported."""
     left_over = tmp_path / "docker.sock"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(left_over))
@@ -68,14 +68,14 @@ def test_a_socket_that_nobody_listens_at_is_said(tree: Path, tmp_path: Path) -> 
     assert "connection refused" in seen.lower() or "cannot connect" in seen.lower()
 
 
-def test_an_engine_that_answers_is_taken_quietly(tree: Path) -> None:
-    """Where all is there, nothing is said and nothing is done."""
+def test_is_quiet_with_working_engine(tree: Path) -> None:
+    """With a working engine the script prints nothing and does nothing."""
     done = run([tree / "containers/engine.sh"], HOME=str(Path.home()))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_two_at_once_are_as_quiet_as_one(tree: Path) -> None:
-    """Two that look for the engine at the same time do not disturb each other."""
+def test_two_at_once_are_quiet(tree: Path) -> None:
+    """Two scripts at the same time do not disturb each other."""
     both = [
         subprocess.Popen([tree / "containers/engine.sh"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for _ in range(2)

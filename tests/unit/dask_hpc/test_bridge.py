@@ -26,22 +26,22 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("words", ["'a b' ''", "'$HOME' '`id`' '\"'", "'new\nline' '\\' --x=ü", "'%s' '*' ' '"])
-def test_arguments_arrive_as_they_are(site: Site, words: str) -> None:
-    """No shell is between: blanks, quotes, newlines and empty arguments are what they were."""
+def test_passes_arguments_unchanged(site: Site, words: str) -> None:
+    """No shell is between: blanks, quotes, newlines and empty arguments arrive unchanged."""
     site.command("squeue", 'printf "%s\\n" $# "$@"')
     direct = subprocess.run(["sh", "-c", f"{site.bin}/squeue {words}"], capture_output=True, check=True)
     assert site.run(f"squeue {words}").stdout == direct.stdout
 
 
-def test_streams_and_status_are_the_commands(site: Site) -> None:
+def test_passes_streams_and_status_through(site: Site) -> None:
     """Standard output and error stay apart, and the exit status is the command's."""
     site.command("sinfo", "echo out; echo err >&2; exit 7")
     done = site.run("sinfo; echo $?")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"out\n7\n", b"err\n")
 
 
-def test_working_directory_and_slurms_variables_go_along(site: Site) -> None:
-    """The command runs where the caller is; Slurm's variables are the caller's, every other one is the site's."""
+def test_passes_working_directory_and_slurm_variables(site: Site) -> None:
+    """The command runs in the caller's directory with its Slurm variables; all other variables are the site's."""
     site.command("sbatch", "pwd; env")
     (site.folder / "a b").mkdir()
     script = "cd 'a b'; unset SLURM_OLD; export SLURM_JOB_ID=5 SBATCH_ACCOUNT='x y' OTHER=inside; exec sbatch"
@@ -52,20 +52,20 @@ def test_working_directory_and_slurms_variables_go_along(site: Site) -> None:
     assert not [line for line in lines if line.startswith(("SLURM_OLD", "APPTAINERENV_"))]
 
 
-def test_large_binary_input_and_output(site: Site) -> None:
-    """50 MB of any bytes go in and come out as they were."""
+def test_passes_large_binary_data(site: Site) -> None:
+    """50 MB of any bytes go in and come out unchanged."""
     site.command("sbatch", "exec cat")
     data = os.urandom(1 << 20) * 50
     assert site.run("exec sbatch", stdin=data).stdout == data
 
 
-def test_a_reader_that_stops_early_ends_the_command(site: Site) -> None:
-    """A closed pipe is between the command and its reader, as without a bridge."""
+def test_closed_pipe_ends_command(site: Site) -> None:
+    """A command ends when its reader closes the pipe, as without a bridge."""
     site.command("sacct", "exec yes")
     assert site.run("sacct | head -n 2").stdout == b"y\ny\n"
 
 
-def test_twenty_calls_at_once(site: Site) -> None:
+def test_serves_twenty_calls_at_once(site: Site) -> None:
     """Calls do not wait for each other, and each gets its own answer."""
     site.command(
         "squeue", f"touch {site.folder}/$1; until [ $(ls {site.folder}/n* | wc -l) = 20 ]; do sleep 0.05; done; echo $1"
@@ -84,8 +84,8 @@ with subprocess.Popen(["srun"], stdout=subprocess.PIPE, text=True) as srun:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_signals_reach_the_command(site: Site, signum: signal.Signals) -> None:
-    """A signal to the stand-in is one to the command, which may take it as it likes."""
+def test_passes_signals_to_command(site: Site, signum: signal.Signals) -> None:
+    """A signal to the stand-in reaches the command, which may handle it."""
     name = signum.name[3:]
     site.command("srun", f"trap 'echo got {name}; exit 9' {name}; echo here; while :; do sleep 0.05; done")
     (site.folder / "caller.py").write_text(_SIGNAL)
@@ -93,15 +93,15 @@ def test_signals_reach_the_command(site: Site, signum: signal.Signals) -> None:
     assert done.stdout == f"got {name}\n9\n".encode()
 
 
-def test_a_command_that_dies_of_a_signal(site: Site) -> None:
-    """The stand-in dies the same way, so that a shell says 128 + the signal."""
+def test_stand_in_dies_of_same_signal(site: Site) -> None:
+    """If the command is killed by a signal, so is the stand-in, and a shell reports 128 plus the signal."""
     site.command("srun", "kill -KILL $$")
     assert site.run("srun; echo $?").stdout == b"137\n"
 
 
 @pytest.mark.parametrize("site", [{"KILL_SECONDS": 0.1}], indirect=True)
-def test_a_killed_caller_ends_its_command(site: Site) -> None:
-    """When the stand-in is killed, its command is ended, too, and the next call is served."""
+def test_ends_command_of_killed_caller(site: Site) -> None:
+    """When the stand-in is killed, its command ends, too, and the next call is served."""
     site.command("srun", f"echo $$ >{site.folder}/pid; trap '' TERM; while :; do sleep 0.05; done")
     site.command("squeue", f"kill -0 $(cat {site.folder}/pid) 2>/dev/null || echo gone")
     done = site.run(
@@ -111,8 +111,8 @@ def test_a_killed_caller_ends_its_command(site: Site) -> None:
 
 
 @pytest.mark.parametrize("words", ["show job 5", "-o show nodes", "--json show job", "ping", "-do show partition"])
-def test_scontrol_shows(site: Site, words: str) -> None:
-    """What only shows is allowed."""
+def test_allows_scontrol_show(site: Site, words: str) -> None:
+    """Subcommands that only show something are allowed."""
     site.command("scontrol", 'echo "$@"')
     assert site.run(f"scontrol {words}").stdout.decode() == words + "\n"
 
@@ -121,8 +121,8 @@ def test_scontrol_shows(site: Site, words: str) -> None:
     "words",
     ["update x", "", "-M show update x", "shutdown", "-Mshow update", "--cluster show update", "sho", "'show '"],
 )
-def test_scontrol_changes_nothing(site: Site, words: str) -> None:
-    """What changes something is refused, and so is an option that could hide it."""
+def test_rejects_scontrol_changes(site: Site, words: str) -> None:
+    """Subcommands that change something are rejected, and so is any option that could hide one."""
     site.command("scontrol", "echo called")
     done = site.run(f"scontrol {words}")
     assert done.returncode == 126
@@ -131,8 +131,8 @@ def test_scontrol_changes_nothing(site: Site, words: str) -> None:
     assert b"What to do" in done.stderr
 
 
-def test_a_command_that_the_site_lacks(site: Site) -> None:
-    """The error says whose fault it is."""
+def test_names_command_that_site_lacks(site: Site) -> None:
+    """The error says that the cluster has no such command."""
     done = site.run("sacct")
     assert done.returncode == 126
     assert b"this cluster has none on PATH" in done.stderr
@@ -210,8 +210,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_requests_are_refused(site: Site, data: bytes) -> None:
-    """Whatever comes, the reply is a refusal, which is logged; and the next call is served."""
+def test_rejects_hostile_requests(site: Site, data: bytes) -> None:
+    """Any invalid request is rejected and logged, and the next call is served."""
     site.command("squeue", "echo fine")
     raw = Raw(site)
     assert raw.say(data).startswith(b"refused")
@@ -220,8 +220,8 @@ def test_hostile_requests_are_refused(site: Site, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("files", [0, 1, 2, 9])
-def test_a_request_without_three_streams_is_refused(site: Site, files: int) -> None:
-    """Fewer are too few; of more, none but three are ever taken."""
+def test_rejects_request_without_three_streams(site: Site, files: int) -> None:
+    """Fewer than three file descriptors are rejected; of more, only three are taken."""
     site.command("squeue", "echo fine")
     raw = Raw(site)
     reply = raw.say(request(b"squeue", b"/", b"0"), files)
@@ -264,8 +264,8 @@ def public() -> Iterator[Path]:
 
 
 @as_root
-def test_another_user_is_refused(public: Path) -> None:
-    """Even with the folder open to everybody, the kernel tells whose process calls."""
+def test_rejects_other_user(public: Path) -> None:
+    """Even with the folder open to all users, the kernel tells whose process calls."""
     site = Site(public)
     site.command("squeue", "echo fine")
     raw = Raw(site)
@@ -281,8 +281,8 @@ def test_another_user_is_refused(public: Path) -> None:
 
 
 @as_root
-def test_another_users_bridge_is_refused(public: Path) -> None:
-    """The stand-in sends nothing to a socket that somebody else listens on."""
+def test_stand_in_rejects_bridge_of_other_user(public: Path) -> None:
+    """The stand-in sends nothing to a socket of another user."""
     address = public / "socket"
     listen = (
         f"import socket; s = socket.socket(socket.AF_UNIX); s.bind({str(address)!r}); s.listen(); print(flush=True)"
@@ -298,8 +298,8 @@ def test_another_users_bridge_is_refused(public: Path) -> None:
         assert server.communicate()[0] == b"b''\n"
 
 
-def test_without_a_bridge_it_says_what_to_do() -> None:
-    """Where no launcher has started the SIF, the error names it."""
+def test_names_launcher_without_bridge() -> None:
+    """If no launcher started the SIF, the error names it."""
     done = subprocess.run([sys.executable, "-IS", SHIM], env={}, capture_output=True, text=True)
     assert done.returncode == 125
     assert "./dask-hpc" in done.stderr

@@ -17,8 +17,8 @@ from dask_hpc.results import load
 from tests.support.hpc_command import PACKAGE, command, invoke, write
 
 
-def test_the_list_has_every_workload() -> None:
-    """Each file in workloads/ is listed with what it does, for people and for programs."""
+def test_lists_every_workload() -> None:
+    """Each file in workloads/ is listed with its summary, as a table and as JSON."""
     names = {file.stem.replace("_", "-") for file in discovery.folder().glob("[!_]*.py")}
     listed = json.loads(invoke("list", "--json").output)
     assert {one["name"] for one in listed} == names
@@ -26,8 +26,8 @@ def test_the_list_has_every_workload() -> None:
     assert all(name in invoke("list").output for name in names)
 
 
-def test_listing_does_not_import_dask() -> None:
-    """The list is there at once, because no workload is loaded for it."""
+def test_list_does_not_import_dask() -> None:
+    """Listing loads no workload, and is fast."""
     code = "import sys, dask_hpc.cli as c; c.main(['list'], standalone_mode=False); sys.exit('dask' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(PACKAGE)}, capture_output=True, check=False
@@ -55,8 +55,8 @@ def test_listing_does_not_import_dask() -> None:
         (["run", "monte-carlo-pi", "--workers", "9999"], ["9999", "cores"]),
     ],
 )
-def test_bad_input_is_refused(args: list[str], words: list[str]) -> None:
-    """A user's mistake is named, with what was meant; the exit status is 2 and there is no traceback."""
+def test_rejects_bad_input(args: list[str], words: list[str]) -> None:
+    """A mistake is named, with a suggestion; the exit status is 2 and there is no traceback."""
     done = invoke(*args)
     assert done.exit_code == 2, done.output
     assert all(word in done.output for word in words), done.output
@@ -64,8 +64,8 @@ def test_bad_input_is_refused(args: list[str], words: list[str]) -> None:
     assert isinstance(done.exception, SystemExit)
 
 
-def test_an_unusable_results_folder_is_found_before_the_work(tmp_path: Path) -> None:
-    """A results folder that is a file ends the run at once, before there is a Dask cluster."""
+def test_rejects_unusable_results_folder_before_start(tmp_path: Path) -> None:
+    """A results folder that is a file ends the run before a Dask cluster starts."""
     (tmp_path / "file").write_text("")
     done = invoke("run", "monte-carlo-pi", "--results", str(tmp_path / "file"))
     assert done.exit_code == 1
@@ -74,14 +74,14 @@ def test_an_unusable_results_folder_is_found_before_the_work(tmp_path: Path) -> 
 
 
 def test_help_has_examples_and_sections() -> None:
-    """The help of a workload has its own options, those of the Dask cluster, and commands to copy."""
+    """A workload's help has its own options, those of the Dask cluster, and commands to copy."""
     text = invoke("run", "monte-carlo-pi", "--help").output
     assert all(word in text for word in ("--samples", "--on [local|slurm|mpi]", "With --on slurm:", "Examples:"))
     assert "monte-carlo-pi" in invoke("run", "--help").output
 
 
-def test_a_whole_run_on_this_machine(tmp_path: Path) -> None:
-    """The result is on standard output for programs, tables on standard error, and both files in the folder."""
+def test_runs_workload_on_this_machine(tmp_path: Path) -> None:
+    """The result goes to standard output as JSON, tables to standard error, and both files to the folder."""
     run = command("run", "monte-carlo-pi", "--samples", "1e6", "--chunks", "7", "--workers", "2", "--results",
                   str(tmp_path), "--json")  # fmt: skip
     out, err = run.communicate(timeout=120)
@@ -99,7 +99,7 @@ def test_a_whole_run_on_this_machine(tmp_path: Path) -> None:
 
 
 def test_reports_need_no_network(tmp_path: Path) -> None:
-    """Our report and, if asked for, Dask's own carry their scripts: nothing in them is fetched from elsewhere."""
+    """Our report and Dask's own carry their scripts: they fetch nothing."""
     run = command("run", "monte-carlo-pi", "--samples", "1e5", "--workers", "1", "--results", str(tmp_path),
                   "--performance-report")  # fmt: skip
     _, err = run.communicate(timeout=120)
@@ -110,8 +110,8 @@ def test_reports_need_no_network(tmp_path: Path) -> None:
         assert not re.findall(r"""<(?:script|link)[^>]*(?:src|href)=["']?(?:https?:)?//""", page)
 
 
-def test_a_failed_check_fails_the_run(workloads: Path, tmp_path: Path) -> None:
-    """The result is kept and printed, and the exit status says that it is wrong."""
+def test_failed_check_fails_run(workloads: Path, tmp_path: Path) -> None:
+    """The result is kept and printed, and the exit status is 1."""
     write(workloads, "wrong", "return Outcome({'x': 1}, {}, [Check('holds', False, 'it does not')])")
     run = command("run", "wrong", "--workers", "1", "--results", str(tmp_path))
     out, err = run.communicate(timeout=120)
@@ -120,8 +120,8 @@ def test_a_failed_check_fails_the_run(workloads: Path, tmp_path: Path) -> None:
     assert load(tmp_path / "wrong" / "latest" / "result.json").ok is False
 
 
-def test_a_folder_that_vanishes_does_not_take_the_result_along(workloads: Path, tmp_path: Path) -> None:
-    """If the results cannot be written in the end they are printed all the same, and the exit status is 1."""
+def test_prints_result_if_folder_vanishes(workloads: Path, tmp_path: Path) -> None:
+    """If the results cannot be written in the end they are still printed, and the exit status is 1."""
     results = tmp_path / "results"
     body = f"""\
         import pathlib, shutil
@@ -138,8 +138,8 @@ def test_a_folder_that_vanishes_does_not_take_the_result_along(workloads: Path, 
     assert json.loads(out)["values"] == {"x": 17}
 
 
-def test_a_workload_that_cannot_be_loaded_is_named(workloads: Path) -> None:
-    """A file with an error, or without a workload, ends in a sentence with its path."""
+def test_names_workload_that_cannot_be_loaded(workloads: Path) -> None:
+    """A file with an error, or without a workload, is named by its path."""
     (workloads / "broken.py").write_text('"""Broken."""\nimport nothing_of_that_name\n')
     (workloads / "empty.py").write_text('"""Nothing."""\n')
     for name, word in (("broken", "nothing_of_that_name"), ("empty", "declares no workload")):
@@ -150,8 +150,8 @@ def test_a_workload_that_cannot_be_loaded_is_named(workloads: Path) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_nothing(workloads: Path, tmp_path: Path, signum: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end the run with the shell's status, without a traceback, workers or a half result."""
+def test_signal_leaves_nothing(workloads: Path, tmp_path: Path, signum: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end the run with the shell's status, without a traceback, workers or a partial result."""
     write(workloads, "sleeper", """\
         import os, time
         pids = client.run(os.getpid)
@@ -183,10 +183,10 @@ SIZED = 'click.option("--n", type=Count(maximum=10**12), default="5"), click.opt
         (("--k", "2", "--size", "tutorial"), {"n": 7000, "k": 2}),
     ],
 )
-def test_a_size_is_other_defaults(
+def test_size_changes_defaults(
     workloads: Path, tmp_path: Path, options: tuple[str, ...], parameters: dict[str, int]
 ) -> None:
-    """--size changes what is not on the command line, and result.json says which size it was."""
+    """--size changes options that are not on the command line, and result.json records the size."""
     write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
     run = command("run", "sized", *options, "--workers", "1", "--results", str(tmp_path / "r"), "--json")
     out, err = run.communicate(timeout=60)
@@ -207,8 +207,8 @@ def test_a_size_is_other_defaults(
         (["--k", "1", "--nn", "3"], ["--nn", "--n"]),
     ],
 )
-def test_bad_sizes_are_refused(workloads: Path, options: list[str], words: list[str]) -> None:
-    """Zero, negative, unknown and too large sizes are named, with the figure, and nothing is started."""
+def test_rejects_bad_sizes(workloads: Path, options: list[str], words: list[str]) -> None:
+    """Zero, negative, unknown and too large sizes are rejected with the figure, before anything starts."""
     write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
     done = invoke("run", "sized", "--workers", "1", *options)
     assert done.exit_code == 2, done.output
@@ -216,8 +216,8 @@ def test_bad_sizes_are_refused(workloads: Path, options: list[str], words: list[
     assert "dashboard" not in done.output
 
 
-def test_help_says_what_a_size_is(workloads: Path) -> None:
-    """The help of a workload with sizes names them with their values; without, there is no --size."""
+def test_help_lists_sizes(workloads: Path) -> None:
+    """The help of a workload with sizes lists their values; without sizes there is no --size."""
     write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
     write(workloads, "plain", "return Outcome({}, {}, [])")
     assert "tutorial: n 7e3" in invoke("run", "sized", "--help").output

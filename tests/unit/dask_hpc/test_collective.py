@@ -20,8 +20,8 @@ from dask_hpc.errors import CollectiveError
 A, B, ELSEWHERE = "tls://10.0.0.1:1", "tls://10.0.0.2:2", "tls://else:3"
 
 
-def test_ranks_are_in_mpis_order() -> None:
-    """Workers are sorted by rank, whatever order Dask lists them in."""
+def test_sorts_members_by_rank() -> None:
+    """Workers are sorted by rank, in whatever order Dask lists them."""
     found = {A: Facts("c1", 3, "job of 4", threads=True), B: Facts("c2", 2, "job of 4", threads=True)}
     assert members(found) == [Rank(2, B, "c2"), Rank(3, A, "c1")]
     assert str(members(found)[0]) == "rank 2 on c2"
@@ -37,8 +37,8 @@ def test_ranks_are_in_mpis_order() -> None:
         (Facts("c2", 3, "job of 4", threads=False), ["THREAD_MULTIPLE", "mpi4py.rc"]),
     ],
 )
-def test_what_cannot_be_ranks_is_refused(other: Facts | None, words: list[str]) -> None:
-    """Workers without MPI, of two jobs, or that must not call MPI: the error says who, and what to do."""
+def test_rejects_workers_that_cannot_be_ranks(other: Facts | None, words: list[str]) -> None:
+    """Workers without MPI, of two jobs, or without MPI threads are named, with what to do."""
     found = {A: Facts("c1", 2, "job of 4", threads=True), B: other} if other else {}
     with pytest.raises(CollectiveError) as refused:
         members(found)
@@ -81,14 +81,14 @@ def test_rejects_block_on_no_rank(holders: list[str]) -> None:
         shares({1: [A], 2: holders}, [A, B])
 
 
-def test_blocks_on_all_ranks_are_shared_out() -> None:
-    """What both have is divided between them."""
+def test_divides_blocks_that_all_ranks_hold() -> None:
+    """Blocks that both ranks hold are divided evenly between them."""
     given_to_a, given_to_b = shares({number: [A, B] for number in range(10)}, [A, B])
     assert len(given_to_a) == len(given_to_b) == 5
 
 
-def test_the_cause_is_the_rank_that_failed_by_itself() -> None:
-    """Ranks that left because another failed are not named as failures; the first own error is the cause."""
+def test_names_rank_that_failed_first() -> None:
+    """Ranks that left because another one failed are not blamed; the first own error is the cause."""
     first, second, third = (Rank(rank, A, "c1") for rank in (2, 3, 4))
     cause = ValueError("no luck")
     error = failure("rank 3 on c1 failed", [(first, Stopped("…")), (second, cause)], [str(third)])

@@ -24,8 +24,8 @@ def fits(one: Workload, workers: int = 2, memory: int = GIB, *, one_machine: boo
     refuse_what_does_not_fit(one, {}, Plan([], {}, None, workers, memory), one_machine=one_machine)
 
 
-def test_too_much_for_a_worker() -> None:
-    """What one worker holds at once must stay below where Dask makes it pause, 0.8 of its memory."""
+def test_rejects_too_much_memory_per_worker() -> None:
+    """A worker must stay below 80 % of its memory, where Dask makes it pause."""
     fits(needing(worker=int(0.79 * GIB)))
     with pytest.raises(
         RequestError, match=r"in one worker: 921\.60 MiB\. A worker has 1\.00 GiB.*above 80% of it"
@@ -35,8 +35,8 @@ def test_too_much_for_a_worker() -> None:
     fits(needing(worker=int(0.9 * GIB)), memory=0)  # nobody knows how much a worker has
 
 
-def test_too_much_for_the_machine() -> None:
-    """The client's memory is this machine's; so is that of all workers where they are here."""
+def test_rejects_too_much_memory_for_machine() -> None:
+    """The client's memory is this machine's; so is that of local workers."""
     free = available_memory()
     fits(needing(client=free // 2))
     with pytest.raises(RequestError, match=r"in the client, .* in all\. Free: "):
@@ -47,15 +47,15 @@ def test_too_much_for_the_machine() -> None:
         fits(needing(each, each), workers=4, memory=10 * free, one_machine=True)
 
 
-def test_too_few_workers() -> None:
-    """A workload for several workers says how many it needs and how many there would be."""
+def test_rejects_too_few_workers() -> None:
+    """The error says how many workers are needed and how many are planned."""
     fits(needing(least_workers=3), workers=3)
     with pytest.raises(RequestError, match=r"at least 3 workers\.\nPlanned: 2\."):
         fits(needing(least_workers=3), workers=2)
 
 
-def test_the_wrong_backend() -> None:
-    """A workload that needs MPI says so."""
+def test_rejects_wrong_backend() -> None:
+    """A workload that needs MPI rejects other backends."""
 
     @workload(backends=frozenset({"mpi"}))
     def some(client: object) -> Outcome:

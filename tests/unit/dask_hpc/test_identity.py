@@ -7,8 +7,8 @@ from pathlib import Path
 from dask_hpc.identity import Identity, environment
 
 
-def test_the_environment_says_what_it_is(tmp_path: Path) -> None:
-    """The lock's identity is read where there is one; elsewhere it is empty, not an error."""
+def test_reads_identity_of_environment(tmp_path: Path) -> None:
+    """The lock's identity is read if there is one; otherwise it is empty, not an error."""
     file = tmp_path / "env.json"
     assert environment(file) == Identity()
     file.write_text('{"schema":1,"lock_sha256":"abc","channel":"local","drifted":true,"more":1}')

@@ -24,7 +24,7 @@ from dask_hpc.mpi_launch import Launch
         (Launch("mpirun", 4, True), {}, ["cleaned"]),
     ],
 )
-def test_the_message_names_cause_and_fix(found: Launch, environ: dict[str, str], words: list[str]) -> None:
+def test_explains_cause_and_fix_of_missing_ranks(found: Launch, environ: dict[str, str], words: list[str]) -> None:
     """Each way to lose ranks has its own cause and fix in the message."""
     message = explain(1, found, environ, "5.0.11")
     assert "launched 4 tasks" in message

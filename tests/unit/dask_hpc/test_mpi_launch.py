@@ -30,36 +30,38 @@ def process(proc: Path, pid: int, parent: int, name: str, environ: str = "") -> 
     (folder / "environ").write_text(environ)
 
 
-def test_a_step_of_srun(tmp_path: Path) -> None:
-    """The step's tasks count, not the job's, and its first task speaks."""
+def test_counts_tasks_of_srun_step(tmp_path: Path) -> None:
+    """The step's tasks count, not the job's, and only the first task reports."""
     found = launch(SRUN, tmp_path)
     assert found
     assert (found.by, found.tasks, found.first) == ("srun", 4, False)
 
 
-def test_mpirun_in_a_step_of_srun(tmp_path: Path) -> None:
-    """Ranks of mpirun count as mpirun says, although they inherit the variables of the step under it."""
+def test_prefers_mpirun_inside_srun(tmp_path: Path) -> None:
+    """Ranks of mpirun count as such, although they inherit the variables of the step around it."""
     found = launch({**SRUN, **MPIRUN, "PMIX_NAMESPACE": "prterun-c1-1@1"}, tmp_path)
     assert found
     assert (found.by, found.tasks, found.first) == ("mpirun", 3, True)
 
 
-def test_srun_in_a_rank_of_mpirun(tmp_path: Path) -> None:
-    """Tasks of srun count as Slurm says, although they inherit the variables of an mpirun around it."""
+def test_prefers_srun_inside_mpirun(tmp_path: Path) -> None:
+    """Tasks of srun count as such, although they inherit the variables of an mpirun around it."""
     found = launch({**SRUN, **MPIRUN, "PMIX_NAMESPACE": "slurm.pmix.1.0"}, tmp_path)
     assert found
     assert found.by == "srun"
 
 
 @pytest.mark.parametrize("environ", [{}, {"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "1"}])
-def test_without_a_launcher(tmp_path: Path, environ: dict[str, str]) -> None:
-    """A program started by itself, also in a batch script with several tasks, was not launched as ranks."""
+def test_detects_missing_launcher(tmp_path: Path, environ: dict[str, str]) -> None:
+    """A program that was started directly, also in a batch script with several tasks, was not launched as ranks."""
     assert launch(environ, tmp_path) is None
 
 
 @pytest.mark.parametrize(("first", "step", "tasks"), [(True, "7.0", 2), (False, "7.0", 2), (True, "7.batch", None)])
-def test_a_cleaned_environment(tmp_path: Path, first: bool, step: str, tasks: int | None) -> None:
-    """Tasks that Slurm started are found in /proc where the environment says nothing; a batch script is none."""
+def test_finds_tasks_in_proc_if_environment_was_cleaned(
+    tmp_path: Path, first: bool, step: str, tasks: int | None
+) -> None:
+    """Tasks of Slurm are found in /proc if the environment says nothing; a batch script is none."""
     pid = os.getpid()
     process(tmp_path, 90, 1, f"slurmstepd: [{step}]")
     process(tmp_path, 91, 90, "slurmstepd: ...")
@@ -72,8 +74,8 @@ def test_a_cleaned_environment(tmp_path: Path, first: bool, step: str, tasks: in
         assert found.first == first
 
 
-def test_a_cleaned_environment_with_one_task_here(tmp_path: Path) -> None:
-    """One task on this node proves nothing, and is not taken for a whole world."""
+def test_single_task_on_node_proves_no_world_size(tmp_path: Path) -> None:
+    """One task on this node proves nothing about the others."""
     process(tmp_path, 90, 1, "slurmstepd: [7.0]")
     process(tmp_path, os.getpid(), 90, "python")
     found = launch({}, tmp_path)
@@ -82,8 +84,8 @@ def test_a_cleaned_environment_with_one_task_here(tmp_path: Path) -> None:
     assert "launched an unknown number of tasks" in explain(1, found, {}, "5.0.11")
 
 
-def test_a_parent_remembers(tmp_path: Path) -> None:
-    """With one task a node, the variables of a process above say how many there are."""
+def test_reads_task_count_from_parent_process(tmp_path: Path) -> None:
+    """With one task per node, a parent process's variables give the number of tasks."""
     process(tmp_path, 90, 1, "bash", "A=1\0SLURM_STEP_NUM_TASKS=2\0SLURM_PROCID=1\0")
     process(tmp_path, os.getpid(), 90, "python")
     found = launch({}, tmp_path)

@@ -15,8 +15,8 @@ from dask_hpc import ClusterError, Points, RequestError, cluster, draw
 from dask_hpc.notebook import _workers_lost
 
 
-def test_what_is_no_cluster_is_refused() -> None:
-    """An unknown backend and an unknown option end before anything starts, and the message says what there is."""
+def test_rejects_unknown_backend_option_and_value() -> None:
+    """An unknown backend, option or value is rejected before anything starts, and the error lists what exists."""
     with pytest.raises(RequestError, match="There are: local, slurm"):
         cluster(on="moon")
     with pytest.raises(RequestError, match=r"no option jobs.*\nThere are: .*workers"):
@@ -25,8 +25,8 @@ def test_what_is_no_cluster_is_refused() -> None:
         cluster(on="local", workers=0)
 
 
-def test_a_cluster_over_several_cells(tmp_path: Path) -> None:
-    """`start` and `close`, as `with` would: what it started answers, and is gone afterwards."""
+def test_start_and_close_span_cells(tmp_path: Path) -> None:
+    """After `start` the cluster computes; after `close` it is gone, and closing twice is fine."""
     started = cluster(on="local", workers=1, memory="256MiB", local_directory=str(tmp_path), dashboard="127.0.0.1:0")
     client = started.start()
     assert client.submit(sum, [1, 2]).result() == 3
@@ -36,8 +36,8 @@ def test_a_cluster_over_several_cells(tmp_path: Path) -> None:
     started.close()
 
 
-def test_a_cell_that_is_run_again(tmp_path: Path) -> None:
-    """The second cluster takes the first one's place."""
+def test_second_start_replaces_first_cluster(tmp_path: Path) -> None:
+    """Running a cell again replaces the first cluster."""
     options = {"workers": 1, "memory": "256MiB", "local_directory": str(tmp_path), "dashboard": "127.0.0.1:0"}
     first = cluster(on="local", **options).start()
     second = cluster(on="local", **options)
@@ -55,8 +55,8 @@ def handler() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("handler")
-def test_lost_workers_end_a_cell_and_never_the_kernel(capsys: pytest.CaptureFixture[str]) -> None:
-    """While a cell runs, which Ctrl-C would end, it is an error; between cells it is a message."""
+def test_lost_workers_end_cell_but_not_kernel(capsys: pytest.CaptureFixture[str]) -> None:
+    """While a cell runs, lost workers raise an error; between cells they print a message."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(ClusterError, match="All workers have gone"):
         _workers_lost(signal.SIGUSR1, None)
@@ -65,8 +65,8 @@ def test_lost_workers_end_a_cell_and_never_the_kernel(capsys: pytest.CaptureFixt
     assert "All workers have gone" in capsys.readouterr().err
 
 
-def test_a_picture_is_a_frame_of_its_own() -> None:
-    """What a notebook shows carries its scripts, and quotes what would end the frame."""
+def test_draws_picture_in_frame() -> None:
+    """A picture is a frame that carries its scripts, with its text escaped."""
     html = draw(Points('a "title" <b>', "x", "y", {"s": ([0.0, 1.0], [0.0, 1.0])}))._repr_html_()
     assert html.startswith("<iframe")
     assert html.count("<") == 2  # the rest is quoted

@@ -43,8 +43,8 @@ def small(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_result_is_read_back(tmp_path: Path) -> None:
-    """What is kept is what comes back, at its own name and at `latest`."""
+def test_loads_kept_result(tmp_path: Path) -> None:
+    """A kept result is read back under its own name and under `latest`."""
     store = Store(tmp_path, "w")
     kept = result(store)
     store.add("report.html", lambda file: file.write_text("page"))
@@ -55,7 +55,7 @@ def test_a_result_is_read_back(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "w").iterdir()} == {store.folder.name, "latest"}
 
 
-def test_latest_moves_on(tmp_path: Path) -> None:
+def test_latest_points_to_last_run(tmp_path: Path) -> None:
     """After a second run `latest` is the second, and the first is still there."""
     stores = [Store(tmp_path, "w") for _ in range(2)]
     for store in stores:
@@ -64,16 +64,16 @@ def test_latest_moves_on(tmp_path: Path) -> None:
     assert stores[0].folder.is_dir()
 
 
-def test_nothing_is_visible_before_it_is_complete(tmp_path: Path) -> None:
-    """While a run is going on its folder has a hidden name, and a discarded one leaves nothing."""
+def test_hides_incomplete_results(tmp_path: Path) -> None:
+    """A running workload's folder has a hidden name, and discarding it leaves nothing."""
     store = Store(tmp_path, "w")
     assert not store.folder.exists()
     store.discard()
     assert list((tmp_path / "w").iterdir()) == []
 
 
-def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
-    """A results folder that is a file is found out before anything runs."""
+def test_rejects_file_as_results_folder(tmp_path: Path) -> None:
+    """A results folder that is a file is rejected before anything runs."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultsError, match="not writable"):
         Store(tmp_path / "file", "w")
@@ -81,24 +81,24 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
 
 @needs_root
 @pytest.mark.parametrize("small", ["ro"], indirect=True)
-def test_a_read_only_folder_is_refused(small: Path) -> None:
-    """A read-only results folder is found out before anything runs, with the way out."""
+def test_rejects_read_only_results_folder(small: Path) -> None:
+    """A read-only results folder is rejected before anything runs, with what to do."""
     with pytest.raises(ResultsError, match="--results DIR"):
         Store(small, "w")
 
 
 @needs_root
 @pytest.mark.parametrize("small", ["size=64k"], indirect=True)
-def test_a_full_folder_is_refused(small: Path) -> None:
-    """A full disk is found out before anything runs, and nothing half-written stays on it."""
+def test_rejects_full_results_folder(small: Path) -> None:
+    """A full disk is detected before anything runs, and nothing partial stays on it."""
     with pytest.raises(ResultsError, match="full"):
         Store(small, "w")
     assert list((small / "w").iterdir()) == []
 
 
 @pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1])
-def test_another_schema_is_refused(tmp_path: Path, schema: int) -> None:
-    """A result of an earlier or later version is named as such, whatever else is in it, rather than misread."""
+def test_rejects_other_schema(tmp_path: Path, schema: int) -> None:
+    """A result of an earlier or later version is rejected, whatever else is in it."""
     file = tmp_path / "result.json"
     file.write_text(f'{{"schema": {schema}, "something": "else"}}')
     with pytest.raises(ResultsError, match=f"has schema {schema}; this dask-hpc reads {SCHEMA}"):
@@ -106,8 +106,8 @@ def test_another_schema_is_refused(tmp_path: Path, schema: int) -> None:
 
 
 @pytest.mark.parametrize("change", [{}, {"unknown": 1}, {"timings": {"total": "long"}}, {"checks": [{"name": "c"}]}])
-def test_what_is_no_result_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    """Something missing, unknown or of another type is refused with what was expected."""
+def test_rejects_invalid_result(tmp_path: Path, change: dict[str, Any]) -> None:
+    """A missing, unknown or mistyped field is rejected with what was expected."""
     store = Store(tmp_path, "w")
     good = msgspec.to_builtins(result(store))
     file = tmp_path / "result.json"
@@ -116,8 +116,8 @@ def test_what_is_no_result_is_refused(tmp_path: Path, change: dict[str, Any]) ->
         load(file)
 
 
-def test_numpys_numbers_are_kept(tmp_path: Path) -> None:
-    """What a workload computed with NumPy comes back as Python's own numbers, and NaN as no value."""
+def test_converts_numpy_numbers(tmp_path: Path) -> None:
+    """NumPy's numbers become Python's own, and NaN becomes no value."""
     values = {"x": np.float32(0.5), "n": np.int64(3), "yes": np.True_, "nan": np.float64("nan")}
     kept = result(Store(tmp_path, "w"), values=values, timings={"t": np.float64(1.0)}, parameters={"f": tmp_path})
     assert kept.values == {"x": 0.5, "n": 3, "yes": True, "nan": None}
@@ -126,7 +126,7 @@ def test_numpys_numbers_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"values": {"z": 1j}}, {"values": {"a": np.ones(3)}}, {"timings": {"t": None}}])
-def test_what_cannot_be_kept_is_the_workloads_mistake(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    """A value that result.json has no place for is an error that names the workload, and no traceback."""
+def test_rejects_values_that_json_cannot_hold(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    """A value that result.json cannot hold is an error that names the workload."""
     with pytest.raises(WorkloadError, match="w gave a result that cannot be kept"):
         result(Store(tmp_path, "w"), **wrong)

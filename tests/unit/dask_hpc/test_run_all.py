@@ -37,20 +37,20 @@ def on(*names: str) -> Workload:
         (("mpi",), "local", "mpi"), (("local",), "slurm", "local"), (("slurm",), "local", "slurm"),
     ],
 )  # fmt: skip
-def test_each_runs_where_it_can(able: tuple[str, ...], asked: str, chosen: str) -> None:
-    """Where it was asked to if it can, else on MPI, else on this machine."""
+def test_chooses_backend_for_each_workload(able: tuple[str, ...], asked: str, chosen: str) -> None:
+    """A workload runs on the requested backend if it can, else on MPI, else on this machine."""
     assert set(able) <= set(BACKENDS)
     assert where(on(*able), asked) == chosen
 
 
-def test_a_backend_that_there_is_not() -> None:
-    """A workload for something else says for what."""
+def test_rejects_workload_for_unknown_backend() -> None:
+    """The error names the backend that the workload needs."""
     with pytest.raises(RequestError, match="mars"):
         where(on("mars"), "slurm")
 
 
-def test_one_that_fails_does_not_stop_the_others(workloads: Path, tmp_path: Path) -> None:
-    """Right, wrong, broken, raising and refused: all are in the table, on the page and in the JSON; the status is 1."""
+def test_failing_workload_does_not_stop_others(workloads: Path, tmp_path: Path) -> None:
+    """Good, wrong, broken, raising and rejected workloads are all in the table, on the page and in the JSON."""
     write(workloads, "a_right", GOOD, SIZED, "n")
     write(workloads, "b_wrong", "return Outcome({}, {}, [Check('holds', False, 'it does not')])")
     write(workloads, "c_raising", "raise ValueError('something is odd')")
@@ -84,8 +84,8 @@ def test_one_that_fails_does_not_stop_the_others(workloads: Path, tmp_path: Path
         (["--all", "right"], ["right"]),
     ],
 )
-def test_bad_input_is_refused(workloads: Path, args: list[str], words: list[str]) -> None:
-    """A user's mistake is named before anything runs."""
+def test_rejects_bad_input(workloads: Path, args: list[str], words: list[str]) -> None:
+    """A mistake is named before anything runs."""
     write(workloads, "right", GOOD, SIZED, "n")
     done = invoke("run", *args)
     assert done.exit_code == 2, done.output
@@ -93,8 +93,8 @@ def test_bad_input_is_refused(workloads: Path, args: list[str], words: list[str]
     assert "Traceback" not in done.output
 
 
-def test_options_are_handed_on_as_they_were_typed() -> None:
-    """Each workload's own command gets those options that its backend knows, in the form that it reads itself."""
+def test_passes_options_on_as_typed() -> None:
+    """Each workload's command gets the options that its backend knows, as they were typed."""
     line = ["--no-tls", "--sbatch-option=--qos=a", "--sbatch-option", "--hold", "--memory", "2GiB", "--workers", "3"]
     typed = AllCommand().make_context("all", line).meta[ALL]
     mine = {name: as_typed(typed, backend.options) for name, backend in BACKENDS.items()}
@@ -102,15 +102,15 @@ def test_options_are_handed_on_as_they_were_typed() -> None:
     assert mine["slurm"] == ["--memory=2GiB", "--sbatch-option=--qos=a", "--sbatch-option=--hold", "--no-tls"]
 
 
-def test_help_is_found() -> None:
-    """`run --help` names --all, and `run --all --help` has its options and those of all backends."""
+def test_help_describes_all() -> None:
+    """`run --help` names --all, and `run --all --help` lists its options and those of all backends."""
     assert "--all" in invoke("run", "--help").output
     text = invoke("run", "--all", "--help").output
     assert all(word in text for word in ("--size", "--results", "With --on slurm:", "--jobs"))
 
 
-def test_a_signal_ends_all(workloads: Path, tmp_path: Path) -> None:
-    """SIGTERM ends the workload that runs, with its workers, and no other one is begun."""
+def test_signal_ends_all(workloads: Path, tmp_path: Path) -> None:
+    """SIGTERM ends the running workload with its workers, and no other workload starts."""
     pids = tmp_path / "pids"
     body = f"""\
         import os, pathlib, time

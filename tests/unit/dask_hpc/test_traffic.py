@@ -15,8 +15,8 @@ SIZE = 4 << 20
 TALK = 128 << 10
 
 
-def test_what_the_client_sends_is_counted(two_workers: Client) -> None:
-    """4 MiB that are scattered to one worker leave the client once, and reach one worker."""
+def test_counts_bytes_sent_by_client(two_workers: Client) -> None:
+    """4 MiB scattered to one worker leave the client once, and reach one worker."""
     with measured(two_workers) as moved:
         two_workers.scatter(np.ones(SIZE // 8), hash=False)
     assert SIZE < moved.sent < SIZE + TALK
@@ -24,16 +24,16 @@ def test_what_the_client_sends_is_counted(two_workers: Client) -> None:
     assert moved.received < TALK
 
 
-def test_what_every_worker_gets_is_counted(two_workers: Client) -> None:
-    """4 MiB for all leave the client once, and reach two workers."""
+def test_counts_bytes_received_by_every_worker(two_workers: Client) -> None:
+    """4 MiB broadcast to all leave the client once, and reach two workers."""
     with measured(two_workers) as moved:
         two_workers.scatter(np.ones(SIZE // 8), broadcast=True, hash=False)
     assert SIZE < moved.sent < SIZE + TALK
     assert 2 * SIZE < moved.into_workers < 2 * SIZE + TALK
 
 
-def test_what_the_client_receives_is_counted(two_workers: Client) -> None:
-    """A result of 4 MiB that is made on a worker comes to the client once, and nothing goes the other way."""
+def test_counts_bytes_received_by_client(two_workers: Client) -> None:
+    """A result of 4 MiB comes to the client once, and nothing goes the other way."""
     with measured(two_workers) as moved:
         result = two_workers.submit(np.ones, SIZE // 8, pure=False).result()
     assert result.nbytes == SIZE
@@ -42,8 +42,8 @@ def test_what_the_client_receives_is_counted(two_workers: Client) -> None:
     assert moved.into_workers < TALK
 
 
-def test_a_result_that_stays_is_not_counted(two_workers: Client) -> None:
-    """What a worker makes and keeps moves nothing but Dask's messages."""
+def test_does_not_count_result_that_stays(two_workers: Client) -> None:
+    """A result that stays on its worker moves nothing but Dask's messages."""
     with two_workers.as_current(), measured(two_workers) as moved:
         wait(two_workers.submit(np.ones, SIZE // 8, pure=False))
     assert max(moved.sent, moved.received, moved.into_workers) < TALK

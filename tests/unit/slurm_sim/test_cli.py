@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.support.scripts import run
 
 
-def test_without_an_engine_the_command_says_so(tmp_path: Path) -> None:
-    """slurm-sim says that no engine answers, and what to do, without a traceback."""
+def test_reports_missing_engine(tmp_path: Path) -> None:
+    """Without an engine, each command says so and what to do, without a traceback."""
     for command in (["up"], ["list"], ["down"], ["status"]):
         done = run(
             [sys.executable, "-c", "from slurm_sim.cli import main; main()", *command],
@@ -22,8 +22,8 @@ def test_without_an_engine_the_command_says_so(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_without_docker_the_command_says_so(tmp_path: Path) -> None:
-    """So it does where there is no docker command."""
+def test_reports_missing_docker_command(tmp_path: Path) -> None:
+    """Without a docker command, slurm-sim says so."""
     done = run([sys.executable, "-c", "from slurm_sim.cli import main; main()", "up"], PATH=str(tmp_path))
     assert done.returncode == 1
     assert "slurm-sim: there is no docker command\n  to do: " in done.stderr

@@ -24,8 +24,8 @@ def generated(spec: Spec) -> tuple[list[str], dict[str, Any]]:
     return [file.name for file in files], json.loads(written)["services"]
 
 
-def test_nodes_follow_the_bare_pattern() -> None:
-    """Every node is made after the bare one; without a SIF nothing is shared."""
+def test_nodes_extend_bare_pattern() -> None:
+    """Every bare node extends the bare service; without a SIF nothing is shared."""
     files, services = generated(SPEC)
     assert files == ["compose.yaml", "bare.yaml"]
     assert set(services) == {"c1", "c2"}
@@ -33,8 +33,8 @@ def test_nodes_follow_the_bare_pattern() -> None:
     assert not [service for service in services.values() if "volumes" in service]
 
 
-def test_the_sif_is_shared_read_only() -> None:
-    """Login node and nodes find it in /shared under its name; nothing of its path is read as a variable."""
+def test_shares_sif_read_only() -> None:
+    """Login node and nodes find the SIF in /shared under its name; its path is not expanded."""
     _, services = generated(msgspec.structs.replace(SPEC, sif="/data/$HOME/my env.sif"))
     assert set(services) == {"login", "c1", "c2"}
     for service in services.values():
@@ -43,23 +43,23 @@ def test_the_sif_is_shared_read_only() -> None:
         assert volume["read_only"]
 
 
-def test_other_mini_clusters_have_none_of_it() -> None:
-    """Without `bare`, compose.yaml alone."""
+def test_plain_nodes_extend_plain_pattern() -> None:
+    """Without `bare`, only compose.yaml is used."""
     files, services = generated(msgspec.structs.replace(SPEC, bare=False))
     assert files == ["compose.yaml"]
     assert {service["extends"]["service"] for service in services.values()} == {"slurmd"}
 
 
-def test_the_label_remembers(tmp_path: Path) -> None:
-    """`attach` and `scale` find out what it is made of; a label of an older version is read, too."""
+def test_label_restores_spec(tmp_path: Path) -> None:
+    """The spec is read back from its label, also from a label of an older version."""
     spec = msgspec.structs.replace(SPEC, sif="/x.sif")
     assert msgspec.json.decode(spec_label(spec), type=Spec) == spec
     older = {name: value for name, value in msgspec.to_builtins(spec).items() if name not in ("bare", "sif")}
     assert not msgspec.json.decode(json.dumps(older), type=Spec).bare
 
 
-def test_it_comes_over_the_same_mini_cluster() -> None:
-    """Compose gets one file more, and the nodes are what they are without it."""
+def test_jupyter_adds_one_file() -> None:
+    """JupyterLab adds one Compose file, and leaves the nodes as they are."""
     spec = SlurmSim(nodes=1, jupyter=True).spec
     with project(spec, ["c1"]) as compose:
         *files, own = [Path(file) for file in compose.compose_file_name]

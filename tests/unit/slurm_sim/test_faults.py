@@ -8,14 +8,14 @@ from slurm_sim import Fault, SpecError
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-def test_every_fault_is_known_by_its_name(fault: Fault) -> None:
-    """A fault's name gives the fault, and so does the fault itself."""
+def test_parses_every_fault(fault: Fault) -> None:
+    """A fault is found by its name, and passes as itself."""
     assert Fault.parse(fault.value) is fault
     assert Fault.parse(fault) is fault
 
 
-def test_a_mistyped_fault_names_the_nearest() -> None:
-    """A near miss asks whether that was meant; anything else lists what there is."""
+def test_suggests_nearest_fault() -> None:
+    """A near miss gets a suggestion; anything else gets the list."""
     with pytest.raises(SpecError, match="did you mean 'node-lost'"):
         Fault.parse("nodelost")
     with pytest.raises(SpecError, match="one of node-lost, node-hangs"):

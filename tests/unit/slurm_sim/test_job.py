@@ -17,8 +17,8 @@ RECORD = """JobId=7 JobName=a JobState=FAILED
 """
 
 
-def test_a_record_is_read() -> None:
-    """State, reason, status, signal, nodes and output are Slurm's fields, whatever a user wrote into others."""
+def test_parses_record() -> None:
+    """State, reason, status, signal, nodes and output come from Slurm's fields, whatever a user wrote into others."""
     record = parse_record(RECORD)
     assert (record.id, record.state, record.reason) == (7, "RUNNING", "None")
     assert (record.exit_code, record.signal, record.nodes) == (7, 9, "c[1-2]")
@@ -27,11 +27,11 @@ def test_a_record_is_read() -> None:
 
 
 @pytest.mark.parametrize(("state", "ended"), [("PENDING", False), ("COMPLETING", False), ("OUT_OF_MEMORY", True)])
-def test_a_record_says_whether_a_job_has_ended(state: str, ended: bool) -> None:
-    """A job that waits or is ending has not ended; any other has."""
+def test_tells_whether_job_has_ended(state: str, ended: bool) -> None:
+    """A job that waits or is completing has not ended; any other has."""
     assert parse_record(RECORD.replace("JobState=RUNNING", f"JobState={state}")).ended is ended
 
 
-def test_a_record_of_a_job_without_nodes_has_none() -> None:
+def test_job_without_nodes_has_none() -> None:
     """Slurm's (null) is no node."""
     assert parse_record(RECORD.replace("c[1-2]", "(null)")).nodes == ""

@@ -7,15 +7,15 @@ import pytest
 from slurm_sim import SlurmSim, SpecError
 
 
-def test_bare_nodes_have_none() -> None:
-    """A mini-cluster whose nodes have nothing to run cannot have it, and the message says so."""
+def test_rejects_jupyter_on_bare_nodes() -> None:
+    """Bare nodes have nothing to run JupyterLab with."""
     with pytest.raises(SpecError, match="bare nodes have no JupyterLab") as refused:
         SlurmSim(bare=True, jupyter=True)
     assert "--bare" in refused.value.hint
 
 
-def test_another_image_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The login node's image is JupyterLab's own: another one, given by either way, is refused."""
+def test_rejects_jupyter_with_other_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The login node needs JupyterLab's own image; any other, given by either way, is rejected."""
     with pytest.raises(SpecError, match="the image mine"):
         SlurmSim(image="mine", jupyter=True)
     monkeypatch.setenv("SLURM_SIM_IMAGE", "theirs")

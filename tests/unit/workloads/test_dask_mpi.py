@@ -19,13 +19,13 @@ MIB = 1 << 20
 
 
 @given(st.integers(1, 2000))
-def test_the_formula_is_the_sum(n: int) -> None:
-    """What the result is compared with is the sum of the squares."""
+def test_formula_equals_sum(n: int) -> None:
+    """The expected value is the sum of the squares."""
     assert workload.sum_of_squares(n) == sum(workload.square(number) for number in range(n))
 
 
-def test_its_name_is_the_packages_and_hides_it_from_nobody() -> None:
-    """The file's name is the command's, `dask-mpi`; it is loaded under another, so `import dask_mpi` is the package."""
+def test_workload_does_not_shadow_dask_mpi() -> None:
+    """The file is loaded under another name than `dask_mpi`, so `import dask_mpi` finds the package."""
     loaded = load(available(Path(workload.__file__ or "").parent)["dask-mpi"])
     assert loaded.name == "dask-mpi"
     assert loaded.backends == frozenset({"mpi"})
@@ -43,8 +43,8 @@ def test_its_name_is_the_packages_and_hides_it_from_nobody() -> None:
         ({}, None, None),
     ],
 )
-def test_what_slurm_gave(slurm: dict[str, str], cpus: int | None, memory: int | None) -> None:
-    """CPUs and memory of a job on a node, from Slurm's variables; unknown where Slurm says nothing."""
+def test_reads_allocation_from_environment(slurm: dict[str, str], cpus: int | None, memory: int | None) -> None:
+    """CPUs and memory of a job on a node come from Slurm's variables; unset variables are unknown."""
     assert workload.slurm_gave(slurm) == {"cpus": cpus, "memory": memory}
 
 
@@ -61,37 +61,37 @@ def two_nodes(threads: int = 1, limit: int = 512 * MIB) -> dict[str, workload.Gi
 
 
 def test_resources_add_up_by_node() -> None:
-    """Two workers of a node have together what Slurm gave there."""
+    """Two workers on a node together have what Slurm gave there."""
     nodes = two_nodes()
     assert nodes["c1"] == {"workers": 2, "threads": 2, "limit": 1024 * MIB, "cpus": 2, "memory": 1024 * MIB}
     assert workload.within(nodes, "threads", "cpus")
     assert workload.within(nodes, "limit", "memory")
 
 
-def test_workers_that_each_claim_their_node_are_too_many() -> None:
-    """As dask-mpi alone lets them: every worker has all cores and all memory."""
+def test_detects_workers_that_each_claim_whole_node() -> None:
+    """With dask-mpi alone, every worker claims all cores and all memory."""
     nodes = two_nodes(threads=2, limit=1024 * MIB)
     assert not workload.within(nodes, "threads", "cpus")
     assert not workload.within(nodes, "limit", "memory")
 
 
-def test_without_slurm_nothing_is_compared() -> None:
-    """Where Slurm set no bound, none is broken."""
+def test_compares_nothing_without_slurm() -> None:
+    """Without a limit from Slurm, none is exceeded."""
     nodes = workload.by_node({"a": {"nthreads": 64, "memory_limit": 1}}, {"a": {"host": "here", "slurm": {}}})
     assert list(nodes) == ["here"]
     assert workload.within(nodes, "threads", "cpus")
 
 
-def test_the_scheduler_file_is_read(tmp_path: Path) -> None:
-    """The address that it has; none where there is no file."""
+def test_reads_address_from_scheduler_file(tmp_path: Path) -> None:
+    """The address comes from the file; without a file there is none."""
     file = tmp_path / "scheduler.json"
     file.write_text(json.dumps({"address": "tls://10.0.0.1:8786"}))
     assert workload.scheduler_of(str(file)) == "tls://10.0.0.1:8786"
     assert workload.scheduler_of(None) is None
 
 
-def test_the_report_has_a_row_a_worker() -> None:
-    """Name, host, threads, memory and what it computed."""
+def test_report_has_row_per_worker() -> None:
+    """A row has name, host, threads, memory and the number of tasks."""
     workers = {"a": {"name": "rank-1", "nthreads": 1, "memory_limit": 512 * MIB}}
     outcome = workload.report(two_nodes(), Counter({"a": 10}), workers, {"a": "c1"}, 2, {"squares": 0.5}, [])
     assert outcome.rows == [["rank-1", "c1", "1", "512.00 MiB", "10"]]

@@ -22,8 +22,8 @@ def workload() -> Workload:
 
 
 @pytest.mark.parametrize("n", [1, 300, 1200])
-def test_all_checks_hold(two_workers: Client, workload: Workload, n: int) -> None:
-    """Below and above the size that Dask warns of."""
+def test_passes_all_checks(two_workers: Client, workload: Workload, n: int) -> None:
+    """All checks pass below and above the size that Dask warns about."""
     outcome = workload.run(two_workers, n=n, seed=3)
     assert [check for check in outcome.checks if not check.ok] == []
     warned = {name for name in locality.WAYS if outcome.values[f"{name}: warns"]}
@@ -31,7 +31,7 @@ def test_all_checks_hold(two_workers: Client, workload: Workload, n: int) -> Non
     assert outcome.graph is not None
 
 
-def test_numbers_do_not_depend_on_the_way(two_workers: Client) -> None:
+def test_every_way_gives_same_numbers(two_workers: Client) -> None:
     """Every way gives c·tr(M), to the last digits."""
     matrix = locality.random_matrix(100, 5)
     for way in locality.WAYS.values():
@@ -53,8 +53,8 @@ def failed(found: dict[str, locality.Way]) -> list[str]:
     return [check.name for check in locality.checks(found, [0.5, 1.0, 2.0], BYTES) if not check.ok]
 
 
-def test_the_checks_see_what_is_wrong() -> None:
-    """A missing or an extra warning, a wrong number, bytes that should not have moved: each fails one check."""
+def test_checks_detect_faults() -> None:
+    """A missing or extra warning, a wrong number, and bytes that should not have moved each fail one check."""
     assert failed(ideal()) == []
     bad, made, scattered = locality.LOCAL[0], locality.MADE, locality.SCATTERED[1]
     cases = [

@@ -25,14 +25,14 @@ def workload() -> Workload:
     return load(Path(ds.__file__))
 
 
-def test_numpy_computes_the_tutorials_formula() -> None:
-    """What Dask's sum is compared with is `A@A + B@B + C@C`, for matrices that anybody can draw again."""
+def test_numpy_computes_same_formula() -> None:
+    """Dask's sum is compared with `A@A + B@B + C@C`, for reproducible matrices."""
     a, b, c = (np.random.default_rng(seed).random((40, 40)) for seed in SEEDS)
     assert np.array_equal(ds.with_numpy(40, SEEDS), a @ a + b @ b + c @ c)
 
 
-def test_nothing_is_computed_before_it_is_asked_for() -> None:
-    """The graph has three matrices, three squares and a sum, and is a few KB whatever n is."""
+def test_graph_is_lazy_and_small() -> None:
+    """The graph has three matrices, three squares and a sum, whatever n is."""
     squares, total = ds.lazily(10**6, SEEDS)
     assert len(squares) == 3
     names = [str(key).rsplit("-", 5)[0] for key in dict(total.dask)]
@@ -40,8 +40,8 @@ def test_nothing_is_computed_before_it_is_asked_for() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 9), st.floats(0.1, 9)), min_size=3, max_size=3))
-def test_most_at_once_is_what_a_fine_ruler_sees(pairs: list[tuple[float, float]]) -> None:
-    """Counting at every start and stop, and between all of them, finds no more than `most_at_once` says."""
+def test_most_at_once_equals_count_at_every_moment(pairs: list[tuple[float, float]]) -> None:
+    """Counting at every start and stop, and between them, gives the same maximum."""
     spans = [ds.Span(start, start + length, f"thread {start}") for start, length in pairs]
     times = dict(zip(ds.NAMES, spans, strict=True))
     edges = sorted({edge for start, stop, _ in spans for edge in (start, stop)})
@@ -58,16 +58,14 @@ def test_most_at_once_is_what_a_fine_ruler_sees(pairs: list[tuple[float, float]]
         ([(0, 1.1), (1, 2), (2, 3)], "xxx", 1),
     ],
 )
-def test_threads_at_work_at_the_same_moment_are_counted(
-    spans: list[tuple[float, float]], threads: str, most: int
-) -> None:
-    """One after the other is 1 at once, within one another is 3, and what one thread did never counts twice."""
+def test_most_at_once_counts_distinct_threads(spans: list[tuple[float, float]], threads: str, most: int) -> None:
+    """Sequential spans count 1, nested spans 3, and one thread never counts twice."""
     found = [ds.Span(start, stop, thread) for (start, stop), thread in zip(spans, threads, strict=True)]
     assert ds.most_at_once(dict(zip(ds.NAMES, found, strict=True))) == most
 
 
-def test_memory_is_what_numpy_takes() -> None:
-    """The client's part is no less than what NumPy's sum and the comparison take, and not twice as much."""
+def test_memory_estimate_fits_numpy() -> None:
+    """The client's estimate is at least what NumPy needs, and less than twice that."""
     n = 400
     tracemalloc.start()
     try:
@@ -80,8 +78,8 @@ def test_memory_is_what_numpy_takes() -> None:
     assert peak <= ds.memory(n).client < 2 * peak
 
 
-def test_two_workers_compute_squares_at_the_same_time(two_workers: Client, workload: Workload) -> None:
-    """The sum is NumPy's to the last digits allowed, two squares overlap, and both are in the report's pictures."""
+def test_two_workers_overlap_squares(two_workers: Client, workload: Workload) -> None:
+    """The sum is NumPy's, two squares overlap, and both are in the report's pictures."""
     outcome = workload.run(two_workers, n=1200, seed=5)
     assert [check.name for check in outcome.checks if not check.ok] == []
     assert [check.name for check in outcome.checks][1:] == ["squares are computed at the same time"]
@@ -94,15 +92,15 @@ def test_two_workers_compute_squares_at_the_same_time(two_workers: Client, workl
 
 
 @pytest.mark.parametrize("n", [1, 2, 33])
-def test_squares_too_short_to_overlap_are_not_judged(two_workers: Client, workload: Workload, n: int) -> None:
-    """For small matrices the sum is checked, and a note says why the rest is not."""
+def test_does_not_judge_overlap_of_small_matrices(two_workers: Client, workload: Workload, n: int) -> None:
+    """For small matrices only the sum is checked, and a note says why."""
     outcome = workload.run(two_workers, n=n, seed=5)
     assert [check.ok for check in outcome.checks] == [True]
     assert "says nothing" in outcome.notes[1]
 
 
-def test_one_thread_is_said_to_be_one() -> None:
-    """On a single thread nothing overlaps, which is no failure, and the note says so."""
+def test_reports_single_thread() -> None:
+    """On a single thread nothing overlaps; a note says so, and no check fails."""
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
         Client(cluster, set_as_default=False) as client,
@@ -113,7 +111,7 @@ def test_one_thread_is_said_to_be_one() -> None:
     assert "one after the other" in outcome.notes[1]
 
 
-def test_a_wrong_sum_is_a_failed_check() -> None:
+def test_wrong_sum_fails_check() -> None:
     """A difference in one element beyond rounding fails the run."""
     expected = ds.with_numpy(50, SEEDS)
     result = expected.copy()

@@ -29,13 +29,13 @@ def workload() -> Workload:
 @pytest.mark.parametrize(
     ("most", "counts"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (4, [1, 2, 4]), (9, [1, 2, 4, 8, 9])]
 )
-def test_workers_double_up_to_all(most: int, counts: list[int]) -> None:
+def test_worker_counts_double_up_to_all(most: int, counts: list[int]) -> None:
     """1, 2, 4, … and all."""
     assert ev.worker_counts(most) == counts
 
 
-def test_a_known_spectrum_is_found() -> None:
-    """For every value of the serial loop, the seed's matrix less that value is singular."""
+def test_finds_known_spectrum() -> None:
+    """For every value of the serial loop, the matrix less that value is singular."""
     for seed, spectrum in zip(SEEDS, ev.serially(30, SEEDS), strict=True):
         matrix = np.random.default_rng(seed).random((30, 30))
         smallest = [np.linalg.svd(matrix - value * np.eye(30), compute_uv=False)[-1] for value in spectrum]
@@ -44,8 +44,8 @@ def test_a_known_spectrum_is_found() -> None:
 
 
 @given(st.integers(2, 40), st.integers(0, 2**32))
-def test_distance_does_not_depend_on_order(n: int, seed: int) -> None:
-    """LAPACK may find eigenvalues in another order; a changed one counts."""
+def test_distance_ignores_order(n: int, seed: int) -> None:
+    """The order of eigenvalues does not matter; a changed eigenvalue does."""
     spectrum = np.linalg.eigvals(ev.random_matrix(n, np.random.SeedSequence(n)))
     order = np.random.default_rng(seed).permutation(n)
     assert ev.distance(spectrum[order], spectrum) == 0
@@ -54,8 +54,8 @@ def test_distance_does_not_depend_on_order(n: int, seed: int) -> None:
     assert ev.distance(changed, spectrum) > ev.CLOSE
 
 
-def test_a_wrong_spectrum_fails() -> None:
-    """Both checks see an eigenvalue that is wrong in the eighth digit."""
+def test_checks_detect_wrong_spectrum() -> None:
+    """Both checks detect an eigenvalue that is wrong in the eighth digit."""
     good = ev.serially(20, SEEDS)
     traces = [float(np.trace(ev.random_matrix(20, seed))) for seed in SEEDS]
     bad = [spectrum * (1 + 1e-8) for spectrum in good]
@@ -65,8 +65,8 @@ def test_a_wrong_spectrum_fails() -> None:
     assert [check.ok for check in ev.spectra_checks([wrong, right], traces)] == [False, False]
 
 
-def test_ratios_are_taken_within_a_turn() -> None:
-    """A turn in which the machine was ten times slower changes nothing; efficiency is per core that is there."""
+def test_compares_times_within_turn() -> None:
+    """A turn in which the machine was ten times slower changes nothing; efficiency is per available core."""
     one = ev.Way("1 worker", 1, seconds=[4.0, 40.0, 4.0])
     four = ev.Way("4 workers", 2, seconds=[2.0, 20.0, 2.5])
     assert four.against(one) == 2
@@ -74,8 +74,8 @@ def test_ratios_are_taken_within_a_turn() -> None:
     assert one.efficiency(one) == 1
 
 
-def test_blas_threads_can_be_set_and_asked() -> None:
-    """The number of BLAS threads of this process is what was asked for, and can be put back."""
+def test_sets_and_reads_blas_threads() -> None:
+    """The number of BLAS threads can be set, read and restored."""
     before = blas_threads()
     try:
         assert blas_threads(2) == 2
@@ -85,8 +85,8 @@ def test_blas_threads_can_be_set_and_asked() -> None:
         assert blas_threads(before) == before > 0
 
 
-def test_the_graph_is_small() -> None:
-    """Eight matrices of 18 MB are nine tasks of a few KB; a graph that has a matrix in it fails."""
+def test_graph_size_check_detects_embedded_matrix() -> None:
+    """Eight matrices are nine tasks of a few KB; a graph that contains a matrix fails."""
     total = ev.lazily(1500, np.random.SeedSequence(1).spawn(8))
     assert all(check.ok for check in ev.run_checks([], total))
     assert len(dict(total.dask)) == 9
@@ -96,16 +96,16 @@ def test_the_graph_is_small() -> None:
         assert [check.ok for check in ev.run_checks([], big)] == [True, True, False]
 
 
-def test_memory_grows_with_threads_not_with_matrices() -> None:
-    """A worker has one matrix a thread at a time, however many there are to do."""
+def test_memory_grows_with_threads_only() -> None:
+    """A worker holds one matrix per thread at a time, however many there are."""
     few = ev.memory(n=5000, matrices=8, repeats=1, threads=1)
     many = ev.memory(n=5000, matrices=64, repeats=1, threads=1)
     assert few.worker == many.worker == 3 * 8 * 5000**2
     assert ev.memory(n=5000, matrices=8, repeats=1, threads=18).worker == 18 * few.worker
 
 
-def test_a_run_on_two_workers(two_workers: Client, workload: Workload) -> None:
-    """Every way gives the same spectra; the workers used are those meant; BLAS is as before."""
+def test_runs_on_two_workers(two_workers: Client, workload: Workload) -> None:
+    """Every way gives the same spectra, the intended workers are used, and BLAS is restored."""
     before = two_workers.run(blas_threads)
     outcome = workload.run(two_workers, n=60, matrices=5, seed=2, repeats=2, serial=True)
     assert [check for check in outcome.checks if not check.ok] == []
@@ -119,8 +119,8 @@ def test_a_run_on_two_workers(two_workers: Client, workload: Workload) -> None:
     assert any("5 matrices on 2 cores take 3 rounds" in note for note in outcome.notes)
 
 
-def test_without_serial(two_workers: Client, workload: Workload) -> None:
-    """Without the serial loop, ways are compared with one worker, and the traces still stand for the mathematics."""
+def test_runs_without_serial_loop(two_workers: Client, workload: Workload) -> None:
+    """Without the serial loop, ways are compared with one worker, and the traces still check the mathematics."""
     outcome = workload.run(two_workers, n=2, matrices=1, seed=2, repeats=1, serial=False)
     assert all(check.ok for check in outcome.checks)
     assert outcome.values["workers"] == 1

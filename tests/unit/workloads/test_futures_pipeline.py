@@ -24,7 +24,7 @@ def seeds(count: int) -> list[np.random.SeedSequence]:
 
 
 @pytest.mark.parametrize(("n", "matrices"), [(1, 1), (2, 3), (40, 5), (64, 8)])
-def test_all_checks_hold(two_workers: Client, workload: Workload, n: int, matrices: int) -> None:
+def test_passes_all_checks(two_workers: Client, workload: Workload, n: int, matrices: int) -> None:
     """Sizes that divide and that do not give NumPy's eigenvalues."""
     outcome = workload.run(two_workers, n=n, matrices=matrices, seed=1, compare=matrices)
     assert [check for check in outcome.checks if not check.ok] == []
@@ -34,8 +34,8 @@ def test_all_checks_hold(two_workers: Client, workload: Workload, n: int, matric
     assert set(outcome.timings) == {"dask", "numpy"}
 
 
-def test_the_matrices_stay_where_they_are(two_workers: Client, workload: Workload) -> None:
-    """Matrices of 16 MB in all are made, and less than a tenth of it reaches the client."""
+def test_matrices_stay_on_workers(two_workers: Client, workload: Workload) -> None:
+    """Of 16 MB of matrices, less than a tenth reaches the client."""
     outcome = workload.run(two_workers, n=400, matrices=6, seed=2, compare=1)
     assert all(check.ok for check in outcome.checks)
     assert outcome.values["bytes_on_workers"] == 2 * 6 * 8 * 400**2
@@ -43,8 +43,8 @@ def test_the_matrices_stay_where_they_are(two_workers: Client, workload: Workloa
     assert "numpy" not in outcome.timings  # one of six says nothing of the time of all
 
 
-def test_a_matrix_that_visits_the_client_is_found_out(two_workers: Client) -> None:
-    """Had the squares been gathered, the workers' logs would say so."""
+def test_detects_matrix_sent_to_client(two_workers: Client) -> None:
+    """Gathered squares appear in the workers' logs."""
     matrices, squares, _ = futures.pipeline(two_workers, 30, seeds(4))
     assert futures.left_the_workers(two_workers, squares)[1] == 0
     two_workers.gather(squares[:3])
@@ -52,8 +52,8 @@ def test_a_matrix_that_visits_the_client_is_found_out(two_workers: Client) -> No
     assert futures.left_the_workers(two_workers, matrices)[1] == 0
 
 
-def test_spectra_are_compared_without_their_order() -> None:
-    """The distance of a spectrum from itself in another order is 0; one eigenvalue that is off is seen."""
+def test_distance_ignores_order() -> None:
+    """A reordered spectrum has distance 0; a wrong eigenvalue is detected."""
     ours = np.linalg.eigvals(futures.random_matrix(50, seeds(1)[0]))
     assert futures.distance(ours[::-1], ours) == 0
     wrong = ours.copy()
@@ -62,7 +62,7 @@ def test_spectra_are_compared_without_their_order() -> None:
     assert futures.distance(ours, wrong) > 1e-4
 
 
-def test_wrong_eigenvalues_fail_the_check(two_workers: Client) -> None:
+def test_wrong_eigenvalues_fail_check(two_workers: Client) -> None:
     """Eigenvalues of other matrices do not pass."""
     with two_workers.as_current():
         found, _ = futures.compute(two_workers, 20, seeds(2), 2)
@@ -71,12 +71,12 @@ def test_wrong_eigenvalues_fail_the_check(two_workers: Client) -> None:
     assert named["eigenvalues are NumPy's"] is False
 
 
-def test_calls_of_an_impure_function_are_told_apart_only_if_dask_is_told(two_workers: Client) -> None:
+def test_impure_function_needs_pure_false(two_workers: Client) -> None:
     """The tutorial's `random_matrix(dim)` twice is one matrix: unseeded random numbers need pure=False."""
     assert futures.drawn_again(two_workers).ok
 
 
-def test_memory_is_worked_out() -> None:
+def test_estimates_memory() -> None:
     """Eight matrices of n = 5000 on two workers: four, their squares, one more, and a copy for eigvals."""
     need = futures.need(n=5000, matrices=8, compare=1, workers=2, threads=1)
     assert need.worker == 10 * 8 * 5000**2

@@ -15,8 +15,8 @@ from workloads import hybrid_mpi as hybrid
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=20))
-def test_slices_cover_a_dimension(chunks: list[int]) -> None:
-    """Chunks become slices that follow each other and have their sizes."""
+def test_block_slices_cover_dimension(chunks: list[int]) -> None:
+    """Chunks become adjacent slices of their sizes."""
     entries = np.arange(sum(chunks))
     parts = [entries[place] for place in hybrid.block_slices(chunks)]
     assert [len(part) for part in parts] == chunks
@@ -24,30 +24,30 @@ def test_slices_cover_a_dimension(chunks: list[int]) -> None:
 
 
 @given(ranks=st.integers(1, 40), n=st.integers(64, 1000))
-def test_every_entry_is_given_back_once(ranks: int, n: int) -> None:
+def test_shares_cover_every_entry_once(ranks: int, n: int) -> None:
     """The ranks' shares are all entries, each once, in order."""
     entries = np.arange(n)
     parts = [entries[hybrid.share_of(rank, ranks, n)] for rank in range(ranks)]
     assert np.array_equal(np.concatenate(parts), entries)
 
 
-def test_numpys_power_iteration_finds_the_eigenvalue() -> None:
-    """What all else is compared with agrees with LAPACK."""
+def test_numpy_power_iteration_finds_eigenvalue() -> None:
+    """The reference agrees with LAPACK."""
     matrix = np.random.default_rng(1).random((100, 100))
     norms, vector = hybrid.power_iteration_in_numpy(matrix, 50)
     assert norms[-1] == pytest.approx(max(abs(np.linalg.eigvals(matrix))), rel=1e-12)
     assert np.allclose(matrix @ vector, norms[-1] * vector)
 
 
-def test_dask_takes_numpys_steps() -> None:
-    """A graph a step gives the same norms."""
+def test_dask_takes_same_steps_as_numpy() -> None:
+    """One graph per step gives the same norms."""
     matrix = da.random.default_rng(1).random((90, 90), chunks=40)
     in_numpy, _ = hybrid.power_iteration_in_numpy(matrix.compute(), 5)
     assert hybrid.power_iteration_in_dask(matrix, 5) == pytest.approx(in_numpy, rel=1e-12)
 
 
-def test_memory_is_shared_out() -> None:
-    """More workers need less each; the client needs the matrix twice."""
+def test_memory_is_shared_by_workers() -> None:
+    """More workers need less memory each; the client needs the matrix twice."""
     two, eight = hybrid.memory(n=5000, workers=2), hybrid.memory(n=5000, workers=8)
     assert two.client == eight.client > 2 * 8 * 5000**2
     assert two.worker - eight.worker == 8 * 5000**2 * 3 // 8
@@ -66,8 +66,8 @@ def results(**changed: Any) -> dict[str, Any]:
     return whole | changed
 
 
-def test_a_good_run_passes_all_checks() -> None:
-    """Equal numbers are accepted."""
+def test_good_run_passes_all_checks() -> None:
+    """Equal numbers pass."""
     assert all(check.ok for check in hybrid.checks(**results()))
 
 
@@ -82,12 +82,12 @@ def test_a_good_run_passes_all_checks() -> None:
         ({"found": {"residual": 0.0, "moved": 1, "vector": np.full(4, 0.5)}}, "no block has moved"),
     ],
 )
-def test_a_wrong_number_fails_its_check(changed: dict[str, Any], name: str) -> None:
+def test_wrong_number_fails_its_check(changed: dict[str, Any], name: str) -> None:
     """Each check can fail, alone."""
     assert [check.name for check in hybrid.checks(**results(**changed)) if not check.ok] == [name]
 
 
-def test_a_vector_with_two_signs_is_not_the_largest_ones() -> None:
+def test_rejects_vector_with_two_signs() -> None:
     """An eigenvector of another eigenvalue of a positive matrix has both signs."""
     vector = np.array([0.5, 0.5, 0.5, -0.5])
     found = {"residual": 0.0, "moved": 0, "vector": vector}
@@ -97,8 +97,8 @@ def test_a_vector_with_two_signs_is_not_the_largest_ones() -> None:
     assert failed == ["λ is the largest: v has one sign"]
 
 
-def test_the_report_has_every_way() -> None:
-    """Three ways, their times for a step, and the cost of entering."""
+def test_report_has_every_way() -> None:
+    """Three ways, their times per step, and the cost of entering."""
     timings = {"mpi": 0.2, "mpi_call": 0.3, "dask": 1.0, "numpy": 0.4}
     outcome = hybrid.report(**results(), timings=timings, graph=SimpleNamespace())
     assert [row[0] for row in outcome.rows] == ["MPI in Dask", "Dask alone", "NumPy, one core"]

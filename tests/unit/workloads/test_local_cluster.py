@@ -24,15 +24,15 @@ def workload() -> Workload:
 
 
 @pytest.mark.parametrize(("samples", "chunks"), [(100_003, 7), (3, 3)])
-def test_all_checks_hold(two_workers: Client, workload: Workload, samples: int, chunks: int) -> None:
-    """Samples that divide and that do not give the same π on both clusters, and nothing is left of ours."""
+def test_passes_all_checks(two_workers: Client, workload: Workload, samples: int, chunks: int) -> None:
+    """Both clusters give the same π, and nothing of ours is left."""
     outcome = workload.run(two_workers, **SETTINGS, samples=samples, chunks=chunks, seed=6)
     assert [check for check in outcome.checks if not check.ok] == []
     assert outcome.values["left_processes"] == outcome.values["left_folders"] == 0
 
 
-def test_a_failure_on_it_leaves_nothing(tmp_path: Path) -> None:
-    """If the code on our cluster fails, its processes end all the same."""
+def test_failure_leaves_no_process(tmp_path: Path) -> None:
+    """If the code on our cluster fails, its processes still end."""
     seen: list[int] = []
 
     def fail() -> None:
@@ -54,8 +54,8 @@ def test_tells_whether_scheduler_listens(two_workers: Client) -> None:
     assert not local.answers(f"tcp://127.0.0.1:{port}")
 
 
-def test_the_checks_see_what_is_wrong() -> None:
-    """Other threads or memory than asked for, a process, a folder or a port that is left: each fails one check."""
+def test_checks_detect_faults() -> None:
+    """Wrong threads or memory, and a process, folder or port that is left, each fail one check."""
     facts = {"nthreads": 2, "memory_limit": 256 << 20}
     good = local.Own(3.14, [facts], [], [], False, {})
     assert all(check.ok for check in local.checks(good, SETTINGS))

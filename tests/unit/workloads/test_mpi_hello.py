@@ -27,13 +27,13 @@ def failed(ranks: list[dict[str, Any]], passed: list[int], workers: int = 2) -> 
     return [check.name for check in workload.checks(ranks, passed, workers) if not check.ok]
 
 
-def test_a_whole_world_passes() -> None:
-    """Every rank once, of one size, as launched."""
+def test_accepts_complete_world() -> None:
+    """Every rank once, in one world of the launched size."""
     assert failed(said(), [0, 1]) == []
 
 
-def test_a_world_that_nobody_launched_passes() -> None:
-    """Where no launcher left a trace there is nothing to compare with."""
+def test_accepts_world_without_launcher() -> None:
+    """Without a trace of a launcher there is nothing to compare with."""
     assert failed(said(launched=dict.fromkeys(range(4))), [0, 1]) == []
 
 
@@ -48,8 +48,8 @@ def test_a_world_that_nobody_launched_passes() -> None:
         (said(), [0, -1], ["the ring is closed"]),
     ],
 )
-def test_a_world_with_a_fault_fails(ranks: list[dict[str, Any]], passed: list[int], names: list[str]) -> None:
-    """A rank twice, missing, in another world, and so on: each fails its own check."""
+def test_rejects_faulty_world(ranks: list[dict[str, Any]], passed: list[int], names: list[str]) -> None:
+    """A duplicate rank, a missing rank and a rank of another world each fail their own check."""
     assert failed(ranks, passed) == names
 
 
@@ -63,8 +63,8 @@ def test_says_nothing_without_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("roles", "notes"), [(["scheduler", "client"], 1), (["scheduler", "worker"], 2)])
-def test_the_report_says_who_runs_what(roles: list[str], notes: int) -> None:
-    """A row for each rank with its role; a client from outside is mentioned."""
+def test_report_shows_role_of_each_rank(roles: list[str], notes: int) -> None:
+    """Each rank has a row with its role; a client outside MPI is mentioned."""
     pairs = list(zip([*roles, "worker", "worker"], said(), strict=True))
     outcome = workload.report(pairs, [0, 1], {"hello": 0.1, "ring": 0.1})
     assert [row[1] for row in outcome.rows] == [*roles, "worker", "worker"]

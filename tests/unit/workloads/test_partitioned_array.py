@@ -25,7 +25,7 @@ def workload() -> Workload:
     return load(Path(pa.__file__))
 
 
-def test_the_tutorials_array_has_the_tutorials_sizes() -> None:
+def test_tutorial_array_has_expected_sizes() -> None:
     """10000 × 10000 in six chunks, one layer, and a block that is one chunk in two layers; nothing is computed."""
     array = pa.partitioned(pa.TUTORIAL["rows"], pa.TUTORIAL["columns"], 42)
     assert (array.shape, array.npartitions, len(array.dask.layers)) == ((10000, 10000), 6, 1)
@@ -36,16 +36,16 @@ def test_the_tutorials_array_has_the_tutorials_sizes() -> None:
     assert checks[1].detail == "762.94 MiB, 320.43 MiB, 106.81 MiB"
 
 
-def test_another_array_does_not_pass_for_the_tutorials() -> None:
-    """The sizes that the tutorial prints are really compared."""
+def test_size_check_rejects_other_array() -> None:
+    """The sizes that the tutorial prints are compared."""
     array = pa.partitioned("7000,3001", "6000,2000,2000", 42)
     assert [check.ok for check in pa.size_checks(array, (0, 1), tutorial=True)] == [True, False]
 
 
 @settings(max_examples=20)
 @given(rows=CHUNKS, columns=CHUNKS, seed=st.integers(0, 2**40))
-def test_numpy_draws_what_dask_draws(rows: str, columns: str, seed: int) -> None:
-    """Whatever the chunks, each block is element by element what NumPy draws from its stream."""
+def test_numpy_draws_same_blocks_as_dask(rows: str, columns: str, seed: int) -> None:
+    """Whatever the chunks, each block equals what NumPy draws from its stream."""
     array = pa.partitioned(rows, columns, seed)
     whole = array.compute(scheduler="sync")
     blocks = {index: pa.draw(*source) for index, source in pa.numpy_blocks(array, seed).items()}
@@ -64,32 +64,32 @@ def test_numpy_draws_what_dask_draws(rows: str, columns: str, seed: int) -> None
         ("1e9", "not between 1 and 10000000"),
     ],
 )
-def test_bad_chunks_are_refused(text: str, words: str) -> None:
-    """Chunk sizes that are none are a usage error that says what was wrong."""
+def test_rejects_bad_chunks(text: str, words: str) -> None:
+    """Invalid chunk sizes are a usage error that says what was wrong."""
     with pytest.raises(click.BadParameter, match=words):
         pa.Numbers(1).convert(text, None, None)
 
 
 @pytest.mark.parametrize("text", ["0", "0,1,2"])
-def test_a_block_has_two_numbers(text: str) -> None:
-    """One or three are refused."""
+def test_rejects_block_without_two_numbers(text: str) -> None:
+    """One or three numbers are rejected."""
     with pytest.raises(click.BadParameter, match="write 2"):
         pa.Numbers(0, 2).convert(text, None, None)
 
 
 @pytest.mark.parametrize("block", ["2,0", "0,3"])
-def test_a_block_that_is_not_there_is_refused(block: str) -> None:
-    """The message says how many there are."""
+def test_rejects_block_out_of_range(block: str) -> None:
+    """The error says how many blocks there are."""
     with pytest.raises(click.BadParameter, match="2 × 3"):
         pa.validate(**SMALL | {"block": block})
 
 
-def test_numbers_have_one_form() -> None:
+def test_normalises_numbers() -> None:
     """1e3 and 1_000 are 1000."""
     assert pa.Numbers(1).convert("1e3, 1_000", None, None) == "1000,1000"
 
 
-def test_memory_is_the_largest_blocks_of_as_many_threads() -> None:
+def test_memory_is_largest_block_per_thread() -> None:
     """One thread needs room for the largest block, three for the three largest."""
     one, three = pa.memory(**pa.TUTORIAL, threads=1), pa.memory(**pa.TUTORIAL, threads=3)
     assert one.worker == 8 * 7000 * 6000
@@ -97,8 +97,8 @@ def test_memory_is_the_largest_blocks_of_as_many_threads() -> None:
     assert one.client == 8 * 7000 * 6000
 
 
-def test_a_run_on_two_workers(two_workers: Client, workload: Workload) -> None:
-    """All checks hold, the table has a row for every block, and the picture has their sizes."""
+def test_runs_on_two_workers(two_workers: Client, workload: Workload) -> None:
+    """All checks pass, the table has a row per block, and the picture has their sizes."""
     outcome = workload.run(two_workers, **SMALL, seed=3)
     assert [check.name for check in outcome.checks if not check.ok] == []
     assert len(outcome.checks) == 5
@@ -111,8 +111,8 @@ def test_a_run_on_two_workers(two_workers: Client, workload: Workload) -> None:
     assert len(outcome.graph) == 6
 
 
-def test_checks_can_fail() -> None:
-    """A sum that is off by a millionth of a millionth more than allowed fails, and so does drawing two blocks."""
+def test_checks_detect_faults() -> None:
+    """A sum that is off by more than rounding fails, and so does drawing two blocks."""
     expected = {(0, 0): 100.0}
     assert pa.sums_check({(0, 0): 100.0 * (1 + 1e-13)}, expected).ok
     assert not pa.sums_check({(0, 0): 100.0 * (1 + 1e-11)}, expected).ok

@@ -21,8 +21,8 @@ def workload() -> Workload:
 
 
 @pytest.mark.parametrize("n", [1, 100])
-def test_all_checks_hold(two_workers: Client, workload: Workload, n: int) -> None:
-    """Copies on both workers while the memory manager is stopped, on one with it, and tasks where they were put."""
+def test_passes_all_checks(two_workers: Client, workload: Workload, n: int) -> None:
+    """Two copies without the memory manager, one with it, and tasks on their workers."""
     assert two_workers.amm.running()
     outcome = workload.run(two_workers, n=n, seed=4)
     assert [check for check in outcome.checks if not check.ok] == []
@@ -31,8 +31,8 @@ def test_all_checks_hold(two_workers: Client, workload: Workload, n: int) -> Non
     assert two_workers.amm.running()
 
 
-def test_a_memory_manager_that_was_stopped_stays_stopped(two_workers: Client, workload: Workload) -> None:
-    """The workload starts it for a while, and leaves it as it was."""
+def test_leaves_memory_manager_stopped(two_workers: Client, workload: Workload) -> None:
+    """The workload starts a stopped memory manager for a while, and stops it again."""
     two_workers.amm.stop()
     try:
         outcome = workload.run(two_workers, n=10, seed=5)
@@ -42,8 +42,8 @@ def test_a_memory_manager_that_was_stopped_stays_stopped(two_workers: Client, wo
         two_workers.amm.start()
 
 
-def test_the_checks_see_what_is_wrong(two_workers: Client) -> None:
-    """A copy too many or too few, a task on the other worker, a wrong number: each fails a check."""
+def test_checks_detect_faults(two_workers: Client) -> None:
+    """A copy too many or too few, a task on the other worker, and a wrong number each fail a check."""
     matrix, other = pinned.random_matrix(10, 1), pinned.random_matrix(10, 2)
     addresses = list(two_workers.scheduler_info(n_workers=-1)["workers"])
     with two_workers.as_current(), pinned.manager_stopped(two_workers):

@@ -17,24 +17,24 @@ def notebook(root: Path) -> nbformat.NotebookNode:
     return read(root / "workloads/tutorial.ipynb", as_version=4)
 
 
-def test_the_notebook_is_what_its_source_says(root: Path, notebook: nbformat.NotebookNode) -> None:
-    """Cell by cell; CONTRIBUTING.md has the command that makes it anew."""
+def test_notebook_matches_source(root: Path, notebook: nbformat.NotebookNode) -> None:
+    """The notebook equals its source, cell by cell; CONTRIBUTING.md has the command that generates it."""
     source = jupytext.read(root / "workloads/_tutorial.py")
     cells, expected = ([(cell.cell_type, cell.source) for cell in one.cells] for one in (notebook, source))
     assert cells == expected
     assert notebook.metadata.kernelspec == source.metadata.kernelspec
 
 
-def test_the_notebook_is_kept_without_outputs(notebook: nbformat.NotebookNode) -> None:
-    """What is committed has not been run, and is a valid notebook."""
+def test_notebook_has_no_outputs(notebook: nbformat.NotebookNode) -> None:
+    """The committed notebook is valid and has not been run."""
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
 
 
-def test_every_workload_that_the_notebook_names_is_there(root: Path, notebook: nbformat.NotebookNode) -> None:
-    """A section's `*Workload: name*` is a file."""
+def test_notebook_names_existing_workloads(root: Path, notebook: nbformat.NotebookNode) -> None:
+    """Each `*Workload: name*` has a file."""
     heads = [cell.source for cell in notebook.cells if "*Workload" in cell.source]
     names = {name for head in heads for name in head.partition("*Workload")[2].partition(".*")[0].split("`")[1::2]}
     assert len(names) >= 8

@@ -41,8 +41,8 @@ def test_runs_on_old_pythons() -> None:
         assert done.stdout.startswith("Usage: dask-hpc")
 
 
-def test_it_finds_python_and_the_sif_by_itself(site: Site) -> None:
-    """Started as a command, through a link, it takes the SIF beside the file that it is."""
+def test_finds_python_and_sif(site: Site) -> None:
+    """Started as a command, through a link, the launcher finds a Python and the SIF beside its own file."""
     (site.bin / "python3").symlink_to(site.python)
     (site.bin / "linked").symlink_to(site.launcher)
     done = subprocess.run([site.bin / "linked", "exec", "echo", "a b"], env=site.environment, capture_output=True)
@@ -50,24 +50,24 @@ def test_it_finds_python_and_the_sif_by_itself(site: Site) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 1, 77, 255])
-def test_the_exit_status_is_the_programs(site: Site, status: int) -> None:
-    """Whatever ran in the SIF, its status comes out; so does a signal that ended it."""
+def test_passes_exit_status_through(site: Site, status: int) -> None:
+    """The launcher exits with the program's status."""
     assert site.run(f"exit {status}").returncode == status
 
 
-def test_a_program_that_dies_of_a_signal(site: Site) -> None:
-    """As a shell says it: 128 and the signal's number."""
+def test_reports_killed_program_like_a_shell(site: Site) -> None:
+    """A program that is killed by a signal gives 128 plus the signal's number."""
     assert site.run("kill -KILL $$").returncode == 137
 
 
-def test_the_session_is_private(site: Site) -> None:
-    """The socket is in a folder of the user's own, mode 0700."""
+def test_session_folder_is_private(site: Site) -> None:
+    """The socket is in a folder of mode 0700."""
     done = site.run('stat -c %a "${DASK_HPC_BRIDGE%/*}"; stat -c %F "$DASK_HPC_BRIDGE"')
     assert done.stdout == b"700\nsocket\n"
 
 
-def test_variables_pass_by_name(site: Site) -> None:
-    """What is Slurm's or Dask's passes, and what the user names; nothing else does."""
+def test_passes_variables_by_name(site: Site) -> None:
+    """Slurm's and Dask's variables pass, and those that the user names; no others do."""
     given = {"DASK_A": "1", "SLURM_B": "2", "PYTHONPATH": "/x", "MINE": "3", "MY_C": "4", "DASK_HPC_PASS": "MINE MY_*"}
     names = {line.partition("=")[0] for line in site.run("env", env=given).stdout.decode().splitlines()}
     assert {"DASK_A", "SLURM_B", "MINE", "MY_C"} <= names
@@ -75,8 +75,8 @@ def test_variables_pass_by_name(site: Site) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
-def test_signals_to_the_launcher_reach_the_program(site: Site, signum: signal.Signals) -> None:
-    """`kill` of the launcher asks the program, which may clean up and choose its status."""
+def test_passes_signals_to_program(site: Site, signum: signal.Signals) -> None:
+    """A signal to the launcher reaches the program, which may clean up and choose its exit status."""
     name = signum.name[3:]
     site.command("scancel", "echo cancelled")
     with site.start("sh", "-c", f"trap 'scancel; exit 9' {name}; echo here; while :; do sleep 0.05; done") as launcher:
@@ -87,8 +87,8 @@ def test_signals_to_the_launcher_reach_the_program(site: Site, signum: signal.Si
     assert launcher.returncode == 9
 
 
-def test_a_killed_launcher_is_cleaned_up_after(site: Site) -> None:
-    """SIGKILL of the launcher: the program is asked to end, still reaches Slurm, and a running command ends."""
+def test_cleans_up_after_killed_launcher(site: Site) -> None:
+    """After SIGKILL of the launcher the program is asked to end, still reaches Slurm, and a running command ends."""
     site.command("scancel", f"echo cancelled >{site.folder}/cancelled")
     site.command("srun", "exec sleep 1000")
     with site.start("sh", "-c", "trap 'scancel; exit 9' TERM; srun & echo here; wait") as launcher:
@@ -99,8 +99,8 @@ def test_a_killed_launcher_is_cleaned_up_after(site: Site) -> None:
     until(lambda: not site.sessions(), "the end of the session")
 
 
-def test_a_killed_session_ends_the_program(site: Site) -> None:
-    """SIGKILL of the process that serves: the launcher ends the program, and says so by its status."""
+def test_ends_program_when_session_is_killed(site: Site) -> None:
+    """After SIGKILL of the session the launcher ends the program, and exits with 137."""
     site.command("srun", "exec sleep 1000")
     with site.start("sh", "-c", "srun & echo here; wait") as launcher:
         assert launcher.stdout
@@ -110,8 +110,8 @@ def test_a_killed_session_ends_the_program(site: Site) -> None:
         assert launcher.wait() == 137
 
 
-def test_what_a_killed_session_left_is_removed(site: Site) -> None:
-    """A folder whose processes are all gone is removed at the next start; one in use is not, nor another's."""
+def test_removes_what_killed_session_left(site: Site) -> None:
+    """The next start removes the folder of a session whose processes are gone, but none in use and none of others."""
     stale, other = (site.runtime / f"dask-hpc-{os.getuid()}-{name}" for name in ("0123456789ab", "notes"))
     for folder in (stale, other):
         folder.mkdir(mode=0o700)
@@ -187,8 +187,8 @@ def test_delivers_ctrl_c_once(site: Site) -> None:
         ([], "nothing to run"),
     ],
 )
-def test_bad_input_is_an_error_that_helps(site: Site, words: list[str], expected: str) -> None:
-    """What is wrong with the SIF or the command line is said before anything starts."""
+def test_rejects_bad_sif_or_command_line(site: Site, words: list[str], expected: str) -> None:
+    """A damaged SIF or a bad command line is an error before anything starts."""
     header = b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0".ljust(112, b"\0")
     sizes = (128).to_bytes(8, "little") + (1000).to_bytes(8, "little")
     (site.folder / "short.sif").write_bytes((header + sizes)[:128])
@@ -201,22 +201,22 @@ def test_bad_input_is_an_error_that_helps(site: Site, words: list[str], expected
     assert "Traceback" not in done.stderr
 
 
-def test_without_apptainer_it_says_so(site: Site) -> None:
-    """A login node whose module is not loaded."""
+def test_reports_missing_apptainer(site: Site) -> None:
+    """Without Apptainer on PATH, as before its module is loaded, the error names it."""
     (site.bin / "apptainer").unlink()
     done = site.run("true")
     assert done.returncode == 2
     assert b"neither apptainer nor singularity" in done.stderr
 
 
-def test_apptainer_that_does_not_start(site: Site) -> None:
-    """Its own message and its own status come through."""
+def test_passes_apptainer_error_through(site: Site) -> None:
+    """If Apptainer fails to start, its own message and status come through."""
     executable(site.bin / "apptainer", "#!/bin/sh\necho FATAL: no user namespaces >&2\nexit 255\n")
     done = site.run("true")
     assert (done.returncode, done.stderr) == (255, b"FATAL: no user namespaces\n")
 
 
-def test_help_names_every_option(site: Site) -> None:
-    """--help is on standard output, and ends well."""
+def test_help_lists_every_option(site: Site) -> None:
+    """--help prints all options on standard output, and succeeds."""
     done = subprocess.run([site.python, str(site.launcher), "--help"], capture_output=True, text=True, check=True)
     assert all(word in done.stdout for word in ("--sif", "--bind", "--log", "--nv", "exec", "shell", "Example"))

@@ -33,8 +33,8 @@ def refused(done: subprocess.CompletedProcess[str], prefix: Path, *said: str) ->
     assert not list(prefix.parent.glob(f".{prefix.name}*"))
 
 
-def test_installs_and_names(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """An installed environment has its packages' files and an identity that says which they are."""
+def test_installs_packages_and_identity(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """An installed environment has its packages' files and an identity that lists them."""
     channel, lock = locked
     prefix = tmp_path / "opt" / "env"
     done = tiny.install(lock, prefix, "--channel", channel)
@@ -52,8 +52,8 @@ def test_installs_and_names(tmp_path: Path, locked: tuple[Path, Path]) -> None:
     assert list(prefix.parent.iterdir()) == [prefix]
 
 
-def test_bytecode_is_unchecked_hash(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """Modules are compiled, named by where they will lie, and never checked against their source again."""
+def test_compiles_to_unchecked_bytecode(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """Modules are compiled under their final path, and never checked against their source again."""
     prefix = tmp_path / "env"
     tiny.install(locked[1], prefix, "--channel", locked[0])
     (compiled,) = (prefix / "lib/python3.13/site-packages/__pycache__").glob("tool.*.pyc")
@@ -62,8 +62,8 @@ def test_bytecode_is_unchecked_hash(tmp_path: Path, locked: tuple[Path, Path]) -
     assert str(prefix / "lib/python3.13/site-packages/tool.py").encode() in data
 
 
-def test_same_lock_same_files(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """Two installations to one place are the same, whatever folder each was made in."""
+def test_installs_same_files_from_same_lock(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """Two installations to one place are the same, byte for byte."""
     prefix, trees = tmp_path / "env", []
     for name in ("first", "second"):
         assert tiny.install(locked[1], prefix, "--channel", locked[0]).returncode == 0
@@ -72,8 +72,8 @@ def test_same_lock_same_files(tmp_path: Path, locked: tuple[Path, Path]) -> None
     assert trees[0] == trees[1]
 
 
-def test_refuses_a_tampered_package(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """A package with other bytes is refused by name and both hashes, before anything is unpacked."""
+def test_rejects_tampered_package(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A package with other bytes is rejected by name and both hashes, before anything is unpacked."""
     channel, lock = locked
     package = next(channel.glob("linux-64/tool-*.conda"))
     before = tiny.sha256(package)
@@ -82,38 +82,38 @@ def test_refuses_a_tampered_package(tmp_path: Path, locked: tuple[Path, Path]) -
     refused(done, tmp_path / "env", package.name, before, tiny.sha256(package))
 
 
-def test_refuses_a_missing_package(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """A package that is not there is named, with where it was looked for."""
+def test_names_missing_package(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A package that is missing is named, with its expected path."""
     package = next(locked[0].glob("linux-64/tool-*.conda"))
     package.unlink()
     refused(tiny.install(locked[1], tmp_path / "env", "--channel", locked[0]), tmp_path / "env", str(package))
 
 
-def test_refuses_another_platforms_lock(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """A lock for other machines is refused, and both platforms are named."""
+def test_rejects_lock_of_other_platform(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A lock for another platform is rejected, and both platforms are named."""
     channel, lock = locked
     lock.write_text(lock.read_text().replace("linux-64", "osx-arm64"))
     refused(tiny.install(lock, tmp_path / "env", "--channel", channel), tmp_path / "env", "linux-64", "osx-arm64")
 
 
 @pytest.mark.parametrize("text", [None, "", "numpy==2.5\n", "version: 7\n", "version: 99\nplatforms: []\n", "\0\1"])
-def test_refuses_a_bad_lock(tmp_path: Path, text: str | None) -> None:
-    """A lock that is missing or no lock is refused by its name."""
+def test_rejects_bad_lock(tmp_path: Path, text: str | None) -> None:
+    """A missing or invalid lock is rejected by name."""
     lock = tmp_path / "bad.lock"
     if text is not None:
         lock.write_text(text)
     refused(tiny.install(lock, tmp_path / "env"), tmp_path / "env", "bad.lock")
 
 
-def test_refuses_a_lock_without_hashes(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """A lock that does not say what a package's bytes are is none."""
+def test_rejects_lock_without_hashes(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A lock without hashes is rejected."""
     lines = locked[1].read_text().splitlines(keepends=True)
     locked[1].write_text("".join(line for line in lines if "sha256" not in line))
     refused(tiny.install(locked[1], tmp_path / "env", "--channel", locked[0]), tmp_path / "env", "no sha256")
 
 
-def test_leaves_an_existing_prefix_alone(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """A prefix with something in it is refused and stays as it was."""
+def test_leaves_existing_prefix_alone(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A prefix that is not empty is rejected and stays as it was."""
     (tmp_path / "env").mkdir()
     (tmp_path / "env" / "mine").touch()
     done = tiny.install(locked[1], tmp_path / "env", "--channel", locked[0])
@@ -135,8 +135,8 @@ def newer(tmp_path: Path, locked: tuple[Path, Path]) -> Path:
     return channel
 
 
-def test_drift_is_installed_and_named(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
-    """Debian's newer package is installed in place of the locked one, and the identity says so."""
+def test_installs_and_reports_drift(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
+    """Debian's newer package is installed in place of the locked one, and the identity records it."""
     prefix = tmp_path / "env"
     done = tiny.install(locked[1], prefix, "--channel", newer)
     assert done.returncode == 0, done.stderr
@@ -147,28 +147,28 @@ def test_drift_is_installed_and_named(tmp_path: Path, locked: tuple[Path, Path],
     assert (prefix / "conda-meta/python-3.13.5-deb_2.json").exists()
 
 
-def test_locked_refuses_drift(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
-    """`--locked` refuses a channel that has drifted, and names what did."""
+def test_locked_rejects_drift(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
+    """`--locked` rejects a channel that has drifted, and names the package."""
     done = tiny.install(locked[1], tmp_path / "env", "--channel", newer, "--locked")
     refused(done, tmp_path / "env", "3.13.5-1 -> 3.13.5-2")
 
 
-def test_drift_excuses_debians_packages_alone(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
-    """A wheel's package with other bytes is refused in a drifted channel, too."""
+def test_drift_does_not_excuse_wheels(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
+    """A wheel's package with other bytes is rejected in a drifted channel, too."""
     package = next(newer.glob("linux-64/tool-*.conda"))
     package.write_bytes(b"other")
     refused(tiny.install(locked[1], tmp_path / "env", "--channel", newer), tmp_path / "env", package.name)
 
 
-def test_a_drifted_package_is_checked(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
-    """Debian's newer package must be the one that the channel's index names."""
+def test_checks_drifted_package_against_index(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
+    """Debian's newer package must match the channel's index."""
     package = next(newer.glob("linux-64/python-*.conda"))
     package.write_bytes(b"no package at all")
     refused(tiny.install(locked[1], tmp_path / "env", "--channel", newer), tmp_path / "env", package.name, "sha256")
 
 
-def test_full_disk(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """On a full disk the message says so, and nothing is left."""
+def test_reports_full_disk(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """On a full disk the error says so, and nothing is left."""
     small = tmp_path / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(small)]
@@ -181,8 +181,8 @@ def test_full_disk(tmp_path: Path, locked: tuple[Path, Path]) -> None:
         subprocess.run(["umount", small], check=True)
 
 
-def test_a_prefix_that_cannot_be_made(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """A prefix below a file is refused in words."""
+def test_rejects_prefix_below_file(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """A prefix below a file is rejected."""
     (tmp_path / "file").touch()
     done = tiny.install(locked[1], tmp_path / "file" / "env", "--channel", locked[0])
     assert done.returncode == 1
@@ -190,8 +190,8 @@ def test_a_prefix_that_cannot_be_made(tmp_path: Path, locked: tuple[Path, Path])
     assert TRACEBACK not in done.stderr
 
 
-def test_stopped_half_way(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """An installation that is told to stop removes what it has made."""
+def test_removes_partial_installation_on_sigterm(tmp_path: Path, locked: tuple[Path, Path]) -> None:
+    """An installation that is stopped removes what it has written."""
     python, tool = tiny.packages()
     slow = File(
         b"#!/bin/sh\necho compiling >&2\ntouch $(dirname $0)/../../../started\nexec sleep 60\n", executable=True
@@ -210,8 +210,8 @@ def test_stopped_half_way(tmp_path: Path, locked: tuple[Path, Path]) -> None:
     assert [p.name for p in (tmp_path / "opt").iterdir()] == ["started"]
 
 
-def test_http_channel_with_other_bytes(tmp_path: Path) -> None:
-    """What a server sends is checked as a file is."""
+def test_rejects_tampered_package_over_http(tmp_path: Path) -> None:
+    """A package from a server is checked like a file."""
     channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "http.lock"
     with tiny.served(channel) as url:
         tiny.lock(url, lock)
@@ -222,8 +222,8 @@ def test_http_channel_with_other_bytes(tmp_path: Path) -> None:
     assert not (tmp_path / "env").exists()
 
 
-def test_http_channel_is_gone(tmp_path: Path) -> None:
-    """A server that does not answer is named, and so is the way without it, which works."""
+def test_names_unreachable_server(tmp_path: Path) -> None:
+    """A server that does not answer is named, and so is `--channel DIR`, which works without it."""
     channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "http.lock"
     with tiny.served(channel) as url:
         tiny.lock(url, lock)

@@ -5,8 +5,8 @@ from tests.support import tiny
 LOCKS = tiny.ROOT / "containers/dask-hpc/locks"
 
 
-def test_committed_locks() -> None:
-    """The committed lock has a sha256 for every package and names no place but its mount point."""
+def test_committed_lock_has_hashes_and_no_local_path() -> None:
+    """The committed lock has a sha256 for every package, and no path but the mount point."""
     text = (LOCKS / "local-linux-64.lock").read_text()
     packages = [line for line in text.splitlines() if line.startswith("- conda: ")]
     assert len(packages) == text.count("\n  sha256: ") > 40

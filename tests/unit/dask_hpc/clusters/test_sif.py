@@ -29,37 +29,37 @@ def worker(sif: Sif, needed: tuple[Path, ...] = (), **environment: str) -> subpr
     )
 
 
-def test_the_environment_tells_whether_there_is_one() -> None:
-    """Apptainer's variable or Singularity's; the launcher's binds come along."""
+def test_detects_sif_from_environment() -> None:
+    """Apptainer's or Singularity's variable names the SIF; the launcher's binds come along."""
     assert current({}) is None
     both = {"SINGULARITY_CONTAINER": "/s", "APPTAINER_CONTAINER": "/a", "DASK_HPC_BIND": "/x,/y:/z"}
     assert current(both) == Sif("/a", "apptainer", ("/x", "/y:/z"))
     assert current({"SINGULARITY_CONTAINER": "/s"}) == Sif("/s", "singularity")
 
 
-def test_python_starts_in_the_sif(sif: Sif) -> None:
-    """Folders that Apptainer does not show by itself are bound; /tmp it does; paths may have blanks."""
+def test_starts_python_in_sif(sif: Sif) -> None:
+    """Folders that Apptainer does not bind by default are bound; paths may have blanks."""
     done = worker(sif)
     assert done.stdout.splitlines()[0] == f"exec|--cleanenv|--bind|/data:/in put,/scratch|{sif.path}|python|-m|worker|"
 
 
-def test_the_jobs_own_folder_for_temporary_files_is_bound(sif: Sif, tmp_path: Path) -> None:
-    """TMPDIR of the job, where it is there on the node; one of the login node is forgotten."""
+def test_binds_tmpdir_of_job(sif: Sif, tmp_path: Path) -> None:
+    """A job's TMPDIR is bound if the node has it; the login node's is dropped."""
     assert f",/scratch,{tmp_path}|" in worker(sif, TMPDIR=str(tmp_path)).stdout
     assert f"APPTAINERENV_TMPDIR={tmp_path}\n" in worker(sif, TMPDIR=str(tmp_path)).stdout
     assert "TMPDIR" not in worker(sif, TMPDIR="/nowhere").stdout
 
 
-def test_variables_pass_by_name(sif: Sif) -> None:
-    """Slurm's, Dask's, the GPU's and threads' go in, whatever is in them; a module's PYTHONPATH does not."""
+def test_passes_variables_by_name(sif: Sif) -> None:
+    """Variables of Slurm, Dask, GPUs and threads pass with any content; a module's PYTHONPATH does not."""
     done = worker(sif, SLURM_JOB_ID="5", DASK_X="a b\n'c'", CUDA_VISIBLE_DEVICES="0", PYTHONPATH="/x")
     for line in ("SLURM_JOB_ID=5", "DASK_X=a b", "CUDA_VISIBLE_DEVICES=0", "OMP_NUM_THREADS=1"):
         assert f"APPTAINERENV_{line}\n" in done.stdout
     assert "PYTHONPATH" not in done.stdout
 
 
-def test_what_lacks_on_a_node_is_named(sif: Sif, tmp_path: Path) -> None:
-    """No Apptainer, no SIF, no credentials: the log says which node, what, and what to do."""
+def test_reports_what_node_lacks(sif: Sif, tmp_path: Path) -> None:
+    """Without Apptainer, the SIF or credentials, the log names what is missing and what to do."""
     lacking = Sif("/nowhere/x.sif", "apptainer")
     done = subprocess.run(
         ["bash", "-c", "\n".join(lacking.prologue([]))], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True

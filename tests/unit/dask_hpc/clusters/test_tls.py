@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 
 def test_credentials_are_private_and_removed(tmp_path: Path) -> None:
-    """The folder is 0700 and its files 0600 while the run lasts; after an error too, nothing is left."""
+    """The folder has mode 0700 and its files 0600 during the run; nothing is left afterwards, even after an error."""
     folder = tmp_path / "tls"
     with credentials(folder, HOUR):
         assert folder.stat().st_mode & 0o777 == 0o700
@@ -27,30 +27,30 @@ def test_credentials_are_private_and_removed(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_nothing_secret_is_in_what_is_shown(tmp_path: Path) -> None:
-    """What workers are told on their command line are paths, not keys."""
+def test_configuration_shows_paths_instead_of_keys(tmp_path: Path) -> None:
+    """Workers get paths on their command line, not keys."""
     with credentials(tmp_path / "tls", HOUR) as security:
         shown = str(security.get_tls_config_for_role("worker"))
         assert "PRIVATE KEY" not in shown
         assert str(tmp_path) in shown
 
 
-def test_a_clock_that_is_behind_does_not_refuse(tmp_path: Path) -> None:
-    """The certificate was good yesterday already, and is not good for ever."""
+def test_certificate_tolerates_wrong_clocks(tmp_path: Path) -> None:
+    """The certificate is valid from a day before until a day after its lifetime."""
     with credentials(tmp_path / "tls", HOUR):
         certificate = x509.load_pem_x509_certificate((tmp_path / "tls" / "cert.pem").read_bytes())
     span = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     assert span == 2 * timedelta(days=1) + HOUR
 
 
-def test_an_existing_folder_is_refused(tmp_path: Path) -> None:
-    """Somebody else's folder is never used for keys."""
+def test_rejects_existing_folder(tmp_path: Path) -> None:
+    """A folder that exists is never used for keys."""
     with pytest.raises(FileExistsError), credentials(tmp_path, HOUR):
         pass
 
 
-def test_only_who_has_the_credentials_gets_in(tmp_path: Path) -> None:
-    """A client with them computes; one with others is turned away."""
+def test_rejects_client_with_other_credentials(tmp_path: Path) -> None:
+    """A client with the credentials computes; one with others is rejected."""
     with (
         credentials(tmp_path / "ours", HOUR) as ours,
         credentials(tmp_path / "theirs", HOUR) as theirs,

@@ -42,7 +42,7 @@ def asked(*reports: NodeReport, **environ: str) -> Asked:
     ("state", "words"),
     [("absent", "is not on c2"), ("elsewhere", "is another folder on c2"), ("unwritable", "cannot be written on c2")],
 )
-def test_a_folder_that_is_not_shared(state: str, words: str) -> None:
+def test_names_node_without_shared_folder(state: str, words: str) -> None:
     """The node on which a folder is not the same is named."""
     verdict = shared.judge([HOME], [node("c1"), node("c2", state)])
     assert verdict.status == "failure"
@@ -50,35 +50,35 @@ def test_a_folder_that_is_not_shared(state: str, words: str) -> None:
     assert "c1" not in verdict.seen
 
 
-def test_a_folder_that_is_shared() -> None:
-    """All nodes write in it; without nodes that is not claimed."""
+def test_accepts_shared_folder() -> None:
+    """A folder that all nodes write to passes; without nodes that is not claimed."""
     assert shared.judge([HOME], [node("c1"), node("c2")]) == ok("/home/hpc on c1 c2")
     assert "nodes were not asked" in shared.judge([HOME], []).seen
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """It is found here, before a node is asked. In /sys nobody makes a file, root as little as anybody."""
+def test_rejects_unwritable_folder(tmp_path: Path) -> None:
+    """An unwritable folder is found on the login node. Not even root can create a file in /sys."""
     verdict = shared.folders(Site("machine without Slurm", folders=(tmp_path, Path("/sys"))))
     assert verdict.status == "failure"
     assert verdict.seen in {"/sys: Permission denied", "/sys: Read-only file system"}
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_rejects_missing_folder(tmp_path: Path) -> None:
     """A missing folder is a failure."""
     verdict = shared.folders(Site("machine without Slurm", folders=(tmp_path / "none",)))
     assert "is not there" in verdict.seen
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0.02, "ok"), (-5.0, "warning"), (400.0, "failure")])
-def test_clocks(seconds: float, status: str) -> None:
-    """A clock that is off by seconds is a warning, by minutes a failure; the node is named."""
+def test_judges_clock_offset(seconds: float, status: str) -> None:
+    """An offset of seconds is a warning, of minutes a failure; the node is named."""
     verdict = clocks.judge({"c1": 0.001, "c2": seconds})
     assert verdict.status == status
     assert status == "ok" or verdict.seen.startswith("c2 is")
 
 
-def test_versions_of_pmix() -> None:
-    """What srun --mpi=list says of PMIx is found, in old and new forms."""
+def test_finds_pmix_versions() -> None:
+    """PMIx is found in old and new output of srun --mpi=list."""
     new = "MPI plugin types are...\n\tnone\n\tpmix\n\tpmi2\nspecific pmix plugin versions available: pmix_v5"
     assert mpi.pmix_versions(new) == ["pmix", "pmix_v5"]
     assert mpi.pmix_versions("srun: MPI types are...\nsrun: none\nsrun: pmi2\nsrun: pmix_v3") == ["pmix_v3"]
@@ -95,13 +95,13 @@ def test_versions_of_pmix() -> None:
         ({}, None),
     ],
 )
-def test_memory_that_slurm_gave(environ: dict[str, str], megabytes: int | None) -> None:
-    """It is a node's, or a CPU's times their number; 0 means all of it."""
+def test_reads_memory_of_allocation(environ: dict[str, str], megabytes: int | None) -> None:
+    """The memory is a node's, or a CPU's times their number; 0 means all of it."""
     assert limits.allowed_memory(environ) == (None if megabytes is None else megabytes << 20)
 
 
-def test_dask_would_take_more_than_slurm_gave() -> None:
-    """The warning has both numbers, and the option that mends it."""
+def test_warns_if_dask_would_exceed_allocation() -> None:
+    """The warning has both numbers, and the option to set."""
     site = Site("allocation", environ={"SLURM_MEM_PER_NODE": "64", "SLURM_CPUS_PER_TASK": "99"})
     memory, cpus = limits.memory(site), limits.cpus(site)
     assert (memory.status, cpus.status) == ("warning", "warning")
@@ -110,8 +110,8 @@ def test_dask_would_take_more_than_slurm_gave() -> None:
     assert "--nthreads 99" in cpus.todo
 
 
-def test_another_environment_on_a_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A node without it, or with another one, is a failure that names the node."""
+def test_names_node_with_other_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node without the environment, or with another one, is a failure that names the node."""
     file = tmp_path / "share" / "dask-hpc" / "env.json"
     file.parent.mkdir(parents=True)
     file.write_text("{}")
@@ -127,8 +127,8 @@ def test_another_environment_on_a_node(tmp_path: Path, monkeypatch: pytest.Monke
     assert absent.seen.startswith("this environment is not on c1")
 
 
-def test_a_sif_that_is_not_seen_from_within(tmp_path: Path) -> None:
-    """The SIF's own folder may not be bound in it: nodes are compared with each other then."""
+def test_compares_nodes_if_sif_is_not_visible(tmp_path: Path) -> None:
+    """If the SIF's folder is not bound inside it, nodes are compared with each other."""
     sif = str(tmp_path / "not-seen.sif")
     same = environment.on_nodes(asked(node("c1"), node("c2"), APPTAINER_CONTAINER=sif))
     other = environment.on_nodes(asked(node("c1"), node("c2", mark="other"), APPTAINER_CONTAINER=sif))
@@ -137,14 +137,14 @@ def test_a_sif_that_is_not_seen_from_within(tmp_path: Path) -> None:
     assert other.status == "failure"
 
 
-def test_a_sif_is_compared_by_size(tmp_path: Path) -> None:
-    """A large file is not read as a whole on every node."""
+def test_fingerprint_of_large_file_is_its_size(tmp_path: Path) -> None:
+    """A large file is not read on every node."""
     (tmp_path / "a.sif").write_bytes(bytes(2_000_000))
     assert environment.fingerprint(tmp_path / "a.sif") == "2000000"
     assert environment.fingerprint(tmp_path / "none") == ""
 
 
-def test_apptainer_missing_on_a_node() -> None:
+def test_names_node_without_apptainer() -> None:
     """In a SIF, a node without Apptainer is named."""
     site = asked(node("c1", apptainer="/usr/bin/apptainer"), node("c2"), APPTAINER_CONTAINER="/home/hpc/a.sif")
     assert machine.namespaces(site) == failure(
@@ -152,8 +152,8 @@ def test_apptainer_missing_on_a_node() -> None:
     )
 
 
-def test_an_environment_that_drifted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drift is a warning that says which package is another one than the lock's."""
+def test_warns_about_drifted_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warning names the package that differs from the lock."""
     file = tmp_path / "share" / "dask-hpc" / "env.json"
     file.parent.mkdir(parents=True)
     drift = [{"package": "python", "locked": "3.13.5-1", "installed": "3.13.5-2"}]
@@ -164,8 +164,8 @@ def test_an_environment_that_drifted(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "python 3.13.5-1 -> 3.13.5-2" in verdict.seen
 
 
-def test_a_low_limit_of_open_files() -> None:
-    """Fewer than 1024 open files are a failure, here or on a node."""
+def test_rejects_low_limit_of_open_files() -> None:
+    """Fewer than 1024 open files are a failure."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:

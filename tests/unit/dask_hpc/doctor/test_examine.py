@@ -12,8 +12,8 @@ from dask_hpc.doctor.checks import CHECKS
 from dask_hpc.doctor.site import Site
 
 
-def test_a_check_that_raises_is_a_failure() -> None:
-    """A defect in one check is told, without a traceback, and the others are there."""
+def test_check_that_raises_is_a_failure() -> None:
+    """A defect in one check is reported without a traceback, and the other checks run."""
 
     def broken(_site: Site) -> None:
         raise ZeroDivisionError("of mine")

@@ -11,8 +11,8 @@ from dask_hpc.doctor import examine
 from dask_hpc.doctor.site import here
 
 
-def test_a_machine_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says so plainly, once, and checks the rest; nothing is asked of nodes."""
+def test_reports_machine_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report says once that there is no Slurm, checks the rest, and asks no nodes."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in [name for name in os.environ if name.startswith("SLURM_")]:

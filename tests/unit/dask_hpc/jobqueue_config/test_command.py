@@ -14,8 +14,8 @@ from dask_hpc.errors import RequestError, ResultsError
 from dask_hpc.jobqueue_config.command import write
 
 
-def test_a_file_is_never_overwritten_silently(tmp_path: Path) -> None:
-    """The same text is left alone, another one is refused with the difference, and --force replaces it."""
+def test_overwrites_file_only_with_force(tmp_path: Path) -> None:
+    """The same text is left alone, another one is rejected with the difference, and --force replaces it."""
     file = tmp_path / "dask" / "jobqueue.yaml"
     assert write(file, "a\nb\n", force=False) == "written"
     assert write(file, "a\nb\n", force=False) == "is up to date"
@@ -29,8 +29,8 @@ def test_a_file_is_never_overwritten_silently(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    """A configuration kept elsewhere and linked to is replaced there."""
+def test_replaces_target_of_link(tmp_path: Path) -> None:
+    """A configuration behind a symbolic link is replaced at its target."""
     (tmp_path / "kept.yaml").write_text("old\n")
     (tmp_path / "jobqueue.yaml").symlink_to("kept.yaml")
     write(tmp_path / "jobqueue.yaml", "new\n", force=True)
@@ -38,8 +38,8 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "kept.yaml").read_text() == "new\n"
 
 
-def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
-    """A folder in the file's place, or a file in its folder's, ends in a sentence."""
+def test_reports_unwritable_file(tmp_path: Path) -> None:
+    """A folder in the file's place, or a file in its folder's, is an error."""
     (tmp_path / "file").write_text("")
     for target in (tmp_path, tmp_path / "file" / "jobqueue.yaml"):
         with pytest.raises(ResultsError, match=f"{re.escape(str(target))} cannot be written"):
@@ -47,8 +47,8 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
-def test_without_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It says that there is no Slurm, and writes nothing."""
+def test_reports_missing_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without Slurm nothing is written."""
     monkeypatch.setenv("PATH", str(tmp_path))
     done = CliRunner().invoke(main, ["jobqueue-config", "--output", str(tmp_path / "x.yaml")])
     assert done.exit_code == 1
@@ -56,8 +56,8 @@ def test_without_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert not (tmp_path / "x.yaml").exists()
 
 
-def test_help_has_examples() -> None:
-    """The help has commands to copy, and a near miss is recognised."""
+def test_help_has_examples_and_suggestions() -> None:
+    """The help has commands to copy; a near miss is recognised."""
     text = CliRunner().invoke(main, ["jobqueue-config", "--help"]).output
     assert all(word in text for word in ("Examples:", "--output -", "--force"))
     assert "Did you mean 'jobqueue-config'?" in CliRunner().invoke(main, ["jobqueue"]).output

@@ -12,8 +12,8 @@ from dask_hpc.jobqueue_config import on_node
 from dask_hpc.jobqueue_config.on_node import file_system, own_disk
 
 
-def test_file_systems_of_folders() -> None:
-    """The innermost mount counts."""
+def test_file_system_is_innermost_mount() -> None:
+    """The innermost mount decides."""
     mounts = "/dev/a / ext4 rw 0 0\nserver:/t /tmp nfs4 rw 0 0\n/dev/b /tmp/local xfs rw 0 0"
     assert [file_system(folder, mounts) for folder in ("/var/tmp", "/tmp", "/tmp/local", "/tmpx")] == [
         "ext4", "nfs4", "xfs", "ext4",

@@ -41,7 +41,7 @@ def loaded(**changes: Any) -> dict[str, Any]:
     return dict(yaml.safe_load(text)["jobqueue"]["slurm"])
 
 
-def test_a_job_fits_every_node() -> None:
+def test_job_fits_every_node() -> None:
     """Cores and memory are the smallest usable node's, and the wall time is within the partition's limit."""
     seen = loaded()
     assert (seen["queue"], seen["cores"], seen["memory"], seen["job-mem"]) == ("short", 16, "60000MiB", "60000M")
@@ -49,8 +49,8 @@ def test_a_job_fits_every_node() -> None:
     assert loaded(partition="long")["walltime"] == "01:00:00"
 
 
-def test_every_line_has_its_reason() -> None:
-    """A comment stands above every setting, and it is not empty."""
+def test_every_setting_has_reason() -> None:
+    """A non-empty comment stands above every setting."""
     lines = render(FACTS).partition("  slurm:\n")[2].splitlines()
     assert len(lines) == 2 * len(settings(FACTS))
     for reason, setting in zip(lines[::2], lines[1::2], strict=True):
@@ -63,16 +63,16 @@ def settings_by_key() -> list[tuple[str, Any]]:
     return [(key, value) for key, value, _ in settings(FACTS)]
 
 
-def test_every_setting_is_one_that_dask_jobqueue_knows() -> None:
-    """No key is misspelt: all are in dask-jobqueue's own file of defaults."""
+def test_dask_jobqueue_knows_every_setting() -> None:
+    """All keys are in dask-jobqueue's own defaults."""
     import dask_jobqueue
 
     own = yaml.safe_load((Path(dask_jobqueue.__file__).parent / "jobqueue.yaml").read_text(encoding="utf-8"))
     assert set(loaded()) <= set(own["jobqueue"]["slurm"])
 
 
-def test_accounts() -> None:
-    """An account is set where sbatch wants one, and only named where it does not."""
+def test_sets_account_only_if_required() -> None:
+    """An account is set if sbatch requires one, and only mentioned otherwise."""
     assert loaded()["account"] is None
     assert "yours: physics chemistry" in render(FACTS)
     assert loaded(refusal="Invalid account")["account"] == "physics"
@@ -80,16 +80,16 @@ def test_accounts() -> None:
     assert "sbatch wants one (Invalid account); sacctmgr is not here to be asked" in render(unknown)
 
 
-def test_mem_that_is_refused_is_left_out() -> None:
-    """Where sbatch refuses --mem, dask-jobqueue does not say it."""
+def test_leaves_out_rejected_mem_option() -> None:
+    """If sbatch rejects --mem, dask-jobqueue does not use it."""
     seen = loaded(memory_refusal="Memory specification can not be satisfied")
     assert seen["job-directives-skip"] == ["--mem="]
     assert "job-mem" not in seen
     assert seen["memory"] == "60000MiB", "Dask has to know it all the same"
 
 
-def test_interfaces_of_login_and_nodes_may_differ() -> None:
-    """Scheduler and workers have each their own; nodes that differ leave theirs to the route."""
+def test_scheduler_and_workers_have_own_interface() -> None:
+    """Scheduler and workers have one interface each; nodes that differ use the route to the scheduler."""
     seen = loaded(interface=("eno1", "why"))
     assert (seen["interface"], seen["scheduler-options"]["interface"]) == ("ib0", "eno1")
     mixed = [{**SEEN[0], "interface": "eth0"}, SEEN[1]]
@@ -97,8 +97,8 @@ def test_interfaces_of_login_and_nodes_may_differ() -> None:
     assert "nodes have several: eth0 ib0" in render(dataclasses.replace(FACTS, nodes=mixed))
 
 
-def test_in_a_sif_workers_run_in_it() -> None:
-    """Python is the SIF's, and the job script says what a node lacks; else it is the one that runs this."""
+def test_workers_run_in_same_sif() -> None:
+    """Python is the SIF's, and the job script reports what a node lacks; otherwise it is the running Python."""
     seen = loaded(sif=Sif("/home/me/my env.sif", "apptainer"))
     assert seen["python"].startswith("apptainer exec ")
     assert seen["python"].endswith(" '/home/me/my env.sif' python")
@@ -106,15 +106,15 @@ def test_in_a_sif_workers_run_in_it() -> None:
     assert loaded()["python"] == sys.executable
 
 
-def test_without_nodes_guesses_are_called_guesses() -> None:
-    """What nobody could be asked is said to be a guess, with the reason."""
+def test_marks_guesses_without_nodes() -> None:
+    """If no node could be asked, a setting is marked as a guess, with the reason."""
     text = render(dataclasses.replace(FACTS, nodes=[], silent="no node was idle, to be asked"))
     assert "a guess, no node was idle" in text
     assert loaded(nodes=[], silent="x")["local-directory"] == "/tmp"
 
 
-def test_a_disk_in_memory_is_called_that() -> None:
-    """A /tmp that is memory is used for want of better, and said to be."""
+def test_marks_local_directory_in_memory() -> None:
+    """A /tmp in memory is used if there is no disk, and marked as such."""
     nodes = [{**SEEN[0], "disk": {"folder": "/tmp", "type": "tmpfs", "gib": 60}}]
     assert "in the node's memory, for want of a disk (tmpfs, 60 GiB free)" in render(
         dataclasses.replace(FACTS, nodes=nodes)

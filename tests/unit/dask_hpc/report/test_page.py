@@ -70,8 +70,8 @@ def read(page: str) -> Tags:
     return tags
 
 
-def test_a_report_is_whole_and_needs_nothing(tmp_path: Path) -> None:
-    """All that the run was is on the page, its tags are closed, and nothing is fetched from anywhere."""
+def test_report_is_complete_and_self_contained(tmp_path: Path) -> None:
+    """Everything about the run is on the page, its tags are closed, and nothing is fetched."""
     write_report(tmp_path / "report.html", result(tmp_path), seen())
     page = (tmp_path / "report.html").read_text()
     assert read(page).fetched == ["data:,"]
@@ -81,8 +81,8 @@ def test_a_report_is_whole_and_needs_nothing(tmp_path: Path) -> None:
     assert "{{" not in page.partition("<script>")[0]
 
 
-def test_texts_are_escaped(tmp_path: Path) -> None:
-    """A text that looks like HTML is shown, not executed."""
+def test_report_escapes_text(tmp_path: Path) -> None:
+    """Text that looks like HTML is shown, not executed."""
     write_report(tmp_path / "report.html", result(tmp_path, pictures=[]), Seen())
     page = (tmp_path / "report.html").read_text()
     assert "<script" not in page, "without figures there is nothing to execute"
@@ -90,7 +90,7 @@ def test_texts_are_escaped(tmp_path: Path) -> None:
     assert "Square &lt;numbers&gt;." in page
 
 
-def test_a_failed_check_is_seen(tmp_path: Path) -> None:
+def test_report_shows_failed_check(tmp_path: Path) -> None:
     """The head of the page and the check itself say that it failed."""
     failed = result(tmp_path, ok=False, checks=[Check("holds", False, "it does not")], pictures=[])
     write_report(tmp_path / "report.html", failed, Seen())
@@ -99,8 +99,8 @@ def test_a_failed_check_is_seen(tmp_path: Path) -> None:
     assert "it does not" in page
 
 
-def test_an_overview_links_the_reports(tmp_path: Path) -> None:
-    """Every workload is on the page: one that ran with the way to its report, one that did not with the reason."""
+def test_overview_links_reports(tmp_path: Path) -> None:
+    """Every workload is on the page: with a link to its report, or with the reason why it did not run."""
     ran = result(tmp_path / "squares" / "now")
     entries = [
         Entry("squares", "Square.", "slurm", "ok", 2.0, ran),
@@ -115,8 +115,8 @@ def test_an_overview_links_the_reports(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: type(picture).__name__)
-def test_pictures_are_kept_in_the_result(tmp_path: Path, picture: Picture) -> None:
-    """A picture survives result.json, so that an overview can be drawn of it; NaN comes back as no value."""
+def test_pictures_survive_result_json(tmp_path: Path, picture: Picture) -> None:
+    """A picture is read back from result.json; NaN becomes no value."""
     kept = result(tmp_path, pictures=[picture])
     again = msgspec.json.decode(msgspec.json.encode(kept), type=Result)
     assert again == kept
@@ -132,7 +132,7 @@ def test_pictures_are_kept_in_the_result(tmp_path: Path, picture: Picture) -> No
     ],
     ids=lambda picture: f"{type(picture).__name__}-{picture.title}",
 )  # fmt: skip
-def test_a_picture_of_little_is_drawn(tmp_path: Path, picture: Picture) -> None:
-    """Nothing, zero, one value or a negative one make a figure, and no error."""
+def test_draws_pictures_with_little_data(tmp_path: Path, picture: Picture) -> None:
+    """No value, zero, one value or a negative one make a figure, and no error."""
     write_report(tmp_path / "report.html", result(tmp_path, pictures=[picture]), Seen())
     assert picture.title in (tmp_path / "report.html").read_text()

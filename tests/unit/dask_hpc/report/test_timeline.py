@@ -6,8 +6,8 @@ from dask_hpc.report.stream import Span, Stream
 from dask_hpc.report.timeline import thinned
 
 
-def test_too_many_bars_become_fewer() -> None:
-    """Neighbours of one function on one thread are drawn as one, which says how many tasks it stands for."""
+def test_merges_neighbouring_bars() -> None:
+    """Neighbouring bars of one function on one thread are drawn as one, which counts its tasks."""
     spans = [Span(number % 2, "f", "compute", number / 100, number / 100 + 0.009) for number in range(1000)]
     stream = Stream(10.0, ["a", "b"], spans, 1000)
     assert thinned(stream, most=1000) == (spans, "")

@@ -30,7 +30,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("umask")
-def test_only_its_user_can_enter(tmp_path: Path) -> None:
+def test_folder_is_private(tmp_path: Path) -> None:
     """Folders have mode 0700 and files 0600, whatever the umask; the configuration names paths and holds no secret."""
     folder = Folder(tmp_path / "home" / "one")
     with folder.kept(tls=True):
@@ -45,8 +45,8 @@ def test_only_its_user_can_enter(tmp_path: Path) -> None:
     assert not folder.path.exists()
 
 
-def test_two_clusters_do_not_share_one(tmp_path: Path) -> None:
-    """A folder that is there already is refused, and not touched."""
+def test_rejects_existing_folder(tmp_path: Path) -> None:
+    """A folder that exists is rejected, and not touched."""
     folder = Folder(tmp_path / "one")
     with folder.kept(tls=False):
         before = folder.config.read_text()
@@ -55,7 +55,7 @@ def test_two_clusters_do_not_share_one(tmp_path: Path) -> None:
         assert folder.config.read_text() == before
 
 
-def test_a_folder_that_cannot_be_made() -> None:
-    """/proc takes no folder: the error says so."""
+def test_reports_folder_that_cannot_be_created() -> None:
+    """A folder in /proc cannot be created, and the error says so."""
     with pytest.raises(ClusterError, match="cannot be made"):
         Folder(Path("/proc/here")).make(tls=False)

@@ -10,8 +10,8 @@ from dask_hpc.errors import RequestError
 from tests.support.requests import mpi_request
 
 
-def test_defaults_come_from_the_idle_nodes() -> None:
-    """A rank a core on both idle nodes, each with its share of the memory; one of them all is the scheduler."""
+def test_takes_defaults_from_idle_nodes() -> None:
+    """The default is one rank per core on both idle nodes, with its share of the memory; rank 0 runs the scheduler."""
     request = mpi_request()
     assert (request.nodes, request.ranks_per_node, request.threads, request.memory) == (2, 4, 1, 1000)
     assert request.world == 8
@@ -19,8 +19,8 @@ def test_defaults_come_from_the_idle_nodes() -> None:
     assert {row[0].replace(" ", "_") for row in request.rows()} == set(request.settings())
 
 
-def test_threads_take_cores_from_ranks() -> None:
-    """With two threads a rank, half as many ranks have twice the memory each."""
+def test_threads_reduce_ranks() -> None:
+    """With two threads per rank, half as many ranks have twice the memory each."""
     request = mpi_request(threads=2)
     assert (request.ranks_per_node, request.memory) == (2, 2000)
 
@@ -36,8 +36,8 @@ def test_threads_take_cores_from_ranks() -> None:
         ({"walltime": 7200}, ["01:00:00", "02:00:00"]),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, Any], words: list[str]) -> None:
-    """More than the nodes have, or less than a cluster needs, ends with both sides before anything is submitted."""
+def test_rejects_impossible_request(given: dict[str, Any], words: list[str]) -> None:
+    """A request for more than the nodes have, or less than a cluster needs, is rejected with both figures."""
     with pytest.raises(RequestError) as caught:
         mpi_request(**given)
     assert all(word in caught.value.message for word in words), caught.value.message

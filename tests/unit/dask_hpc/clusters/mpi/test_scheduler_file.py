@@ -27,16 +27,16 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_published_is_read(file: Path) -> None:
-    """It says where the scheduler is, as Dask's own does, and of which world; beside it nothing is left."""
+def test_reads_published_file(file: Path) -> None:
+    """The file has the scheduler's address, as Dask's own does, and the world's size; nothing is left beside it."""
     found = mpi_scheduler_file.read(file)
     assert (found.id, found.address, found.world, found.job) == ("Scheduler-1", "tls://192.0.2.1:1", 8, "")
     assert json.loads(file.read_bytes())["type"] == "Scheduler"
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_publishing_replaces_another(file: Path) -> None:
-    """What was there before, of whatever mode, is gone at once."""
+def test_publish_replaces_older_file(file: Path) -> None:
+    """An older file of any mode is replaced by a private one."""
     file.chmod(0o644)
     mpi_scheduler_file.publish(file, {**IDENTITY, "id": "Scheduler-2"}, {})
     assert mpi_scheduler_file.read(file).id == "Scheduler-2"
@@ -44,8 +44,8 @@ def test_publishing_replaces_another(file: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", '{"type": "Scheduler", "id": "Sch', "{}", "[]"])
-def test_half_written(tmp_path: Path, content: str) -> None:
-    """One that is not whole is named, with what is there and what to do."""
+def test_rejects_truncated_file(tmp_path: Path, content: str) -> None:
+    """A truncated file is named, with its size and what to do."""
     file = tmp_path / "scheduler.json"
     file.write_text(content)
     with pytest.raises(ClusterError) as caught:
@@ -53,14 +53,14 @@ def test_half_written(tmp_path: Path, content: str) -> None:
     assert all(word in caught.value.message for word in (str(file), "not whole", f"{len(content)} bytes", "remove it"))
 
 
-def test_not_there(tmp_path: Path) -> None:
-    """A cluster that has not started, or has ended, is said to."""
+def test_reports_missing_file(tmp_path: Path) -> None:
+    """A missing file is reported: the cluster has not started, or has ended."""
     with pytest.raises(ClusterError, match="There is no scheduler file"):
         mpi_scheduler_file.read(tmp_path / "scheduler.json")
 
 
-def test_somebody_elses(tmp_path: Path) -> None:
-    """Another user's is not read further: whoever runs the scheduler runs what he likes in one's name."""
+def test_rejects_file_of_other_user(tmp_path: Path) -> None:
+    """Another user's file is not read: its scheduler could run code under your name."""
     file = Path("/etc/passwd")
     if os.getuid() == 0:
         file = tmp_path / "scheduler.json"
@@ -70,8 +70,8 @@ def test_somebody_elses(tmp_path: Path) -> None:
         mpi_scheduler_file.read(file)
 
 
-def test_nobody_answers(tmp_path: Path) -> None:
-    """An address where nobody listens makes the file a stale one, and the error dates it."""
+def test_reports_stale_file(tmp_path: Path) -> None:
+    """If nothing listens at the address, the error calls the file stale."""
     file = tmp_path / "scheduler.json"
     mpi_scheduler_file.publish(file, {**IDENTITY, "address": "tcp://127.0.0.1:9"}, {})
     with pytest.raises(ClusterError) as caught:
@@ -80,8 +80,8 @@ def test_nobody_answers(tmp_path: Path) -> None:
     assert "Nobody answers" in caught.value.message
 
 
-def test_another_scheduler_answers(tmp_path: Path) -> None:
-    """A port that another scheduler has by now is noticed by its id, and that one is left alone."""
+def test_rejects_other_scheduler_at_same_address(tmp_path: Path) -> None:
+    """A scheduler with another id at the same port is recognised and left alone."""
     from distributed import LocalCluster
 
     file = tmp_path / "scheduler.json"

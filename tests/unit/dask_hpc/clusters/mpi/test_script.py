@@ -17,8 +17,8 @@ def script(image: Sif | None = None, **given: Any) -> str:
     return job_script(mpi_request(**given), MPI_OPTIONS | given, "one", FOLDER, image)
 
 
-def test_the_script_asks_for_what_was_planned() -> None:
-    """One job, one step, and one dead rank ends it; the script names the private folder, and holds no secret."""
+def test_script_requests_what_was_planned() -> None:
+    """The script is one job with one step, which ends if a rank dies; it names the private folder, not its secrets."""
     text = script(threads=2, walltime=60, account="me", sbatch_option=("--qos=debug",))
     for line in ("nodes=2", "ntasks-per-node=2", "cpus-per-task=2", "mem=4000M", "time=00:01:00", "qos=debug"):
         assert f"#SBATCH --{line}\n" in text
@@ -29,8 +29,8 @@ def test_the_script_asks_for_what_was_planned() -> None:
     assert "--interface ib0" in script(interface="ib0")
 
 
-def test_in_a_sif_every_node_is_looked_at() -> None:
-    """In a SIF each rank's own shell says what lacks on its node, and PMIx's variables pass into it."""
+def test_script_checks_every_node_for_sif() -> None:
+    """In a SIF each rank's shell reports what its node lacks, and PMIx's variables pass into the SIF."""
     text = script(Sif("/shared/dask hpc.sif", "apptainer", ("/data",)))
     assert "exec srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=1 bash -c '" in text
     for word in ("there is no apptainer on PATH", "${!PMIX_*}", "${!SLURM_*}", "/data", "dask hpc.sif"):

@@ -16,8 +16,8 @@ def nannies(**given: Any) -> None:
     refuse_nanny(PLAIN | given, {name: name in given for name in PLAIN})
 
 
-def test_no_word_of_nannies() -> None:
-    """dask-mpi's own defaults are nobody's wish, and its class of worker without a nanny is welcome."""
+def test_accepts_defaults_and_worker_class() -> None:
+    """dask-mpi's defaults pass, and so does its worker class without a nanny."""
     nannies()
     nannies(worker_class="distributed.Worker")
 
@@ -30,16 +30,16 @@ def test_no_word_of_nannies() -> None:
         ({"worker_class": "distributed.Nanny"}, ["no MPI rank"]),
     ],
 )
-def test_nannies(given: dict[str, Any], words: list[str]) -> None:
-    """With a nanny, or with the option against it that breaks every worker, it says what to type instead."""
+def test_rejects_nanny_options(given: dict[str, Any], words: list[str]) -> None:
+    """A nanny, or the option that breaks every worker, is rejected with what to type instead."""
     with pytest.raises(RequestError) as caught:
         nannies(**given)
     assert all(word in caught.value.message for word in [*words, "--worker-class distributed.Worker"])
 
 
 @pytest.mark.parametrize(("size", "roles"), [(1, 2), (2, 3)])
-def test_a_world_too_small(size: int, roles: int) -> None:
-    """A world without a rank for each is refused, and the message says for whom and how to ask for more."""
+def test_rejects_too_small_world(size: int, roles: int) -> None:
+    """A world without a rank for each role is rejected, and the error says how to ask for more."""
     with pytest.raises(RequestError) as caught:
         refuse_small_world(size, ["the scheduler", "the workload", "a worker"][-roles:])
     assert f"A world of {size} rank" in caught.value.message
@@ -47,6 +47,6 @@ def test_a_world_too_small(size: int, roles: int) -> None:
     assert "srun --mpi=pmix -n" in caught.value.message
 
 
-def test_a_world_just_large_enough() -> None:
-    """One rank a role will do."""
+def test_accepts_one_rank_per_role() -> None:
+    """One rank per role is enough."""
     refuse_small_world(2, ["the scheduler", "a worker"])

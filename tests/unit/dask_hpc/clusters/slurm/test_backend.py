@@ -30,7 +30,7 @@ def script(request: Request, **given: Any) -> str:
     return str(SLURMJob("tls://192.0.2.1:8786", name="one", **settings).job_script())
 
 
-def test_the_job_script_asks_for_what_was_planned() -> None:
+def test_job_script_requests_what_was_planned() -> None:
     """Cores, memory to the MiB, wall time and partition are in the script; workers have no open dashboard."""
     text = script(slurm_request())
     for line in ("--cpus-per-task=2", "--mem=4000M", "-t 00:10:00", "-p batch", "-J dask-hpc-test"):
@@ -39,8 +39,8 @@ def test_the_job_script_asks_for_what_was_planned() -> None:
         assert word in text
 
 
-def test_several_processes_bring_the_nanny_back() -> None:
-    """Two processes a job share its cores, under a nanny, since dask-worker refuses them without."""
+def test_several_processes_use_nanny() -> None:
+    """Two processes per job share its cores under a nanny, which dask-worker requires for several."""
     text = script(slurm_request(processes=2))
     assert "--nthreads 1" in text
     assert "--nworkers 2 --nanny" in text
@@ -48,14 +48,14 @@ def test_several_processes_bring_the_nanny_back() -> None:
     assert "openssl_errors" not in script(slurm_request(), tls=False)
 
 
-def test_an_interface_that_was_asked_for_is_the_workers_too() -> None:
-    """Without --interface workers take the route to the scheduler: theirs may have another name."""
+def test_passes_interface_to_workers_only_on_request() -> None:
+    """Without --interface, workers use the route to the scheduler: their interface may have another name."""
     assert "--interface" not in script(slurm_request())
     assert "--interface ib0" in script(slurm_request(interface="ib0"), interface="ib0")
 
 
-def test_without_slurm_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """On a laptop the error names what is missing and the way out."""
+def test_reports_missing_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a laptop the error names the missing command and `--on local`."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DaskHpcError) as caught:
         SlurmBackend().plan({}, None)  # type: ignore[arg-type]
@@ -64,8 +64,8 @@ def test_without_slurm_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 @pytest.mark.parametrize("option", ["--gres=gpu:1", "--gpus=2", "-G 1", "--gpus-per-node=1"])
-def test_a_gpu_brings_its_driver(option: str) -> None:
-    """Where a job asks for a GPU, --nv shows it in the SIF; elsewhere it would only warn."""
+def test_adds_nv_for_gpu_jobs(option: str) -> None:
+    """If a job requests a GPU, --nv shows it in the SIF; otherwise it would only warn."""
     sif = Sif("/shared/the.sif", "apptainer")
     assert " --nv " in in_sif(sif, SETTINGS | {"job_extra_directives": [option]}, None)["python"]
     assert "--nv" not in in_sif(sif, SETTINGS, None)["python"]

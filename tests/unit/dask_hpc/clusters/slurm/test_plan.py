@@ -17,8 +17,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def test_defaults_come_from_the_idle_nodes() -> None:
-    """One job an idle node, at most two; the cores and memory of the smaller one, so that either can take it."""
+def test_takes_defaults_from_idle_nodes() -> None:
+    """The default is one job per idle node, at most two, with the cores and memory of the smaller node."""
     request = slurm_request()
     assert (request.jobs, request.cores, request.processes, request.memory) == (2, 2, 1, 4000)
     assert request.walltime == 600
@@ -27,13 +27,13 @@ def test_defaults_come_from_the_idle_nodes() -> None:
     assert set(request.reasons) == set(request.settings())
 
 
-def test_fewer_cores_get_a_fair_share_of_memory() -> None:
+def test_memory_follows_cores() -> None:
     """Half of a node's cores come with half of its memory."""
     assert slurm_request(cores=1).memory == 2000
 
 
-def test_what_is_given_is_taken() -> None:
-    """An option wins over every default, and says that it was asked for."""
+def test_options_override_defaults() -> None:
+    """An option wins over its default, and its reason says that it was asked for."""
     request = slurm_request(jobs=3, cores=4, memory=1000, walltime=120, processes=2, log_directory="/scratch/logs")
     assert (request.jobs, request.cores, request.memory, request.walltime, request.processes) == (3, 4, 1000, 120, 2)
     assert request.log_directory == Path("/scratch/logs")
@@ -50,15 +50,15 @@ def test_what_is_given_is_taken() -> None:
         ({"walltime": 7200}, ["01:00:00", "02:00:00", "--walltime"]),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, Any], words: list[str]) -> None:
-    """A request that no usable node can hold names what was asked for and what there is."""
+def test_rejects_impossible_request(given: dict[str, Any], words: list[str]) -> None:
+    """A request that no usable node can hold is rejected with both figures."""
     with pytest.raises(RequestError) as caught:
         slurm_request(**given)
     assert all(word in caught.value.message for word in words)
     assert caught.value.exit_code == 2
 
 
-def test_no_usable_node_is_refused() -> None:
+def test_rejects_partition_without_usable_node() -> None:
     """A partition whose nodes are all down is an error that shows them."""
     with pytest.raises(RequestError, match="down"):
         slurm_request(SLURM_SINFO.splitlines()[2])
