@@ -1,4 +1,4 @@
-"""The command `dask-hpc` for tests: in this process, as a program of its own, and workloads made for a test."""
+"""Run the command `dask-hpc` in this process or as a program, and write workloads for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def invoke(*args: str) -> Result:
 
 
 def command(*args: str, **env: str) -> subprocess.Popen[str]:
-    """Start the command as a program of its own."""
+    """Start the command as a separate program."""
     return subprocess.Popen(
         [sys.executable, "-m", "dask_hpc", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(PACKAGE), **env},
@@ -30,7 +30,7 @@ def command(*args: str, **env: str) -> subprocess.Popen[str]:
 
 
 def write(folder: Path, name: str, body: str, options: str = "", parameters: str = "") -> None:
-    """Write a workload: the function's body, what `@workload(…)` gets, and the options that the function takes."""
+    """Write a workload from a function's body, the arguments of `@workload` and the function's parameters."""
     head = '"""A workload of a test."""\nimport click\nfrom dask_hpc import Check, Count, Need, Outcome, workload\n\n'
     lines = textwrap.indent(textwrap.dedent(body), "    ")
     (folder / f"{name}.py").write_text(f"{head}@workload({options})\ndef {name}(client, {parameters}):\n{lines}\n")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def run(command: list[str | Path], **env: str) -> subprocess.CompletedProcess[str]:
-    """Runs it with these variables beside PATH, and nothing else of ours."""
+    """Run a command with PATH and these variables alone."""
     own = {"PATH": os.environ["PATH"], "LC_ALL": "C"} | env
     return subprocess.run(command, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
 def assert_explained(done: subprocess.CompletedProcess[str], who: str) -> list[str]:
-    """Three lines on stderr (what, seen, to do), nothing on stdout, status 1."""
+    """Assert status 1 and an error of three lines (what, seen, to do); return the lines."""
     assert done.returncode == 1, done.stderr
     assert done.stdout == ""
     lines = done.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""Build small real wheels, Debian packages, channels and locks, for the tests of what makes and installs them."""
+"""Build small real wheels, Debian packages, channels and locks."""
 
 import hashlib
 import http.server
@@ -27,7 +27,7 @@ def wheel(
     requires: tuple[str, ...] = (),
     files: dict[str, str] | None = None,
 ) -> Path:
-    """A pure wheel; `files` come on top of a module of the wheel's name."""
+    """Build a pure wheel: a module of the wheel's name, and `files`."""
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nLicense: BSD-3-Clause\n"
     contents = {
@@ -44,7 +44,7 @@ def wheel(
 
 
 def deb(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
-    """A Debian package."""
+    """Build a Debian package."""
     tree = folder / f"tree-{name}-{version}"
     control = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: nobody <n@example.org>\n"
     contents = {"DEBIAN/control": control + "Depends: libc6 (>= 2.17)\nDescription: tiny\n"} | files
@@ -59,7 +59,7 @@ def deb(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
 
 
 def python_debs(folder: Path, version: str) -> list[Path]:
-    """What stands for Debian's Python: an interpreter, and a library with the file that the channel edits."""
+    """Build packages like Debian's Python: an interpreter, and a library with the file that the channel edits."""
     folder.mkdir(parents=True, exist_ok=True)
     lib = {"usr/lib/python3.13/sysconfig/__init__.py": SYSCONFIG, "usr/lib/python3.13/os.py": f"# {version}\n"}
     return [
@@ -69,13 +69,13 @@ def python_debs(folder: Path, version: str) -> list[Path]:
 
 
 def debs_lock(path: Path, debs: list[Path]) -> Path:
-    """A lock of these packages."""
+    """Write a lock of these packages."""
     path.write_text("# tiny\n" + "".join(f"{d.name.replace('_', ' ', 2)[:-4]} {sha256(d)}\n" for d in debs))
     return path
 
 
 def apt_mirror(folder: Path, debs: list[Path]) -> dict[str, str]:
-    """The environment in which apt knows one mirror, which has these packages alone."""
+    """Return an environment in which apt has one mirror, with only these packages."""
     for made in ("state/lists/partial", "cache/archives/partial", "etc"):
         (folder / made).mkdir(parents=True, exist_ok=True)
     stanzas = []
@@ -96,7 +96,7 @@ def apt_mirror(folder: Path, debs: list[Path]) -> dict[str, str]:
 
 
 def packages(version: str = "1.0", python: str = "deb_1") -> list[Package]:
-    """A channel's contents: a Python (this machine's, by a script) and one package that wants it."""
+    """Return a channel's contents: a Python (a script that runs this one) and a package that requires it."""
     interpreter = File(f'#!/bin/sh\nexec {sys.executable} "$@"\n'.encode(), executable=True)
     module = File(f"version = {version!r}\n".encode())
     library = {"bin/python": interpreter, "lib/python3.13/marker.py": File(b"")}
@@ -108,7 +108,7 @@ def packages(version: str = "1.0", python: str = "deb_1") -> list[Package]:
 
 
 def channel(folder: Path, contents: list[Package] | None = None) -> Path:
-    """A local channel."""
+    """Write a local channel."""
     write_channel(folder, contents or packages())
     return folder
 
@@ -128,7 +128,7 @@ def install(lock_: Path, prefix: Path, *options: str | Path) -> subprocess.Compl
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Python in the checkout, and take what it says."""
+    """Run Python in the checkout, and capture its output."""
     env = (env or dict(os.environ)) | {"COLUMNS": "200"}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, capture_output=True, text=True)
 
@@ -140,7 +140,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """A folder, over HTTP on the loopback interface."""
+    """Serve a folder over HTTP on the loopback interface."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -150,10 +150,10 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file, in hex."""
+    """Return the sha256 of a file, in hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """{path: sha256} of all files of a folder."""
+    """Return {path: sha256} of all files in a folder."""
     return {str(p.relative_to(folder)): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}

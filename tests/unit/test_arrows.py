@@ -1,4 +1,4 @@
-"""Who may know whom: the arrows of the design hold."""
+"""The design's rules on which part may import or mention which."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALLOWED = {
 
 
 def imports(file: Path) -> set[str]:
-    """The top-level names of all modules that a file imports, also inside functions."""
+    """Return the top-level names of all modules that a file imports, also inside functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""Whether the ranks of a node are more than its CPUs, by what srun and mpirun tell."""
+"""Comparing the ranks of a node with its CPUs."""
 
 from __future__ import annotations
 

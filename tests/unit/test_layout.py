@@ -1,4 +1,4 @@
-"""tests/unit mirrors the source: a test lies where what it tests lies."""
+"""tests/unit mirrors the source: the path of a test is the path of its module."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CROSS_CUTTING = {"test_arrows.py", "test_layout.py"}
 
 
 def plain(name: str) -> str:
-    """Return a file's or folder's name in a test's spelling: no suffix, no leading underscores, no dashes."""
+    """Return a name without suffix and outer underscores, and with underscores for dashes."""
     return name.split(".")[0].strip("_").replace("-", "_")
 
 
 def mirrored(root: Path, parts: tuple[str, ...]) -> list[Path]:
-    """Return the modules, scripts and folders below `root` that a path in a test's spelling stands for."""
+    """Return the files and folders below `root` with these plain names."""
     found = [root]
     for number, part in enumerate(parts):
         last = number == len(parts) - 1
@@ -29,7 +29,7 @@ def mirrored(root: Path, parts: tuple[str, ...]) -> list[Path]:
 
 
 def without_source(root: Path, test: Path) -> str:
-    """Return what is wrong with a test file's place, or nothing."""
+    """Return an error message for a misplaced test file, or an empty string."""
     parts = (*test.parts[:-1], plain(test.name.removeprefix("test_")))
     if any(mirrored(root / source, parts) for source in SOURCES):
         return ""

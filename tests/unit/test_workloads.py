@@ -1,4 +1,4 @@
-"""Bad numbers for the workloads on arrays and `delayed`: each ends as a usage error that names the option."""
+"""Options of all workloads: bad values are usage errors before anything starts."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ SIZE = {"futures-pipeline": "--n", "data-locality": "--n", "pinned-tasks": "--n"
 
 
 def refused(folder: Path, *args: str) -> str:
-    """Run `dask-hpc run`, which has to end with a usage error and to leave no results; return what it says."""
+    """Assert that `dask-hpc run` ends with a usage error and leaves no results; return its output."""
     done = CliRunner().invoke(main, ["run", *args, "--results", str(folder / "results")], prog_name="dask-hpc")
     assert done.exit_code == 2, done.output
     assert "Traceback" not in done.output

@@ -1,4 +1,4 @@
-"""Pinning: which wheel is taken of each package, and which versions stay."""
+"""Pinning wheels and debs."""
 
 import os
 import re
@@ -17,7 +17,7 @@ CHANNEL = tiny.ROOT / "containers/channel"
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of wheels, the only one that uv knows."""
+    """Make a folder of wheels, and uv's only index."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("UV_NO_INDEX", "1")
@@ -27,7 +27,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pinned(tmp_path: Path, *requirements: str, upgrade: bool = False) -> list[str]:
-    """The lines of the lock that these requirements give."""
+    """Pin these requirements; return the lines of the lock."""
     lock = tmp_path / "wheels.txt"
     pin_wheels(list(requirements), lock, "3.13", "Tiny.", upgrade=upgrade)
     return [line for line in lock.read_text().splitlines() if not line.startswith("#")]

@@ -11,7 +11,7 @@ from tests.support import tiny
 
 
 def data(package: Package, path: str) -> bytes:
-    """The bytes of a package's file."""
+    """Return the bytes of a package's file."""
     file = package.contents[path]
     assert isinstance(file, File)
     return file.data

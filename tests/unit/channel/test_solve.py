@@ -1,4 +1,4 @@
-"""The lock command: from environment.yml and a channel to a lock, and what it says about it."""
+"""The lock command: from environment.yml and a channel to a lock."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The channel's build as a command, from real wheels by pip and real Debian packages by apt, on a mirror of its own."""
+"""Building the channel with pip and apt, from a local index and a local mirror."""
 
 import json
 import os
@@ -17,14 +17,14 @@ OLD, NEW = "3.13.5-1", "3.13.5-2"
 
 @dataclass
 class Sources:
-    """The committed files of a small channel, the index of its wheels, and where its mirror will be."""
+    """The committed files of a small channel, the index of its wheels, and the folder of its mirror."""
 
     folder: Path
     index: Path
     mirror: Path
 
     def env(self, debs: list[Path], **settings: str) -> dict[str, str]:
-        """Apt knows these packages, pip this index: no setting of the machine's."""
+        """Return an environment in which apt has these packages and pip this index, and no setting of the machine."""
         env = tiny.apt_mirror(self.mirror, debs)
         env = {name: value for name, value in env.items() if not name.startswith("PIP_")}
         return env | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index)} | settings
@@ -37,7 +37,7 @@ class Sources:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Sources:
-    """Two wheels, and a debs.lock of Python's OLD version."""
+    """Make two wheels, and a debs.lock with Python's OLD version."""
     made = Sources(tmp_path / "sources", tmp_path / "index", tmp_path / "mirror")
     made.folder.mkdir()
     made.index.mkdir()

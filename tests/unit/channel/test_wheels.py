@@ -1,4 +1,4 @@
-"""The channel: wheels as conda packages, byte for byte the same, and the committed files that it is built from."""
+"""Wheels as conda packages."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ SITE = "lib/python3.13/site-packages"
 
 
 def data(package: Package, path: str) -> bytes:
-    """The bytes of a package's file."""
+    """Return the bytes of a package's file."""
     file = package.contents[path]
     assert isinstance(file, File)
     return file.data

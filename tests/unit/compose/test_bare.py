@@ -1,4 +1,4 @@
-"""Bare mini-clusters: what is over compose.yaml, and what Compose is handed."""
+"""bare.yaml and its seccomp profile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 @pytest.fixture
 def text(root: Path) -> str:
-    """bare.yaml as it is written."""
+    """Return bare.yaml as text."""
     return (root / "compose/bare.yaml").read_text(encoding="utf-8")
 
 

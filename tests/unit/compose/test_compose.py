@@ -1,4 +1,4 @@
-"""The files of the mini-cluster hold what the design promises."""
+"""compose.yaml keeps the promises of the design."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _Loader.add_constructor("!reset", lambda _loader, _node: None)
 
 @pytest.fixture
 def text(root: Path) -> str:
-    """compose.yaml as it is written."""
+    """Return compose.yaml as text."""
     return (root / "compose/compose.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def compose(text: str) -> dict[str, Any]:
-    """compose.yaml as it is read."""
+    """Return compose.yaml, parsed."""
     loaded: dict[str, Any] = yaml.load(text, Loader=_Loader)
     return loaded
 
@@ -73,7 +73,7 @@ def test_no_service_has_powerful_capability(compose: dict[str, Any]) -> None:
 
 
 def capability_blocks(text: str) -> list[list[str]]:
-    """The lines of each cap_add: its own, and those of its list."""
+    """Return the lines of each cap_add: its own, and those of its list."""
     blocks: list[list[str]] = []
     for line in text.splitlines():
         if "cap_add:" in line:

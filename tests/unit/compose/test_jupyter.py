@@ -1,4 +1,4 @@
-"""JupyterLab on the login node: what is over compose.yaml, what Compose is handed, and what is refused."""
+"""jupyter.yaml: what it adds to the login node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 @pytest.fixture
 def login(root: Path) -> dict[str, Any]:
-    """What jupyter.yaml says of the login node."""
+    """Return the login node's settings in jupyter.yaml."""
     loaded = yaml.safe_load((root / "compose/jupyter.yaml").read_text(encoding="utf-8"))
     assert list(loaded["services"]) == ["login"]
     service: dict[str, Any] = loaded["services"]["login"]

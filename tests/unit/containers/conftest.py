@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def tree(root: Path) -> Iterator[Path]:
-    """The scripts where anybody can read them, which a checkout need not be."""
+    """Copy the scripts to where any user can read them."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / "containers").mkdir()

@@ -1,4 +1,4 @@
-"""The engine's and the base image's scripts: quiet where all is there, clear where it is not."""
+"""engine.sh: quiet with a working engine, clear without."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_tells_user_about_missing_docker_command(tree: Path, tmp_path: Path) -> 
 
 
 def programs_without_docker(folder: Path) -> Path:
-    """A folder with the programs that the scripts use, but docker."""
+    """Make a folder with the programs that the scripts use, except docker."""
     there = folder / "bin"
     there.mkdir(mode=0o755)
     for name in ("bash", "dirname", "env", "id", "head", "tail", "sort", "setpriv", "printf"):

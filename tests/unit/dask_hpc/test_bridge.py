@@ -1,4 +1,4 @@
-"""The bridge: a call of sbatch inside is a call of the site's sbatch, and nothing else can be called."""
+"""The bridge: inside the SIF, sbatch calls the site's sbatch, and nothing else can be called."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="becoming another user nee
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A folder that another user may enter, and write to."""
+    """Make a folder that any user may enter and write to."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o777)
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""The command: what it lists, what it refuses, and a whole run on this machine."""
+"""The command `dask-hpc`."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_runs_workload_on_this_machine(tmp_path: Path) -> None:
     """The result goes to standard output as JSON, tables to standard error, and both files to the folder."""
     run = command("run", "monte-carlo-pi", "--samples", "1e6", "--chunks", "7", "--workers", "2", "--results",
                   str(tmp_path), "--json")  # fmt: skip
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate()
     assert run.returncode == 0, err
     printed = json.loads(out)
     latest = tmp_path / "monte-carlo-pi" / "latest"
@@ -102,7 +102,7 @@ def test_reports_need_no_network(tmp_path: Path) -> None:
     """Our report and Dask's own carry their scripts: they fetch nothing."""
     run = command("run", "monte-carlo-pi", "--samples", "1e5", "--workers", "1", "--results", str(tmp_path),
                   "--performance-report")  # fmt: skip
-    _, err = run.communicate(timeout=120)
+    _, err = run.communicate()
     assert run.returncode == 0, err
     for name in ("report.html", "performance-report.html"):
         page = (tmp_path / "monte-carlo-pi" / "latest" / name).read_text()
@@ -114,7 +114,7 @@ def test_failed_check_fails_run(workloads: Path, tmp_path: Path) -> None:
     """The result is kept and printed, and the exit status is 1."""
     write(workloads, "wrong", "return Outcome({'x': 1}, {}, [Check('holds', False, 'it does not')])")
     run = command("run", "wrong", "--workers", "1", "--results", str(tmp_path))
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate()
     assert run.returncode == 1, err
     assert "FAILED holds: it does not" in out
     assert load(tmp_path / "wrong" / "latest" / "result.json").ok is False
@@ -131,7 +131,7 @@ def test_prints_result_if_folder_vanishes(workloads: Path, tmp_path: Path) -> No
     """
     write(workloads, "vanish", body)
     run = command("run", "vanish", "--workers", "1", "--results", str(results), "--json")
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate()
     assert run.returncode == 1
     assert "Traceback" not in err
     assert "not writable" in err
@@ -163,7 +163,7 @@ def test_signal_leaves_nothing(workloads: Path, tmp_path: Path, signum: signal.S
     assert run.stdout is not None
     line = next(line for line in run.stdout if line.startswith("PIDS"))
     run.send_signal(signum)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate()
     assert run.returncode == 128 + signum
     assert "Traceback" not in err
     assert not any(Path(f"/proc/{pid}").exists() for pid in line.split()[1:])
@@ -189,7 +189,7 @@ def test_size_changes_defaults(
     """--size changes options that are not on the command line, and result.json records the size."""
     write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
     run = command("run", "sized", *options, "--workers", "1", "--results", str(tmp_path / "r"), "--json")
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate()
     assert run.returncode == 0, err
     result = json.loads(out)
     assert result["parameters"] == parameters

@@ -1,4 +1,4 @@
-"""A collective's client side: who the ranks are, who gets which block, and what an error says."""
+"""Collectives: ranks, the distribution of blocks, and errors."""
 
 from __future__ import annotations
 

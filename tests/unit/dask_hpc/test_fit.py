@@ -1,4 +1,4 @@
-"""Sizes, and what a workload needs: other defaults by one word, and a refusal with figures before anything starts."""
+"""Requirements of workloads, checked before anything starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that loses its scheduler midway: the run ends with a sentence, soon, and leaves nothing."""
+"""Losing the scheduler during a run."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import dask
 import pytest
 from distributed import Client
 
+from dask_hpc import lost as lost_scheduler
 from dask_hpc.clusters import Plan, Session
 from dask_hpc.errors import ClusterError
 from dask_hpc.results import ClusterFacts
@@ -33,7 +34,7 @@ def dask_command(role: str, file: str, *options: str) -> subprocess.Popen[bytes]
 
 
 class SchedulerElsewhere:
-    """A Dask cluster whose scheduler is a process of its own, as with MPI, so that it can be lost."""
+    """A Dask cluster whose scheduler is a separate process, as with MPI."""
 
     name = "elsewhere"
     options: frozenset[str] = frozenset()
@@ -47,7 +48,7 @@ class SchedulerElsewhere:
         scheduler, worker = dask_command("scheduler", file, "--port=0"), dask_command("worker", file, "--no-nanny")
         try:
             with Client(scheduler_file=file, set_as_default=False) as client:
-                client.wait_for_workers(1, timeout=60)
+                client.wait_for_workers(1)
                 client.scheduler_process = scheduler
                 yield Session(client, lambda: ClusterFacts("elsewhere", 1, 1, [], tls=False))
         finally:
@@ -61,7 +62,7 @@ def _wait_for_ever() -> None:
 
 
 def lose(client: Any, how: signal.Signals) -> None:
-    """SIGKILL: the connection breaks. SIGTERM: the scheduler takes its leave."""
+    """Kill the scheduler, or let it close with SIGTERM."""
     client.scheduler_process.send_signal(how)
 
 
@@ -75,7 +76,7 @@ def killed_in_result(client: Any) -> Outcome:
 
 @workload()
 def closed_in_result(client: Any) -> Outcome:
-    """Wait for a result that never comes, from a scheduler that takes its leave."""
+    """Wait for a result that never comes, from a scheduler that closes."""
     future = client.submit(time.sleep, 1e6)
     lose(client, signal.SIGTERM)
     return Outcome({"x": future.result()}, {}, [])
@@ -91,7 +92,7 @@ def killed_while_computing(client: Any) -> Outcome:
 
 @workload()
 def killed_before_asking(client: Any) -> Outcome:
-    """Ask all workers something, by a scheduler that is not there."""
+    """Ask all workers through a scheduler that has gone."""
     lose(client, signal.SIGKILL)
     client.scheduler_process.wait()
     client.run(os.getpid)
@@ -106,6 +107,8 @@ def test_ends_run_when_scheduler_is_lost(lost: Workload, tmp_path: Path, monkeyp
 
     The waits never end by themselves, and Dask would try to reconnect for a day.
     """
+    monkeypatch.setattr(lost_scheduler, "_PAUSE", 0.1)
+    monkeypatch.setattr(lost_scheduler, "_GRACE", 0.5)
     monkeypatch.setenv("SCHEDULER_FILE", str(tmp_path / "scheduler.json"))
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1 day"}),

@@ -1,4 +1,4 @@
-"""Who launched a process, and what a person is told when ranks are missing."""
+"""Detecting the launcher of a process."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MPIRUN = {"OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_RANK": "0"}
 
 @pytest.fixture(autouse=True)
 def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No Slurm is asked about the tests' steps."""
+    """Keep tests from asking Slurm about their steps."""
     monkeypatch.setattr(mpi_launch, "_asked", lambda _step: 0)
 
 
 def process(proc: Path, pid: int, parent: int, name: str, environ: str = "") -> None:
-    """Write what /proc says of a process."""
+    """Write a process's files below a made-up /proc."""
     folder = proc / str(pid)
     folder.mkdir()
     (folder / "stat").write_text(f"{pid} (a (b) c) S {parent} 0 0")

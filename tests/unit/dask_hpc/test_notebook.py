@@ -1,4 +1,4 @@
-"""The tutorial's notebook and its text source, and the Dask cluster that a notebook starts."""
+"""Dask clusters and pictures for notebooks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_second_start_replaces_first_cluster(tmp_path: Path) -> None:
 
 @pytest.fixture
 def handler() -> Iterator[None]:
-    """Puts SIGINT back."""
+    """Restore SIGINT's handler."""
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Values on the command line: what is taken, and that everything else is refused with a reason."""
+"""Counts, memory and wall times on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results folder: whole or not there, found unusable before the work, and read back."""
+"""The results folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def result(store: Store, **changed: Any) -> Result:
 
 @pytest.fixture
 def small(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system of its own, with the mount options that the test asks for."""
+    """Mount a tmpfs with the test's options."""
     folder = tmp_path / "mounted"
     folder.mkdir()
     done = subprocess.run(

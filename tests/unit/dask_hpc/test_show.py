@@ -29,7 +29,7 @@ return Outcome({{}}, {{}}, [])
 
 
 def dask_hpc(command: str, **streams: int) -> subprocess.Popen[str]:
-    """Start a line of shell in which `dask-hpc` is the command."""
+    """Start a line of shell in which `dask_hpc` is the command."""
     line = f'dask_hpc() {{ "{sys.executable}" -m dask_hpc "$@"; }}; {command}'
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE), "TERM": "xterm", "COLUMNS": "120"}
     return subprocess.Popen(["bash", "-c", line], text=True, env=environment, **streams)  # type: ignore[call-overload, no-any-return]

@@ -1,4 +1,4 @@
-"""The count of bytes on the network: what is known to be sent is counted, once, on the connections that carry it."""
+"""Counting bytes on the network."""
 
 from __future__ import annotations
 

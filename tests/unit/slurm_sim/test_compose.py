@@ -17,7 +17,7 @@ SPEC = Spec(
 
 
 def generated(spec: Spec) -> tuple[list[str], dict[str, Any]]:
-    """The files that Compose is handed, and the services of the one that is written for this mini-cluster."""
+    """Return the names of Compose's files, and the services of the generated one."""
     with project(spec, ["c1", "c2"]) as compose:
         *files, own = [Path(file) for file in compose.compose_file_name]
         written = own.read_text(encoding="utf-8").replace("!reset ", "")

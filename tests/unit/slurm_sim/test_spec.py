@@ -1,4 +1,4 @@
-"""What a mini-cluster is to be is checked before anything starts; what Slurm says of a job is read right."""
+"""Validating the name, counts and memory of a mini-cluster."""
 
 from __future__ import annotations
 

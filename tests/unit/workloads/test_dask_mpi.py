@@ -1,4 +1,4 @@
-"""dask-mpi's workload: squares add up, and so do the resources of workers that share a node."""
+"""The workload dask-mpi: the sum of squares, and the resources per node."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_reads_allocation_from_environment(slurm: dict[str, str], cpus: int | No
 
 
 def two_nodes(threads: int = 1, limit: int = 512 * MIB) -> dict[str, workload.Given]:
-    """Two workers on each of two nodes, which have 2 CPUs and 1024 MiB."""
+    """Return two workers on each of two nodes, which have 2 CPUs and 1024 MiB."""
     slurm = {"SLURM_CPUS_ON_NODE": "2", "SLURM_MEM_PER_NODE": "1024"}
     workers: dict[str, dict[str, Any]] = {}
     said = {}

@@ -1,4 +1,4 @@
-"""Data locality: all ways give the same numbers, and the check of warnings and bytes can fail."""
+"""The workload data-locality."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BYTES = 8 * 1200**2  # of a matrix that Dask warns of
 
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    """Load the workload from its file, as `dask-hpc` does."""
     return load(Path(locality.__file__))
 
 
@@ -41,7 +41,7 @@ def test_every_way_gives_same_numbers(two_workers: Client) -> None:
 
 
 def ideal() -> dict[str, locality.Way]:
-    """What a run finds where all is as it should be."""
+    """Return the findings of a good run."""
     sent = dict.fromkeys(locality.LOCAL, 2 * BYTES) | dict.fromkeys(locality.SCATTERED, BYTES + 1000)
     return {
         name: locality.Way([0.5, 1.0, 2.0], name in locality.LOCAL, Traffic(sent.get(name, 1000), 0, 0), 0.1)

@@ -1,4 +1,4 @@
-"""A² + B² + C²: the sum is NumPy's, and whether the squares overlap is read off the task stream rightly."""
+"""The workload delayed-sum: A² + B² + C²."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEEDS = np.random.SeedSequence(1).spawn(3)
 
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    """Load the workload from its file, as `dask-hpc` does."""
     return load(Path(ds.__file__))
 
 
@@ -102,7 +102,7 @@ def test_does_not_judge_overlap_of_small_matrices(two_workers: Client, workload:
 def test_reports_single_thread() -> None:
     """On a single thread nothing overlaps; a note says so, and no check fails."""
     with (
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         outcome = load(Path(ds.__file__)).run(client, n=300, seed=5)

@@ -1,4 +1,4 @@
-"""Eigenvalues: the spectra are right whichever way, small graphs are sent, and ratios are what they are called."""
+"""The workload eigenvalues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEEDS = np.random.SeedSequence(1).spawn(3)
 
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    """Load the workload from its file, as `dask-hpc` does."""
     return load(Path(ev.__file__))
 
 

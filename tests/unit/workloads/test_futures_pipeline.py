@@ -1,4 +1,4 @@
-"""The futures pipeline: right against NumPy, whatever moves is counted, and a failure of either would be seen."""
+"""The workload futures-pipeline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workloads import futures_pipeline as futures
 
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    """Load the workload from its file, as `dask-hpc` does."""
     return load(Path(futures.__file__))
 
 

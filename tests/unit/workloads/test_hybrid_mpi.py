@@ -1,4 +1,4 @@
-"""The hybrid power iteration: its parts without MPI, against NumPy."""
+"""The workload hybrid-mpi: its parts without MPI, compared with NumPy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_memory_is_shared_by_workers() -> None:
 
 
 def results(**changed: Any) -> dict[str, Any]:
-    """What a good run found, with some of it changed."""
+    """Return the findings of a good run, with some changed."""
     vector = np.full(4, 0.5)
     whole = {
         "norms": [[3.0, 2.0], [3.0, 2.0]],

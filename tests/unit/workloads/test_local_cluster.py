@@ -1,4 +1,4 @@
-"""The local cluster: the same number on both, as asked for, gone without a trace; and a trace would be seen."""
+"""The workload local-cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = {"n_workers": 1, "threads_per_worker": 2, "memory_limit": 256}
 
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    """Load the workload from its file, as `dask-hpc` does."""
     return load(Path(local.__file__))
 
 

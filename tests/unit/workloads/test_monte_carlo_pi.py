@@ -1,4 +1,4 @@
-"""Monte Carlo π: the chunks add up, the numbers are reproducible and right, and memory is bounded."""
+"""The workload monte-carlo-pi."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_sigmas_are_normally_distributed() -> None:
 
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    """Load the workload from its file, as `dask-hpc` does."""
     assert isinstance(pi, ModuleType)
     return load(Path(pi.__file__ or ""))
 

@@ -1,4 +1,4 @@
-"""Hello of all ranks: what the checks accept, and what each of them refuses."""
+"""The workload mpi-hello: its checks and its report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workloads import mpi_hello as workload
 
 
 def said(**changed: dict[int, Any]) -> list[dict[str, Any]]:
-    """Four ranks that agree; `rank={1: 2}` lets the second say that it is rank 2."""
+    """Return what four ranks say; `rank={1: 2}` lets the second one claim to be rank 2."""
     ranks: list[dict[str, Any]] = [
         {"rank": rank, "size": 4, "host": f"c{rank % 2 + 1}", "process": 100 + rank, "library": "MPI 1", "launched": 4}
         for rank in range(4)

@@ -1,4 +1,4 @@
-"""An array in blocks: sizes, sums, and what is refused."""
+"""The workload partitioned-array."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNKS = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(lambda sizes: "
 
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    """Load the workload from its file, as `dask-hpc` does."""
     return load(Path(pa.__file__))
 
 

@@ -1,7 +1,8 @@
-"""Pinned tasks: who has what on two workers, the memory manager left as it was, and checks that can fail."""
+"""The workload pinned-tasks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,22 @@ from tests.support.hpc_command import invoke
 from workloads import pinned_tasks as pinned
 
 
+@pytest.fixture(autouse=True)
+def fast_memory_manager(two_workers: Client) -> Iterator[None]:
+    """Let the memory manager look every 50 ms, not every 2 s."""
+    manager = two_workers.cluster.scheduler.extensions["amm"]
+    before, manager.interval = manager.interval, 0.05
+    two_workers.amm.stop()
+    two_workers.amm.start()
+    yield
+    manager.interval = before
+    two_workers.amm.stop()
+    two_workers.amm.start()
+
+
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    """The workload as `dask-hpc` loads it: from its file, importable nowhere."""
+    """Load the workload from its file, as `dask-hpc` does."""
     return load(Path(pinned.__file__))
 
 

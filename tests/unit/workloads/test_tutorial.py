@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def notebook(root: Path) -> nbformat.NotebookNode:
-    """The notebook as it is committed."""
+    """Read the committed notebook."""
     read: Callable[..., nbformat.NotebookNode] = nbformat.read
     return read(root / "workloads/tutorial.ipynb", as_version=4)
 

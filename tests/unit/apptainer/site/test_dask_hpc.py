@@ -1,4 +1,4 @@
-"""A session of the launcher: it starts for a user, and whatever ends it, nothing is left."""
+"""The launcher's session: options, signals, and cleaning up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The installer, on small channels: what it makes, and what it refuses."""
+"""The installer, on small channels."""
 
 import json
 import os
@@ -17,7 +17,7 @@ TRACEBACK = "Traceback"
 
 @pytest.fixture
 def locked(tmp_path: Path) -> tuple[Path, Path]:
-    """A channel and its lock."""
+    """Make a channel and its lock."""
     channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "tiny.lock"
     assert tiny.lock(channel, lock).returncode == 0
     return channel, lock
@@ -124,7 +124,7 @@ def test_leaves_existing_prefix_alone(tmp_path: Path, locked: tuple[Path, Path])
 
 @pytest.fixture
 def newer(tmp_path: Path, locked: tuple[Path, Path]) -> Path:
-    """The same channel after Debian's mirror moved on: another build of Python, and the note that says so."""
+    """Make the same channel after Debian's mirror moved on: another build of Python, and a record of the drift."""
     python, _ = tiny.packages(python="deb_2")
     old = tiny.packages()[1]
     channel = tiny.channel(tmp_path / "newer", [python, old])

@@ -1,4 +1,4 @@
-"""Workers of a driver in a SIF: what their job scripts do before Python starts."""
+"""Job scripts of workers in a SIF, up to the start of Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.bridge_site import executable
 
 @pytest.fixture
 def sif(tmp_path: Path) -> Sif:
-    """A SIF whose Apptainer prints what it is given."""
+    """Make a SIF whose Apptainer prints its arguments."""
     (tmp_path / "bin").mkdir()
     executable(tmp_path / "bin/apptainer", '#!/bin/sh\nprintf "%s|" "$@"\necho\nenv | grep APPTAINERENV_\n')
     (tmp_path / "the sif").touch()
@@ -21,7 +21,7 @@ def sif(tmp_path: Path) -> Sif:
 
 
 def worker(sif: Sif, needed: tuple[Path, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs what a job script would."""
+    """Run the lines of a job script."""
     lines = ["export OMP_NUM_THREADS=1", *sif.prologue(needed), f"{sif.python(['/tmp', '/scratch'], [])} -m worker"]
     path = f"{Path(sif.path).parent}/bin:/usr/bin:/bin"
     return subprocess.run(

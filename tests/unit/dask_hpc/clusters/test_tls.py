@@ -1,4 +1,4 @@
-"""Credentials of a run: private, gone afterwards, and needed."""
+"""TLS credentials: private, required, and removed afterwards."""
 
 from __future__ import annotations
 
@@ -55,7 +55,12 @@ def test_rejects_client_with_other_credentials(tmp_path: Path) -> None:
         credentials(tmp_path / "ours", HOUR) as ours,
         credentials(tmp_path / "theirs", HOUR) as theirs,
         LocalCluster(
-            n_workers=1, processes=False, host="127.0.0.1", protocol="tls", dashboard_address=None, security=ours
+            n_workers=1,
+            processes=False,
+            host="127.0.0.1",
+            protocol="tls",
+            dashboard_address="127.0.0.1:0",
+            security=ours,
         ) as cluster,
     ):
         assert cluster.scheduler_address.startswith("tls://")

@@ -1,4 +1,4 @@
-"""What doctor's checks say of what they see; the real thing is in tests/cluster/test_doctor.py."""
+"""Verdicts of doctor's checks; tests/cluster/test_doctor.py runs them on a mini-cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOME = Path("/home/hpc")
 
 
 def node(name: str, state: str = "shared", reached: bool = True, mark: str = "abc", apptainer: str = "") -> NodeReport:
-    """A node's answer, healthy but for what is said."""
+    """Return the answer of a healthy node, with some fields changed."""
     return NodeReport(name, reached, {str(HOME): state}, mark, 1 << 30, 4096, apptainer, True)
 
 

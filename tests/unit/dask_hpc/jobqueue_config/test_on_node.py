@@ -1,4 +1,4 @@
-"""What a node tells of itself."""
+"""A node's report about itself."""
 
 from __future__ import annotations
 

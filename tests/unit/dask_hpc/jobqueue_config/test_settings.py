@@ -1,4 +1,4 @@
-"""What goes into jobqueue.yaml, and how it gets onto the disk."""
+"""The settings in jobqueue.yaml."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FACTS = Facts(
 
 
 def loaded(**changes: Any) -> dict[str, Any]:
-    """The settings in the file for facts that differ so from those above."""
+    """Return the settings for FACTS with some changes."""
     text = render(dataclasses.replace(FACTS, **changes))
     return dict(yaml.safe_load(text)["jobqueue"]["slurm"])
 

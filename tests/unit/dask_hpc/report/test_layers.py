@@ -1,4 +1,4 @@
-"""The drawing of a task graph: every task right of what it needs, and large graphs in a form that can be read."""
+"""The layout of task graphs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages: whole, self-contained, and with every text escaped. What they look like is tested in a browser."""
+"""The report's pages as HTML; tests/cluster looks at them in a browser."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def seen() -> Seen:
 
 
 class Tags(HTMLParser):
-    """Whatever a page would fetch, and every tag that is open at its end."""
+    """Collect every URL that a page would fetch, and its open tags."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The recorded task stream: names of threads, and a sum that leaves out no second."""
+"""The recorded task stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what sinfo says to one job of many ranks, and its script."""
+"""Planning one job of many ranks from sinfo's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The private folder of a dask-mpi cluster, and its scheduler file."""
+"""The scheduler file of a dask-mpi cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def mode(path: Path) -> int:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A scheduler file that is whole."""
+    """Publish a complete scheduler file."""
     path = tmp_path / "scheduler.json"
     mpi_scheduler_file.publish(path, IDENTITY, {"world": 8})
     return path
@@ -86,7 +86,7 @@ def test_rejects_other_scheduler_at_same_address(tmp_path: Path) -> None:
 
     file = tmp_path / "scheduler.json"
     with LocalCluster(
-        n_workers=0, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1"
+        n_workers=0, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp", host="127.0.0.1"
     ) as cluster:
         mpi_scheduler_file.publish(file, {**IDENTITY, "address": cluster.scheduler_address}, {})
         with pytest.raises(ClusterError, match="another scheduler"):

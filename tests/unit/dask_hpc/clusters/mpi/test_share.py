@@ -1,4 +1,4 @@
-"""What a rank may use, from what Slurm says of its job."""
+"""A rank's share of its job's cores and memory."""
 
 from __future__ import annotations
 

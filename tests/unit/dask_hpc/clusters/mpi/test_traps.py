@@ -1,4 +1,4 @@
-"""What is known to go wrong with dask-mpi is said with what to type."""
+"""Known mistakes with dask-mpi, and the commands that avoid them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Slurm's commands say: nodes, and whether there is a Slurm at all."""
+"""Asking Slurm about its nodes."""
 
 from __future__ import annotations
 

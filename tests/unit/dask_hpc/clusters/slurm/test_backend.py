@@ -19,7 +19,7 @@ SETTINGS = {"local_directory": "/tmp", "job_extra_directives": [], "job_script_p
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give every test a home of its own: dask-jobqueue makes the log folder as soon as it knows its name."""
+    """Give every test its own home: dask-jobqueue creates the log folder early."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""From what sinfo says to what a job asks for, and what is refused before anything is submitted."""
+"""Planning worker jobs from sinfo's output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.requests import SLURM_SINFO, slurm_request
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give every test a home of its own: dask-jobqueue makes the log folder as soon as it knows its name."""
+    """Give every test its own home: dask-jobqueue creates the log folder early."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
