@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from dask_hpc import discovery
+from dask_hpc import cli, discovery
 from dask_hpc.results import load
+from dask_hpc.run import Asked
 from tests.support.hpc_command import PACKAGE, command, invoke, write
 
 
@@ -184,16 +185,26 @@ SIZED = 'click.option("--n", type=Count(maximum=10**12), default="5"), click.opt
     ],
 )
 def test_size_changes_defaults(
-    workloads: Path, tmp_path: Path, options: tuple[str, ...], parameters: dict[str, int]
+    workloads: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], parameters: dict[str, int]
 ) -> None:
-    """--size changes options that are not on the command line, and result.json records the size."""
+    """--size changes options that are not on the command line."""
+    asked: list[Asked] = []
+    monkeypatch.setattr(cli, "run_workload", lambda one, *_args, **_options: asked.append(one))
     write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
-    run = command("run", "sized", *options, "--workers", "1", "--results", str(tmp_path / "r"), "--json")
-    out, err = run.communicate()
+    done = invoke("run", "sized", *options, "--workers", "1")
+    assert done.exit_code == 0, done.output
+    assert [one.parameters for one in asked] == [parameters]
+    assert asked[0].size == ("tutorial" if "tutorial" in options else "default")
+
+
+def test_result_records_size_and_parameters(workloads: Path, tmp_path: Path) -> None:
+    """result.json has the size, and the parameters that it and the command line gave."""
+    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
+    run = command("run", "sized", "--size", "tutorial", "--k", "2", "--workers", "1", "--results", str(tmp_path / "r"))
+    _, err = run.communicate()
     assert run.returncode == 0, err
-    result = json.loads(out)
-    assert result["parameters"] == parameters
-    assert result["size"] == ("tutorial" if "tutorial" in options else "default")
+    stored = load(tmp_path / "r" / "sized" / "latest" / "result.json")
+    assert (stored.size, stored.parameters) == ("tutorial", {"n": 7000, "k": 2})
 
 
 @pytest.mark.parametrize(
