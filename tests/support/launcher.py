@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from slurm_sim import Completed, SlurmSim
-from tests.unit.bridge_site import LAUNCHER
+from tests.support.bridge_site import LAUNCHER
 
 COMMAND = "/home/hpc/dask-hpc"
 RUN = ("run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e7")

@@ -1,4 +1,4 @@
-"""What unit tests share."""
+"""Fixtures and settings for unit tests."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 from distributed import Client, LocalCluster
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, which is no failure.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
 def two_workers() -> Iterator[Client]:
-    """Two real Dask workers of one thread, in processes of their own that do not have the workloads' files."""
+    """Start two Dask workers of one thread each, in processes that cannot import the workloads' files."""
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster, set_as_default=False) as client,
@@ -21,7 +26,7 @@ def two_workers() -> Iterator[Client]:
 
 @pytest.fixture
 def workloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of workloads that is the test's own, and the one that `dask-hpc` uses."""
+    """Make an empty folder of workloads, and point `dask-hpc` to it."""
     folder = tmp_path / "workloads"
     folder.mkdir()
     monkeypatch.setenv("DASK_HPC_WORKLOADS", str(folder))

@@ -1,4 +1,4 @@
-"""Whether the ranks of a node are more than its CPUs, by what srun and mpirun tell."""
+"""Comparing the ranks of a node with its CPUs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ MPIRUN = {"PMIX_NAMESPACE": "prterun-c1-12@1", "SLURM_STEP_TASKS_PER_NODE": "9"}
         (MPIRUN | {"OMPI_COMM_WORLD_LOCAL_SIZE": "5", "SLURM_CPUS_ON_NODE": "8"}, False),
     ],
 )
-def test_more_ranks_than_cpus(environ: dict[str, str], *, more: bool) -> None:
-    """On a machine of four CPUs, where Slurm does not say how many are the job's."""
+def test_detects_more_ranks_than_cpus(environ: dict[str, str], *, more: bool) -> None:
+    """On a machine of four CPUs, the ranks of a node are compared with its CPUs or with the job's."""
     assert crowded(environ, 4) is more

@@ -67,9 +67,9 @@ def write(file: Path, text: str, *, force: bool) -> str:
         if before is not None and _says_something(before) and not force:
             raise RequestError(f"{file} is there already, and differs.", _difference(file, before, text), _TODO)
         _put(file, text, replace=before is not None)
-    except FileExistsError as error:
-        raise RequestError(f"{file} has just been made by somebody else.", todo=_TODO) from error
     except OSError as error:
+        if isinstance(error, FileExistsError) and os.path.lexists(file):
+            raise RequestError(f"{file} has just been created by another process.", todo=_TODO) from error
         raise ResultsError(
             f"{file} cannot be written.", error.strerror or str(error), "name another --output."
         ) from error

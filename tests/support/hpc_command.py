@@ -1,0 +1,36 @@
+"""Run the command `dask-hpc` in this process or as a program, and write workloads for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from dask_hpc import discovery
+from dask_hpc.cli import main
+
+PACKAGE = Path(discovery.__file__).parents[1]
+
+
+def invoke(*args: str) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(main, args, prog_name="dask-hpc")
+
+
+def command(*args: str, **env: str) -> subprocess.Popen[str]:
+    """Start the command as a separate program."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask_hpc", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE), **env},
+    )  # fmt: skip
+
+
+def write(folder: Path, name: str, body: str, options: str = "", parameters: str = "") -> None:
+    """Write a workload from a function's body, the arguments of `@workload` and the function's parameters."""
+    head = '"""A workload of a test."""\nimport click\nfrom dask_hpc import Check, Count, Need, Outcome, workload\n\n'
+    lines = textwrap.indent(textwrap.dedent(body), "    ")
+    (folder / f"{name}.py").write_text(f"{head}@workload({options})\ndef {name}(client, {parameters}):\n{lines}\n")

@@ -1,0 +1,37 @@
+"""Requests for jobs, planned from made-up output of sinfo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dask_hpc.clusters.mpi import plan as mpi
+from dask_hpc.clusters.mpi.backend import MpiBackend
+from dask_hpc.clusters.slurm import plan as slurm
+from dask_hpc.clusters.slurm.ask import parse_nodes
+from dask_hpc.clusters.slurm.backend import SlurmBackend
+
+SLURM_SINFO = """\
+c1|batch*|4|4000|idle|0/4/0/4|1:00:00
+c2|batch*|2|4000|idle|0/2/0/2|1:00:00
+c3|batch*|64|250000|down*|0/0/64/64|1:00:00
+c4|batch*|8|16000|mixed|4/4/0/8|1:00:00
+"""
+MPI_SINFO = """\
+c1|batch*|4|4000|idle|0/4/0/4|1:00:00
+c2|batch*|4|4000|idle|0/4/0/4|1:00:00
+c3|batch*|64|250000|down*|0/0/64/64|1:00:00
+"""
+MPI_OPTIONS = dict.fromkeys(MpiBackend.options) | {"sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": True}
+
+
+def slurm_request(nodes: str = SLURM_SINFO, **given: Any) -> slurm.Request:
+    """Plan worker jobs for these nodes and options."""
+    options = dict.fromkeys(SlurmBackend.options) | {"sbatch_option": (), "dashboard": "127.0.0.1:0"} | given
+    interface = ("eth0", "login is 172.18.0.2")
+    return slurm.make_request(options, parse_nodes(nodes), interface, Path.home() / ".dask-hpc" / "x")
+
+
+def mpi_request(**given: Any) -> mpi.Request:
+    """Plan a job of MPI ranks with these options."""
+    return mpi.make_request(MPI_OPTIONS | given, parse_nodes(MPI_SINFO), Path("/home/me/.dask-hpc/one"))

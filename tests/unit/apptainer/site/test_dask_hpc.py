@@ -1,0 +1,222 @@
+"""The launcher's session: options, signals, and cleaning up."""
+
+from __future__ import annotations
+
+import ast
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.bridge_site import LAUNCHER, Site, executable, new_site, old_pythons, until
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A site; after the test nothing of it is left."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and no shell could trap it
+    with new_site() as site:
+        yield site
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_source_parses_as_python_3_7() -> None:
+    """The launcher uses no newer syntax. Python cannot check for 3.6; an interpreter does so below."""
+    ast.parse(LAUNCHER.read_text(encoding="utf-8"), feature_version=(3, 7))
+
+
+def test_runs_on_old_pythons() -> None:
+    """The launcher starts on every Python from 3.6 to 3.10 on this machine, without packages."""
+    pythons = old_pythons()
+    if not pythons:
+        pytest.skip("needs a Python from 3.6 to 3.10 on PATH or in ~/.pyenv")
+    for python in pythons:
+        done = subprocess.run([python, "-IS", LAUNCHER, "--help"], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), python
+        assert done.stdout.startswith("Usage: dask-hpc")
+
+
+def test_finds_python_and_sif(site: Site) -> None:
+    """Started as a command, through a link, the launcher finds a Python and the SIF beside its own file."""
+    (site.bin / "python3").symlink_to(site.python)
+    (site.bin / "linked").symlink_to(site.launcher)
+    done = subprocess.run([site.bin / "linked", "exec", "echo", "a b"], env=site.environment, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"a b\n", b"")
+
+
+@pytest.mark.parametrize("status", [0, 1, 77, 255])
+def test_passes_exit_status_through(site: Site, status: int) -> None:
+    """The launcher exits with the program's status."""
+    assert site.run(f"exit {status}").returncode == status
+
+
+def test_reports_killed_program_like_a_shell(site: Site) -> None:
+    """A program that is killed by a signal gives 128 plus the signal's number."""
+    assert site.run("kill -KILL $$").returncode == 137
+
+
+def test_session_folder_is_private(site: Site) -> None:
+    """The socket is in a folder of mode 0700."""
+    done = site.run('stat -c %a "${DASK_HPC_BRIDGE%/*}"; stat -c %F "$DASK_HPC_BRIDGE"')
+    assert done.stdout == b"700\nsocket\n"
+
+
+def test_passes_variables_by_name(site: Site) -> None:
+    """Slurm's and Dask's variables pass, and those that the user names; no others do."""
+    given = {"DASK_A": "1", "SLURM_B": "2", "PYTHONPATH": "/x", "MINE": "3", "MY_C": "4", "DASK_HPC_PASS": "MINE MY_*"}
+    names = {line.partition("=")[0] for line in site.run("env", env=given).stdout.decode().splitlines()}
+    assert {"DASK_A", "SLURM_B", "MINE", "MY_C"} <= names
+    assert "PYTHONPATH" not in names
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_passes_signals_to_program(site: Site, signum: signal.Signals) -> None:
+    """A signal to the launcher reaches the program, which may clean up and choose its exit status."""
+    name = signum.name[3:]
+    site.command("scancel", "echo cancelled")
+    with site.start("sh", "-c", f"trap 'scancel; exit 9' {name}; echo here; while :; do sleep 0.05; done") as launcher:
+        assert launcher.stdout
+        assert launcher.stdout.readline() == b"here\n"
+        launcher.send_signal(signum)
+        assert launcher.communicate()[0] == b"cancelled\n"
+    assert launcher.returncode == 9
+
+
+def test_cleans_up_after_killed_launcher(site: Site) -> None:
+    """After SIGKILL of the launcher the program is asked to end, still reaches Slurm, and a running command ends."""
+    site.command("scancel", f"echo cancelled >{site.folder}/cancelled")
+    site.command("srun", "exec sleep 1000")
+    with site.start("sh", "-c", "trap 'scancel; exit 9' TERM; srun & echo here; wait") as launcher:
+        assert launcher.stdout
+        assert launcher.stdout.readline() == b"here\n"
+        launcher.kill()
+    until((site.folder / "cancelled").exists, "scancel")
+    until(lambda: not site.sessions(), "the end of the session")
+
+
+def test_ends_program_when_session_is_killed(site: Site) -> None:
+    """After SIGKILL of the session the launcher ends the program, and exits with 137."""
+    site.command("srun", "exec sleep 1000")
+    with site.start("sh", "-c", "srun & echo here; wait") as launcher:
+        assert launcher.stdout
+        assert launcher.stdout.readline() == b"here\n"
+        children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        assert launcher.wait() == 137
+
+
+def test_removes_what_killed_session_left(site: Site) -> None:
+    """The next start removes the folder of a session whose processes are gone, but none in use and none of others."""
+    stale, other = (site.runtime / f"dask-hpc-{os.getuid()}-{name}" for name in ("0123456789ab", "notes"))
+    for folder in (stale, other):
+        folder.mkdir(mode=0o700)
+    (stale / "socket").touch()
+    with site.start("sh", "-c", "echo here; read line") as launcher:
+        assert launcher.stdout
+        launcher.stdout.readline()
+        late = site.run("true", env={"DASK_HPC_NOW": "1"})
+        assert late.returncode == 0
+        assert len(site.sessions()) == 3
+        launcher.communicate(b"\n")
+    os.utime(stale)
+    assert stale.exists()  # it is too young to be anything but a start that is under way
+    program = (
+        "import runpy, time; now = time.time; time.time = lambda: now() + 60;"
+        f"runpy.run_path({str(site.launcher)!r}, run_name='__main__')"
+    )
+    command = [sys.executable, "-c", program, "exec", "true"]
+    subprocess.run(command, env=site.environment, check=True)
+    assert site.sessions() == [other]
+    other.rmdir()
+
+
+# The launcher passes on SIGUSR1 after any SIGINT that came before: once it is here, a second SIGINT would be, too.
+_COUNT_INTERRUPTS = """
+import os, signal
+taken, interrupts, number = {signal.SIGINT, signal.SIGUSR1}, 0, None
+signal.pthread_sigmask(signal.SIG_BLOCK, taken)
+os.write(1, b"READY")
+while number != signal.SIGUSR1:
+    number = signal.sigwait(taken)
+    interrupts += number == signal.SIGINT
+    os.write(1, b"INTERRUPTED" if number == signal.SIGINT else b"COUNTED %d END" % interrupts)
+"""
+
+
+def test_delivers_ctrl_c_once(site: Site) -> None:
+    """The terminal itself interrupts the program; the launcher does not do it a second time."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(site.folder)
+        words = ["exec", sys.executable, "-c", _COUNT_INTERRUPTS]
+        os.execve(site.python, [site.python, "-s", str(site.launcher), *words], site.environment)
+    seen = b""
+
+    def read_until(word: bytes) -> None:
+        nonlocal seen
+        while word not in seen:
+            try:
+                seen += os.read(terminal, 100)
+            except OSError:
+                pytest.fail(f"{word!r} is not in {seen!r}")
+
+    read_until(b"READY")
+    os.write(terminal, b"\x03")
+    read_until(b"INTERRUPTED")
+    os.kill(pid, signal.SIGUSR1)
+    read_until(b" END")
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    assert b"COUNTED 1 END" in seen
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--sif=gone.sif", "shell"], "gone.sif: No such file"),
+        (["--sif", "short.sif", "shell"], "128 of 1128 bytes"),
+        (["--sif=text", "shell"], "no SIF"),
+        (["--banana", "shell"], "--banana is no option"),
+        (["--sif"], "lacks its value"),
+        (["exec"], "nothing to run"),
+        ([], "nothing to run"),
+    ],
+)
+def test_rejects_bad_sif_or_command_line(site: Site, words: list[str], expected: str) -> None:
+    """A damaged SIF or a bad command line is an error before anything starts."""
+    header = b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0".ljust(112, b"\0")
+    sizes = (128).to_bytes(8, "little") + (1000).to_bytes(8, "little")
+    (site.folder / "short.sif").write_bytes((header + sizes)[:128])
+    (site.folder / "text").write_text("not a SIF")
+    command = [site.python, str(site.launcher), *words]
+    done = subprocess.run(command, env=site.environment, cwd=site.folder, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert "What to do" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_reports_missing_apptainer(site: Site) -> None:
+    """Without Apptainer on PATH, as before its module is loaded, the error names it."""
+    (site.bin / "apptainer").unlink()
+    done = site.run("true")
+    assert done.returncode == 2
+    assert b"neither apptainer nor singularity" in done.stderr
+
+
+def test_passes_apptainer_error_through(site: Site) -> None:
+    """If Apptainer fails to start, its own message and status come through."""
+    executable(site.bin / "apptainer", "#!/bin/sh\necho FATAL: no user namespaces >&2\nexit 255\n")
+    done = site.run("true")
+    assert (done.returncode, done.stderr) == (255, b"FATAL: no user namespaces\n")
+
+
+def test_help_lists_every_option(site: Site) -> None:
+    """--help prints all options on standard output, and succeeds."""
+    done = subprocess.run([site.python, str(site.launcher), "--help"], capture_output=True, text=True, check=True)
+    assert all(word in done.stdout for word in ("--sif", "--bind", "--log", "--nv", "exec", "shell", "Example"))

@@ -1,0 +1,175 @@
+"""Verdicts of doctor's checks; tests/cluster/test_doctor.py runs them on a mini-cluster."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+import pytest
+
+from dask_hpc.doctor import failure, ok
+from dask_hpc.doctor.checks import clocks, environment, limits, machine, mpi, shared
+from dask_hpc.doctor.site import Site
+from dask_hpc.doctor.survey import NodeReport, Survey
+
+HOME = Path("/home/hpc")
+
+
+def node(name: str, state: str = "shared", reached: bool = True, mark: str = "abc", apptainer: str = "") -> NodeReport:
+    """Return the answer of a healthy node, with some fields changed."""
+    return NodeReport(name, reached, {str(HOME): state}, mark, 1 << 30, 4096, apptainer, True)
+
+
+class Asked(Site):
+    """A login node whose nodes have answered."""
+
+    reports: tuple[NodeReport, ...] = ()
+
+    @property
+    def survey(self) -> Survey:
+        return Survey(list(self.reports))
+
+
+def asked(*reports: NodeReport, **environ: str) -> Asked:
+    site = Asked("login node", environ=environ)
+    object.__setattr__(site, "reports", reports)
+    return site
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("absent", "is not on c2"), ("elsewhere", "is another folder on c2"), ("unwritable", "cannot be written on c2")],
+)
+def test_names_node_without_shared_folder(state: str, words: str) -> None:
+    """The node on which a folder is not the same is named."""
+    verdict = shared.judge([HOME], [node("c1"), node("c2", state)])
+    assert verdict.status == "failure"
+    assert f"{HOME} {words}" in verdict.seen
+    assert "c1" not in verdict.seen
+
+
+def test_accepts_shared_folder() -> None:
+    """A folder that all nodes write to passes; without nodes that is not claimed."""
+    assert shared.judge([HOME], [node("c1"), node("c2")]) == ok("/home/hpc on c1 c2")
+    assert "nodes were not asked" in shared.judge([HOME], []).seen
+
+
+def test_rejects_unwritable_folder(tmp_path: Path) -> None:
+    """An unwritable folder is found on the login node. Not even root can create a file in /sys."""
+    verdict = shared.folders(Site("machine without Slurm", folders=(tmp_path, Path("/sys"))))
+    assert verdict.status == "failure"
+    assert verdict.seen in {"/sys: Permission denied", "/sys: Read-only file system"}
+
+
+def test_rejects_missing_folder(tmp_path: Path) -> None:
+    """A missing folder is a failure."""
+    verdict = shared.folders(Site("machine without Slurm", folders=(tmp_path / "none",)))
+    assert "is not there" in verdict.seen
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0.02, "ok"), (-5.0, "warning"), (400.0, "failure")])
+def test_judges_clock_offset(seconds: float, status: str) -> None:
+    """An offset of seconds is a warning, of minutes a failure; the node is named."""
+    verdict = clocks.judge({"c1": 0.001, "c2": seconds})
+    assert verdict.status == status
+    assert status == "ok" or verdict.seen.startswith("c2 is")
+
+
+def test_finds_pmix_versions() -> None:
+    """PMIx is found in old and new output of srun --mpi=list."""
+    new = "MPI plugin types are...\n\tnone\n\tpmix\n\tpmi2\nspecific pmix plugin versions available: pmix_v5"
+    assert mpi.pmix_versions(new) == ["pmix", "pmix_v5"]
+    assert mpi.pmix_versions("srun: MPI types are...\nsrun: none\nsrun: pmi2\nsrun: pmix_v3") == ["pmix_v3"]
+    assert mpi.pmix_versions("\tnone\n\tpmi2\n") == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "megabytes"),
+    [
+        ({"SLURM_MEM_PER_NODE": "2048"}, 2048),
+        ({"SLURM_MEM_PER_CPU": "512M", "SLURM_CPUS_ON_NODE": "4"}, 2048),
+        ({"SLURM_MEM_PER_CPU": "1G", "SLURM_CPUS_ON_NODE": "2"}, 2048),
+        ({"SLURM_MEM_PER_NODE": "0"}, None),
+        ({}, None),
+    ],
+)
+def test_reads_memory_of_allocation(environ: dict[str, str], megabytes: int | None) -> None:
+    """The memory is a node's, or a CPU's times their number; 0 means all of it."""
+    assert limits.allowed_memory(environ) == (None if megabytes is None else megabytes << 20)
+
+
+def test_warns_if_dask_would_exceed_allocation() -> None:
+    """The warning has both numbers, and the option to set."""
+    site = Site("allocation", environ={"SLURM_MEM_PER_NODE": "64", "SLURM_CPUS_PER_TASK": "99"})
+    memory, cpus = limits.memory(site), limits.cpus(site)
+    assert (memory.status, cpus.status) == ("warning", "warning")
+    assert "Slurm gave 64 MiB" in memory.seen
+    assert "--memory-limit 64MiB" in memory.todo
+    assert "--nthreads 99" in cpus.todo
+
+
+def test_names_node_with_other_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node without the environment, or with another one, is a failure that names the node."""
+    file = tmp_path / "share" / "dask-hpc" / "env.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    ours = environment.fingerprint(file)
+    same = environment.on_nodes(asked(node("c1", mark=ours)))
+    other = environment.on_nodes(asked(node("c1", mark=ours), node("c2", mark="other")))
+    absent = environment.on_nodes(asked(node("c1", mark=""), node("c2", mark=ours)))
+    assert same == ok("the same on 1 node")
+    assert other
+    assert other.seen.startswith("another one on c2")
+    assert absent
+    assert absent.seen.startswith("this environment is not on c1")
+
+
+def test_compares_nodes_if_sif_is_not_visible(tmp_path: Path) -> None:
+    """If the SIF's folder is not bound inside it, nodes are compared with each other."""
+    sif = str(tmp_path / "not-seen.sif")
+    same = environment.on_nodes(asked(node("c1"), node("c2"), APPTAINER_CONTAINER=sif))
+    other = environment.on_nodes(asked(node("c1"), node("c2", mark="other"), APPTAINER_CONTAINER=sif))
+    assert same == ok("the same on 2 nodes")
+    assert other
+    assert other.status == "failure"
+
+
+def test_fingerprint_of_large_file_is_its_size(tmp_path: Path) -> None:
+    """A large file is not read on every node."""
+    (tmp_path / "a.sif").write_bytes(bytes(2_000_000))
+    assert environment.fingerprint(tmp_path / "a.sif") == "2000000"
+    assert environment.fingerprint(tmp_path / "none") == ""
+
+
+def test_names_node_without_apptainer() -> None:
+    """In a SIF, a node without Apptainer is named."""
+    site = asked(node("c1", apptainer="/usr/bin/apptainer"), node("c2"), APPTAINER_CONTAINER="/home/hpc/a.sif")
+    assert machine.namespaces(site) == failure(
+        "no apptainer on c2", "have it installed there: workers run in the SIF, too"
+    )
+
+
+def test_warns_about_drifted_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warning names the package that differs from the lock."""
+    file = tmp_path / "share" / "dask-hpc" / "env.json"
+    file.parent.mkdir(parents=True)
+    drift = [{"package": "python", "locked": "3.13.5-1", "installed": "3.13.5-2"}]
+    file.write_text(json.dumps({"lock_sha256": "f" * 64, "channel": "x", "drifted": True, "drift": drift}))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    verdict = environment.lock(Site("login node"))
+    assert verdict.status == "warning"
+    assert "python 3.13.5-1 -> 3.13.5-2" in verdict.seen
+
+
+def test_rejects_low_limit_of_open_files() -> None:
+    """Fewer than 1024 open files are a failure."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        verdict = machine.open_files(Site("machine without Slurm"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (verdict.status, verdict.seen) == ("failure", "256 on this machine")

@@ -1,0 +1,60 @@
+"""Running checks side by side, each with a time limit."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from dask_hpc.doctor import examine, ok
+from dask_hpc.doctor.checks import CHECKS
+from dask_hpc.doctor.site import Site
+
+
+def test_check_that_raises_is_a_failure() -> None:
+    """A defect in one check is reported without a traceback, and the other checks run."""
+
+    def broken(_site: Site) -> None:
+        raise ZeroDivisionError("of mine")
+
+    found = examine(Site("login node"), {"broken": (broken, 5), "fine": (lambda _: ok("well"), 5)})
+    assert [(one.check, one.status) for one in found] == [("broken", "failure"), ("fine", "ok")]
+    assert "ZeroDivisionError: of mine" in found[0].seen
+
+
+def test_gives_up_hanging_check() -> None:
+    """A check that does not end is a failure, and the others are reported; those without a verdict are left out."""
+    released = threading.Event()
+
+    def hangs(_site: Site) -> None:
+        released.wait()
+
+    found = examine(
+        Site("login node"), {"hangs": (hangs, 0.1), "silent": (lambda _: None, 60), "fine": (lambda _: ok("well"), 60)}
+    )
+    assert not released.is_set()
+    released.set()
+    assert [(one.check, one.status) for one in found] == [("hangs", "failure"), ("fine", "ok")]
+    assert found[0].seen == "no answer in time"
+
+
+def test_all_checks_end_within_two_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If every check of doctor hangs, doctor gives up on each within 120 s of its clock."""
+    module = sys.modules[examine.__module__]
+    clock, released = [0.0], threading.Event()
+
+    def join(_run: threading.Thread, timeout: float) -> None:
+        clock[0] += timeout
+
+    monkeypatch.setattr(module, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module._Run, "join", join)
+
+    def hangs(_site: Site) -> None:
+        released.wait()
+
+    found = examine(Site("login node"), {name: (hangs, limit) for name, (_, limit) in CHECKS.items()})
+    released.set()
+    assert [one.check for one in found] == list(CHECKS)
+    assert {one.seen for one in found} == {"no answer in time"}
+    assert 0 < clock[0] <= 120

@@ -1,0 +1,121 @@
+"""The settings in jobqueue.yaml."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dask_hpc.clusters.sif import Sif
+from dask_hpc.clusters.slurm.ask import Node
+from dask_hpc.jobqueue_config.look import Facts
+from dask_hpc.jobqueue_config.settings import render, settings
+
+DISK = {"folder": "/local", "type": "xfs", "gib": 900}
+SEEN = [{"node": "n1", "interface": "ib0", "disk": DISK}, {"node": "n2", "interface": "ib0", "disk": DISK}]
+FACTS = Facts(
+    partitions={
+        "short": [
+            Node("n1", "short", True, 64, 250_000, "idle", 64, 1800),
+            Node("n2", "short", True, 16, 60_000, "mix", 4, 1800),
+        ],
+        "long": [Node("n3", "long", False, 64, 250_000, "idle", 64, None)],
+    },
+    partition="short",
+    asked_for=False,
+    accounts=(["physics", "chemistry"], ""),
+    refusal="",
+    memory_refusal="",
+    interface=("ib0", "login is 10.0.0.1"),
+    home="/home/me",
+    nodes=SEEN,
+)  # fmt: skip
+
+
+def loaded(**changes: Any) -> dict[str, Any]:
+    """Return the settings for FACTS with some changes."""
+    text = render(dataclasses.replace(FACTS, **changes))
+    return dict(yaml.safe_load(text)["jobqueue"]["slurm"])
+
+
+def test_job_fits_every_node() -> None:
+    """Cores and memory are the smallest usable node's, and the wall time is within the partition's limit."""
+    seen = loaded()
+    assert (seen["queue"], seen["cores"], seen["memory"], seen["job-mem"]) == ("short", 16, "60000MiB", "60000M")
+    assert seen["walltime"] == "00:30:00", "a string: YAML reads a bare 00:30:00 as a number"
+    assert loaded(partition="long")["walltime"] == "01:00:00"
+
+
+def test_every_setting_has_reason() -> None:
+    """A non-empty comment stands above every setting."""
+    lines = render(FACTS).partition("  slurm:\n")[2].splitlines()
+    assert len(lines) == 2 * len(settings(FACTS))
+    for reason, setting in zip(lines[::2], lines[1::2], strict=True):
+        assert reason.startswith("    # ")
+        assert len(reason) > len("    # why")
+        assert setting.split(":")[0].strip() in dict(settings_by_key())
+
+
+def settings_by_key() -> list[tuple[str, Any]]:
+    return [(key, value) for key, value, _ in settings(FACTS)]
+
+
+def test_dask_jobqueue_knows_every_setting() -> None:
+    """All keys are in dask-jobqueue's own defaults."""
+    import dask_jobqueue
+
+    own = yaml.safe_load((Path(dask_jobqueue.__file__).parent / "jobqueue.yaml").read_text(encoding="utf-8"))
+    assert set(loaded()) <= set(own["jobqueue"]["slurm"])
+
+
+def test_sets_account_only_if_required() -> None:
+    """An account is set if sbatch requires one, and only mentioned otherwise."""
+    assert loaded()["account"] is None
+    assert "yours: physics chemistry" in render(FACTS)
+    assert loaded(refusal="Invalid account")["account"] == "physics"
+    unknown = dataclasses.replace(FACTS, accounts=([], "sacctmgr is not here to be asked"), refusal="Invalid account")
+    assert "sbatch wants one (Invalid account); sacctmgr is not here to be asked" in render(unknown)
+
+
+def test_leaves_out_rejected_mem_option() -> None:
+    """If sbatch rejects --mem, dask-jobqueue does not use it."""
+    seen = loaded(memory_refusal="Memory specification can not be satisfied")
+    assert seen["job-directives-skip"] == ["--mem="]
+    assert "job-mem" not in seen
+    assert seen["memory"] == "60000MiB", "Dask has to know it all the same"
+
+
+def test_scheduler_and_workers_have_own_interface() -> None:
+    """Scheduler and workers have one interface each; nodes that differ use the route to the scheduler."""
+    seen = loaded(interface=("eno1", "why"))
+    assert (seen["interface"], seen["scheduler-options"]["interface"]) == ("ib0", "eno1")
+    mixed = [{**SEEN[0], "interface": "eth0"}, SEEN[1]]
+    assert loaded(nodes=mixed)["interface"] is None
+    assert "nodes have several: eth0 ib0" in render(dataclasses.replace(FACTS, nodes=mixed))
+
+
+def test_workers_run_in_same_sif() -> None:
+    """Python is the SIF's, and the job script reports what a node lacks; otherwise it is the running Python."""
+    seen = loaded(sif=Sif("/home/me/my env.sif", "apptainer"))
+    assert seen["python"].startswith("apptainer exec ")
+    assert seen["python"].endswith(" '/home/me/my env.sif' python")
+    assert any("no apptainer" in line for line in seen["job-script-prologue"])
+    assert loaded()["python"] == sys.executable
+
+
+def test_marks_guesses_without_nodes() -> None:
+    """If no node could be asked, a setting is marked as a guess, with the reason."""
+    text = render(dataclasses.replace(FACTS, nodes=[], silent="no node was idle, to be asked"))
+    assert "a guess, no node was idle" in text
+    assert loaded(nodes=[], silent="x")["local-directory"] == "/tmp"
+
+
+def test_marks_local_directory_in_memory() -> None:
+    """A /tmp in memory is used if there is no disk, and marked as such."""
+    nodes = [{**SEEN[0], "disk": {"folder": "/tmp", "type": "tmpfs", "gib": 60}}]
+    assert "in the node's memory, for want of a disk (tmpfs, 60 GiB free)" in render(
+        dataclasses.replace(FACTS, nodes=nodes)
+    )

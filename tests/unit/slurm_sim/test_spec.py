@@ -1,0 +1,93 @@
+"""Validating the name, counts and memory of a mini-cluster."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import event, example, given
+from hypothesis import strategies as st
+
+from slurm_sim import SpecError
+from slurm_sim.spec import MAX_NODES, check_count, check_name, parse_memory
+
+
+@pytest.mark.parametrize("name", ["a", "0", "slurm-sim", "my_sim-2", "a" * 41])
+def test_accepts_valid_name(name: str) -> None:
+    """Small letters, digits, dashes and underscores make a name."""
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "A", "-a", "_a", "a b", "a/b", "ä", "a\n", "../a", "a" * 42, "$(id)"])
+def test_rejects_invalid_name(name: str) -> None:
+    """Any other name is rejected, and the error says what is allowed."""
+    with pytest.raises(SpecError, match="small letters") as refused:
+        check_name(name)
+    assert repr(name) in str(refused.value)
+
+
+@pytest.mark.parametrize("count", [0, -3, 10000])
+def test_rejects_count_out_of_range(count: int) -> None:
+    """A count below one or above the limit is rejected, and the error has the range."""
+    with pytest.raises(SpecError, match=f"{count} nodes cannot be had") as refused:
+        check_count("nodes", count, MAX_NODES)
+    assert f"from 1 to {MAX_NODES}" in refused.value.hint
+
+
+@given(st.integers(1, MAX_NODES))
+def test_accepts_every_count_in_range(count: int) -> None:
+    """Every count up to the limit is accepted."""
+    assert check_count("nodes", count, MAX_NODES) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "mebibytes"),
+    [
+        ("4G", 4096),
+        ("512M", 512),
+        ("1.5G", 1536),
+        ("4g", 4096),
+        ("4GiB", 4096),
+        (" 4 GB ", 4096),
+        (64, 64),
+        ("1T", 2**20),
+    ],
+)
+def test_parses_memory(text: str | int, mebibytes: int) -> None:
+    """A number with a unit, or MiB without one."""
+    assert parse_memory(text) == mebibytes
+
+
+@pytest.mark.parametrize("text", ["banana", "", "G", "-4G", "4X", "63M", "0", "1e3", "nan", "inf", "4G4G", "9" * 400])
+def test_rejects_invalid_memory(text: str) -> None:
+    """Invalid, too small and impossible amounts are rejected, and the error shows the valid form."""
+    with pytest.raises(SpecError, match="as Slurm does") as refused:
+        parse_memory(text)
+    assert repr(text) in str(refused.value)
+
+
+@given(st.integers(64, 2**20))
+def test_units_of_memory_are_equivalent(mebibytes: int) -> None:
+    """Equal amounts in KiB, MiB and GiB are read as equal."""
+    texts: list[str | int] = [
+        mebibytes,
+        f"{mebibytes}",
+        f"{mebibytes}M",
+        f"{mebibytes * 1024}K",
+        f"{mebibytes / 1024:.20f}G",
+    ]
+    assert {parse_memory(text) for text in texts} == {mebibytes}
+
+
+@given(st.text(alphabet="0123456789.eE+-_ \nKMGTPiBbx٣", max_size=12))
+@example("4G")
+def test_parses_or_rejects_any_memory_text(text: str) -> None:
+    """Any text is a number of MiB within Slurm's limits, or a SpecError."""
+    try:
+        mebibytes = parse_memory(text)
+    except SpecError as error:
+        assert repr(text) in str(error)  # noqa: PT017
+    else:
+        assert re.match(r"\s*[0-9.]", text)
+        assert mebibytes >= 64
+        event("parsed")

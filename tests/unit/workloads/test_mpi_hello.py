@@ -1,0 +1,72 @@
+"""The workload mpi-hello: its checks and its report."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from workloads import mpi_hello as workload
+
+
+def said(**changed: dict[int, Any]) -> list[dict[str, Any]]:
+    """Return what four ranks say; `rank={1: 2}` lets the second one claim to be rank 2."""
+    ranks: list[dict[str, Any]] = [
+        {"rank": rank, "size": 4, "host": f"c{rank % 2 + 1}", "process": 100 + rank, "library": "MPI 1", "launched": 4}
+        for rank in range(4)
+    ]
+    for name, values in changed.items():
+        for rank, value in values.items():
+            ranks[rank][name] = value
+    return ranks
+
+
+def failed(ranks: list[dict[str, Any]], passed: list[int], workers: int = 2) -> list[str]:
+    return [check.name for check in workload.checks(ranks, passed, workers) if not check.ok]
+
+
+def test_accepts_complete_world() -> None:
+    """Every rank once, in one world of the launched size."""
+    assert failed(said(), [0, 1]) == []
+
+
+def test_accepts_world_without_launcher() -> None:
+    """Without a trace of a launcher there is nothing to compare with."""
+    assert failed(said(launched=dict.fromkeys(range(4))), [0, 1]) == []
+
+
+@pytest.mark.parametrize(
+    ("ranks", "passed", "names"),
+    [
+        (said(rank={1: 2}), [0, 1], ["every rank once"]),
+        (said()[:3], [0, 1], ["every rank once"]),
+        (said(size={2: 1}), [0, 1], ["all in one world"]),
+        (said(launched={3: 8}), [0, 1], ["the world as launched"]),
+        (said(library={0: "MPI 2"}), [0, 1], ["one MPI library"]),
+        (said(), [0, -1], ["the ring is closed"]),
+    ],
+)
+def test_rejects_faulty_world(ranks: list[dict[str, Any]], passed: list[int], names: list[str]) -> None:
+    """A duplicate rank, a missing rank and a rank of another world each fail their own check."""
+    assert failed(ranks, passed) == names
+
+
+def test_says_nothing_without_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client outside MPI is no rank, and asking neither loads nor starts MPI."""
+    monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
+    assert workload.hello() is None
+    assert "mpi4py.MPI" not in sys.modules
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", SimpleNamespace(Is_initialized=lambda: False))
+    assert workload.hello() is None
+
+
+@pytest.mark.parametrize(("roles", "notes"), [(["scheduler", "client"], 1), (["scheduler", "worker"], 2)])
+def test_report_shows_role_of_each_rank(roles: list[str], notes: int) -> None:
+    """Each rank has a row with its role; a client outside MPI is mentioned."""
+    pairs = list(zip([*roles, "worker", "worker"], said(), strict=True))
+    outcome = workload.report(pairs, [0, 1], {"hello": 0.1, "ring": 0.1})
+    assert [row[1] for row in outcome.rows] == [*roles, "worker", "worker"]
+    assert outcome.values["nodes"] == 2
+    assert len(outcome.notes) == notes
