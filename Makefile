@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/$(bin):$(PATH)
 NAME ?= slurm-sim
 NODES ?= 2
 SAMPLES ?= 2e8
+JOBS ?= 4
 export SLURM_SIM_NAME := $(NAME)
 
 ##@ Use it
@@ -46,13 +47,15 @@ lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newe
 	touch $@
 
 ##@ Check it
+# By file, in the order of tests/conftest.py: the longest first.
+side-by-side := --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder --durations 10
 .PHONY: test test-slurm lint bench
-test: lint images ## Everything that this machine can run
+test: lint images ## Everything that this machine can run, JOBS=4 processes side by side
 	tests/install-browser.sh
-	pytest
+	pytest $(side-by-side)
 test-slurm: images ## The mini-cluster's tests alone
 	tests/install-browser.sh
-	pytest tests/cluster tests/faults
+	pytest $(side-by-side) tests/cluster tests/faults
 lint: venv ## Style, types, shell
 	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**' 'containers/jupyter/files/usr/local/sbin/*')
 bench: images ## Measure: a table, and bench/results.json

@@ -15,7 +15,7 @@ MAX_NODES = 512
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 _CONF_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_MEMORY = re.compile(r"(\d{1,12}(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_MEMORY = re.compile(r"([0-9]{1,12}(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _MOST_MEBIBYTES = 1024**3
 _MEBIBYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
 
