@@ -11,6 +11,7 @@ NAME ?= slurm-sim
 NODES ?= 2
 SAMPLES ?= 2e8
 JOBS ?= 4
+ROUNDS ?= 20
 export SLURM_SIM_NAME := $(NAME)
 
 ##@ Use it
@@ -49,13 +50,15 @@ lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newe
 ##@ Check it
 # By file, in the order of tests/conftest.py: the longest first.
 side-by-side := --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder --durations 10
-.PHONY: test test-slurm lint bench
+.PHONY: test test-slurm soak lint bench
 test: lint images ## Everything that this machine can run, JOBS=4 processes side by side
 	tests/install-browser.sh
 	pytest $(side-by-side)
 test-slurm: images ## The mini-cluster's tests alone
 	tests/install-browser.sh
 	pytest $(side-by-side) tests/cluster tests/faults
+soak: images ## Run tests again and again on a busy machine: ROUNDS=20, ARGS='tests/cluster -k timeout'
+	python -m tests.soak --rounds $(ROUNDS) -- $(ARGS)
 lint: venv ## Style, types, shell
 	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**' 'containers/jupyter/files/usr/local/sbin/*')
 bench: images ## Measure: a table, and bench/results.json

@@ -21,6 +21,7 @@ _FIRST = ("faults", "apptainer", "cluster", "images", "unit")
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our markers, and join the other processes of this run, if pytest-xdist has started several."""
     config.addinivalue_line("markers", "alone: runs while no other test does: it measures, or fills the machine")
+    config.addinivalue_line("markers", "soak(only=False): `make soak` runs it again and again on a busy machine")
     run = getattr(config, "workerinput", {}).get("testrunuid")
     if run:
         config.stash[_TURNS] = Turns(run)
@@ -33,20 +34,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         Turns(session.nodemanager.testrunuid).remove()
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep a file's tests in one process, unless a marker names a group of several files."""
+    if not item.get_closest_marker("xdist_group"):
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, unless a marker names a group of files; what runs alone comes last."""
-    if not hasattr(config, "workerinput"):
-        return
+    """Leave out what only `make soak` runs; side by side, begin with what waits most, and end with what runs alone."""
+    if "soak" not in config.option.markexpr:
+        items[:] = [item for item in items if not _only_soak(item)]
 
     def rank(item: pytest.Item) -> tuple[bool, int]:
         folder = item.path.relative_to(config.rootpath / "tests").parts[0]
         return item.get_closest_marker("alone") is not None, _FIRST.index(folder)
 
-    items.sort(key=rank)  # stable: a file's tests stay in their order
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    if hasattr(config, "workerinput"):
+        items.sort(key=rank)  # stable: a file's tests stay in their order
+
+
+def _only_soak(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("soak")
+    return mark is not None and mark.kwargs.get("only", False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

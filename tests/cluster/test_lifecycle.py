@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -180,6 +181,21 @@ def test_a_signal_after_which_another_comes_leaves_nothing(name: str, interrupte
         time.sleep(0.05)
     up.communicate()
     interrupted.append(name)
+    assert left_of(name) == []
+
+
+@pytest.mark.soak(only=True)
+@pytest.mark.parametrize("number", range(10))
+def test_signal_at_any_moment_leaves_nothing(name: str, interrupted: list[str], number: int) -> None:
+    """Wherever `up` is when Ctrl-C comes, nothing is left: the moments are drawn, and differ from round to round."""
+    up = subprocess.Popen([SLURM_SIM, "up", "--nodes=2", "--name", name], stderr=subprocess.PIPE, process_group=0)
+    time.sleep(random.uniform(0, 4))  # the moment is what is tested
+    up.send_signal(signal.SIGINT)
+    _, said = up.communicate(timeout=90)
+    interrupted.append(name)
+    assert b"Traceback" not in said
+    if up.returncode == 0:  # it was up already
+        slurm_sim_command("down", "--name", name)
     assert left_of(name) == []
 
 

@@ -389,18 +389,33 @@ def test_workers_of_xdist_have_their_own_and_leave_nothing(
     assert [left for name in started for left in left_of(name)] == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "xdist"])
-def test_interrupted_session_leaves_nothing(pytester: pytest.Pytester, workers: list[str], how: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM, of the one process or of its group as `timeout` and terminals do, leave no container."""
-    pytester.makepyfile("""
-        import time, pathlib
+ENDLESS = """
+import pathlib, pytest, time
 
-        def test_endless(slurm_sim):
-            pathlib.Path("started").write_text(slurm_sim.name)
-            while True:
-                time.sleep(0.1)
-    """)
+@pytest.fixture
+def site(slurm_sim):
+    yield slurm_sim
+    while {hangs}:
+        time.sleep(0.1)
+
+def test_endless(site):
+    pathlib.Path("started").write_text(site.name)
+    while True:
+        time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("workers", "hangs"),
+    [([], False), (["-n2"], False), (["-n2"], True)],
+    ids=["one process", "workers of xdist", "a worker that hangs as it ends"],
+)
+def test_interrupted_session_leaves_nothing(
+    pytester: pytest.Pytester, workers: list[str], hangs: bool, how: signal.Signals
+) -> None:
+    """Ctrl-C and SIGTERM, which a terminal and `timeout` send to all of its processes, leave no container."""
+    pytester.makepyfile(ENDLESS.format(hangs=hangs))
     command = [sys.executable, "-m", "pytest", "--slurm-sim-nodes=1", *workers]
     with subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL, process_group=0) as session:
         started = pytester.path / "started"

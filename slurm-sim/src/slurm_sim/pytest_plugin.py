@@ -34,6 +34,7 @@ __all__ = ["KEPT"]
 
 _POOL = pytest.StashKey[Pool]()
 _RUN = pytest.StashKey[str]()
+_SIGTERM = pytest.StashKey[ExitStack]()
 _NOTES = pytest.StashKey[list[str]]()
 _LOG_LINES = 30
 _SCOPES = get_args(Scope)
@@ -79,8 +80,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Pass the run's name to a worker of pytest-xdist."""
+    """Pass the run's name to a worker of pytest-xdist, whose mini-clusters this process removes if it does not."""
     node.workerinput["slurm_sim_run"] = node.config.stash[_RUN]
+    if _SIGTERM not in node.config.stash:
+        node.config.stash[_SIGTERM] = stack = ExitStack()
+        stack.enter_context(_pytest_pool.sigterm_as_ctrl_c())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -105,6 +109,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what workers of pytest-xdist have left, because they crashed or were killed."""
     if _RUN in config.stash and not hasattr(config, "workerinput"):
         _pytest_pool.remove_all(config.stash[_RUN])
+    if _SIGTERM in config.stash:
+        config.stash[_SIGTERM].close()
 
 
 @pytest.fixture(scope="session")

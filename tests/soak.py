@@ -1,0 +1,73 @@
+"""`make soak`: run tests again and again while the machine has other work, and say which of them are not reliable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+
+@contextmanager
+def load(processes: int) -> Iterator[None]:
+    """Keep that many cores busy inside."""
+    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def failures(junit: Path) -> list[str]:
+    """Return the tests that failed, or could not be set up, by pytest's report in JUnit's format."""
+    cases = ElementTree.parse(junit).iter("testcase")
+    bad = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    return [f"{case.get('classname')}::{case.get('name')}" for case in bad]
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True},
+    epilog="Example: make soak ROUNDS=5 ARGS='tests/cluster/test_exec.py -k timeout'",
+)
+@click.option("--rounds", default=20, show_default=True, help="How often every test runs.")
+@click.option("--load", "processes", default=2, show_default=True, help="Busy processes beside it.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def main(rounds: int, processes: int, arguments: tuple[str, ...]) -> None:
+    """Run pytest with ARGUMENTS several times on a busy machine; fail if any test failed in any round.
+
+    Without ARGUMENTS, the tests with the marker `soak`: those that have to hold on a busy machine, and those that take
+    too long for `make test`.
+    """
+    found: Counter[str] = Counter()
+    broken = 0
+    with load(processes), tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        report = Path(folder) / "report.xml"
+        for number in range(1, rounds + 1):
+            command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *(arguments or ("-m", "soak"))]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+            last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "pytest said nothing"
+            click.echo(f"round {number} of {rounds}: {last}", err=True)
+            found.update(failures(report) if report.is_file() else [])
+            if done.returncode:
+                broken += 1
+                click.echo(done.stdout)
+            report.unlink(missing_ok=True)
+    table = Table("test", "failed", title=f"{broken} of {rounds} rounds failed", title_justify="left")
+    for test, times in found.most_common():
+        table.add_row(test, f"{times} of {rounds}")
+    Console().print(table)
+    raise SystemExit(broken > 0)
+
+
+if __name__ == "__main__":
+    main()
