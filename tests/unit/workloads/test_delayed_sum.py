@@ -82,7 +82,7 @@ def test_two_workers_overlap_squares(two_workers: Client, workload: Workload) ->
     """The sum is NumPy's, two squares overlap, and both are in the report's pictures."""
     outcome = workload.run(two_workers, n=1200, seed=5)
     assert [check.name for check in outcome.checks if not check.ok] == []
-    assert [check.name for check in outcome.checks][1:] == ["squares are computed at the same time"]
+    assert [check.name for check in outcome.checks][1:] == ["squares are computed by several threads"]
     assert outcome.values["at_once"] == 2
     lines, bars = outcome.pictures
     assert isinstance(lines, Lines)
