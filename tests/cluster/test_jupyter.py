@@ -19,7 +19,6 @@ from tests.support.lab import ask, token_of
 pytestmark = [
     pytest.mark.slurm_sim(jupyter=True),
     pytest.mark.timeout(300),  # the first test starts the mini-cluster, and may build the image
-    pytest.mark.xdist_group("jupyter"),
 ]
 
 _KERNEL = """

@@ -14,7 +14,7 @@ from slurm_sim import SlurmSim
 from tests.support.browser import Browser
 from tests.support.lab import ask, token_of
 
-pytestmark = [pytest.mark.slurm_sim(jupyter=True), pytest.mark.timeout(300), pytest.mark.xdist_group("jupyter")]
+pytestmark = [pytest.mark.slurm_sim(jupyter=True), pytest.mark.timeout(300)]
 
 _SAYS = "return document.querySelector(arguments[0])?.innerText ?? ''"
 _IDLE = "return document.querySelector('#jp-main-statusbar')?.innerText.includes('dask-hpc | Idle')"

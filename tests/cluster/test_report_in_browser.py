@@ -13,7 +13,6 @@ from tests.support.browser import Browser
 
 pytestmark = [
     pytest.mark.timeout(960),  # whichever test is first waits for all the workloads
-    pytest.mark.xdist_group("all workloads"),
 ]
 
 WIDTHS = [1280, 400]

@@ -14,7 +14,6 @@ from tests.support.all_run import AllRun, own_folder
 
 pytestmark = [
     pytest.mark.timeout(960),  # whichever test is first waits for all the workloads
-    pytest.mark.xdist_group("all workloads"),
 ]
 
 MPI_ONLY = {"dask-mpi", "hybrid-mpi", "mpi-hello"}
