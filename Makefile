@@ -49,7 +49,7 @@ lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newe
 
 ##@ Check it
 # By file, in the order of tests/conftest.py: the longest first.
-side-by-side := --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder --durations 10
+side-by-side := --numprocesses $(JOBS) --dist loadscope --no-loadscope-reorder --durations 10
 .PHONY: test test-slurm soak lint bench
 test: lint images ## Everything that this machine can run, JOBS=4 processes side by side
 	tests/install-browser.sh

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.report import write_folder_times
 from tests.support.turns import Turns
@@ -14,6 +15,12 @@ from tests.support.turns import Turns
 pytest_plugins = ["pytester", "tests.support.browser"]
 
 _TURNS = pytest.StashKey[Turns]()
+_TOGETHER = {
+    "cluster/test_jupyter.py": "JupyterLab",
+    "cluster/test_jupyter_browser.py": "JupyterLab",
+    "cluster/test_report_in_browser.py": "all workloads",
+    "cluster/test_run_all.py": "all workloads",
+}
 _FIRST = ("faults", "apptainer", "cluster", "images", "unit")
 """The order of folders: those whose tests mostly wait come first, and what is short and quick fills the gaps."""
 
@@ -34,10 +41,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         Turns(session.nodemanager.testrunuid).remove()
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep a file's tests in one process, unless a marker names a group of several files."""
-    if not item.get_closest_marker("xdist_group"):
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give each process whole files, or the files of a group."""
+    return ByFile(config, log)
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Schedules a file's tests, or those of several files that share something costly, in one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].removeprefix("tests/")
+        return _TOGETHER.get(file, file)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

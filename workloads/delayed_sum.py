@@ -151,8 +151,9 @@ def report(
     checks = [sum_check(n, difference)]
     seconds = [span.stop - span.start for span in times.values()]
     if slots > 1 and min(seconds) >= SHORT:
-        used = len({span.thread for span in times.values()})  # whether they overlap is also a matter of the machine's load
-        checks.append(Check("squares are computed by several threads", used > 1, f"{used} of {slots}, {at_once} at once"))
+        used = len({span.thread for span in times.values()})
+        seen = f"{used} of {slots}; {at_once} at once"  # which also depends on what else the machine does
+        checks.append(Check("squares are computed by several threads", used > 1, seen))
     speedup = timings["numpy"] / timings["dask"]
     values = {"at_once": at_once, "threads": slots, "relative_difference": difference, "speedup": speedup}
     rows = [

@@ -1,4 +1,4 @@
-"""The SIF under test, $DASK_HPC_SIF or what `make sif` makes; and a mini-cluster whose nodes have nothing else."""
+"""The SIF under test, $DASK_HPC_SIF or the result of `make sif`, and a mini-cluster of bare nodes."""
 
 from __future__ import annotations
 

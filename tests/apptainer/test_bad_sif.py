@@ -1,4 +1,4 @@
-"""A SIF that cannot be run: what Apptainer says on a node, and what `slurm-sim` says before it starts anything."""
+"""SIFs that cannot run: Apptainer's error on a node, and slurm-sim's error before anything starts."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def of_another_architecture(data: bytes) -> bytes:
         (of_another_architecture, "could not run on the host", "is for another machine"),
     ],
 )
-def test_a_sif_that_is_damaged(
+def test_rejects_damaged_sif(
     bare: SlurmSim, sif: Path, tmp_path: Path, damage: Damage, apptainers: str, ours: str
 ) -> None:
-    """Apptainer refuses it in a job, and `slurm-sim up` at once, with what to do."""
+    """Apptainer rejects a damaged SIF in a job; slurm-sim rejects it at once, with a hint."""
     bad = tmp_path / "bad.sif"
     bad.write_bytes(damage(sif.read_bytes()))
     with pytest.raises(SpecError, match=ours) as refused:
@@ -73,22 +73,22 @@ def test_a_sif_that_is_damaged(
     assert apptainers in done.stderr
 
 
-def test_a_sif_that_is_missing(bare: SlurmSim, tmp_path: Path) -> None:
-    """Both name the file."""
+def test_rejects_missing_sif(bare: SlurmSim, tmp_path: Path) -> None:
+    """Apptainer and slurm-sim both name the missing file."""
     with pytest.raises(SpecError, match=r"cannot read the SIF .*/no\.sif"):
         SlurmSim(bare=True, sif=tmp_path / "no.sif")
     done = bare.exec("srun", "apptainer", "exec", "no.sif", "true", check=False, timeout=60)
     assert "/home/hpc/no.sif: no such file or directory" in done.stderr
 
 
-def test_a_folder_is_no_sif(tmp_path: Path) -> None:
-    """A folder is refused."""
+def test_rejects_folder_as_sif(tmp_path: Path) -> None:
+    """A folder is rejected."""
     with pytest.raises(SpecError, match="cannot read the SIF"):
         SlurmSim(bare=True, sif=tmp_path)
 
 
-def test_a_sif_that_users_cannot_read(bare: SlurmSim, sif: Path, tmp_path: Path) -> None:
-    """Jobs run as another user than the one who copied it: Apptainer says so, and we say how to mend it."""
+def test_rejects_unreadable_sif(bare: SlurmSim, sif: Path, tmp_path: Path) -> None:
+    """Jobs run as another user than the SIF's owner: Apptainer rejects it, and slurm-sim says how to fix that."""
     own = tmp_path / "own.sif"
     own.write_bytes(sif.read_bytes())
     own.chmod(0o600)
@@ -101,8 +101,8 @@ def test_a_sif_that_users_cannot_read(bare: SlurmSim, sif: Path, tmp_path: Path)
     assert "not readable by the current user" in done.stderr
 
 
-def test_a_sif_wants_bare_nodes(sif: Path) -> None:
-    """Other nodes have no Apptainer."""
+def test_sif_requires_bare_nodes(sif: Path) -> None:
+    """A SIF on nodes that are not bare is rejected, because they have no Apptainer."""
     with pytest.raises(SpecError, match="only bare nodes have Apptainer") as refused:
         SlurmSim(sif=sif)
     assert "--bare" in refused.value.hint

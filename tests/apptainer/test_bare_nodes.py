@@ -1,4 +1,4 @@
-"""Bare nodes are what a real cluster's are: Slurm, PMIx and Apptainer, ordinary users, and no environment of ours."""
+"""Bare nodes have what real compute nodes have: Slurm, PMIx, Apptainer, ordinary users, and no Dask environment."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ WHERE = ("login", "c1", "c2")
 
 
 @pytest.mark.parametrize("on", WHERE)
-def test_no_environment_is_on_them(bare: SlurmSim, on: str) -> None:
-    """Outside the SIF no file is called after what is in it, and the system's Python has no packages at all."""
+def test_bare_nodes_have_no_environment(bare: SlurmSim, on: str) -> None:
+    """Outside the SIF, no file is named after a package in it, and the system's Python has no packages."""
     names = " -o ".join(f"-iname '*{name}*'" for name in ("dask", "distributed", "mpi4py", "numpy", "openmpi"))
     names += " -o -name site-packages -o -path '*-packages/*'"
     seen = bare.exec("sh", "-c", f"find / -xdev \\( {names} \\) 2>/dev/null; true", on=on).stdout
@@ -36,8 +36,8 @@ def host_config(bare: SlurmSim, service: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("on", WHERE)
-def test_apptainer_takes_no_capability(bare: SlurmSim, on: str) -> None:
-    """Bare containers have the capabilities of others, no more; /dev/fuse; and nothing is gained by a setuid file."""
+def test_apptainer_needs_no_extra_capability(bare: SlurmSim, on: str) -> None:
+    """Bare containers add only /dev/fuse: no further capabilities, and no privileges through setuid files."""
     host = host_config(bare, on)["HostConfig"]
     caps = {cap.removeprefix("CAP_") for cap in host["CapAdd"]}
     assert caps == (NODE if on != "login" else {"CHOWN", "SETUID", "SETGID", "KILL"})
@@ -49,8 +49,8 @@ def test_apptainer_takes_no_capability(bare: SlurmSim, on: str) -> None:
     assert "seccomp=unconfined" not in host["SecurityOpt"]
 
 
-def test_a_user_has_no_capability_outside(bare: SlurmSim) -> None:
-    """Neither on the login node nor in a job."""
+def test_user_has_no_capability(bare: SlurmSim) -> None:
+    """The user has no capability, on the login node or in a job."""
     for launch in ((), ("srun", "-N2")):
         seen = bare.exec(*launch, "grep", "-h", "^Cap[IPEA]", "/proc/self/status").stdout
         assert {line.split()[1] for line in seen.splitlines()} == {"0" * 16}
@@ -58,23 +58,23 @@ def test_a_user_has_no_capability_outside(bare: SlurmSim) -> None:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="these are x86-64's numbers of the calls")
 @pytest.mark.parametrize(("call", "number"), [("keyctl", 250), ("bpf", 321), ("perf_event_open", 298), ("uffd", 323)])
-def test_calls_that_docker_denies_are_denied(bare: SlurmSim, shared: str, call: str, number: int) -> None:
-    """The profile lets namespaces and mounts through, not the kernel's other doors, nor in a user namespace."""
+def test_denies_system_calls_that_docker_denies(bare: SlurmSim, shared: str, call: str, number: int) -> None:
+    """The profile allows namespaces and mounts, but no other call that Docker denies, even in a user namespace."""
     code = (
         f"import ctypes; c = ctypes.CDLL(None, use_errno=True); print(c.syscall({number}, 0, 0, 0), ctypes.get_errno())"
     )
     assert bare.exec("apptainer", "exec", shared, "python", "-c", code).stdout == "-1 1\n"
 
 
-def test_the_sif_is_shared_and_read_only(bare: SlurmSim, sif: Path, shared: str) -> None:
-    """Login node and nodes have the very file of the host, and none can write it, nor root."""
+def test_sif_is_shared_and_read_only(bare: SlurmSim, sif: Path, shared: str) -> None:
+    """The login node and the nodes have the host's SIF, and not even root can write it."""
     for on in WHERE:
         assert int(bare.exec("stat", "--format=%s", shared, on=on).stdout) == sif.stat().st_size
         assert bare.exec("touch", shared, on=on, user="root", check=False).returncode != 0
 
 
-def test_new_nodes_are_as_bare(bare: SlurmSim, shared: str) -> None:
-    """`scale` remembers what the mini-cluster is made of, also by whoever only knows its name."""
+def test_scale_adds_bare_nodes(bare: SlurmSim, shared: str) -> None:
+    """`scale` adds nodes of the same kind, even after attaching to the mini-cluster by name."""
     SlurmSim.attach(bare.name).scale(3)
     try:
         command = (
@@ -93,15 +93,15 @@ def test_new_nodes_are_as_bare(bare: SlurmSim, shared: str) -> None:
         bare.scale(2)
 
 
-def test_two_run_side_by_side(bare: SlurmSim, sif: Path, shared: str) -> None:
+def test_two_bare_mini_clusters_share_sif(bare: SlurmSim, sif: Path, shared: str) -> None:
     """A second bare mini-cluster mounts the same SIF."""
     with SlurmSim(nodes=1, bare=True, sif=sif) as other:
         for sim in (bare, other):
             assert sim.exec("srun", "apptainer", "exec", shared, "echo", "here").stdout == "here\n"
 
 
-def test_it_says_where_users_cannot_have_namespaces(versions: dict[str, str]) -> None:
-    """A node on such a host ends at once, with what was seen and what to do."""
+def test_reports_missing_user_namespaces(versions: dict[str, str]) -> None:
+    """On a host without user namespaces a node ends at once, with what it found and what to do."""
     command = ["docker", "run", "--rm", "--cap-drop=ALL", "--cap-add=SETUID", "--cap-add=SETGID", "--device=/dev/fuse"]
     command += ["--entrypoint=bare-entrypoint", f"slurm-sim/bare:{versions['SLURM_VERSION']}", "true"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""A driver in the SIF submits jobs to a Slurm that the SIF does not have, and its workers run in the SIF, too."""
+"""A driver in the SIF submits jobs to a Slurm outside the SIF, and its workers run in the SIF too."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def site(bare: SlurmSim) -> SlurmSim:
     return bare
 
 
-def test_pi_out_of_the_sif(site: SlurmSim, shared: str) -> None:
-    """The command of the image is the command of the SIF: π from two nodes, and nothing is left on any of them."""
+def test_computes_pi_from_sif(site: SlurmSim, shared: str) -> None:
+    """The image's command works in the SIF: it computes π on two nodes, and leaves nothing behind."""
     done = launch(site, shared, *RUN, "--json")
     result = json.loads(done.stdout)
     assert result["ok"]
@@ -32,8 +32,8 @@ def test_pi_out_of_the_sif(site: SlurmSim, shared: str) -> None:
     assert left(site) == ""
 
 
-def test_without_tls(site: SlurmSim, shared: str) -> None:
-    """The same without credentials, and with folders to see that are nothing to do with them."""
+def test_runs_without_tls_and_with_extra_bind(site: SlurmSim, shared: str) -> None:
+    """The run also works without TLS, and with an additional bound folder."""
     site.exec("mkdir", "-p", "/home/hpc/in put")
     done = launch(site, shared, "--bind=/home/hpc/in put:/data", *RUN, "--no-tls", "--json", "--processes=2")
     assert json.loads(done.stdout)["cluster"]["workers"] == 4
@@ -41,8 +41,8 @@ def test_without_tls(site: SlurmSim, shared: str) -> None:
     assert left(site) == ""
 
 
-def test_two_drivers_at_once(site: SlurmSim, shared: str) -> None:
-    """Each has a session of its own."""
+def test_concurrent_drivers_are_isolated(site: SlurmSim, shared: str) -> None:
+    """Two drivers at the same time each have their own session."""
     one = f"{COMMAND} {' '.join(RUN)} --jobs 1 --json 2>/dev/null"
     done = site.exec("sh", "-c", f"{one} >1 & {one} >2; wait; cat 1 2", env={"DASK_HPC_SIF": shared}, timeout=200)
     first, second = (json.loads(line) for line in done.stdout.replace("}{", "}\n{").splitlines())
@@ -56,8 +56,8 @@ LONG = f"{COMMAND} run monte-carlo-pi --on slurm --samples 1e12 --no-serial"
 
 
 @pytest.mark.parametrize(("signum", "status"), [("TERM", 143), ("KILL", 137)])
-def test_a_signal_to_the_launcher_leaves_nothing(site: SlurmSim, shared: str, signum: str, status: int) -> None:
-    """Even a killed launcher's jobs are cancelled: what runs in the SIF is asked to end, and still reaches Slurm."""
+def test_signal_to_launcher_leaves_nothing(site: SlurmSim, shared: str, signum: str, status: int) -> None:
+    """Even if the launcher is killed, its jobs are cancelled: the driver in the SIF ends, and still reaches Slurm."""
     script = (
         f"rm -f log; touch log; {LONG} >log 2>&1 & p=$!; until grep -q ^dashboard: log; do sleep 0.1; done;"
         f"kill -{signum} $p; wait $p; echo status $?; while ls -d /tmp/dask-hpc-* 2>/dev/null; do sleep 0.1; done"
@@ -68,24 +68,24 @@ def test_a_signal_to_the_launcher_leaves_nothing(site: SlurmSim, shared: str, si
     assert left(site) == ""
 
 
-def test_the_same_without_the_launcher(site: SlurmSim, shared: str) -> None:
-    """Where the SIF was started by hand, the error names the launcher."""
+def test_names_launcher_if_started_without_it(site: SlurmSim, shared: str) -> None:
+    """If the SIF is started by hand, the error names the launcher."""
     done = site.exec("apptainer", "exec", shared, "dask-hpc", *RUN, check=False)
     assert done.returncode == 1
     assert "no way from this SIF to Slurm" in done.stderr
     assert "./dask-hpc" in done.stderr
 
 
-def test_what_is_not_on_the_list_is_not_there(site: SlurmSim, shared: str) -> None:
-    """scontrol only shows, and other commands of Slurm are no commands inside."""
+def test_allows_only_listed_slurm_commands(site: SlurmSim, shared: str) -> None:
+    """In the SIF, scontrol can only show, and other Slurm commands are not available."""
     assert "NodeName=c1" in launch(site, shared, "exec", "scontrol", "show", "node", "c1").stdout
     done = launch(site, shared, "exec", "scontrol", "update", "nodename=c1", "state=drain", check=False)
     assert done.returncode == 126
     assert launch(site, shared, "exec", "sacctmgr", check=False).returncode != 0
 
 
-def test_commands_act_as_outside(site: SlurmSim, shared: str) -> None:
-    """A script on standard input, srun's output of two nodes, and a status that is the command's."""
+def test_slurm_commands_act_as_outside(site: SlurmSim, shared: str) -> None:
+    """Scripts on standard input, srun's output from two nodes and the command's status pass through."""
     script = "#!/bin/sh\n#SBATCH --wait --output=out\nhostname\n"
     launch(site, shared, "exec", "sbatch", stdin=script)
     assert site.exec("cat", "out").stdout in ("c1\n", "c2\n")
@@ -93,8 +93,8 @@ def test_commands_act_as_outside(site: SlurmSim, shared: str) -> None:
     assert launch(site, shared, "exec", "srun", "sh", "-c", "exit 5", check=False).returncode == 5
 
 
-def test_variables_pass_by_name(site: SlurmSim, shared: str) -> None:
-    """What would break Python stays outside; what is Slurm's or Dask's goes in, and what the user names."""
+def test_passes_only_selected_variables(site: SlurmSim, shared: str) -> None:
+    """Variables of Slurm, of Dask and those the user names go in; variables that would break Python do not."""
     env = {"PYTHONPATH": "/elsewhere", "DASK_X": "1", "SLURM_X": "2", "MY_X": "3", "DASK_HPC_PASS": "MY_*"}
     seen = launch(site, shared, "exec", "env", env=env).stdout.splitlines()
     assert {"DASK_X=1", "SLURM_X=2", "MY_X=3"} <= set(seen)
@@ -110,8 +110,8 @@ def test_variables_pass_by_name(site: SlurmSim, shared: str) -> None:
         ("cp {launcher} bad.sif; chmod 0 bad.sif", ["cannot be read", "Permission denied"]),
     ],
 )
-def test_a_sif_that_is_none(site: SlurmSim, shared: str, prepare: str, words: list[str]) -> None:
-    """Missing, cut off, another file, not to be read: the error names the file, and what to do."""
+def test_rejects_invalid_sif(site: SlurmSim, shared: str, prepare: str, words: list[str]) -> None:
+    """For a missing, truncated, invalid or unreadable SIF, the error names the file and says what to do."""
     site.exec("sh", "-ec", "rm -f bad.sif; " + prepare.format(sif=shared, launcher=COMMAND))
     done = site.exec(COMMAND, "--sif", "bad.sif", *RUN, check=False)
     assert done.returncode == 2
@@ -124,8 +124,8 @@ def hidden(site: SlurmSim, node: str, path: str) -> None:
     site.exec("mv", path, f"{path}.away", on=node, user="root")
 
 
-def test_a_node_without_apptainer(site: SlurmSim, shared: str) -> None:
-    """The error says which node it is, and how to do without."""
+def test_reports_node_without_apptainer(site: SlurmSim, shared: str) -> None:
+    """The error names the node, and says how to exclude it."""
     link = site.exec("sh", "-c", "command -v apptainer", on="c2").stdout.strip()
     hidden(site, "c2", link)
     try:
@@ -139,8 +139,8 @@ def test_a_node_without_apptainer(site: SlurmSim, shared: str) -> None:
     assert left(site) == ""
 
 
-def test_a_sif_that_nodes_do_not_see(site: SlurmSim, shared: str) -> None:
-    """A SIF on the login node's own disk: the error names node and file."""
+def test_reports_sif_that_nodes_cannot_read(site: SlurmSim, shared: str) -> None:
+    """If the SIF is on the login node's own disk, the error names the file and asks for a shared folder."""
     site.exec("cp", shared, "/var/tmp/own.sif")
     done = site.exec(COMMAND, "--sif", "/var/tmp/own.sif", *RUN, check=False, timeout=120)
     site.exec("rm", "/var/tmp/own.sif")
@@ -150,8 +150,8 @@ def test_a_sif_that_nodes_do_not_see(site: SlurmSim, shared: str) -> None:
     assert left(site) == ""
 
 
-def test_nothing_is_shared(site: SlurmSim, shared: str) -> None:
-    """Neither the SIF nor the logs: the node's word is on the node, and the error says why it is not here."""
+def test_reports_unshared_sif_and_logs(site: SlurmSim, shared: str) -> None:
+    """If neither the SIF nor the logs are shared, the error says which folder must be."""
     site.exec("cp", shared, "/var/tmp/own.sif")
     logs = "/var/tmp/only-here/logs"
     done = site.exec(COMMAND, "--sif=/var/tmp/own.sif", *RUN, f"--log-directory={logs}", check=False, timeout=120)
@@ -161,8 +161,8 @@ def test_nothing_is_shared(site: SlurmSim, shared: str) -> None:
     assert left(site) == ""
 
 
-def test_where_there_is_no_apptainer(site: SlurmSim, shared: str) -> None:
-    """On a login node without it, the error says so before anything starts; without Python, the same."""
+def test_reports_login_node_without_apptainer_or_python(site: SlurmSim, shared: str) -> None:
+    """On a login node without Apptainer, or without Python, the error says so before anything starts."""
     only = "rm -rf only; mkdir only; ln -s $(command -v python3) only/; PATH=$PWD/only ./dask-hpc shell"
     done = site.exec("sh", "-c", f"ln -sf {shared} dask-hpc.sif; {only}", check=False)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""`make sif`: quick where nothing has changed, and all or nothing where it fails."""
+"""`make sif` does nothing if nothing has changed, and leaves nothing behind if it fails."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def build(root: Path, *arguments: str | Path, **variables: str) -> subprocess.Co
     return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True)
 
 
-def test_it_is_made_once(root: Path, sif: Path) -> None:
-    """Where the image has not changed nothing is made, and nothing is said."""
+def test_unchanged_image_is_not_rebuilt(root: Path, sif: Path) -> None:
+    """If the image has not changed, nothing is built and nothing is printed."""
     if "DASK_HPC_SIF" in os.environ:
         pytest.skip("the SIF under test is of another's making")
     before = sif.stat()
@@ -28,14 +28,14 @@ def test_it_is_made_once(root: Path, sif: Path) -> None:
     assert sif.stat() == before
 
 
-def test_only_the_sif_and_its_checksum_are_seen(sif: Path) -> None:
-    """Beside it is its checksum, and no remains of builds."""
+def test_build_leaves_only_sif_and_checksum(sif: Path) -> None:
+    """Next to the SIF is its checksum, and nothing is left of builds."""
     beside = {path.name for path in sif.parent.iterdir() if path.name.lstrip(".").startswith(sif.name)}
     assert beside <= {sif.name, f"{sif.name}.sha256", f".{sif.name}.stamp"}
 
 
-def test_no_image(root: Path, tmp_path: Path) -> None:
-    """A missing image is named, and what makes it."""
+def test_reports_missing_image(root: Path, tmp_path: Path) -> None:
+    """If the image is missing, the error names it and the command that builds it."""
     done = build(root, tmp_path / "x.sif", DASK_HPC_IMAGE="dask-hpc:none-such")
     assert done.returncode == 1
     assert "there is no image dask-hpc:none-such" in done.stderr
@@ -44,8 +44,8 @@ def test_no_image(root: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_build_leaves_what_was_there(root: Path, tmp_path: Path, versions: dict[str, str]) -> None:
-    """An image without the environment fails in the SIF's own tests: the old file stays, and of the new one nothing."""
+def test_failed_build_keeps_existing_sif(root: Path, tmp_path: Path, versions: dict[str, str]) -> None:
+    """An image without the environment fails the SIF's own tests; the old file stays, and no new one is left."""
     old = tmp_path / "x.sif"
     old.write_text("old")
     done = build(root, old, DASK_HPC_IMAGE=f"slurm-sim/slurmctld:{versions['SLURM_VERSION']}")
@@ -58,8 +58,8 @@ def test_a_failed_build_leaves_what_was_there(root: Path, tmp_path: Path, versio
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_build_leaves_nothing(root: Path, tmp_path: Path, how: signal.Signals) -> None:
-    """Neither a file nor a container is left, and it ends at once."""
+def test_interrupted_build_leaves_nothing(root: Path, tmp_path: Path, how: signal.Signals) -> None:
+    """An interrupted build ends at once, and leaves no file and no container."""
     process = subprocess.Popen([root / "apptainer/build.sh", tmp_path / "x.sif"], process_group=0)
     name = f"dask-hpc-sif-{process.pid}"
     while not containers(name):
@@ -71,8 +71,8 @@ def test_an_interrupted_build_leaves_nothing(root: Path, tmp_path: Path, how: si
     assert containers(name) == ""
 
 
-def test_a_builder_that_is_none(root: Path, tmp_path: Path) -> None:
-    """Who builds is the host or a container."""
+def test_rejects_unknown_builder(root: Path, tmp_path: Path) -> None:
+    """An APPTAINER value other than host or container is rejected."""
     done = build(root, tmp_path / "x.sif", APPTAINER="banana")
     assert done.returncode == 1
     assert "APPTAINER=banana" in done.stderr
@@ -83,8 +83,8 @@ def containers(name: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_the_hosts_apptainer_goes_first(root: Path, tmp_path: Path) -> None:
-    """A host that has one builds with it, beside the image and the definition, and with our compression."""
+def test_prefers_host_apptainer(root: Path, tmp_path: Path) -> None:
+    """If the host has Apptainer, it builds the SIF from the image and the definition, with our compression."""
     stub = tmp_path / "bin/apptainer"
     stub.parent.mkdir()
     stub.write_text('#!/bin/sh\nset -e\ntest -s image.tar\ntest -s dask-hpc.def\necho "$*" >out.sif\n')

@@ -1,4 +1,4 @@
-"""dask-mpi in the SIF, on nodes that have nothing else: the same scripts as on baked nodes, and the launcher."""
+"""dask-mpi in the SIF on bare nodes, with the same scripts as on baked nodes, and with the launcher."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def folder(bare: SlurmSim, shared: str, root: Path) -> Iterator[str]:
     ("script", "options", "step", "ranks"),
     [("dask-mpi.sbatch", ["--ntasks-per-node=2"], "", 2), ("dask-mpi-nodes.sbatch", [], ".0", 4)],
 )
-def test_a_cluster_in_one_job(
+def test_client_in_sif_joins_and_ends_cluster(
     bare: SlurmSim, shared: str, folder: str, script: str, options: list[str], step: str, ranks: int
 ) -> None:
-    """By mpirun on one node, by srun over two: a client in the SIF on the login node joins, and shuts it down."""
+    """With mpirun on one node or srun on two, a client in the SIF on the login node joins, and ends the cluster."""
     job = mpi_site.submit(bare, script, *options, folder=folder)
     place = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}{step}"
     await_file(bare, f"{place}/scheduler.json", job)
@@ -58,7 +58,7 @@ def test_a_cluster_in_one_job(
     assert left(bare) == ""
 
 
-def test_a_workload_and_its_cluster_in_one_job(bare: SlurmSim, folder: str) -> None:
+def test_runs_workload_and_cluster_in_one_job(bare: SlurmSim, folder: str) -> None:
     """The batch form runs in the SIF as it does on a baked node."""
     job = mpi_site.submit(bare, "dask-mpi-workload.sbatch", folder=folder)
     assert job.wait(150).state == "COMPLETED", job.output()
@@ -66,8 +66,8 @@ def test_a_workload_and_its_cluster_in_one_job(bare: SlurmSim, folder: str) -> N
     assert left(bare) == ""
 
 
-def test_from_the_login_node(bare: SlurmSim, shared: str, folder: str) -> None:
-    """By the launcher: one job whose ranks run in the SIF, and COMPLETED."""
+def test_launcher_runs_from_login_node(bare: SlurmSim, shared: str, folder: str) -> None:
+    """The launcher submits one job whose ranks run in the SIF, and the job ends COMPLETED."""
     run = ("run", "monte-carlo-pi", "--on", "mpi", "--samples", "1e7", "--ranks-per-node=2", "--json")
     done = launch(bare, shared, *run, timeout=200)
     cluster = json.loads(done.stdout)["cluster"]

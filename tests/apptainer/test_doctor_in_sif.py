@@ -1,4 +1,4 @@
-"""doctor, jobqueue-config and the check of MPI's ranks out of the SIF, on nodes that have nothing else."""
+"""doctor, jobqueue-config and the MPI rank check from the SIF, on bare nodes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def launcher(root: Path, bare: SlurmSim) -> Iterator[str]:
     bare.exec("rm", "-r", "doctor", ".config/dask/jobqueue.yaml")
 
 
-def test_doctor_by_the_bridge(bare: SlurmSim, shared: str, launcher: str) -> None:
-    """All is ok: jobs go by the bridge, nodes have Apptainer and the same SIF, and ranks in it find each other."""
+def test_doctor_passes_through_bridge(bare: SlurmSim, shared: str, launcher: str) -> None:
+    """Every check is ok: jobs pass through the bridge, nodes have Apptainer and the same SIF, and ranks connect."""
     done = bare.exec(launcher, "--sif", shared, "doctor", "--json", check=False, timeout=100)
     found = {one["check"]: one for one in json.loads(done.stdout)["checks"]}
     assert [one for one in found.values() if one["status"] != "ok"] == []
@@ -43,8 +43,8 @@ def test_doctor_by_the_bridge(bare: SlurmSim, shared: str, launcher: str) -> Non
     assert "2 ranks" in found["MPI ranks"]["seen"]
 
 
-def test_jobqueue_config_in_the_sif(bare: SlurmSim, shared: str, launcher: str) -> None:
-    """After it SLURMCluster has workers in the SIF on both nodes, over TLS."""
+def test_jobqueue_config_starts_workers_in_sif(bare: SlurmSim, shared: str, launcher: str) -> None:
+    """After jobqueue-config, SLURMCluster starts workers in the SIF on both nodes, over TLS."""
     bare.exec(launcher, "--sif", shared, "jobqueue-config", timeout=100)
     bare.exec("sh", "-c", "cat >doctor/compute.py", stdin=COMPUTE)
     done = bare.exec(launcher, "--sif", shared, "exec", "python", "doctor/compute.py", timeout=100)
@@ -52,8 +52,8 @@ def test_jobqueue_config_in_the_sif(bare: SlurmSim, shared: str, launcher: str) 
 
 
 @pytest.mark.parametrize("options", [("--mpi=none", "-n4"), ("--mpi=pmix", "-n2")], ids=["no PMIx", "--cleanenv"])
-def test_singletons_in_the_sif(bare: SlurmSim, shared: str, options: tuple[str, str]) -> None:
-    """Every rank fails: without PMIx, and where --cleanenv took it away, with a single task on a node too."""
+def test_singleton_ranks_fail_in_sif(bare: SlurmSim, shared: str, options: tuple[str, str]) -> None:
+    """Every rank fails without PMIx, or if --cleanenv removes its variables, even with one task per node."""
     clean = ["--cleanenv"] if "--mpi=pmix" in options else []
     each = '"$@" 2>message.$SLURM_PROCID; echo $?'
     check = ["apptainer", "exec", *clean, shared, "python", "-m", "dask_hpc.mpi"]

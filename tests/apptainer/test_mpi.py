@@ -1,4 +1,4 @@
-"""MPI in the SIF: ranks of one node, and of several under Slurm's own PMIx."""
+"""MPI in the SIF: ranks on one node, and on several with Slurm's own PMIx."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def hosts_of_a_whole_world(output: str) -> list[str]:
     return sorted(hello[3] for hello in found if hello)
 
 
-def test_srun_over_two_nodes(bare: SlurmSim, shared: str) -> None:
-    """Two ranks on each of two nodes are one world of four, without a word of noise."""
+def test_srun_forms_one_world_over_two_nodes(bare: SlurmSim, shared: str) -> None:
+    """Two ranks on each of two nodes form one world of four, with nothing on standard error."""
     done = bare.exec("srun", "--mpi=pmix", "-N2", "-n4", "apptainer", "exec", shared, *HELLO, timeout=60)
     assert hosts_of_a_whole_world(done.stdout) == ["c1", "c1", "c2", "c2"]
     assert done.stderr == ""
 
 
 def test_messages_pass_between_sifs(bare: SlurmSim, shared: str) -> None:
-    """A megabyte goes round over all four ranks, within a node and between two."""
+    """A megabyte passes through all four ranks, within a node and between nodes."""
     done = bare.exec("srun", "--mpi=pmix", "-N2", "-n4", "apptainer", "exec", shared, *RING, timeout=60)
     assert "(4 processes, 1000000 bytes)" in done.stdout
     assert done.stderr == ""
 
 
-def test_ranks_of_a_node_may_share_their_namespaces(bare: SlurmSim, shared: str) -> None:
-    """With --sharens the ranks of a node run in one mount of the SIF, and read each other's memory."""
+def test_sharens_lets_ranks_share_namespaces(bare: SlurmSim, shared: str) -> None:
+    """With --sharens, the ranks of a node run in one mount of the SIF, and read each other's memory."""
     verbose = {"OMPI_MCA_smsc_base_verbose": "20"}
     seen = {}
     for options in ((), ("--sharens",)):
@@ -52,8 +52,8 @@ def test_ranks_of_a_node_may_share_their_namespaces(bare: SlurmSim, shared: str)
     assert seen == {(): True, ("--sharens",): False}
 
 
-def test_a_batch_script(bare: SlurmSim, shared: str) -> None:
-    """The same out of a job: sbatch, two nodes, srun without options of its own."""
+def test_batch_job_forms_one_world(bare: SlurmSim, shared: str) -> None:
+    """A batch job on two nodes forms the same world with srun's default options."""
     script = f"srun apptainer exec {shared} {' '.join(HELLO)}"
     job = bare.job(int(bare.exec("sbatch", "--parsable", "-N2", "-n4", "--wrap", script).stdout))
     assert job.wait(60).state == "COMPLETED"
@@ -61,31 +61,31 @@ def test_a_batch_script(bare: SlurmSim, shared: str) -> None:
 
 
 @pytest.mark.parametrize("launch", ["", "srun -n1"])
-def test_mpirun_in_a_job(bare: SlurmSim, shared: str, launch: str) -> None:
-    """In a job of one node, mpirun starts its ranks there, although the SIF has no srun."""
+def test_mpirun_works_in_one_node_job(bare: SlurmSim, shared: str, launch: str) -> None:
+    """In a one-node job, mpirun starts its ranks there, although the SIF has no srun."""
     script = f"{launch} apptainer exec {shared} mpirun -n 2 {' '.join(HELLO)}"
     job = bare.job(int(bare.exec("sbatch", "--parsable", "-N1", "-c2", "-w", "c2", "--wrap", script).stdout))
     assert job.wait(60).state == "COMPLETED"
     assert hosts_of_a_whole_world(job.output()) == ["c2", "c2"]
 
 
-def test_mpirun_over_nodes_fails(bare: SlurmSim, shared: str) -> None:
-    """In a job of two nodes it does not run on one of them in silence."""
+def test_mpirun_fails_in_two_node_job(bare: SlurmSim, shared: str) -> None:
+    """In a two-node job, mpirun fails instead of silently using only one node."""
     script = f"apptainer exec {shared} mpirun -n 2 {' '.join(HELLO)}"
     job = bare.job(int(bare.exec("sbatch", "--parsable", "-N2", "-n2", "--wrap", script).stdout))
     assert job.wait(60).state == "FAILED"
     assert "Hello" not in job.output()
 
 
-def test_mpirun_in_one_sif(inside: Inside) -> None:
-    """The tutorial's line: five ranks in one SIF, on fewer cores."""
+def test_mpirun_works_in_one_sif(inside: Inside) -> None:
+    """The tutorial's command runs five ranks in one SIF, on fewer cores."""
     done = inside("mpirun", "-n", "5", *HELLO)
     assert hosts_of_a_whole_world(done.stdout) == ["login"] * 5
     assert done.stderr == ""
 
 
-def test_mpirun_in_the_image(image: str) -> None:
-    """The same line in the image."""
+def test_mpirun_works_in_image(image: str) -> None:
+    """The same command works in the image."""
     command = ["docker", "run", "--rm", "--init", "--hostname", "here", image, "mpirun", "-n", "5", *HELLO]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert hosts_of_a_whole_world(done.stdout) == ["here"] * 5

@@ -1,4 +1,4 @@
-"""The SIF: what `apptainer exec` gives an ordinary user on a machine that has nothing else."""
+"""The SIF: what `apptainer exec` gives an ordinary user on a bare machine."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ pytestmark = pytest.mark.timeout(300)  # the first test makes the SIF
 WAYS = [(), ("--cleanenv",), ("--contain",), ("--no-home",), ("--cleanenv", "--contain", "--no-home")]
 
 
-def test_its_checksum_is_right(sif: Path) -> None:
-    """The file beside it is what `sha256sum --check` takes, in whatever folder both are."""
+def test_checksum_file_matches(sif: Path) -> None:
+    """`sha256sum --check` accepts the checksum file in any folder that holds both files."""
     line = Path(f"{sif}.sha256").read_text(encoding="utf-8")
     assert line == f"{hashlib.sha256(sif.read_bytes()).hexdigest()}  {sif.name}\n"
 
 
 @pytest.mark.parametrize("options", WAYS, ids=lambda options: " ".join(options) or "plain")
-def test_the_environment_is_active(inside: Inside, options: tuple[str, ...]) -> None:
-    """`python` is the environment's with all its variables, however little of the caller's comes along."""
+def test_environment_is_active(inside: Inside, options: tuple[str, ...]) -> None:
+    """`python` is the environment's with all its variables, however few of the caller's are passed."""
     code = "import os, sys, distributed, mpi4py.MPI; print(sys.prefix, *map(os.environ.get, sys.argv[1:]))"
     names = ("OMP_NUM_THREADS", "PYTHONNOUSERSITE", "PMIX_MCA_gds", "PMIX_MCA_psec")
     done = inside("python", "-c", code, *names, options=options)
@@ -32,29 +32,29 @@ def test_the_environment_is_active(inside: Inside, options: tuple[str, ...]) -> 
     assert done.stderr == ""
 
 
-def test_its_own_tests_pass(bare: SlurmSim, shared: str) -> None:
-    """`apptainer test` runs them on the login node and on a node, and says nothing but the version."""
+def test_apptainer_test_passes(bare: SlurmSim, shared: str) -> None:
+    """`apptainer test` passes on the login node and on a compute node, and prints only the version."""
     for on in ("login", "c2"):
         done = bare.exec("apptainer", "test", shared, on=on, timeout=60)
         assert done.stdout.startswith("dask-hpc ")
         assert done.stderr == ""
 
 
-def test_it_says_how_it_is_used(bare: SlurmSim, shared: str) -> None:
-    """`apptainer run-help` names what a user does first, and what the cluster has to have."""
+def test_run_help_explains_usage(bare: SlurmSim, shared: str) -> None:
+    """`apptainer run-help` shows the first commands, and what the cluster needs."""
     said = bare.exec("apptainer", "run-help", shared).stdout
     for word in ("apptainer exec dask-hpc.sif python", "--mpi=pmix", "--bind", "--nv", "user namespaces"):
         assert word in said
 
 
-def test_run_is_python(bare: SlurmSim, shared: str) -> None:
-    """`apptainer run` starts Python, as the image does, or the command that it is given."""
+def test_run_starts_python(bare: SlurmSim, shared: str) -> None:
+    """`apptainer run` starts Python, as the image does, or the given command."""
     assert bare.exec("apptainer", "run", shared, stdin="print(6 * 7)").stdout == "42\n"
     assert bare.exec("apptainer", "run", shared, "echo", "a  b").stdout == "a  b\n"
 
 
-def test_packages_of_a_home_folder_do_not_leak_in(inside: Inside, bare: SlurmSim) -> None:
-    """A module in ~/.local, which other environments share, is not imported; the home folder itself is there."""
+def test_ignores_packages_in_home_folder(inside: Inside, bare: SlurmSim) -> None:
+    """A module in ~/.local is not imported, although the home folder itself is there."""
     site = "/home/hpc/.local/lib/python3.13/site-packages"
     bare.exec(
         "sh", "-c", f"mkdir -p {site} && echo 'raise SystemExit(9)' | tee {site}/dask.py >{site}/usercustomize.py"
@@ -66,15 +66,15 @@ def test_packages_of_a_home_folder_do_not_leak_in(inside: Inside, bare: SlurmSim
         bare.exec("rm", "-r", "/home/hpc/.local")
 
 
-def test_variables_of_the_caller_that_would_break_python_are_seen(inside: Inside) -> None:
-    """A PYTHONPATH of the caller's comes along, as Apptainer means it to, unless --cleanenv is given."""
+def test_passes_pythonpath_unless_cleanenv(inside: Inside) -> None:
+    """The caller's PYTHONPATH is passed, as Apptainer intends, unless --cleanenv is given."""
     ask = ("sh", "-c", "echo $PYTHONPATH")
     assert inside(*ask, env={"PYTHONPATH": "/elsewhere"}).stdout == "/elsewhere\n"
     assert inside(*ask, env={"PYTHONPATH": "/elsewhere"}, options=("--cleanenv",)).stdout == "\n"
 
 
-def test_nothing_is_compiled_at_start(inside: Inside) -> None:
-    """Bytecode is there and is what Python takes: an import compiles no module."""
+def test_imports_compile_nothing(inside: Inside) -> None:
+    """Imports use the existing bytecode, and compile no module."""
     code = """
 import builtins, importlib._bootstrap_external as external
 def refuse(*args, **kwargs):
@@ -85,25 +85,25 @@ import distributed, dask_jobqueue, dask_mpi, numpy, bokeh, dask_hpc.cli
     inside("python", "-c", code)
 
 
-def test_it_is_read_only(inside: Inside) -> None:
-    """Nobody can change the environment, and what work writes goes to the user's home."""
+def test_environment_is_read_only(inside: Inside) -> None:
+    """The environment cannot be changed, and the user's home folder can be written."""
     assert inside("touch", "/opt/env/x", check=False).stderr.strip().endswith("Read-only file system")
     inside("sh", "-c", "cd && touch written-inside && rm written-inside")
 
 
-def test_work_runs_as_the_user(inside: Inside) -> None:
-    """Inside one is who one is outside."""
+def test_runs_as_calling_user(inside: Inside) -> None:
+    """The user inside is the user outside."""
     assert inside("sh", "-c", "id -un; id -u; pwd").stdout.split() == ["hpc", "1000", "/home/hpc"]
 
 
-def test_it_is_the_image(inside: Inside, image_files: dict[str, str]) -> None:
-    """What says which environment and which release this is, is the image's, byte for byte."""
+def test_files_match_image(inside: Inside, image_files: dict[str, str]) -> None:
+    """The files that identify environment and release are the image's, byte for byte."""
     for path, digest in image_files.items():
         assert inside("sha256sum", path).stdout.split()[0] == digest
 
 
-def test_labels_are_the_images(bare: SlurmSim, shared: str, versions: dict[str, str]) -> None:
-    """`apptainer inspect` shows the image's labels: whose it is, and which release."""
+def test_labels_match_image(bare: SlurmSim, shared: str, versions: dict[str, str]) -> None:
+    """`apptainer inspect` shows the image's labels, including title and version."""
     labels = json.loads(bare.exec("apptainer", "inspect", "--json", shared).stdout)["data"]["attributes"]["labels"]
     assert labels["org.opencontainers.image.version"] == versions["VERSION"]
     assert labels["org.opencontainers.image.title"] == "dask-hpc"

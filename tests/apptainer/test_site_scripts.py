@@ -1,4 +1,4 @@
-"""What a user copies to a cluster is submitted here as it is."""
+"""The scripts that users copy to a cluster, submitted as they are."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def output(bare: SlurmSim, folder: str, script: str, timeout: float = 120) -> tu
     return state, job.output()
 
 
-def test_there_is_a_test_for_each(root: Path) -> None:
-    """No script is copied that is not submitted here."""
+def test_every_site_script_is_tested(root: Path) -> None:
+    """Every script that users copy is submitted by a test in this folder."""
     tests = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
     scripts = [script.name for script in (root / "apptainer/site").glob("*.sbatch")]
     assert scripts
     assert [script for script in scripts if f'"{script}"' not in tests] == []
 
 
-def test_a_driver_as_a_job(bare: SlurmSim, folder: str) -> None:
-    """The driver is a job on a node, its worker another; π comes out, and nothing is left."""
+def test_driver_runs_as_job(bare: SlurmSim, folder: str) -> None:
+    """The driver and its worker are jobs on nodes; they compute π, and leave nothing behind."""
     state, text = output(bare, folder, "slurmcluster-driver.sbatch")
     assert state == "COMPLETED", text
     assert "ok     serial and parallel count the same" in text
@@ -56,10 +56,10 @@ def test_a_driver_as_a_job(bare: SlurmSim, folder: str) -> None:
     [(["--batch", "--signal=TERM"], "FAILED"), ([], "CANCELLED")],
     ids=["signal", "scancel"],
 )
-def test_a_driver_that_is_ended_early(bare: SlurmSim, folder: str, how: list[str], state: str) -> None:
-    """The workers' jobs end, too: by the signal that the script names, which Slurm sends as well before time is over.
+def test_ending_driver_early_ends_its_workers(bare: SlurmSim, folder: str, how: list[str], state: str) -> None:
+    """The script's signal, which Slurm also sends before the time limit, ends the workers' jobs.
 
-    And by a plain scancel, which kills the SIF's file system under the driver.
+    So does a plain scancel, which kills the SIF's file system under the driver.
     """
     bare.exec(
         "sed", "-i", "s/ --jobs 1$/ --jobs 1 --samples 1e12 --no-serial/", "slurmcluster-driver.sbatch", workdir=folder
@@ -72,8 +72,8 @@ def test_a_driver_that_is_ended_early(bare: SlurmSim, folder: str, how: list[str
     assert left(bare) == ""
 
 
-def test_an_mpi_program(bare: SlurmSim, folder: str) -> None:
-    """Four ranks on two nodes are one world, and the check before them is content."""
+def test_mpi_program_runs_in_one_world(bare: SlurmSim, folder: str) -> None:
+    """Four ranks on two nodes form one world, and the preceding check passes."""
     state, text = output(bare, folder, "mpi-program.sbatch")
     assert state == "COMPLETED", text
     greetings = re.findall(r"Hello, World! I am process (\d) of 4 on (c[12])\.", text)

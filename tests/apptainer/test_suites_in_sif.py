@@ -1,4 +1,4 @@
-"""Suites that are not ours, in the SIF, whose environment is the image's: dask-mpi's own tests."""
+"""dask-mpi's own test suite in the SIF, whose environment is the image's."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.support.dask_mpi_suite import LEFT, SUITE
 pytestmark = [pytest.mark.timeout(400), pytest.mark.alone]
 
 
-def test_dask_mpis_own_tests_pass(bare: SlurmSim, shared: str) -> None:
-    """24 pass, the one that needs CUDA is skipped, and no rank is left where they ran."""
+def test_dask_mpi_test_suite_passes(bare: SlurmSim, shared: str) -> None:
+    """24 tests pass, the one that needs CUDA is skipped, and no rank is left running."""
     done = bare.exec("apptainer", "exec", shared, *SUITE, check=False, timeout=330)
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"\b24 passed, 1 skipped\b", done.stdout), done.stdout[-1000:]

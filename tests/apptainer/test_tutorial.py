@@ -1,4 +1,4 @@
-"""The tutorial's notebook where there is no Jupyter: its text source is a script, and the SIF has it."""
+"""The tutorial's notebook without Jupyter: its text source is a script, which the SIF contains."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ SCRIPT = "/opt/env/share/dask-hpc/workloads/_tutorial.py"
 
 
 @pytest.mark.timeout(600)  # may make the SIF
-def test_the_notebook_as_a_script(bare: SlurmSim, shared: str) -> None:
-    """It runs from start to end on bare nodes, on Slurm's jobs, and leaves nothing."""
+def test_notebook_runs_as_script(bare: SlurmSim, shared: str) -> None:
+    """The script runs from start to end on bare nodes, in Slurm jobs, and leaves nothing behind."""
     install(bare)
     done = launch(bare, shared, "exec", "python", SCRIPT, timeout=200)
     assert "762.94 MiB in all, 106.81 MiB in this block" in done.stdout

@@ -1,4 +1,4 @@
-"""What several tests of mini-clusters share."""
+"""Fixtures shared by the mini-cluster tests."""
 
 from __future__ import annotations
 

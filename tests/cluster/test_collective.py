@@ -1,4 +1,4 @@
-"""MPI collectives in Dask tasks, on two nodes: all ranks enter or none does, and an error is no hang."""
+"""MPI collectives in Dask tasks on two nodes: all ranks enter or none does, and errors never hang."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def told(slurm_sim: SlurmSim) -> dict[str, Any]:
     return _several(slurm_sim)
 
 
-def test_all_ranks_and_no_others(told: dict[str, Any]) -> None:
-    """The communicator has the workers, in the order of MPI's world, without scheduler and client."""
+def test_communicator_contains_only_workers(told: dict[str, Any]) -> None:
+    """The communicator contains the workers in MPI world order, without the scheduler and the client."""
     assert [one["world"] for one in told["whole"]] == [2, 3, 4, 5]
     assert [one["rank"] for one in told["whole"]] == [0, 1, 2, 3]
     assert {one["size"] for one in told["whole"]} == {4}
@@ -46,55 +46,55 @@ def test_all_ranks_and_no_others(told: dict[str, Any]) -> None:
     assert told["whole"][0]["hosts"] == [host for _, host in told["members"]]
 
 
-def test_data_of_dask_go_in(told: dict[str, Any]) -> None:
-    """Each of the array's 16 blocks is on one rank, and their sum over all ranks is the array's."""
+def test_collective_reads_dask_blocks(told: dict[str, Any]) -> None:
+    """Each of the array's 16 blocks is on exactly one rank, and their sum over all ranks is the array's sum."""
     blocks = [tuple(index) for one in told["whole"] for index in one["blocks"]]
     assert sorted(blocks) == [(row, column) for row in range(4) for column in range(4)]
     assert {one["sum"] for one in told["whole"]} == {1600.0}
 
 
-def test_results_stay_on_the_workers(told: dict[str, Any]) -> None:
-    """Each rank's result is held by its own worker."""
+def test_results_stay_on_workers(told: dict[str, Any]) -> None:
+    """Each worker holds its own rank's result."""
     assert told["holders"] == [[address] for address in told["addresses"]]
 
 
-def test_the_communicators_calls(told: dict[str, Any]) -> None:
-    """Every call that can be ended gives what MPI's own gives, on every rank."""
+def test_communicator_calls_match_mpi(told: dict[str, Any]) -> None:
+    """Every call that can be interrupted returns on each rank what MPI's own call returns."""
     assert all(all(seen) for seen in told["calls"]), told["calls"]
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_failing_rank_is_an_error(told: dict[str, Any], number: int) -> None:
-    """A rank that raises, at once or in the middle, ends it for all, with its own error and before any time is over."""
+def test_failing_rank_fails_collective(told: dict[str, Any], number: int) -> None:
+    """A rank that raises, at once or midway, ends the collective with its own error, before any timeout."""
     failed = told["failing"][number]
     assert "rank 3 on" in failed["error"]
     assert failed["cause"] == f"ValueError: no luck in step {(0, 17)[number]}"
     assert "aborted" not in failed["error"]
 
 
-def test_one_that_takes_too_long_is_an_error(told: dict[str, Any]) -> None:
-    """A rank that waits for what nobody sends is sent away when the time is over."""
+def test_collective_times_out(told: dict[str, Any]) -> None:
+    """A rank that waits for a message that is never sent is interrupted when the timeout expires."""
     assert "longer than 3 s" in told["endless"]["error"]
     assert "aborted" not in told["endless"]["error"]
     assert told["endless"]["seconds"] > 3
 
 
-def test_a_missing_rank_is_named(told: dict[str, Any]) -> None:
-    """A worker that does something else does not come: nobody enters, and the error says who."""
+def test_names_missing_rank(told: dict[str, Any]) -> None:
+    """If a worker is busy with another task, no rank enters, and the error names the missing rank."""
     missing = told["missing"]
     (rank, host) = told["members"][1]
     assert f"rank {rank} on {host} did not come within 4 s" in missing["error"]
     assert missing["seconds"] >= 4
 
 
-def test_after_errors_the_next_one_works(told: dict[str, Any]) -> None:
-    """All ranks are there again; two that are asked for at once come one after the other."""
+def test_next_collective_works_after_errors(told: dict[str, Any]) -> None:
+    """All ranks are available again after errors, and concurrent collectives run one after the other."""
     assert told["after"] == 4
     assert told["two"] == [4, 4]
 
 
-def test_a_rank_that_cannot_leave_does_not_hang(slurm_sim: SlurmSim) -> None:
-    """Ranks in a call that blocks in MPI: MPI is aborted, the log says why, and the job ends."""
+def test_blocked_rank_aborts_mpi(slurm_sim: SlurmSim) -> None:
+    """If ranks block inside MPI, MPI is aborted, the log gives the reason, and the job ends."""
     done = run(slurm_sim, "blocking", check=False)
     assert done.returncode != 0
     assert "MPI is aborted: the job ends" in done.stderr
@@ -102,8 +102,8 @@ def test_a_rank_that_cannot_leave_does_not_hang(slurm_sim: SlurmSim) -> None:
     nothing_runs(slurm_sim)
 
 
-def test_a_killed_rank_does_not_hang(slurm_sim: SlurmSim) -> None:
-    """The process of a rank dies: the client gets an error, or the job ends; nobody waits."""
+def test_killed_rank_does_not_hang(slurm_sim: SlurmSim) -> None:
+    """If a rank's process dies, either the client gets an error or the job ends."""
     done = run(slurm_sim, "killed", check=False)
     if done.stdout:
         assert json.loads(done.stdout.splitlines()[-1])["error"]
@@ -135,8 +135,8 @@ def join(sim: SlurmSim, case: str, file: str, check: bool = True) -> Completed:
     return sim.exec("python", "collective.py", case, file, "2", check=check, timeout=100)
 
 
-def test_a_client_that_is_killed_leaves_no_rank_waiting(slurm_sim: SlurmSim) -> None:
-    """The client of a collective in progress is killed; the next one has all ranks, and never touches MPI itself."""
+def test_killed_client_leaves_no_rank_waiting(slurm_sim: SlurmSim) -> None:
+    """After a client is killed during a collective, the next client gets all ranks, and never loads MPI."""
     with dask_mpi(slurm_sim, "--worker-class", "distributed.Worker") as file:
         assert join(slurm_sim, "abandoned", file, check=False).returncode == 128 + 9
         told = json.loads(join(slurm_sim, "attached", file).stdout)
@@ -144,8 +144,8 @@ def test_a_client_that_is_killed_leaves_no_rank_waiting(slurm_sim: SlurmSim) -> 
     assert told["mpi"] is False
 
 
-def test_workers_of_a_nanny_are_refused(slurm_sim: SlurmSim) -> None:
-    """dask-mpi's default puts workers into children of the ranks: the error says so, and what to type."""
+def test_rejects_nanny_workers(slurm_sim: SlurmSim) -> None:
+    """Workers started by nannies, dask-mpi's default, are rejected, and the error says which option to use."""
     with dask_mpi(slurm_sim) as file:
         told = json.loads(join(slurm_sim, "attached", file).stdout)
     assert "no MPI process" in told["error"]

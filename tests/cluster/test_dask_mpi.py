@@ -1,4 +1,4 @@
-"""dask-mpi as in the tutorial and over nodes, by the scripts that users copy; `--on mpi`, from inside and outside."""
+"""dask-mpi on one node and on several, with the scripts that users copy; `--on mpi` inside and outside a job."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def ended_well(job: Job) -> None:
     assert left(job.sim) == ""
 
 
-def test_the_tutorials_job(sim: SlurmSim) -> None:
-    """mpirun with eight ranks on a node: seven workers have seven eighths of the job between them, and no more."""
+def test_tutorial_job_shares_resources_among_workers(sim: SlurmSim) -> None:
+    """With eight `mpirun` ranks on one node, seven workers share seven eighths of the job's cores and memory."""
     job = submit(sim, "dask-mpi.sbatch")
     folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}"
     await_file(sim, f"{folder}/scheduler.json", job)
@@ -94,8 +94,8 @@ def test_the_tutorials_job(sim: SlurmSim) -> None:
         pytest.param(8, 1, marks=pytest.mark.slurm_sim(nodes=8)),
     ],
 )
-def test_over_nodes(sim: SlurmSim, nodes: int, per_node: int) -> None:
-    """By srun over two, four and eight nodes: threads and memory are those of --cpus-per-task and --mem-per-cpu."""
+def test_runs_over_several_nodes(sim: SlurmSim, nodes: int, per_node: int) -> None:
+    """With `srun` over two, four and eight nodes, threads and memory follow --cpus-per-task and --mem-per-cpu."""
     options = (f"--nodes={nodes}", f"--ntasks-per-node={per_node}", "--cpus-per-task=2")
     job = submit(sim, "dask-mpi-nodes.sbatch", *options)
     folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}.0"
@@ -107,8 +107,8 @@ def test_over_nodes(sim: SlurmSim, nodes: int, per_node: int) -> None:
     assert len({worker["node"] for worker in workers}) == (nodes if per_node > 1 else nodes - 1)
 
 
-def test_a_workload_and_its_cluster_in_one_job(sim: SlurmSim) -> None:
-    """The batch form: rank 1 runs the workload and is the only one that says anything; the job has its status."""
+def test_runs_workload_and_cluster_in_one_job(sim: SlurmSim) -> None:
+    """In the batch form, rank 1 runs the workload, only rank 1 prints, and the job gets its exit status."""
     job = submit(sim, "dask-mpi-workload.sbatch")
     ended = job.wait(150)
     text = job.output()
@@ -126,8 +126,8 @@ def attached(sim: SlurmSim, *options: str, **how: Any) -> Completed:
     return sim.exec(*RUN, *options, timeout=150, **how)
 
 
-def test_from_the_login_node(sim: SlurmSim) -> None:
-    """One job is submitted, its scheduler file found, and the job ends COMPLETED; the result says what world it was."""
+def test_runs_from_login_node(sim: SlurmSim) -> None:
+    """One job is submitted, found by its scheduler file, and ends COMPLETED; the result describes the MPI world."""
     result = json.loads(attached(sim, "--ranks-per-node=2", "--threads=2", "--json").stdout)
     cluster = result["cluster"]
     assert result["ok"]
@@ -142,8 +142,8 @@ def test_from_the_login_node(sim: SlurmSim) -> None:
     assert left(sim) == ""
 
 
-def test_two_at_once_do_not_meet(sim: SlurmSim) -> None:
-    """Each run has the workers of its own job."""
+def test_concurrent_runs_are_isolated(sim: SlurmSim) -> None:
+    """Each of two concurrent runs uses the workers of its own job."""
     one = shlex.join([*RUN, "--nodes=1", "--ranks-per-node=3", "--json"])
     done = sim.exec("bash", "-c", f"{one} >1 2>one.log & {one} >2 2>two.log; wait; cat 1 2", timeout=200)
     first, second = (json.loads(line)["cluster"] for line in done.stdout.replace("}{", "}\n{").splitlines())
@@ -152,16 +152,16 @@ def test_two_at_once_do_not_meet(sim: SlurmSim) -> None:
     assert left(sim) == ""
 
 
-def test_without_tls(sim: SlurmSim) -> None:
-    """--no-tls works, from inside as well, and says what it means."""
+def test_no_tls_warns_once(sim: SlurmSim) -> None:
+    """`--no-tls` works inside a job step too, and prints one warning."""
     done = sim.exec("srun", "--mpi=pmix", "-n3", *RUN, "--no-tls", "--json", timeout=120)
     assert json.loads(done.stdout)["cluster"]["tls"] is False
     assert done.stderr.count("Warning: no TLS") == 1
     assert left(sim) == ""
 
 
-def test_a_cluster_that_is_there_already(sim: SlurmSim) -> None:
-    """Two runs use one dask-mpi cluster and leave it; once its job has ended, its scheduler file is stale."""
+def test_attaches_to_running_cluster(sim: SlurmSim) -> None:
+    """Two runs use one dask-mpi cluster and leave it running; once its job has ended, its scheduler file is stale."""
     job = submit(sim, "dask-mpi-nodes.sbatch")
     folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}.0"
     await_file(sim, f"{folder}/scheduler.json", job)

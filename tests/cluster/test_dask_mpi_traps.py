@@ -1,4 +1,4 @@
-"""What people type wrong with dask-mpi is an error with what to type, on every rank, and no worker dies of it."""
+"""Common mistakes with dask-mpi end every rank with an error that says what to type, and kill no worker."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ RUN = "dask-hpc run monte-carlo-pi --on mpi"
         (f"{RUN} --scheduler-file nowhere.json", ["There is no scheduler file nowhere.json"]),
     ],
 )
-def test_a_trap(slurm_sim: SlurmSim, command: str, words: list[str]) -> None:
-    """It says so once, and names the way out."""
+def test_explains_common_mistakes(slurm_sim: SlurmSim, command: str, words: list[str]) -> None:
+    """The error appears once, and says how to fix the command."""
     done = slurm_sim.exec(*command.split(), check=False, timeout=60)
     said = done.stdout + done.stderr
     assert done.returncode in (1, 2), said
@@ -40,6 +40,6 @@ def test_a_trap(slurm_sim: SlurmSim, command: str, words: list[str]) -> None:
     assert "Traceback" not in said
 
 
-def test_nothing_is_left_of_them(slurm_sim: SlurmSim) -> None:
-    """After all of the above there is no job, no process and no private folder."""
+def test_mistakes_leave_nothing_behind(slurm_sim: SlurmSim) -> None:
+    """After the commands above, no job, process or private folder is left."""
     assert left(slurm_sim) == ""

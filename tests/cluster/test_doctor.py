@@ -1,4 +1,4 @@
-"""`dask-hpc doctor` on a real Slurm: silent about what is well, and right about what is not."""
+"""`dask-hpc doctor` on a real Slurm: quiet about what works, and right about what does not."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def troubles(found: dict[str, dict[str, str]]) -> dict[str, str]:
     return {name: one["status"] for name, one in found.items() if one["status"] != "ok"}
 
 
-def test_a_healthy_mini_cluster(slurm_sim: SlurmSim) -> None:
-    """On the login node all is ok, both nodes have answered, and nothing is left behind."""
+def test_healthy_mini_cluster_passes_all_checks(slurm_sim: SlurmSim) -> None:
+    """On the login node every check is ok, both nodes answer, and nothing is left behind."""
     status, found = examined(slurm_sim)
     assert troubles(found) == {}, found
     assert status == 0
@@ -46,8 +46,8 @@ def test_a_healthy_mini_cluster(slurm_sim: SlurmSim) -> None:
     assert slurm_sim.exec("squeue", "-h").stdout == ""
 
 
-def test_one_screen_for_people(slurm_sim: SlurmSim) -> None:
-    """The table has a line a check and ends in the counts; it fits a screen, and has no colours in a pipe."""
+def test_table_fits_one_screen(slurm_sim: SlurmSim) -> None:
+    """The table has one line per check and ends with the counts; it fits one screen, without colours in a pipe."""
     done = slurm_sim.exec("dask-hpc", "doctor", timeout=60)
     lines = done.stdout.splitlines()
     assert lines[0] == "dask-hpc doctor on a login node"
@@ -57,15 +57,15 @@ def test_one_screen_for_people(slurm_sim: SlurmSim) -> None:
     assert done.stderr == ""
 
 
-def test_fences_that_do_not_hold(slurm_sim: SlurmSim) -> None:
-    """Fences with which MPI_Init may crash are a warning, which says what to type."""
+def test_warns_about_unsafe_pmix_fences(slurm_sim: SlurmSim) -> None:
+    """Fences that may crash MPI_Init give a warning that says what to type."""
     _, found = examined(slurm_sim, env={"SLURM_PMIX_FENCE": "tree"})
     assert troubles(found) == {"PMIx fences": "warning"}
     assert "SLURM_PMIX_FENCE=ring" in found["PMIx fences"]["todo"]
 
 
-def test_in_an_allocation(slurm_sim: SlurmSim) -> None:
-    """In a job of two nodes a step looks at them; one CPU of two is a warning, since Dask would take both."""
+def test_checks_nodes_of_its_allocation(slurm_sim: SlurmSim) -> None:
+    """In a two-node job, a step checks both nodes; one CPU where Dask would take two gives a warning."""
     script = f"#!/bin/bash\n{' '.join(DOCTOR)} >doctor.json"
     slurm_sim.exec("sbatch", "-N2", "--ntasks-per-node=1", "--wait", stdin=script, timeout=100)
     found = {one["check"]: one for one in json.loads(slurm_sim.exec("cat", "doctor.json").stdout)["checks"]}
@@ -77,16 +77,16 @@ def test_in_an_allocation(slurm_sim: SlurmSim) -> None:
 
 
 @pytest.mark.parametrize(("mpi", "status"), [("none", "failure"), ("pmix", "ok")])
-def test_ranks_against_tasks(slurm_sim: SlurmSim, mpi: str, status: str) -> None:
-    """Under srun doctor is a rank itself: one of them speaks, and says whether all four are there."""
+def test_compares_mpi_ranks_with_srun_tasks(slurm_sim: SlurmSim, mpi: str, status: str) -> None:
+    """Under srun, doctor is a rank itself: one rank reports, and says whether all four see each other."""
     _, found = examined(slurm_sim, "srun", f"--mpi={mpi}", "-n4", *DOCTOR, "--no-job")
     assert found["MPI ranks"]["status"] == status
     assert ("4 ranks" if status == "ok" else "srun --mpi=none") in found["MPI ranks"]["seen"]
     assert troubles(found).get("MPI ranks", "ok") == status
 
 
-def test_a_folder_that_only_the_login_node_has(slurm_sim: SlurmSim) -> None:
-    """/tmp is every node's own: not shared, on both nodes; a missing folder is named as well."""
+def test_reports_unshared_folder(slurm_sim: SlurmSim) -> None:
+    """/tmp is reported as not shared with either node, and a folder missing on the nodes is named as well."""
     status, found = examined(slurm_sim, *DOCTOR, "--folder", "/tmp")
     assert status == 1
     assert found["shared folders"]["seen"] == "not shared: /tmp is another folder on c1 c2"
@@ -95,8 +95,8 @@ def test_a_folder_that_only_the_login_node_has(slurm_sim: SlurmSim) -> None:
     assert "/tmp/only-here is not on c1 c2" in found["shared folders"]["seen"]
 
 
-def test_a_folder_that_cannot_be_written(slurm_sim: SlurmSim) -> None:
-    """A working directory without the right to write is a failure, and says which."""
+def test_reports_unwritable_folder(slurm_sim: SlurmSim) -> None:
+    """A working directory without write permission is a failure, and the message names it."""
     slurm_sim.exec("sh", "-c", "mkdir -p locked && chmod 500 locked")
     status, found = examined(slurm_sim, workdir="/home/hpc/locked")
     slurm_sim.exec("rmdir", "locked")
@@ -104,8 +104,8 @@ def test_a_folder_that_cannot_be_written(slurm_sim: SlurmSim) -> None:
     assert "/home/hpc/locked: Permission denied" in found["shared folders"]["seen"]
 
 
-def test_no_slurm(slurm_sim: SlurmSim) -> None:
-    """Without Slurm's commands it says so, as a warning, and checks the rest."""
+def test_warns_without_slurm(slurm_sim: SlurmSim) -> None:
+    """Without Slurm's commands, doctor gives a warning and runs the remaining checks."""
     status, found = examined(slurm_sim, "env", "PATH=/opt/env/bin", *DOCTOR)
     assert status == 0
     assert troubles(found) == {"Slurm": "warning"}
@@ -113,16 +113,16 @@ def test_no_slurm(slurm_sim: SlurmSim) -> None:
     assert "nodes" not in found
 
 
-def test_few_open_files(slurm_sim: SlurmSim) -> None:
-    """A limit of 256 open files is a failure, with the command that lifts it."""
+def test_reports_low_open_files_limit(slurm_sim: SlurmSim) -> None:
+    """A limit of 256 open files is a failure, and the message gives the command that raises it."""
     status, found = examined(slurm_sim, "bash", "-c", f"ulimit -n 256; {' '.join(DOCTOR)} --no-job")
     assert status == 1
     assert found["open files"]["seen"] == "256 on this machine"
     assert "ulimit -n 1024" in found["open files"]["todo"]
 
 
-def test_another_environment(slurm_sim: SlurmSim) -> None:
-    """An environment that drifted is a warning here, and a failure since the nodes' is another one."""
+def test_reports_environment_mismatch(slurm_sim: SlurmSim) -> None:
+    """A drifted environment is a warning on this machine, and a failure because the nodes' environment differs."""
     keep = f'cp {ENV} /tmp/env.json && sed -i \'s/"drifted": false/"drifted": true/\' {ENV}'
     slurm_sim.exec("sh", "-c", keep, user="root")
     try:
@@ -135,8 +135,8 @@ def test_another_environment(slurm_sim: SlurmSim) -> None:
     assert "another one on c1 c2" in found["environment on nodes"]["seen"]
 
 
-def test_a_busy_cluster(slurm_sim: SlurmSim) -> None:
-    """Where no node is idle, none is asked: a warning, in no time, and nothing is queued."""
+def test_warns_if_no_node_is_idle(slurm_sim: SlurmSim) -> None:
+    """If no node is idle, doctor gives a warning instead of queueing a job."""
     slurm_sim.exec("sbatch", "--exclusive", "-N2", "--wrap", "tail -f /dev/null")
     slurm_sim.exec("sh", "-c", 'until [ "$(squeue -h -t R)" ]; do sleep 0.05; done', timeout=30)
     status, found = examined(slurm_sim)
@@ -145,8 +145,8 @@ def test_a_busy_cluster(slurm_sim: SlurmSim) -> None:
     assert "no node is idle" in found["nodes"]["seen"]
 
 
-def test_a_controller_that_is_gone(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
-    """Without the controller doctor ends in a minute and says so."""
+def test_reports_lost_controller(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
+    """If the controller is lost, doctor still finishes, and reports it as a failure."""
     sim = slurm_sim_factory(nodes=1)
     sim.fault("controller-lost")
     _, found = examined(sim)
@@ -155,8 +155,8 @@ def test_a_controller_that_is_gone(slurm_sim_factory: Callable[..., SlurmSim]) -
     assert found["shared folders"]["status"] == "ok"
 
 
-def test_ctrl_c_leaves_nothing(slurm_sim: SlurmSim) -> None:
-    """Interrupted while nodes are asked, it ends at once, with the shell's status, without a job or a file left."""
+def test_sigterm_leaves_nothing_behind(slurm_sim: SlurmSim) -> None:
+    """SIGTERM while nodes are checked ends doctor with the shell's status, and leaves no job or file behind."""
     asking = "until ls .dask-hpc-doctor* >/dev/null 2>&1; do sleep 0.01; done"
     script = f"dask-hpc doctor & p=$!; {asking}; kill -TERM $p; wait $p"
     done = slurm_sim.exec("bash", "-c", script, check=False, timeout=60)

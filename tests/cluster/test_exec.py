@@ -1,4 +1,4 @@
-"""`exec` is as a command here would be: streams, standard input and exit status pass through."""
+"""`exec` behaves like a local command: streams, standard input and exit status pass through."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ ODD = ["a b", "", "'", '"', "$HOME", "*", "\\n", "ä→π", "--help", "-", "#x",
 PRINT_NUL = ("printf", "%s\\0")
 
 
-def test_binary_input_and_output_pass_unchanged(slurm_sim: SlurmSim) -> None:
-    """Every byte that goes in comes out, many times over."""
+def test_passes_binary_data_unchanged(slurm_sim: SlurmSim) -> None:
+    """Every byte value passes through standard input and output unchanged, many times over."""
     sent = bytes(range(256)) * 4096
     done = slurm_sim_command("exec", "--name", slurm_sim.name, "--", "cat", stdin=sent)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == sent
 
 
-def test_output_errors_and_status_pass_apart(slurm_sim: SlurmSim) -> None:
-    """What a command writes where, and the status it ends with, are its own."""
+def test_keeps_stdout_stderr_and_status_apart(slurm_sim: SlurmSim) -> None:
+    """Standard output, standard error and exit status pass through separately."""
     done = slurm_sim_command("exec", "--name", slurm_sim.name, "--", "sh", "-c", "echo out; echo err >&2; exit 7")
     assert (done.returncode, done.stdout, done.stderr) == (7, b"out\n", b"err\n")
 
 
-def test_no_input_is_the_end_of_input(slurm_sim: SlurmSim) -> None:
-    """A command that reads does not wait for ever where nothing is sent."""
+def test_missing_input_is_end_of_file(slurm_sim: SlurmSim) -> None:
+    """A command that reads standard input does not hang if nothing is sent."""
     done = slurm_sim_command("exec", "--name", slurm_sim.name, "--", "wc", "--bytes", timeout=20)
     assert done.stdout == b"0\n"
 
 
 @pytest.mark.parametrize("on", ["login", "c1", "slurmctld"])
-def test_a_command_runs_where_it_is_told_to(slurm_sim: SlurmSim, on: str) -> None:
-    """--on names the login node, the controller or a node, whose hostname is that name."""
+def test_on_selects_node(slurm_sim: SlurmSim, on: str) -> None:
+    """`--on` selects the login node, the controller or a compute node, by hostname."""
     done = slurm_sim_command("exec", "--name", slurm_sim.name, "--on", on, "--", "cat", "/etc/hostname")
     assert done.stdout.decode().strip() == on
 
 
-def test_a_command_runs_as_whom_it_is_told_to(slurm_sim: SlurmSim) -> None:
-    """Without --user it is hpc, at home; with it, whoever was said."""
+def test_user_selects_user(slurm_sim: SlurmSim) -> None:
+    """Commands run as hpc in its home folder, or as the user given with `--user`."""
     ours = slurm_sim_command("exec", "--name", slurm_sim.name, "--", "sh", "-c", "whoami; pwd; echo ~")
     assert ours.stdout.decode().split() == ["hpc", "/home/hpc", "/home/hpc"]
     roots = slurm_sim_command("exec", "--name", slurm_sim.name, "--user", "root", "--", "whoami")
     assert roots.stdout == b"root\n"
 
 
-def test_a_command_runs_in_the_folder_that_it_is_told(slurm_sim: SlurmSim) -> None:
-    """--workdir is the command's working directory."""
+def test_workdir_sets_working_directory(slurm_sim: SlurmSim) -> None:
+    """`--workdir` sets the command's working directory."""
     done = slurm_sim_command("exec", "--name", slurm_sim.name, "--workdir", "/tmp", "--", "pwd")
     assert done.stdout == b"/tmp\n"
 
 
-def test_an_unknown_node_names_those_that_exist(slurm_sim: SlurmSim) -> None:
-    """A node that is not there is refused, and those that are there are named; in the library, too."""
+def test_rejects_unknown_node(slurm_sim: SlurmSim) -> None:
+    """The command and the library reject an unknown node; the command lists the existing ones."""
     said = refused("exec", "--name", slurm_sim.name, "--on", "c99", "--", "true", status=1)
     assert "'c99'" in said
     assert "c1, c2" in said
@@ -64,39 +64,39 @@ def test_an_unknown_node_names_those_that_exist(slurm_sim: SlurmSim) -> None:
         slurm_sim.exec("true", on="c99")
 
 
-def test_an_unknown_program_is_named(slurm_sim: SlurmSim) -> None:
-    """A program that is not there is named, with a status that says so (126 or 127: engines differ)."""
+def test_names_unknown_program(slurm_sim: SlurmSim) -> None:
+    """A program that is not found is named, with exit status 126 or 127 (engines differ)."""
     done = slurm_sim_command("exec", "--name", slurm_sim.name, "--", "no-such-program")
     assert done.returncode in {126, 127}
     assert b"no-such-program" in done.stdout + done.stderr
 
 
-def test_no_command_is_refused(slurm_sim: SlurmSim) -> None:
-    """Without a command, the usage is shown."""
+def test_rejects_missing_command(slurm_sim: SlurmSim) -> None:
+    """Without a command, `exec` fails and shows its usage."""
     assert "COMMAND" in refused("exec", "--name", slurm_sim.name)
 
 
-def test_odd_arguments_arrive_as_they_are(slurm_sim: SlurmSim) -> None:
-    """No shell reads the arguments: blanks, quotes, dollars, stars and new lines arrive unchanged, in both faces."""
+def test_passes_odd_arguments_unchanged(slurm_sim: SlurmSim) -> None:
+    """Blanks, quotes, dollars, stars and newlines in arguments arrive unchanged, from command and library."""
     done = slurm_sim_command("exec", "--name", slurm_sim.name, "--", *PRINT_NUL, *ODD)
     assert done.stdout.decode().split("\0")[:-1] == ODD
     assert slurm_sim.exec(*PRINT_NUL, *ODD).stdout.split("\0")[:-1] == ODD
 
 
-def test_the_commands_own_options_are_the_commands(slurm_sim: SlurmSim) -> None:
-    """Options behind the command's name are not ours, also without `--`."""
+def test_passes_options_to_command(slurm_sim: SlurmSim) -> None:
+    """Options after the command's name go to the command, even without `--`."""
     done = slurm_sim_command("exec", "--name", slurm_sim.name, "sinfo", "--noheader", "--format=%R")
     assert done.stdout == b"general\n"
 
 
-def test_the_library_sends_text_and_variables(slurm_sim: SlurmSim) -> None:
-    """stdin may be text, and env adds variables."""
+def test_library_sends_text_and_variables(slurm_sim: SlurmSim) -> None:
+    """`stdin` accepts text, and `env` adds variables."""
     done = slurm_sim.exec("sh", "-c", "cat; echo $WHAT", stdin="π ", env={"WHAT": "a = b c"})
     assert done.stdout == "π a = b c\n"
 
 
-def test_a_failed_command_raises_with_what_it_said(slurm_sim: SlurmSim) -> None:
-    """CommandError has status, output and errors; check=False returns them instead."""
+def test_failed_command_raises_with_its_output(slurm_sim: SlurmSim) -> None:
+    """CommandError has the status, output and errors; with check=False they are returned instead."""
     with pytest.raises(CommandError, match="seen:  no") as failed:
         slurm_sim.exec("sh", "-c", "echo yes; echo no >&2; exit 3")
     assert (failed.value.returncode, failed.value.stdout, failed.value.stderr) == (3, "yes\n", "no\n")
@@ -111,34 +111,34 @@ def running(sim: SlurmSim, marker: str) -> list[str]:
     return sim.exec("sh", "-c", LOOK, "look", marker[:3], marker[3:]).stdout.splitlines()
 
 
-def test_a_process_that_runs_on_is_seen(slurm_sim: SlurmSim) -> None:
-    """What the next tests look for, they would find."""
+def test_finds_process_that_is_still_running(slurm_sim: SlurmSim) -> None:
+    """The search that the next tests rely on finds a process that is still running."""
     pid = slurm_sim.exec("sh", "-c", "tail -f /dev/null -s 161803 >/dev/null 2>&1 & echo $!").stdout.strip()
     assert len(running(slurm_sim, "161803")) == 1
     slurm_sim.exec("kill", pid)
 
 
-def test_a_timeout_ends_the_process_inside(slurm_sim: SlurmSim) -> None:
-    """When the time is over, TimeoutError has what was written, and nothing of the command runs on."""
+def test_timeout_ends_process(slurm_sim: SlurmSim) -> None:
+    """On timeout, TimeoutError has the output so far, and the command no longer runs."""
     with pytest.raises(TimeoutError, match="within 1 s\nstarted"):
         slurm_sim.exec("sh", "-c", "echo started; exec tail -f /dev/null -s 314159", timeout=1)
     assert not running(slurm_sim, "314159")
 
 
-def test_a_timeout_ends_what_does_not_listen(slurm_sim: SlurmSim) -> None:
-    """A command that ignores being asked to end is killed two seconds later."""
+def test_timeout_kills_process_that_ignores_sigterm(slurm_sim: SlurmSim) -> None:
+    """A command that ignores SIGTERM is killed two seconds later."""
     with pytest.raises(TimeoutError):
         slurm_sim.exec("bash", "-c", "trap '' TERM; while :; do read -t 0.271828 <> <(:); done", timeout=0.5)
     assert not running(slurm_sim, "271828")
 
 
-def test_a_status_like_a_timeouts_is_no_timeout(slurm_sim: SlurmSim) -> None:
-    """A command that ends with 124 by itself, in time, is no timeout."""
+def test_status_124_is_not_a_timeout(slurm_sim: SlurmSim) -> None:
+    """A command that exits with 124 before its timeout does not raise TimeoutError."""
     assert slurm_sim.exec("sh", "-c", "exit 124", timeout=30, check=False).returncode == 124
 
 
-def test_a_pipe_streams(slurm_sim: SlurmSim) -> None:
-    """Output comes as it is written, not at the end: a reader may answer to it."""
+def test_streams_output_through_pipe(slurm_sim: SlurmSim) -> None:
+    """Output arrives as it is written, so a reader can respond to it."""
     from tests.support.command import SLURM_SIM
 
     command = [SLURM_SIM, "exec", "--name", slurm_sim.name, "--", "sh", "-c", "read a; echo $a; read b; echo $b"]
@@ -151,8 +151,8 @@ def test_a_pipe_streams(slurm_sim: SlurmSim) -> None:
     assert talk.returncode == 0
 
 
-def test_files_go_in_and_out(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """cp takes a file in, where it belongs to hpc, and out again unchanged."""
+def test_copies_files_in_and_out(slurm_sim: SlurmSim, tmp_path: Path) -> None:
+    """`cp` copies a file in, where hpc owns it, and out again unchanged."""
     (tmp_path / "in").write_bytes(bytes(range(256)))
     inside = "login:/home/hpc/a file"
     assert slurm_sim_command("cp", "--name", slurm_sim.name, str(tmp_path / "in"), inside).returncode == 0
@@ -162,8 +162,8 @@ def test_files_go_in_and_out(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     slurm_sim.exec("rm", "a file")
 
 
-def test_folders_go_in_and_out(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """A folder goes into a folder that exists, as `cp -r` would, with modes, and comes out again."""
+def test_copies_folders_in_and_out(slurm_sim: SlurmSim, tmp_path: Path) -> None:
+    """A folder is copied into an existing folder, as with `cp -r`, keeping its modes, and out again."""
     (tmp_path / "f/sub").mkdir(parents=True)
     (tmp_path / "f/sub/run.sh").write_text("#!/bin/sh\necho hi\n")
     (tmp_path / "f/sub/run.sh").chmod(0o755)
@@ -175,8 +175,8 @@ def test_folders_go_in_and_out(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     slurm_sim.exec("rm", "-r", "f")
 
 
-def test_copying_what_is_not_there_is_said(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """A source that is missing, here or there, a folder that is missing, and two sides here are each said."""
+def test_cp_rejects_invalid_paths(slurm_sim: SlurmSim, tmp_path: Path) -> None:
+    """`cp` rejects a missing source, a missing target folder, an unknown node and two local paths."""
     name = ("--name", slurm_sim.name)
     missing, there = str(tmp_path / "missing"), tmp_path / "there"
     there.touch()

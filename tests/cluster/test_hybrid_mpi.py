@@ -1,4 +1,4 @@
-"""The workloads for MPI, both ways: as ranks of a job that is there, and submitted from the login node."""
+"""The MPI workloads, as ranks of an existing job and submitted from the login node."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def result(sim: SlurmSim, *command: str) -> dict[str, Any]:
     return found
 
 
-def test_a_power_iteration_by_mpi_in_dask(slurm_sim: SlurmSim) -> None:
-    """Four ranks on two nodes find NumPy's eigenvalue with blocks that Dask holds."""
+def test_power_iteration_matches_numpy(slurm_sim: SlurmSim) -> None:
+    """Four ranks on two nodes compute NumPy's eigenvalue from blocks that Dask holds."""
     found = result(slurm_sim, *BATCH, "dask-hpc", "run", "hybrid-mpi", *SMALL)
     assert found["values"]["ranks"] == found["cluster"]["workers"] == 4
     assert len(found["cluster"]["nodes"]) == 2
@@ -31,23 +31,23 @@ def test_a_power_iteration_by_mpi_in_dask(slurm_sim: SlurmSim) -> None:
     assert min(found["values"]["mpi_step"], found["values"]["dask_step"]) > 0  # which is less, bench says
 
 
-def test_a_power_iteration_from_the_login_node(slurm_sim: SlurmSim) -> None:
-    """The client is no rank, and the collective is the same."""
+def test_power_iteration_runs_from_login_node(slurm_sim: SlurmSim) -> None:
+    """From the login node the client is not a rank, and the collective is the same."""
     found = result(slurm_sim, "dask-hpc", "run", "hybrid-mpi", *SMALL)
     assert found["values"]["ranks"] == 3
     assert slurm_sim.exec("squeue", "-h").stdout == ""
 
 
 def test_every_rank_says_hello(slurm_sim: SlurmSim) -> None:
-    """Six ranks on two nodes, each once; scheduler and client are two of them."""
+    """Each of six ranks on two nodes reports once, including the scheduler and the client."""
     found = result(slurm_sim, *BATCH, "dask-hpc", "run", "mpi-hello")
     values = found["values"]
     assert (values["ranks"], values["size"], values["workers"], values["nodes"]) == (6, 6, 4, 2)
     assert values["library"].startswith("Open MPI v5")
 
 
-def test_workers_share_what_slurm_gave(slurm_sim: SlurmSim) -> None:
-    """All ranks but the scheduler's are workers, and what they have adds up to no more than the job's."""
+def test_workers_share_allocation(slurm_sim: SlurmSim) -> None:
+    """Every rank except the scheduler's is a worker, and together they do not exceed the job's resources."""
     values = result(slurm_sim, "dask-hpc", "run", "dask-mpi")["values"]
     assert (values["workers"], values["world"], values["nodes"]) == (3, 4, 2)
     assert values["threads"] == 3
@@ -61,8 +61,8 @@ def test_workers_share_what_slurm_gave(slurm_sim: SlurmSim) -> None:
         (("--on", "mpi", "--nodes", "1", "--ranks-per-node", "2"), "hybrid-mpi needs at least 2 workers"),
     ],
 )
-def test_where_it_cannot_run_it_says_so(slurm_sim: SlurmSim, words: tuple[str, ...], said: str) -> None:
-    """Without MPI, or with one worker, nothing starts."""
+def test_rejects_local_run_and_single_worker(slurm_sim: SlurmSim, words: tuple[str, ...], said: str) -> None:
+    """Without MPI, or with only one worker, the run is rejected."""
     done = slurm_sim.exec("dask-hpc", "run", "hybrid-mpi", *words, check=False, timeout=60)
     assert done.returncode == 2
     assert said in done.stderr

@@ -1,4 +1,4 @@
-"""`dask-hpc jobqueue-config` on a real Slurm: what it writes is enough for `SLURMCluster()`."""
+"""`dask-hpc jobqueue-config` on a real Slurm: `SLURMCluster()` needs nothing but the file that it writes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def home(slurm_sim: SlurmSim) -> Iterator[SlurmSim]:
 
 @pytest.mark.parametrize("arguments", [{}, {"security": True}], ids=["no arguments", "TLS"])
 def test_slurmcluster_needs_no_arguments(home: SlurmSim, arguments: dict[str, bool]) -> None:
-    """With the file in place two jobs start, on two nodes, with all that a node has, and compute; also over TLS."""
+    """With the file in place, SLURMCluster starts whole-node jobs on two nodes and computes, also over TLS."""
     assert "written" in home.exec("dask-hpc", "jobqueue-config", timeout=60).stderr
     home.exec("sh", "-c", "cat >compute.py", stdin=COMPUTE)
     done = home.exec("python", "compute.py", json.dumps(arguments), timeout=100)
@@ -52,8 +52,8 @@ def test_slurmcluster_needs_no_arguments(home: SlurmSim, arguments: dict[str, bo
     assert home.exec("sh", "-c", "ls -d .dask-jobqueue* 2>/dev/null", check=False).stdout == "", "no key stays"
 
 
-def test_what_is_there_is_not_overwritten(home: SlurmSim) -> None:
-    """A file that a person has changed stays, the difference is shown, and the status is not 0."""
+def test_keeps_edited_file(home: SlurmSim) -> None:
+    """An edited file is kept, the difference is shown, and the command fails; `--force` overwrites the file."""
     home.exec("dask-hpc", "jobqueue-config", "--no-job", timeout=60)
     home.exec("sed", "-i", "s/cores: 2/cores: 1/", FILE)
     done = home.exec("dask-hpc", "jobqueue-config", "--no-job", check=False, timeout=60)
@@ -66,8 +66,8 @@ def test_what_is_there_is_not_overwritten(home: SlurmSim) -> None:
     assert "cores: 2" in home.exec("cat", FILE).stdout
 
 
-def test_standard_output(home: SlurmSim) -> None:
-    """`--output -` writes nothing but what Slurm said: the partition, no accounts, that --mem is taken."""
+def test_prints_to_standard_output(home: SlurmSim) -> None:
+    """`--output -` prints what Slurm reports about its partition, accounts and --mem, and writes no file."""
     done = home.exec("dask-hpc", "jobqueue-config", "--output", "-", timeout=60)
     assert done.stderr == ""
     for words in (
@@ -80,8 +80,8 @@ def test_standard_output(home: SlurmSim) -> None:
     assert home.exec("ls", FILE, check=False).returncode != 0
 
 
-def test_a_partition_that_is_not_there(home: SlurmSim) -> None:
-    """It is refused with those that are."""
+def test_rejects_unknown_partition(home: SlurmSim) -> None:
+    """An unknown partition is rejected, and the error lists the existing ones."""
     done = home.exec("dask-hpc", "jobqueue-config", "--partition", "banana", check=False, timeout=60)
     assert done.returncode == 2
     assert "banana" in done.stderr

@@ -1,4 +1,4 @@
-"""JupyterLab on the login node, as a person meets it: its addresses, its token, its kernel, the notebook, a browser."""
+"""JupyterLab on the login node, as a user sees it: addresses, token, kernel and notebook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from tests.support.lab import ask, token_of
 pytestmark = [
     pytest.mark.slurm_sim(jupyter=True),
     pytest.mark.timeout(300),  # the first test starts the mini-cluster, and may build the image
-    pytest.mark.xdist_group("jupyter"),
 ]
 
 _KERNEL = """
@@ -58,8 +57,8 @@ def printed(cell: dict[str, Any]) -> str:
     return "".join("".join(output.get("text", "")) for output in cell["outputs"])
 
 
-def test_only_those_with_the_token_come_in(lab: Jupyter) -> None:
-    """Without it, or with another one, nothing but the login page and the version is to be had."""
+def test_requires_token(lab: Jupyter) -> None:
+    """Without the correct token, the API answers 403, and pages answer 403 or redirect to the login page."""
     assert ask(lab, "/api/contents", token=token_of(lab))[0] == 200
     for path in ("/api/contents", "/api/kernels", "/api/terminals"):
         assert ask(lab, path)[0] == 403
@@ -68,8 +67,8 @@ def test_only_those_with_the_token_come_in(lab: Jupyter) -> None:
         assert ask(lab, path)[0] in (302, 403)
 
 
-def test_it_is_published_on_loopback_alone(sim: SlurmSim, lab: Jupyter) -> None:
-    """The engine has it on 127.0.0.1, and this machine's own address refuses the port; nothing else is published."""
+def test_publishes_port_on_loopback_only(sim: SlurmSim, lab: Jupyter) -> None:
+    """The port is published on 127.0.0.1 only, this machine's other addresses refuse it, and no other is published."""
     found = json.loads(docker("inspect", sim.container("login")).stdout)[0]["NetworkSettings"]["Ports"]
     assert {one["HostIp"] for one in found.pop("8888/tcp")} == {"127.0.0.1"}
     assert not any(found.values())
@@ -82,8 +81,8 @@ def test_it_is_published_on_loopback_alone(sim: SlurmSim, lab: Jupyter) -> None:
             pass
 
 
-def test_who_calls_it_by_another_name_is_turned_away(sim: SlurmSim, lab: Jupyter) -> None:
-    """A node reaches the port and is refused for the name that it uses, whatever its token."""
+def test_rejects_foreign_host_name(sim: SlurmSim, lab: Jupyter) -> None:
+    """A node that reaches the port is rejected for the host name it uses, even with the token."""
     program = (
         "import sys, urllib.request, urllib.error\n"
         "try: urllib.request.urlopen(sys.argv[1])\n"
@@ -93,8 +92,8 @@ def test_who_calls_it_by_another_name_is_turned_away(sim: SlurmSim, lab: Jupyter
     assert done.stdout.strip() == "403"
 
 
-def test_the_token_is_in_its_file_alone(sim: SlurmSim, lab: Jupyter) -> None:
-    """Not in the image, the container's settings, its log, anybody's arguments, environment, or a job's script."""
+def test_token_is_only_in_its_file(sim: SlurmSim, lab: Jupyter) -> None:
+    """The token is not in the image, container settings, log, process arguments, environment or job output."""
     secret = token_of(lab)
     assert len(secret) == 48
     ask(lab, f"/lab?token={secret}")
@@ -110,8 +109,8 @@ def test_the_token_is_in_its_file_alone(sim: SlurmSim, lab: Jupyter) -> None:
     assert sim.exec("grep", "-rls", secret, "/home", check=False).stdout == ""
 
 
-def test_it_adds_what_it_must(sim: SlurmSim) -> None:
-    """JupyterLab is laid over the node's image, which stays what it is, and no node has it."""
+def test_adds_jupyterlab_to_login_node_only(sim: SlurmSim) -> None:
+    """JupyterLab is layered on the unchanged node image, and compute nodes do not have it."""
     assert sim.exec("ls", "/opt/jupyter").stdout
     assert sim.exec("ls", "/opt/jupyter", on="c1", check=False).returncode != 0
     layers = [docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).stdout
@@ -120,15 +119,15 @@ def test_it_adds_what_it_must(sim: SlurmSim) -> None:
     assert login[: len(node)] == node  # a notebook's environment is its workers'
 
 
-def test_it_runs_as_a_person(sim: SlurmSim) -> None:
-    """The server is hpc's, without a single capability."""
+def test_server_runs_unprivileged(sim: SlurmSim) -> None:
+    """The server runs as hpc, without any capability."""
     seen = sim.exec("sh", "-c", "cat /proc/$(pgrep -f '[j]upyter-lab')/status").stdout
     assert "Uid:\t1000\t1000" in seen
     assert "CapPrm:\t0000000000000000" in seen
 
 
-def test_the_kernel_is_the_environment(sim: SlurmSim) -> None:
-    """Its Python and its packages are /opt/env's, of JupyterLab it sees the kernel's part alone, and it is behind."""
+def test_kernel_uses_environment(sim: SlurmSim) -> None:
+    """The kernel uses /opt/env; of JupyterLab it sees only the kernel package, last on its path."""
     notebook = json.loads(sim.exec("cat", "tutorial.ipynb").stdout)
     cell: dict[str, Any] = {
         "cell_type": "code",
@@ -145,8 +144,8 @@ def test_the_kernel_is_the_environment(sim: SlurmSim) -> None:
     assert seen["server"] == []
 
 
-def test_the_notebook_runs_from_start_to_end(sim: SlurmSim) -> None:
-    """All cells, on two nodes; the numbers are the tutorial's or known; no job or key is left."""
+def test_notebook_runs_from_start_to_end(sim: SlurmSim) -> None:
+    """Every cell runs on two nodes, prints the expected numbers, and leaves no job or key behind."""
     ran = execute(sim, json.loads(sim.exec("cat", "tutorial.ipynb").stdout))
     cells = [cell for cell in ran["cells"] if cell["cell_type"] == "code"]
     assert not [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
@@ -164,8 +163,8 @@ def test_the_notebook_runs_from_start_to_end(sim: SlurmSim) -> None:
     assert sim.exec("sh", "-c", "ls -d ~/.dask-hpc/*.tls 2>/dev/null", check=False).stdout == ""
 
 
-def test_status_says_where_it_is(sim: SlurmSim, lab: Jupyter) -> None:
-    """Both addresses with the token, and the tunnels, for a person and for a program."""
+def test_status_shows_addresses_and_tunnels(sim: SlurmSim, lab: Jupyter) -> None:
+    """`status` shows both addresses with the token, and the SSH tunnels; `--json` has the addresses."""
     text = slurm_sim_command("status", "--name", sim.name).stdout.decode()
     port = urlsplit(lab.address).port
     for line in (lab.address, f"http://127.0.0.1:{port}/proxy/8787/status?", f"ssh -L {port}:127.0.0.1:{port} "):
@@ -177,12 +176,12 @@ def test_status_says_where_it_is(sim: SlurmSim, lab: Jupyter) -> None:
 
 
 @pytest.mark.slurm_sim(jupyter=False)
-def test_status_without_it_says_nothing(slurm_sim: SlurmSim) -> None:
-    """A mini-cluster that was started without has none."""
+def test_status_reports_no_jupyterlab_if_not_started(slurm_sim: SlurmSim) -> None:
+    """`status` reports no address for a mini-cluster started without JupyterLab."""
     told = json.loads(slurm_sim_command("status", "--name", slurm_sim.name, "--json").stdout)
     assert told["jupyter"] is None
 
 
-def test_bare_nodes_have_none() -> None:
-    """--bare --jupyter is refused before anything starts."""
+def test_rejects_jupyterlab_on_bare_nodes() -> None:
+    """`--bare --jupyter` is rejected before anything starts."""
     assert "bare nodes have no JupyterLab" in refused("up", "--name", new_name(), "--bare", "--jupyter")

@@ -1,4 +1,4 @@
-"""JupyterLab and Dask's dashboard in a real browser, as a person uses them."""
+"""JupyterLab and Dask's dashboard in a real browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slurm_sim import SlurmSim
 from tests.support.browser import Browser
 from tests.support.lab import ask, token_of
 
-pytestmark = [pytest.mark.slurm_sim(jupyter=True), pytest.mark.timeout(300), pytest.mark.xdist_group("jupyter")]
+pytestmark = [pytest.mark.slurm_sim(jupyter=True), pytest.mark.timeout(300)]
 
 _SAYS = "return document.querySelector(arguments[0])?.innerText ?? ''"
 _IDLE = "return document.querySelector('#jp-main-statusbar')?.innerText.includes('dask-hpc | Idle')"
@@ -40,8 +40,8 @@ def complaints(browser: Browser) -> list[str]:
     return [said for said in browser.console() if not re.search("ERR_NETWORK_CHANGED|to activate", said)]
 
 
-def test_without_the_token_there_is_a_login_page(slurm_sim: SlurmSim, browser: Browser) -> None:
-    """Who has no token sees a form that asks for it, and nothing else."""
+def test_shows_login_page_without_token(slurm_sim: SlurmSim, browser: Browser) -> None:
+    """Without the token, the browser shows a form that asks for it."""
     root = slurm_sim.jupyter().address.split("/lab")[0]
     browser.open(f"{root}/login")
     browser.driver.delete_all_cookies()
@@ -50,8 +50,8 @@ def test_without_the_token_there_is_a_login_page(slurm_sim: SlurmSim, browser: B
     assert "Password or token" in browser.run(_SAYS, "body")
 
 
-def test_the_first_cells_and_the_dashboard(slurm_sim: SlurmSim, browser: Browser, tmp_path: Path) -> None:
-    """Open the notebook, start a Dask cluster, see its two workers on the dashboard; the kernel's end ends its jobs."""
+def test_notebook_starts_cluster_and_dashboard_shows_it(slurm_sim: SlurmSim, browser: Browser, tmp_path: Path) -> None:
+    """The notebook starts a Dask cluster, the dashboard shows its two workers, and ending the kernel ends its jobs."""
     lab = slurm_sim.jupyter()
     browser.open(lab.address.replace("/lab?", "/lab/tree/tutorial.ipynb?"))
     browser.wait_for(_IDLE, 90)

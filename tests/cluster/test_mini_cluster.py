@@ -23,42 +23,42 @@ def sbatch(sim: SlurmSim, *options: str) -> Job:
     return sim.job(int(sim.exec("sbatch", "--parsable", *options).stdout))
 
 
-def test_nodes_are_idle_and_as_big_as_asked(slurm_sim: SlurmSim) -> None:
-    """Every node is idle and has the CPUs and the memory that the caller said, whatever the host has."""
+def test_nodes_are_idle_and_have_requested_size(slurm_sim: SlurmSim) -> None:
+    """Every node is idle and has the requested CPUs and memory, whatever the host has."""
     seen = slurm_sim.exec(*SINFO).stdout.splitlines()
     assert seen[:2] == ["c1 idle 2 4096", "c2 idle 2 4096"]
 
 
-def test_names_are_shared_by_slurm_dns_and_hosts(slurm_sim: SlurmSim) -> None:
-    """A node's Slurm name is its hostname, and nodes and login node resolve each other."""
+def test_node_names_match_hostnames_and_dns(slurm_sim: SlurmSim) -> None:
+    """A node's Slurm name is its hostname, and all machines resolve each other's names."""
     assert sorted(slurm_sim.exec("srun", "-N2", "hostname").stdout.split()) == ["c1", "c2"]
     for on, other in [("c1", "c2"), ("c2", "login"), ("login", "c1"), ("c1", "slurmctld")]:
         assert slurm_sim.exec("getent", "hosts", other, on=on).stdout
 
 
-def test_work_runs_as_a_person_on_a_shared_home(slurm_sim: SlurmSim) -> None:
-    """Jobs run as hpc, and what one writes at home is there on the login node."""
+def test_jobs_run_as_user_with_shared_home(slurm_sim: SlurmSim) -> None:
+    """Jobs run as hpc, and files they write to the home folder appear on the login node."""
     assert slurm_sim.exec("srun", "id", "--user", "--name").stdout.strip() == "hpc"
     slurm_sim.exec("srun", "-w", "c2", "sh", "-c", "hostname >~/written-by")
     assert slurm_sim.exec("sh", "-c", "cat ~/written-by; rm ~/written-by").stdout.strip() == "c2"
 
 
-def test_a_job_over_its_memory_is_killed(slurm_sim: SlurmSim) -> None:
-    """A step that takes three times its --mem is killed, and Slurm says why."""
+def test_kills_job_that_exceeds_its_memory(slurm_sim: SlurmSim) -> None:
+    """A step that uses three times its --mem is killed, and Slurm gives the reason."""
     hog = "x=$(head --bytes=150M /dev/zero | tr '\\0' x); tail -f /dev/null; echo $x"
     done = slurm_sim.exec("srun", "--mem=50M", "bash", "-c", hog, check=False, timeout=60)
     assert done.returncode != 0
     assert "memory" in done.stderr.lower()
 
 
-def test_a_job_that_can_never_fit_is_refused_at_once(slurm_sim: SlurmSim) -> None:
-    """More CPUs than a node has are refused, not queued for ever."""
+def test_rejects_job_that_can_never_fit(slurm_sim: SlurmSim) -> None:
+    """A job with more CPUs than a node has is rejected, not queued forever."""
     with pytest.raises(CommandError, match="configuration is not available"):
         slurm_sim.exec("srun", "-N1", "-n1", "-c64", "hostname", timeout=30)
 
 
-def test_nothing_is_privileged_or_published(slurm_sim: SlurmSim) -> None:
-    """No container is privileged, has a capability it does not name, or publishes a port."""
+def test_containers_are_unprivileged_and_unpublished(slurm_sim: SlurmSim) -> None:
+    """No container is privileged, has a capability it does not list, or publishes a port."""
     for service in ("slurmctld", "login", "c1"):
         host = docker_inspect(slurm_sim, service)["HostConfig"]
         assert not host["Privileged"]
@@ -67,16 +67,16 @@ def test_nothing_is_privileged_or_published(slurm_sim: SlurmSim) -> None:
         assert not host["PortBindings"]
 
 
-def test_daemons_do_not_run_as_root(slurm_sim: SlurmSim) -> None:
-    """slurmctld and munged run as their own users, without capabilities."""
+def test_slurmctld_does_not_run_as_root(slurm_sim: SlurmSim) -> None:
+    """slurmctld runs as its own user, without capabilities."""
     status = slurm_sim.exec("sh", "-c", "cat /proc/$(pidof slurmctld)/status", on="slurmctld", user="root").stdout
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert fields["Uid"].split()[0] != "0"
     assert int(fields["CapEff"], 16) == 0
 
 
-def test_the_munge_key_is_this_mini_clusters_own(slurm_sim: SlurmSim, slurm_sim_factory: type[SlurmSim]) -> None:
-    """Two mini-clusters run side by side with different keys, which only munge can read."""
+def test_mini_clusters_have_different_munge_keys(slurm_sim: SlurmSim, slurm_sim_factory: type[SlurmSim]) -> None:
+    """Two mini-clusters run side by side with different keys that only munge can read."""
     other = slurm_sim_factory(nodes=1)
     keys = set()
     for sim in (slurm_sim, other):
@@ -87,8 +87,8 @@ def test_the_munge_key_is_this_mini_clusters_own(slurm_sim: SlurmSim, slurm_sim_
     assert other.exec("srun", "hostname").stdout.strip() == "c1"
 
 
-def test_state_survives_a_controller_restart(slurm_sim: SlurmSim) -> None:
-    """A running job and a queued one are still there after slurmctld was killed and started again."""
+def test_jobs_survive_controller_restart(slurm_sim: SlurmSim) -> None:
+    """A running job and a queued job are still there after slurmctld is killed and restarted."""
     running = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "tail -f /dev/null")
     queued = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "hostname")
     running.wait_until_running(30)
@@ -100,8 +100,8 @@ def test_state_survives_a_controller_restart(slurm_sim: SlurmSim) -> None:
     assert queued.wait(60).state == "COMPLETED"
 
 
-def test_mpi_ranks_find_each_other_through_pmix(slurm_sim: SlurmSim) -> None:
-    """Slurm offers PMIx, which OpenMPI 5 needs, and takes it by default."""
+def test_pmix_is_available_and_default(slurm_sim: SlurmSim) -> None:
+    """Slurm offers PMIx, which Open MPI 5 needs, and uses it by default."""
     assert "pmix" in slurm_sim.exec("srun", "--mpi=list").stderr + slurm_sim.exec("srun", "--mpi=list").stdout
     ranks = slurm_sim.exec("srun", "-N2", "-n4", "sh", "-c", "echo $PMIX_RANK").stdout.split()
     assert sorted(ranks) == ["0", "1", "2", "3"]

@@ -1,4 +1,4 @@
-"""Monte Carlo π on SLURMCluster, as a person runs it on the login node."""
+"""Monte Carlo π on SLURMCluster, run from the login node."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def nothing_is_left(sim: Any) -> None:
         assert sim.exec("pgrep", "-u", "hpc", "-a", on=node, check=False).stdout == ""
 
 
-def test_pi_on_two_nodes(slurm_sim: Any) -> None:
-    """Two jobs on two nodes give the π of one core, over TLS, and leave no job and no key behind."""
+def test_computes_pi_on_two_nodes(slurm_sim: Any) -> None:
+    """Two jobs on two nodes compute the same π as one core, over TLS, and leave no job or key behind."""
     done = slurm_sim.exec(*RUN, "--json")
     result = json.loads(done.stdout)
     assert result["ok"]
@@ -43,16 +43,16 @@ def test_pi_on_two_nodes(slurm_sim: Any) -> None:
     nothing_is_left(slurm_sim)
 
 
-def test_several_processes_a_job(slurm_sim: Any) -> None:
-    """One job of two worker processes has two workers on one node."""
+def test_starts_several_processes_per_job(slurm_sim: Any) -> None:
+    """One job with two worker processes gives two workers on one node."""
     result = json.loads(slurm_sim.exec(*RUN, "--jobs", "1", "--processes", "2", "--json").stdout)
     assert result["cluster"]["workers"] == 2
     assert len(result["cluster"]["nodes"]) == 1
     nothing_is_left(slurm_sim)
 
 
-def test_without_tls_there_is_a_warning(slurm_sim: Any) -> None:
-    """--no-tls works, and says what it means."""
+def test_no_tls_prints_warning(slurm_sim: Any) -> None:
+    """`--no-tls` works, and prints a warning."""
     done = slurm_sim.exec(*RUN, "--no-tls", "--json")
     assert json.loads(done.stdout)["cluster"]["tls"] is False
     assert "Warning: no TLS" in done.stderr
@@ -69,8 +69,8 @@ def test_without_tls_there_is_a_warning(slurm_sim: Any) -> None:
         (["--interface", "eth7"], ["eth7", "There are: "]),
     ],
 )
-def test_what_cannot_be_had_is_refused_at_once(slurm_sim: Any, option: list[str], words: list[str]) -> None:
-    """More than a node has, or something that is not there, ends at once with both sides; nothing is submitted."""
+def test_rejects_impossible_requests(slurm_sim: Any, option: list[str], words: list[str]) -> None:
+    """Oversized requests, unknown partitions and unknown interfaces are rejected before anything is submitted."""
     done = slurm_sim.exec(*RUN, *option, check=False)
     assert done.returncode == 2
     assert all(word in done.stderr for word in words)
@@ -87,7 +87,7 @@ def test_what_cannot_be_had_is_refused_at_once(slurm_sim: Any, option: list[str]
     ],
 )
 def test_jobs_that_never_start_do_not_hang(slurm_sim: Any, option: list[str], words: list[str]) -> None:
-    """What Slurm refuses, holds or cannot place ends with Slurm's own reason, and the jobs are cancelled."""
+    """If Slurm rejects, holds or cannot place a job, the run ends with Slurm's reason, and its jobs are cancelled."""
     done = slurm_sim.exec(*RUN, *option, check=False)
     assert done.returncode in (1, 2)
     assert all(word in done.stderr for word in words)
@@ -107,8 +107,8 @@ cat log
 """
 
 
-def test_a_worker_lost_while_others_are_awaited_is_noticed(slurm_sim: Any) -> None:
-    """Workers that are gone for good although their job runs on end the waiting, long before its --timeout."""
+def test_notices_lost_worker_while_waiting_for_others(slurm_sim: Any) -> None:
+    """A worker that is lost while its job runs on ends the wait for workers, long before --timeout."""
     run = " ".join((*RUN, "--jobs", "3", "--processes", "2", "--timeout", "100"))
     done = slurm_sim.exec("bash", "-c", LOSE_A_WORKER.format(run=run), check=False, timeout=90)
     assert "status 1" in done.stdout
@@ -128,8 +128,8 @@ def test_signal_while_workers_compute_leaves_nothing(slurm_sim: SlurmSim, signum
     nothing_is_left(slurm_sim)
 
 
-def test_losing_all_workers_is_an_end(slurm_sim: SlurmSim) -> None:
-    """If another program cancels the jobs while they compute, the run ends with their state instead of waiting."""
+def test_losing_all_workers_ends_run(slurm_sim: SlurmSim) -> None:
+    """If another program cancels the jobs during the computation, the run ends and reports their state."""
     run = f"{endless.install(slurm_sim)} --on slurm >log 2>&1 & p=$!; {endless.AT_WORK.format(workers=2)}"
     script = f"rm -f log; {run}; scancel -u hpc; wait $p; echo status $?; cat log"
     done = slurm_sim.exec("bash", "-c", script, check=False)
@@ -139,8 +139,8 @@ def test_losing_all_workers_is_an_end(slurm_sim: SlurmSim) -> None:
     nothing_is_left(slurm_sim)
 
 
-def test_process_that_has_lost_its_parent_ends_with_its_job(slurm_sim: SlurmSim) -> None:
-    """A job's daemon is no child of the job any more; no cgroup holds it, and it ends with the job all the same."""
+def test_detached_process_ends_with_its_job(slurm_sim: SlurmSim) -> None:
+    """A process that has detached from its job still ends with it, although no cgroup holds it."""
     left = "setsid sh -c 'tail -f /dev/null & echo $! >daemon' & until [ -s daemon ]; do sleep 0.1; done"
     other = slurm_sim.job(
         int(slurm_sim.exec("sbatch", "--parsable", "-wc1", "--wrap", "exec tail -f /dev/null").stdout)

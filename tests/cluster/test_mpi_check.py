@@ -1,4 +1,4 @@
-"""Ranks that do not find each other are told, on a real Slurm."""
+"""The MPI rank check on a real Slurm: ranks that do not find each other fail with an explanation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CHECK = ("python", "-m", "dask_hpc.mpi")
     ],
     ids=" ".join,
 )
-def test_a_whole_world_says_nothing(slurm_sim: SlurmSim, launcher: tuple[str, ...]) -> None:
-    """All ranks are there: status 0, and not a word."""
+def test_complete_world_prints_nothing(slurm_sim: SlurmSim, launcher: tuple[str, ...]) -> None:
+    """If all ranks are present, the check exits with status 0 and prints nothing."""
     done = slurm_sim.exec(*launcher, *CHECK, timeout=60)
     assert (done.stdout, done.stderr) == ("", "")
 
@@ -38,7 +38,7 @@ def test_a_whole_world_says_nothing(slurm_sim: SlurmSim, launcher: tuple[str, ..
     ],
     ids=lambda value: " ".join(value),
 )
-def test_singletons_are_not_silent(slurm_sim: SlurmSim, between: tuple[str, ...], words: list[str]) -> None:
+def test_explains_singleton_ranks(slurm_sim: SlurmSim, between: tuple[str, ...], words: list[str]) -> None:
     """Every rank fails, and one of them says how many were launched, why they are alone, and what to do."""
     done = slurm_sim.exec("srun", "-n4", "-N2", *between, *CHECK, check=False, timeout=60)
     assert done.returncode == 1
@@ -49,14 +49,14 @@ def test_singletons_are_not_silent(slurm_sim: SlurmSim, between: tuple[str, ...]
     assert all(word in done.stderr for word in words), done.stderr
 
 
-def test_every_rank_fails(slurm_sim: SlurmSim) -> None:
-    """A batch script that looks at one rank's status sees the failure, whichever rank that is."""
+def test_every_singleton_rank_fails(slurm_sim: SlurmSim) -> None:
+    """A batch script that checks the status of any single rank sees the failure."""
     each = "python -m dask_hpc.mpi 2>/dev/null; echo $?"
     assert slurm_sim.exec("srun", "--mpi=none", "-n4", "-N2", "bash", "-c", each).stdout.split() == ["1"] * 4
 
 
-def test_any_script_can_ask(slurm_sim: SlurmSim) -> None:
-    """`check_world` ends a script of a person's own before it computes, and gives the size of a whole world."""
+def test_check_world_works_in_any_script(slurm_sim: SlurmSim) -> None:
+    """`check_world` stops a script whose ranks are missing before it computes, or returns the world's size."""
     script = "from dask_hpc.mpi import check_world; print('size', check_world())"
     alone = slurm_sim.exec("srun", "--mpi=none", "-n2", "python", "-c", script, check=False, timeout=60)
     assert alone.returncode == 1
@@ -65,8 +65,8 @@ def test_any_script_can_ask(slurm_sim: SlurmSim) -> None:
     assert slurm_sim.exec("srun", "--mpi=pmix", "-n2", "python", "-c", script).stdout.split() == ["size", "2"] * 2
 
 
-def test_the_facts_as_json(slurm_sim: SlurmSim) -> None:
-    """`--json` prints once what was seen."""
+def test_json_prints_findings_once(slurm_sim: SlurmSim) -> None:
+    """`--json` prints the findings once."""
     done = slurm_sim.exec("srun", "--mpi=pmix", "-n2", *CHECK, "--json", timeout=60)
     seen = json.loads(done.stdout)
     assert (seen["size"], seen["launched"], seen["by"]) == (2, 2, "srun")

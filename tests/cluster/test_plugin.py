@@ -1,4 +1,4 @@
-"""The pytest plugin, here and in somebody else's project."""
+"""The pytest plugin, in this project and in others."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def no_kept() -> Iterator[None]:
     kept.down()
 
 
-def test_the_wheel_carries_what_a_mini_cluster_is_made_of(wheel: Path) -> None:
-    """Compose file, configuration and all that builds the Slurm image are there; what installs engines is not."""
+def test_wheel_contains_mini_cluster_files(wheel: Path) -> None:
+    """The wheel contains the Compose file, configuration and image sources, but nothing that installs engines."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name.removeprefix("slurm_sim/_tree/") for name in archive.namelist() if "/_tree/" in name}
         modes = {Path(info.filename).name: info.external_attr >> 16 for info in archive.infolist()}
@@ -83,8 +83,8 @@ def test_the_wheel_carries_what_a_mini_cluster_is_made_of(wheel: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_it_works_in_somebody_elses_project(site: Path, tmp_path: Path) -> None:
-    """A two-line test in a project with nothing but the wheel brings up a mini-cluster, out of the wheel's files."""
+def test_plugin_works_in_other_projects(site: Path, tmp_path: Path) -> None:
+    """A two-line test in a project with only the wheel installed starts a mini-cluster from the wheel's files."""
     where = "from slurm_sim import tree; print(tree.root(), tree.is_checkout())"
     root, is_checkout = run(site / "bin/python", "-c", where, cwd=tmp_path).split()
     assert Path(root).parts[-3:] == ("site-packages", "slurm_sim", "_tree")
@@ -96,8 +96,8 @@ def test_it_works_in_somebody_elses_project(site: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(250)
-def test_the_wheels_tree_builds_the_slurm_image(site: Path, tmp_path: Path, root: Path) -> None:
-    """The bake file and what it needs are whole in the wheel (layers may come from the engine's cache)."""
+def test_wheel_builds_slurm_images(site: Path, tmp_path: Path, root: Path) -> None:
+    """The wheel contains all files of the image build (layers may come from the engine's cache)."""
     (tree,) = site.glob("lib/python*/site-packages/slurm_sim/_tree")
     tags = {role: f"slurm-sim-test/{role}:{new_name()}" for role in ("slurmctld", "login", "slurmd")}
     options = " ".join(f"--set {role}.tags={tag}" for role, tag in tags.items())
@@ -112,7 +112,7 @@ def test_the_wheels_tree_builds_the_slurm_image(site: Path, tmp_path: Path, root
 
 @pytest.mark.slurm_sim(nodes=3)
 def test_marker_grows_shared_mini_cluster(slurm_sim: SlurmSim) -> None:
-    """A test whose marker says three nodes has three."""
+    """A test whose marker asks for three nodes gets three."""
     assert slurm_sim.nodes() == ["c1", "c2", "c3"]
     assert len(slurm_sim.exec("srun", "-N3", "hostname").stdout.split()) == 3
 
@@ -133,8 +133,8 @@ def cpus(sim):
 """
 
 
-def test_nodes_are_as_asked_whatever_ran_before(pytester: pytest.Pytester) -> None:
-    """A test has the usual nodes, or its marker's if more, also after a test that had more or scaled them away."""
+def test_each_test_gets_its_requested_nodes(pytester: pytest.Pytester) -> None:
+    """A test gets the default nodes, or more by its marker, even if an earlier test added or removed some."""
     pytester.makepyfile("""
         import pytest
 
@@ -156,8 +156,8 @@ def test_nodes_are_as_asked_whatever_ran_before(pytester: pytest.Pytester) -> No
     pytester.runpytest_subprocess("--slurm-sim-nodes=2").assert_outcomes(passed=3)
 
 
-def test_scope_says_how_long_a_mini_cluster_lasts(pytester: pytest.Pytester) -> None:
-    """Two modules have one each with --slurm-sim-scope=module; a marker's scope of a class or a test goes before it."""
+def test_scope_sets_lifetime_of_mini_cluster(pytester: pytest.Pytester) -> None:
+    """--slurm-sim-scope=module starts one mini-cluster per module; a marker's narrower scope overrides it."""
     pytester.makepyfile(
         test_one=SAYS
         + """
@@ -194,7 +194,7 @@ def test_e(request, slurm_sim):
 
 
 def test_size_comes_from_options_markers_and_fixtures(pytester: pytest.Pytester) -> None:
-    """The ini file, an overridden fixture and a marker each choose; a fixture of the module's uses the same one."""
+    """The ini file, an overridden fixture and a marker set the size; a module fixture gets the same mini-cluster."""
     pytester.makeini("[pytest]\nslurm_sim_nodes = 1\nslurm_sim_cpus_per_node = 3\n")
     pytester.makepyfile(
         test_ini=SAYS
@@ -243,10 +243,8 @@ def test_fixture(request, site, slurm_sim):
         ("image='no-such-image:0'", ["no image no-such-image:0"]),
     ],
 )
-def test_marker_that_makes_no_sense_fails_test_in_its_words(
-    pytester: pytest.Pytester, marker: str, words: list[str]
-) -> None:
-    """The report says what is wrong and what to do, once, without a traceback through the plugin."""
+def test_invalid_marker_fails_test_with_explanation(pytester: pytest.Pytester, marker: str, words: list[str]) -> None:
+    """The report says once what is wrong and what to do, without a traceback through the plugin."""
     pytester.makepyfile(f"""
         import pytest
 
@@ -262,8 +260,8 @@ def test_marker_that_makes_no_sense_fails_test_in_its_words(
     assert "another exception" not in said
 
 
-def test_fixture_that_outlasts_mini_cluster_is_refused(pytester: pytest.Pytester) -> None:
-    """A module's fixture cannot have a mini-cluster that ends with each test: the error says which to change."""
+def test_rejects_fixture_that_outlives_mini_cluster(pytester: pytest.Pytester) -> None:
+    """A module fixture cannot use a mini-cluster that ends with each test; the error says which scope to change."""
     pytester.makepyfile("""
         import pytest
 
@@ -289,15 +287,15 @@ def test_fixture_that_outlasts_mini_cluster_is_refused(pytester: pytest.Pytester
         (["--slurm-sim-keep", "--slurm-sim-scope=module"], "--slurm-sim-keep needs --slurm-sim-scope=session"),
     ],
 )
-def test_option_that_makes_no_sense_ends_session(pytester: pytest.Pytester, arguments: list[str], words: str) -> None:
-    """pytest ends with its status for wrong usage before any test, and says why."""
+def test_invalid_option_ends_session(pytester: pytest.Pytester, arguments: list[str], words: str) -> None:
+    """pytest exits with its usage-error status before any test, and gives the reason."""
     done = pytester.runpytest_subprocess(*arguments)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     assert words in done.stderr.str()
 
 
 def test_failing_test_shows_its_mini_cluster(pytester: pytest.Pytester) -> None:
-    """The report of a test that failed has sinfo and the controller's log, and nothing of the mini-cluster is left."""
+    """A failed test's report shows sinfo and the controller's log, and the mini-cluster is removed."""
     pytester.makepyfile(
         "def test_no(slurm_sim):\n    print('name', slurm_sim.name)\n    assert slurm_sim.nodes() == []\n"
     )
@@ -315,8 +313,8 @@ def test_start(slurm_sim):
 """
 
 
-def test_kept_mini_cluster_is_used_again_unless_it_differs(pytester: pytest.Pytester, no_kept: None) -> None:
-    """The next session uses it, with an empty queue; one of another size, or that does not run, is replaced."""
+def test_kept_mini_cluster_is_reused_unless_it_differs(pytester: pytest.Pytester, no_kept: None) -> None:
+    """The next session reuses a kept mini-cluster, but replaces one that has another size or is not running."""
     pytester.makepyfile(PRINT_START)
 
     def session(*arguments: str) -> tuple[str, str]:
@@ -340,10 +338,10 @@ def test_kept_mini_cluster_is_used_again_unless_it_differs(pytester: pytest.Pyte
     assert f"the kept {KEPT} was replaced: c1 is paused" in said
 
 
-def test_kept_mini_cluster_of_rebuilt_image_is_replaced(
+def test_kept_mini_cluster_is_replaced_after_image_rebuild(
     pytester: pytest.Pytester, no_kept: None, versions: dict[str, str]
 ) -> None:
-    """The same tag is not the same image: a kept mini-cluster whose image has been built anew since is replaced."""
+    """A kept mini-cluster is replaced if its image has been rebuilt under the same tag."""
     pytester.makepyfile("def test_it(slurm_sim):\n    assert slurm_sim.nodes() == ['c1']\n")
     tag = f"slurm-sim-test:{new_name()}"
     said = []
@@ -377,10 +375,10 @@ def test_name(slurm_sim, number, tmp_path_factory):
     [("pass", {"passed": 2}), ("os.kill(os.getpid(), signal.SIGKILL)", {"failed": 2})],
     ids=["end", "are killed"],
 )
-def test_workers_of_xdist_have_their_own_and_leave_nothing(
+def test_xdist_workers_have_their_own_mini_clusters(
     pytester: pytest.Pytester, tmp_path: Path, then: str, outcomes: dict[str, int]
 ) -> None:
-    """Two workers have a mini-cluster each; when they end, or are killed, nothing of either is left."""
+    """Each of two workers has its own mini-cluster, and leaves nothing behind when it ends or is killed."""
     pytester.makepyfile(WORKERS.format(then=then))
     done = pytester.runpytest_subprocess("-n2", "--slurm-sim-nodes=1")
     done.assert_outcomes(**outcomes)
@@ -414,7 +412,7 @@ def test_endless(site):
 def test_interrupted_session_leaves_nothing(
     pytester: pytest.Pytester, workers: list[str], hangs: bool, how: signal.Signals
 ) -> None:
-    """Ctrl-C and SIGTERM, which a terminal and `timeout` send to all of its processes, leave no container."""
+    """Ctrl-C or SIGTERM to all of its processes, as a terminal or `timeout` sends it, leaves no container."""
     pytester.makepyfile(ENDLESS.format(hangs=hangs))
     command = [sys.executable, "-m", "pytest", "--slurm-sim-nodes=1", *workers]
     with subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL, process_group=0) as session:
@@ -435,8 +433,8 @@ def await_that(condition: Callable[[], bool], seconds: float = 90) -> None:
         time.sleep(0.1)  # a file or a container tells nobody that it comes or goes
 
 
-def test_mini_cluster_that_does_not_start_fails_test_in_its_words(pytester: pytest.Pytester) -> None:
-    """What is wrong is in the report of each test that needs it, not a traceback through the plugin."""
+def test_failed_start_fails_every_test_with_explanation(pytester: pytest.Pytester) -> None:
+    """Each test that needs the mini-cluster reports what is wrong, without a traceback through the plugin."""
     pytester.makepyfile("def test_no(slurm_sim):\n    pass\n\n\ndef test_nor(slurm_sim):\n    pass\n")
     done = pytester.runpytest_subprocess("--slurm-sim-nodes=0")
     done.assert_outcomes(errors=2)
@@ -445,7 +443,7 @@ def test_mini_cluster_that_does_not_start_fails_test_in_its_words(pytester: pyte
 
 
 def test_help_explains_options_and_marker(pytester: pytest.Pytester) -> None:
-    """`pytest --help` and `--markers` say what the plugin takes, on the command line and in the ini file."""
+    """`pytest --help` and `--markers` list the plugin's options, ini keys and marker."""
     said = (
         pytester.runpytest_subprocess("--help").stdout.str() + pytester.runpytest_subprocess("--markers").stdout.str()
     )

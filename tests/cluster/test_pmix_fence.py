@@ -1,4 +1,4 @@
-"""What MPI_Init relies on: no rank leaves a fence of PMIx before all of them, on all nodes, have come to it."""
+"""MPI_Init relies on PMIx fences: no rank may leave one before all ranks on all nodes have entered it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def left_early(sim: SlurmSim, env: dict[str, str]) -> list[int]:
 
 
 def test_fences_hold_all_ranks(slurm_sim: SlurmSim) -> None:
-    """No rank leaves early as the mini-cluster is configured (mpi.conf)."""
+    """With the mini-cluster's mpi.conf, no rank leaves a fence early."""
     assert left_early(slurm_sim, {}) == []
 
 
 @pytest.mark.parametrize("fence", ["tree", "mixed"])
-def test_slurms_other_fences_hold_no_rank(slurm_sim: SlurmSim, fence: str) -> None:
-    """If this fails, Slurm is mended: then mpi.conf, SLURM_PMIX_FENCE in our scripts and doctor's warning can go."""
+def test_other_slurm_fences_let_ranks_leave_early(slurm_sim: SlurmSim, fence: str) -> None:
+    """If this fails, Slurm is fixed: remove mpi.conf, SLURM_PMIX_FENCE in our scripts and doctor's warning."""
     assert left_early(slurm_sim, {"SLURM_PMIX_FENCE": fence}) != []

@@ -1,4 +1,4 @@
-"""Every command of the README works as it is written, in the order in which it is written."""
+"""Every command in the README works as written, in the given order."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def blocks() -> list[list[str]]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("commands", blocks(), ids=lambda commands: commands[0])
-def test_commands_of_the_readme(commands: list[str], root: Path, tmp_path: Path) -> None:
-    """A block's commands end with status 0, one after the other."""
+def test_readme_commands_succeed(commands: list[str], root: Path, tmp_path: Path) -> None:
+    """The commands of each block exit with status 0, one after the other."""
     for name in ("apptainer", "dist"):  # what the commands copy; what they write stays out of the checkout
         (tmp_path / name).symlink_to(root / name)
     own = {"PATH": f"{root / '.venv' / 'bin'}:{os.environ['PATH']}", "SLURM_SIM_NAME": "slurm-sim-readme"}
@@ -43,12 +43,12 @@ def test_commands_of_the_readme(commands: list[str], root: Path, tmp_path: Path)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
-def test_ci_runs_the_test_command_of_the_readme(root: Path) -> None:
-    """`.ci/run` ends in the README's test command."""
+def test_ci_runs_readme_test_command(root: Path) -> None:
+    """`.ci/run` contains the README's test command."""
     assert "make test" in (root / ".ci" / "run").read_text(encoding="utf-8").splitlines()
 
 
-def test_every_target_of_make_has_its_line_of_help(root: Path) -> None:
+def test_make_help_lists_every_target(root: Path) -> None:
     """`make help` lists every target that the Makefile declares."""
     declared = re.findall(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     shown = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
@@ -56,6 +56,6 @@ def test_every_target_of_make_has_its_line_of_help(root: Path) -> None:
     assert sorted(helped) == sorted(target for line in declared for target in line.split())
 
 
-def test_commands_run_elsewhere_are_in_the_readme() -> None:
-    """The list of commands that other tests run names none that the README has not."""
+def test_commands_run_elsewhere_are_in_readme() -> None:
+    """Every command listed as run by another test is in the README."""
     assert set(ELSEWHERE) <= {command for block in blocks() for command in block}

@@ -1,4 +1,4 @@
-"""The reports of real runs in a real browser: figures are drawn, nothing complains, nothing is cut off."""
+"""Reports of real runs in a real browser: figures are drawn, the console is clean, nothing is cut off."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.support.browser import Browser
 
 pytestmark = [
     pytest.mark.timeout(960),  # whichever test is first waits for all the workloads
-    pytest.mark.xdist_group("all workloads"),
 ]
 
 WIDTHS = [1280, 400]
@@ -43,8 +42,8 @@ def opened(browser: Browser, page: Path, width: int, shots: Path) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("workload", available())
-def test_a_report_can_be_read(all_run: AllRun, browser: Browser, tmp_path: Path, workload: str, width: int) -> None:
-    """Every figure of the report is drawn, on a wide and on a narrow page, and the heads of its parts are there."""
+def test_report_is_readable(all_run: AllRun, browser: Browser, tmp_path: Path, workload: str, width: int) -> None:
+    """The report draws every figure and has all its headings, on a wide and on a narrow page."""
     page = all_run.results / workload / "latest" / "report.html"
     opened(browser, page, width, tmp_path)
     heads = browser.run("return [...document.querySelectorAll('h2')].map((one) => one.textContent)")
@@ -58,8 +57,8 @@ def test_a_report_can_be_read(all_run: AllRun, browser: Browser, tmp_path: Path,
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_overview_can_be_read(all_run: AllRun, browser: Browser, tmp_path: Path, width: int) -> None:
-    """The overview shows all workloads, and a click opens a report."""
+def test_overview_is_readable(all_run: AllRun, browser: Browser, tmp_path: Path, width: int) -> None:
+    """The overview shows all workloads, and clicking one opens its report."""
     opened(browser, all_run.results / "index.html", width, tmp_path)
     assert browser.run("return document.querySelectorAll('.card').length") == len(available())
     assert browser.run("return document.querySelectorAll('.card .ok').length") == len(available())
@@ -68,8 +67,8 @@ def test_the_overview_can_be_read(all_run: AllRun, browser: Browser, tmp_path: P
     browser.wait_for(f"return document.querySelector('h1').textContent === '{first}'")
 
 
-def test_the_task_stream_has_both_nodes(all_run: AllRun, browser: Browser) -> None:
-    """What the browser has of the task stream are tasks on both nodes, under the nodes' names."""
+def test_task_stream_shows_both_nodes(all_run: AllRun, browser: Browser) -> None:
+    """The task stream in the browser has tasks on both nodes, labelled with the nodes' names."""
     browser.open((all_run.results / "monte-carlo-pi/latest/report.html").resolve().as_uri())
     browser.wait_for(_DRAWN)
     lanes = browser.run(

@@ -1,4 +1,4 @@
-"""Every workload on a mini-cluster, in one go: all their checks hold, and one page leads to all reports."""
+"""Every workload on a mini-cluster in one run: all checks pass, and one page links to all reports."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from tests.support.all_run import AllRun, own_folder
 
 pytestmark = [
     pytest.mark.timeout(960),  # whichever test is first waits for all the workloads
-    pytest.mark.xdist_group("all workloads"),
 ]
 
 MPI_ONLY = {"dask-mpi", "hybrid-mpi", "mpi-hello"}
 
 
-def test_all_checks_are_green(all_run: AllRun) -> None:
-    """Each workload of the folder has run, on Slurm or as an MPI job, and none of its checks has failed."""
+def test_all_checks_pass(all_run: AllRun) -> None:
+    """Each workload in the folder has run, on Slurm or as an MPI job, and passed all its checks."""
     assert [one["workload"] for one in all_run.entries] == list(available())
     assert [one for one in all_run.entries if one["verdict"] != "ok"] == [], all_run.said
     assert all_run.status == 0, all_run.said
@@ -29,15 +28,15 @@ def test_all_checks_are_green(all_run: AllRun) -> None:
     assert f"{len(all_run.entries)} of {len(all_run.entries)} workloads are ok" in all_run.said
 
 
-def test_the_output_in_a_pipe_is_quiet(all_run: AllRun) -> None:
-    """A line a workload and one table: no colours, no progress, nothing that Dask logs."""
+def test_output_in_pipe_is_plain(all_run: AllRun) -> None:
+    """In a pipe, the output is one line per workload and one table, without colours, progress or Dask's logs."""
     assert "\x1b" not in all_run.said
     assert "distributed." not in all_run.said
     assert len(all_run.said.splitlines()) < 3 * len(all_run.entries) + 10
 
 
-def test_every_result_is_of_the_schema(all_run: AllRun) -> None:
-    """Each result.json is read back, and says where it ran: environment, nodes, jobs, time."""
+def test_every_result_follows_schema(all_run: AllRun) -> None:
+    """Each result.json loads, and records where it ran: environment, nodes, jobs and time."""
     for name in available():
         result = load(all_run.results / name / "latest" / "result.json")
         assert result.schema == SCHEMA
@@ -63,8 +62,8 @@ class Links(HTMLParser):
         self.found += [value or "" for name, value in attrs if tag == "a" and name == "href"]
 
 
-def test_the_overview_leads_to_every_report(all_run: AllRun) -> None:
-    """index.html links a report for each workload, and a report its result.json; all of them are there."""
+def test_overview_links_every_report(all_run: AllRun) -> None:
+    """index.html links to each workload's report, each report to its result.json, and all links exist."""
     index = all_run.results / "index.html"
     reports = [index.parent / link for link in Links(index.read_text()).found]
     assert len(reports) == len(available())
@@ -74,14 +73,14 @@ def test_the_overview_leads_to_every_report(all_run: AllRun) -> None:
         assert (report.parent / links[0]).is_file()
 
 
-def test_nothing_is_left(all_run: AllRun, slurm_sim: Any) -> None:
-    """No job, no credential and no process of the runs remains."""
+def test_runs_leave_nothing_behind(all_run: AllRun, slurm_sim: Any) -> None:
+    """No job, credential or process of the runs is left."""
     assert slurm_sim.exec("squeue", "-h").stdout == ""
     assert own_folder(slurm_sim) == all_run.before
     assert slurm_sim.exec("pgrep", "-u", "hpc", "python", check=False).stdout == ""
 
 
-def test_a_report_is_no_larger_than_it_must_be(all_run: AllRun) -> None:
-    """Bokeh's script is most of a page, which stays below 3 MiB."""
+def test_reports_are_smaller_than_3_mib(all_run: AllRun) -> None:
+    """Every page is smaller than 3 MiB, most of which is Bokeh's script."""
     sizes = {str(file): file.stat().st_size for file in Path(all_run.results).rglob("*.html")}
     assert {name: size for name, size in sizes.items() if size > 3 << 20} == {}

@@ -1,4 +1,4 @@
-"""More nodes and fewer, while the mini-cluster runs."""
+"""Adding and removing nodes while the mini-cluster runs."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def hosts_of_a_step(sim: SlurmSim, nodes: int) -> list[str]:
     return sorted(sim.exec("srun", f"-N{nodes}", "--immediate=10", "hostname", timeout=30).stdout.split())
 
 
-def test_nodes_are_added(sim: SlurmSim) -> None:
-    """After scaling up, the new nodes are in Slurm and in DNS, and a step runs on all."""
+def test_adds_nodes(sim: SlurmSim) -> None:
+    """After scaling up, the new nodes are in Slurm and DNS, and a step runs on all nodes."""
     sim.scale(4)
     assert sim.nodes() == nodes_of_slurm(sim) == hosts_of_a_step(sim, 4) == ["c1", "c2", "c3", "c4"]
 
 
-def test_nodes_are_taken_away(sim: SlurmSim) -> None:
-    """After scaling down, the nodes are gone from Slurm, their containers from the engine, their names from DNS."""
+def test_removes_nodes(sim: SlurmSim) -> None:
+    """After scaling down, the removed nodes are gone from Slurm and DNS, and their containers from the engine."""
     sim.scale(4)
     sim.scale(1)
     assert sim.nodes() == nodes_of_slurm(sim) == hosts_of_a_step(sim, 1) == ["c1"]
@@ -52,8 +52,8 @@ def test_nodes_are_taken_away(sim: SlurmSim) -> None:
     assert sim.exec("getent", "hosts", "c2", check=False).returncode != 0
 
 
-def test_a_node_can_come_back(sim: SlurmSim) -> None:
-    """A node that was scaled away and added again works, under the address that it has now."""
+def test_removed_node_can_come_back(sim: SlurmSim) -> None:
+    """A node that was removed and added again works under its new address."""
     before = address(sim, "c2")
     sim.scale(1)
     between = docker(
@@ -79,8 +79,8 @@ def submit(sim: SlurmSim, *options: str) -> Job:
     return sim.job(int(sim.exec("sbatch", "--parsable", *options).stdout))
 
 
-def test_a_job_on_a_node_that_goes_is_queued_again(sim: SlurmSim) -> None:
-    """A batch job whose node is scaled away waits, runs again elsewhere, and completes."""
+def test_requeues_job_of_removed_node(sim: SlurmSim) -> None:
+    """A batch job whose node is removed is requeued, runs on another node, and completes."""
     first = submit(sim, "--exclusive", "--nodelist=c1", f"--wrap={FOR_EVER}")
     assert first.wait_until_running(30).nodes == "c1"
     job = submit(sim, "--exclusive", f"--wrap=hostname; [ ${{SLURM_RESTART_COUNT:-0}} -gt 0 ] || {FOR_EVER}")
@@ -93,8 +93,8 @@ def test_a_job_on_a_node_that_goes_is_queued_again(sim: SlurmSim) -> None:
     assert job.output().split()[-1] == "c1"
 
 
-def test_no_job_is_sent_to_a_node_that_is_going(sim: SlurmSim) -> None:
-    """With a full queue, a node goes in time, and every job completes on what is left."""
+def test_sends_no_job_to_node_being_removed(sim: SlurmSim) -> None:
+    """With a full queue, a node is removed in time, and every job completes on the remaining node."""
     jobs = [submit(sim, "--exclusive", "--wrap=sleep 0.3") for _ in range(6)]
     sim.scale(1)
     for job in jobs:  # the one that ran there would wait, as above
@@ -103,8 +103,8 @@ def test_no_job_is_sent_to_a_node_that_is_going(sim: SlurmSim) -> None:
     assert jobs[-1].record().nodes == "c1"
 
 
-def test_jobs_on_nodes_that_stay_run_on(sim: SlurmSim) -> None:
-    """Scaling, up or down, disturbs no job on the nodes that stay."""
+def test_jobs_on_remaining_nodes_keep_running(sim: SlurmSim) -> None:
+    """Scaling up or down does not disturb jobs on the remaining nodes."""
     job = submit(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
     job.wait_until_running(30)
     sim.scale(3)
@@ -114,24 +114,24 @@ def test_jobs_on_nodes_that_stay_run_on(sim: SlurmSim) -> None:
     job.wait(30)
 
 
-def test_the_command_scales_and_shows(sim: SlurmSim) -> None:
-    """`slurm-sim scale` returns when Slurm agrees, and shows the nodes."""
+def test_scale_command_shows_nodes(sim: SlurmSim) -> None:
+    """`slurm-sim scale` returns once Slurm knows the nodes, and shows them."""
     done = slurm_sim_command("scale", "--name", sim.name, "3")
     assert done.returncode == 0
     assert all(node in done.stdout.decode() for node in ("c1", "c2", "c3"))
     assert nodes_of_slurm(sim) == ["c1", "c2", "c3"]
 
 
-def test_the_same_number_changes_nothing(sim: SlurmSim) -> None:
-    """Scaling to as many as there are leaves every container as it is."""
+def test_scaling_to_same_number_changes_nothing(sim: SlurmSim) -> None:
+    """Scaling to the current number of nodes leaves every container as it is."""
     before = containers(sim)
     sim.scale(len(sim.nodes()))
     assert containers(sim) == before
 
 
 @pytest.mark.parametrize("count", [0, -3, 10000])
-def test_a_number_that_cannot_be_had_is_refused(sim: SlurmSim, count: int) -> None:
-    """No nodes, fewer and too many are refused, and nothing changes; the command says so with status 2."""
+def test_rejects_invalid_node_count(sim: SlurmSim, count: int) -> None:
+    """Zero, negative or too many nodes are rejected, by the command with status 2, and nothing changes."""
     before = sim.nodes()
     with pytest.raises(SpecError, match="cannot be had"):
         sim.scale(count)
@@ -139,13 +139,13 @@ def test_a_number_that_cannot_be_had_is_refused(sim: SlurmSim, count: int) -> No
     assert sim.nodes() == before
 
 
-def test_a_word_is_no_number(sim: SlurmSim) -> None:
-    """The command takes a number of nodes and nothing else."""
+def test_rejects_non_numeric_node_count(sim: SlurmSim) -> None:
+    """The command rejects a node count that is not a number."""
     assert "banana" in refused("scale", "--name", sim.name, "banana")
 
 
-def test_nodes_that_cannot_start_are_taken_away_again(sim: SlurmSim) -> None:
-    """Where a new node does not come up, what ran goes on and nothing of the new one is left."""
+def test_removes_new_node_that_fails_to_start(sim: SlurmSim) -> None:
+    """If a new node fails to start, it is removed, and the existing nodes stay."""
     sim.scale(1)
     broken = SlurmSim.attach(sim.name)
     broken.spec = msgspec.structs.replace(sim.spec, node_image="slurm-sim/no-such-image:0")

@@ -1,4 +1,4 @@
-"""The workloads on arrays and `delayed`, on SLURMCluster with two nodes, as a person runs them on the login node."""
+"""The array and `delayed` workloads on SLURMCluster with two nodes, run from the login node."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ def run(sim: Any, name: str, *options: str) -> dict[str, Any]:
 
 
 @pytest.mark.slurm_sim(nodes=2)
-def test_partitioned_array(slurm_sim: Any) -> None:
-    """Every block's sum is NumPy's, whichever node drew it."""
+def test_partitioned_array_matches_numpy(slurm_sim: Any) -> None:
+    """Every block's sum equals NumPy's, whichever node drew the block."""
     result = run(slurm_sim, "partitioned-array", "--rows", "700,300", "--columns", "600,200,200")
     assert result["values"]["bytes"] == 8 * 1000 * 1000
     assert {"the sum of every block is NumPy's", "blocks[0,1] is drawn without the others"} <= names(result)
 
 
 @pytest.mark.slurm_sim(nodes=2)
-def test_delayed_sum(slurm_sim: Any) -> None:
-    """Squares are computed on both nodes, and their sum is NumPy's."""
+def test_delayed_sum_runs_in_parallel(slurm_sim: Any) -> None:
+    """Both nodes compute squares, and the sum equals NumPy's."""
     result = run(slurm_sim, "delayed-sum", "--n", "1500")
     assert "squares are computed by several threads" in names(result)
     assert 1 <= result["values"]["at_once"] <= result["values"]["threads"]
 
 
 @pytest.mark.slurm_sim(nodes=2)
-def test_eigenvalues(slurm_sim: Any) -> None:
-    """One worker and two, on nodes of their own, find the spectra that NumPy finds on the login node."""
+def test_eigenvalues_match_numpy(slurm_sim: Any) -> None:
+    """One worker and two, each on its own node, find the same spectra as NumPy on the login node."""
     result = run(slurm_sim, "eigenvalues", "--n", "100", "--matrices", "4", "--repeats", "1")
     assert {"1 worker", "2 workers"} < set(result["timings"])
     assert {"spectra are the same whichever way", "tasks ran on the workers meant"} <= names(result)
 
 
 @pytest.mark.slurm_sim(nodes=2)
-def test_sweep_of_chunks(slurm_sim: Any) -> None:
-    """From 1 to 128 chunks, each is that many tasks, and π stays right."""
+def test_sweep_varies_number_of_chunks(slurm_sim: Any) -> None:
+    """From 1 to 128 chunks, the number of tasks equals the number of chunks, and π stays correct."""
     result = run(slurm_sim, "monte-carlo-pi", "--sweep", "--samples", "1e6", "--no-serial")
     assert {f"{chunks} chunks" for chunks in (2, 4, 8, 16, 32, 64, 128)} < set(result["timings"])
     assert "each number of chunks is as many tasks" in names(result)
@@ -58,8 +58,8 @@ def test_sweep_of_chunks(slurm_sim: Any) -> None:
         ("partitioned-array", ["--rows", "1e6", "--columns", "1e6", "--block", "0,0"], "TiB"),
     ],
 )
-def test_what_does_not_fit_a_node_is_refused(slurm_sim: Any, name: str, options: list[str], size: str) -> None:
-    """A size that does not fit ends with what it needs and what a worker has; no job is submitted."""
+def test_rejects_size_that_does_not_fit_worker(slurm_sim: Any, name: str, options: list[str], size: str) -> None:
+    """A size that does not fit is rejected with needed and available memory, and no job is submitted."""
     done = slurm_sim.exec("dask-hpc", "run", name, "--on", "slurm", *options, check=False)
     assert done.returncode == 2
     assert all(word in done.stderr for word in ("does not fit into a worker's memory", size, "4.00 GiB"))

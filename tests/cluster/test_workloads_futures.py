@@ -1,4 +1,4 @@
-"""The workloads with futures on SLURMCluster, over TLS, with workers on two nodes."""
+"""The futures workloads on SLURMCluster, over TLS, with workers on two nodes."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def refused(sim: Any, name: str, *options: str) -> str:
 
 
 @pytest.mark.slurm_sim(nodes=2)
-def test_matrices_stay_on_the_nodes(slurm_sim: Any) -> None:
-    """Squares and eigenvalues are NumPy's, and of 12 MB of matrices less than a tenth reaches the login node."""
+def test_matrices_stay_on_nodes(slurm_sim: Any) -> None:
+    """Squares and eigenvalues equal NumPy's, and less than a tenth of 12 MB of matrices reaches the login node."""
     values = run(slurm_sim, "futures-pipeline", "--n", "300", "--matrices", "8")["values"]
     assert values["bytes_on_workers"] == 2 * 8 * 8 * 300**2
     assert values["bytes_received_by_client"] < values["bytes_on_workers"] / 10
 
 
 @pytest.mark.slurm_sim(nodes=2)
-def test_ways_to_the_data(slurm_sim: Any) -> None:
-    """Dask warns of the matrices in graphs alone, and bytes are counted through TLS."""
+def test_data_locality_counts_bytes_and_warnings(slurm_sim: Any) -> None:
+    """Dask warns only about matrices in graphs, and bytes are counted over TLS."""
     values = run(slurm_sim, "data-locality", "--n", "1200")["values"]
     matrix = 8 * 1200**2
     assert values["submit, local matrix: warns"]
@@ -48,8 +48,8 @@ def test_ways_to_the_data(slurm_sim: Any) -> None:
 
 
 @pytest.mark.slurm_sim(nodes=2)
-def test_tasks_are_where_they_were_put(slurm_sim: Any) -> None:
-    """Copies on two nodes while the memory manager is stopped, on one of them with it."""
+def test_pinned_tasks_keep_copies_on_both_nodes(slurm_sim: Any) -> None:
+    """Copies stay on two nodes while the memory manager is stopped, and on one once it runs."""
     values = run(slurm_sim, "pinned-tasks", "--n", "200")["values"]
     assert values["nodes"] == values["workers"] == 2
     assert values["copies_while_stopped"] == 2
@@ -57,15 +57,15 @@ def test_tasks_are_where_they_were_put(slurm_sim: Any) -> None:
 
 
 @pytest.mark.slurm_sim(nodes=2)
-def test_one_machine_beside_slurm(slurm_sim: Any) -> None:
-    """A LocalCluster on the login node gives what the nodes gave, and leaves neither process nor folder there."""
+def test_local_cluster_matches_slurm(slurm_sim: Any) -> None:
+    """A LocalCluster on the login node gives the nodes' result, and leaves no process or folder behind."""
     run(slurm_sim, "local-cluster", "--samples", "1e6")
     assert "local-cluster-" not in slurm_sim.exec("ls", "/tmp").stdout
     assert slurm_sim.exec("sh", "-c", "cat /proc/[0-9]*/cmdline | grep -ac '[s]pawn_main'", check=False).stdout == "0\n"
 
 
-def test_one_worker_is_too_few_to_pin_to(slurm_sim: Any) -> None:
-    """A Dask cluster of one worker is refused, with both figures."""
+def test_pinned_tasks_rejects_single_worker(slurm_sim: Any) -> None:
+    """A Dask cluster with one worker is rejected, and the error gives the needed and the planned number."""
     said = refused(slurm_sim, "pinned-tasks", "--jobs", "1")
     assert "pinned-tasks needs at least 2 workers" in said
     assert "Planned: 1" in said
@@ -79,8 +79,8 @@ def test_one_worker_is_too_few_to_pin_to(slurm_sim: Any) -> None:
         ("pinned-tasks", ("--n", "20000")),
     ],
 )
-def test_what_a_node_cannot_hold_is_refused(slurm_sim: Any, name: str, options: tuple[str, ...]) -> None:
-    """More memory than a worker of a 4 GiB node has: refused with what is needed and what there is."""
+def test_rejects_size_that_does_not_fit_worker(slurm_sim: Any, name: str, options: tuple[str, ...]) -> None:
+    """A size that needs more memory than a worker of a 4 GiB node has is rejected, with the amounts."""
     said = refused(slurm_sim, name, *options)
     assert f"{name} does not fit into" in said
     assert "GiB" in said

@@ -1,4 +1,4 @@
-"""Mini-clusters whose Slurm gives lost nodes up soon: what is proved here does not depend on how long it waits."""
+"""Mini-clusters that mark lost nodes down early, because these tests do not depend on the time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""However a dask-mpi job ends, it ends: no process on any node, no job, and the reason in its log."""
+"""However a dask-mpi job ends, it leaves no process and no job, and its log gives the reason."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def ends(job: Job, state: str, *words: str, timeout: float = 60) -> None:
     assert left(job.sim) == ""
 
 
-def test_scancel(sim: SlurmSim) -> None:
-    """Cancelled: every rank closes in good order, and the log says by what."""
+def test_scancel_ends_every_rank(sim: SlurmSim) -> None:
+    """After scancel, every rank shuts down cleanly, and the log names the signal."""
     job = running(sim)
     job.cancel()
     ends(job, "CANCELLED", f"dask-hpc: rank 0 on {hosts(job)[0]}: SIGTERM", "CANCELLED AT")
@@ -95,23 +95,23 @@ def test_scancel(sim: SlurmSim) -> None:
         assert sim.exec("sh", "-c", "ls /tmp/dask-scratch-space | grep worker", on=node, check=False).stdout == ""
 
 
-def test_the_end_of_its_time(sim: SlurmSim) -> None:
-    """The time is over: the same, and Slurm says so."""
+def test_time_limit_ends_every_rank(sim: SlurmSim) -> None:
+    """At its time limit the job shuts down in the same way, and Slurm logs the reason."""
     job = running(sim)
     sim.exec("scontrol", "update", f"JobId={job.id}", "EndTime=now", on="slurmctld", user="root")
     ends(job, "TIMEOUT", "SIGTERM: the job is cancelled, or its time is over", "DUE TO TIME LIMIT", timeout=90)
 
 
 @pytest.mark.parametrize("rank", [0, 3])
-def test_a_dead_rank(sim: SlurmSim, rank: int) -> None:
-    """A killed scheduler, or a killed worker, ends the step; whoever ends it first says which it was."""
+def test_killed_rank_ends_job(sim: SlurmSim, rank: int) -> None:
+    """A killed scheduler or worker ends the step, and the log names the rank."""
     job = running(sim)
     node = kill(job, rank)
     ends(job, "FAILED", rf"srun: error: {node}: tasks? {rank}\S*: Killed|: rank {rank} on {node} has gone")
 
 
-def test_a_dead_rank_without_help_from_srun(sim: SlurmSim) -> None:
-    """Where srun was not told to kill the rest, the scheduler gives the world up, and says which rank it was."""
+def test_scheduler_ends_job_without_kill_on_bad_exit(sim: SlurmSim) -> None:
+    """If srun does not kill the remaining ranks, the scheduler ends the job and names the lost rank."""
     command = "srun --mpi=pmix --kill-on-bad-exit=0 dask-hpc mpi"
     command += "; status=$?; rm -rf ~/.dask-hpc/dask-mpi-$SLURM_JOB_ID.*; exit $status"  # as the scripts do
     job = wrapped(sim, command)
@@ -120,8 +120,8 @@ def test_a_dead_rank_without_help_from_srun(sim: SlurmSim) -> None:
     ends(job, "FAILED", f"dask-hpc: rank 0 on {hosts(job)[0]}: rank 3 on {node} has gone")
 
 
-def test_a_dead_client_in_the_world(sim: SlurmSim) -> None:
-    """Rank 1, which runs the workload, is killed: the job fails with it."""
+def test_killed_client_rank_fails_job(sim: SlurmSim) -> None:
+    """If rank 1, which runs the workload, is killed, the job fails."""
     run = "srun --mpi=pmix --kill-on-bad-exit=1 dask-hpc run monte-carlo-pi --on mpi --samples 1e12 --no-serial"
     job = wrapped(sim, run)
     await_text(job, "Dask cluster (mpi)", 1, 90)
@@ -137,16 +137,16 @@ def wrapped(sim: SlurmSim, command: str) -> Job:
 RUN_RAISES = "DASK_HPC_WORKLOADS=~/workloads {}dask-hpc run raises --on mpi {}"
 
 
-def test_an_exception_inside(sim: SlurmSim) -> None:
-    """A workload that fails in its own job fails the job, with its traceback, and the other ranks end in order."""
+def test_failing_workload_fails_its_own_job(sim: SlurmSim) -> None:
+    """A workload that fails inside its job fails the job with one traceback, and the other ranks exit cleanly."""
     command = RUN_RAISES.format("srun --mpi=pmix --kill-on-bad-exit=1 ", "")
     job = wrapped(sim, command)
     ends(job, "FAILED", "ZeroDivisionError: on purpose", "task 1: Exited with exit code 1", timeout=120)
     assert job.output().splitlines().count("ZeroDivisionError: on purpose") == 1
 
 
-def test_an_exception_outside(sim: SlurmSim) -> None:
-    """On a login node the error is the workload's own, and its job is gone."""
+def test_failing_workload_on_login_node_ends_its_job(sim: SlurmSim) -> None:
+    """On a login node the workload's own error is reported, and its job ends."""
     done = sim.exec("bash", "-c", RUN_RAISES.format("", "--ranks-per-node=2"), check=False, timeout=150)
     assert done.returncode == 1
     assert "ZeroDivisionError: on purpose" in done.stderr
@@ -161,16 +161,16 @@ def at_work(sim: SlurmSim) -> str:
 
 
 @pytest.mark.parametrize(("signum", "status"), [("INT", 130), ("TERM", 143), ("KILL", 137)])
-def test_a_signal_to_the_login_nodes_program(sim: SlurmSim, signum: str, status: int) -> None:
-    """Its job is cancelled; after SIGKILL, which nobody can act on, the scheduler finds its client gone, and closes."""
+def test_signal_to_login_node_program_ends_job(sim: SlurmSim, signum: str, status: int) -> None:
+    """A signal cancels the job; after SIGKILL, the scheduler notices that its client is gone, and closes."""
     done = sim.exec("bash", "-c", f"{at_work(sim)} kill -{signum} $p; wait $p; echo status $?; cat log", timeout=150)
     assert f"status {status}" in done.stdout
     assert "Traceback" not in done.stdout
     assert left(sim, 40) == ""
 
 
-def test_a_job_that_is_cancelled_under_it(sim: SlurmSim) -> None:
-    """If somebody cancels the job while it works, the run ends with the job's state and its log."""
+def test_cancelled_job_ends_run(sim: SlurmSim) -> None:
+    """If another process cancels the job while it works, the run ends with the job's state and log."""
     script = f"{at_work(sim)} scancel -u hpc; wait $p; echo status $?; cat log"
     done = sim.exec("bash", "-c", script, timeout=150)
     assert "status 1" in done.stdout
@@ -190,8 +190,8 @@ SILENT = GONE + "|Node failure on {lost}"  # nothing closes the node's connectio
     [("node-lost", GONE), ("node-hangs", SILENT), ("node-cut-off", SILENT)],
     ids=["lost", "hangs", "cut-off"],
 )
-def test_a_node_of_workers_fails(sim: SlurmSim, fault: str, reason: str) -> None:
-    """However it fails: the log says who has gone, and nothing of the job goes on, also once the node is back."""
+def test_failed_worker_node_ends_job(sim: SlurmSim, fault: str, reason: str) -> None:
+    """If a worker node fails, the log names what was lost, and no process runs on, even once the node is back."""
     job = running(sim)
     first, lost = hosts(job)
     sim.fault(fault, lost)

@@ -1,4 +1,4 @@
-"""What goes wrong on real clusters, on purpose: Slurm notices, and heals."""
+"""Injected faults of real clusters: Slurm notices them, and recovers."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def assert_whole(sim: SlurmSim) -> None:
 
 
 @pytest.mark.parametrize("kind", ["node-lost", "node-hangs", "node-cut-off"])
-def test_a_node_that_fails_is_given_up_and_healed(sim: SlurmSim, kind: str) -> None:
-    """Slurm finds out by itself that a node is gone, queues its job again, and has it back after `heal`."""
+def test_failed_node_is_marked_down_and_recovers(sim: SlurmSim, kind: str) -> None:
+    """Slurm detects by itself that a node has failed, requeues its job, and gets it back after `heal`."""
     job = submit(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
     job.wait_until_running(30)
     sim.fault(kind, "c2")
@@ -68,8 +68,8 @@ def test_a_node_that_fails_is_given_up_and_healed(sim: SlurmSim, kind: str) -> N
     assert_whole(sim)
 
 
-def test_a_node_that_is_healed_in_time_keeps_its_job(sim: SlurmSim) -> None:
-    """A node that hangs for a moment is not given up, and its job runs on."""
+def test_node_healed_in_time_keeps_its_job(sim: SlurmSim) -> None:
+    """A node that hangs briefly is not marked down, and its job keeps running."""
     job = submit(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
     job.wait_until_running(30)
     sim.fault("node-hangs", "c2")
@@ -80,8 +80,8 @@ def test_a_node_that_is_healed_in_time_keeps_its_job(sim: SlurmSim) -> None:
     assert_whole(sim)
 
 
-def test_a_drained_node_ends_its_jobs_and_takes_none(sim: SlurmSim) -> None:
-    """Running jobs go on, no new one starts there, and `heal` takes the node back."""
+def test_drained_node_finishes_jobs_and_takes_none(sim: SlurmSim) -> None:
+    """Running jobs continue on a drained node, no new one starts, and `heal` returns it to service."""
     job = submit(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
     job.wait_until_running(30)
     sim.fault("node-drained", "c2")
@@ -95,8 +95,8 @@ def test_a_drained_node_ends_its_jobs_and_takes_none(sim: SlurmSim) -> None:
     assert_whole(sim)
 
 
-def test_a_lost_controller_fails_commands_and_no_job(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
-    """Without a controller Slurm's commands say so, a job runs on, and `heal` brings back what was saved."""
+def test_lost_controller_fails_commands_but_no_job(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
+    """Without a controller, Slurm's commands fail, a job keeps running, and `heal` restores the saved state."""
     sim = slurm_sim_factory(nodes=2)
     sim.exec("touch", "/tmp/before", on="slurmctld", user="root")
     job = submit(sim, "--nodelist=c2", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done; rm ~/go-on; echo done")
@@ -122,8 +122,8 @@ def save(sim: SlurmSim, job: Job) -> None:
     sim.exec("sh", "-c", f"{change}; until [ {STATE} -nt /tmp/before ]; do sleep 0.1; done", **AS_ROOT)
 
 
-def test_what_a_lost_controller_has_missed_is_found_out(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
-    """A job whose end was not saved does not hold its node for minutes: Slurm learns of it, and others run on."""
+def test_controller_learns_of_job_that_ended_unsaved(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
+    """A job whose end was not saved does not block its node: Slurm notices, and other jobs keep running."""
     sim = slurm_sim_factory(nodes=2)
     other = submit(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
     job = submit(sim, "--nodelist=c2", "--no-requeue", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done")
@@ -143,8 +143,8 @@ def test_what_a_lost_controller_has_missed_is_found_out(slurm_sim_factory: Calla
     assert_whole(sim)
 
 
-def test_healing_what_is_whole_changes_nothing(sim: SlurmSim) -> None:
-    """`heal` can be said once too often, of nodes and of the controller."""
+def test_heal_without_fault_changes_nothing(sim: SlurmSim) -> None:
+    """`heal` can be repeated, for nodes and for the controller."""
     before = state(sim)
     sim.fault("heal", "c1", "c2")
     sim.fault("heal")
@@ -161,8 +161,8 @@ def state(sim: SlurmSim) -> list[str]:
     return [*containers, *re.findall(r"NodeName=\S+|State=\S+|BootTime=\S+|SlurmdStartTime=\S+|Reason=\S+", shown)]
 
 
-def test_what_cannot_be_broken_is_said(sim: SlurmSim) -> None:
-    """An unknown fault, an unknown node and no node at all are refused before anything is broken."""
+def test_rejects_invalid_fault(sim: SlurmSim) -> None:
+    """An unknown fault, an unknown node and a missing node name are rejected before anything is broken."""
     with pytest.raises(SpecError, match="did you mean 'node-lost'"):
         sim.fault("node-lsot", "c1")
     with pytest.raises(SpecError, match="no node 'c99'") as unknown:

@@ -1,4 +1,4 @@
-"""A build that cannot go on says why, and harms nothing that is there."""
+"""A build that fails gives the reason, and damages nothing that exists."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def base(root: Path, cache: Path, *before: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_a_full_disk_ends_the_bootstrap(root: Path, small_disk: Path) -> None:
-    """The base image does not fit: it says so, and what was written is gone."""
+def test_full_disk_fails_bootstrap(root: Path, small_disk: Path) -> None:
+    """If the base image does not fit on the disk, the error says so, and partial files are removed."""
     done = base(root, small_disk)
     assert done.returncode == 1
     assert "could not bootstrap Debian" in done.stderr
@@ -37,16 +37,16 @@ def test_a_full_disk_ends_the_bootstrap(root: Path, small_disk: Path) -> None:
     assert not list(small_disk.glob("base/*.tar*"))
 
 
-def test_no_network_ends_the_bootstrap(root: Path, tmp_path: Path) -> None:
-    """Debian's mirror cannot be reached: it says so, and nothing half-made is taken for a base."""
+def test_bootstrap_fails_without_network(root: Path, tmp_path: Path) -> None:
+    """If Debian's mirror is unreachable, the error says so, and no partial base image is kept."""
     done = base(root, tmp_path, "unshare", "--net")
     assert done.returncode == 1
     assert "mirror" in done.stderr
     assert not list(tmp_path.glob("base/*.tar*"))
 
 
-def test_no_network_ends_a_build(root: Path, versions: dict[str, str]) -> None:
-    """A stage that wants packages says what it lacks."""
+def test_build_fails_without_network(root: Path, versions: dict[str, str]) -> None:
+    """A stage that needs packages says that it cannot reach the mirror."""
     context = f"base=docker-image://slurm-sim/login:{versions['SLURM_VERSION']}"
     build = ["docker", "buildx", "build", "--network=none", "--no-cache", f"--build-context={context}"]
     stage = ["--target=runtime", f"--file={root}/containers/dask-hpc/Dockerfile", str(root)]

@@ -7,7 +7,7 @@ from tests.support.dask_mpi_suite import LEFT
 
 
 def test_ranks_end_with_mpirun(in_image: Run) -> None:
-    """mpirun is killed, as one of those tests does it: its ranks end at once."""
+    """If mpirun is killed, as one of dask-mpi's own tests does, its ranks end at once."""
     script = """
 mpirun -n 3 dask-mpi --scheduler-file /tmp/scheduler.json --no-dashboard --worker-class distributed.Worker & mpirun=$!
 until [ -s /tmp/scheduler.json ]; do sleep 0.1; done
