@@ -155,12 +155,14 @@ def test_reports_lost_controller(slurm_sim_factory: Callable[..., SlurmSim]) -> 
     assert found["shared folders"]["status"] == "ok"
 
 
-def test_sigterm_leaves_nothing_behind(slurm_sim: SlurmSim) -> None:
-    """SIGTERM while nodes are checked ends doctor with the shell's status, and leaves no job or file behind."""
+@pytest.mark.parametrize(("signum", "status"), [("INT", 130), ("TERM", 143)])
+def test_signal_leaves_nothing_behind(slurm_sim: SlurmSim, signum: str, status: int) -> None:
+    """A signal while nodes are checked ends doctor with the shell's status, and leaves no job or file behind."""
     asking = "until ls .dask-hpc-doctor* >/dev/null 2>&1; do sleep 0.01; done"
-    script = f"dask-hpc doctor & p=$!; {asking}; kill -TERM $p; wait $p"
+    job_control = "set -m"  # or the shell would have its child ignore Ctrl-C
+    script = f"{job_control}; dask-hpc doctor & p=$!; {asking}; kill -{signum} $p; wait $p"
     done = slurm_sim.exec("bash", "-c", script, check=False, timeout=60)
-    assert done.returncode == 143
+    assert done.returncode == status
     assert "Traceback" not in done.stderr
     assert "dask-hpc-doctor" not in slurm_sim.exec("ls", "-a").stdout
     slurm_sim.exec("sh", "-c", 'until [ -z "$(squeue -h)" ]; do sleep 0.05; done', timeout=30)

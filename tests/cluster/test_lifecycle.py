@@ -258,6 +258,9 @@ def test_mini_clusters_are_isolated(name: str, slurm_sim: SlurmSim, tmp_path: Pa
     """A second mini-cluster has its own nodes and files, and ending it does not affect the first."""
     with SlurmSim(name=name, nodes=1) as other:
         other.exec("touch", "other")
+        other.exec("sbatch", "--job-name=other", "--wrap=exec tail -f /dev/null")
+        assert other.exec("squeue", "--noheader", "--format=%j").stdout == "other\n"
+        assert slurm_sim.exec("squeue", "--noheader").stdout == ""
         assert slurm_sim.exec("ls").stdout.split().count("other") == 0
         assert other.nodes() == ["c1"]
         assert "c2" in slurm_sim.nodes()

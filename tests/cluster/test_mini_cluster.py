@@ -67,9 +67,10 @@ def test_containers_are_unprivileged_and_unpublished(slurm_sim: SlurmSim) -> Non
         assert not host["PortBindings"]
 
 
-def test_slurmctld_does_not_run_as_root(slurm_sim: SlurmSim) -> None:
-    """slurmctld runs as its own user, without capabilities."""
-    status = slurm_sim.exec("sh", "-c", "cat /proc/$(pidof slurmctld)/status", on="slurmctld", user="root").stdout
+@pytest.mark.parametrize("daemon", ["slurmctld", "munged"])
+def test_daemons_do_not_run_as_root(slurm_sim: SlurmSim, daemon: str) -> None:
+    """slurmctld and munged run as their own users, without capabilities."""
+    status = slurm_sim.exec("sh", "-c", f"cat /proc/$(pidof {daemon})/status", on="slurmctld", user="root").stdout
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert fields["Uid"].split()[0] != "0"
     assert int(fields["CapEff"], 16) == 0

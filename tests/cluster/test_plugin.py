@@ -308,6 +308,7 @@ def test_failing_test_shows_its_mini_cluster(pytester: pytest.Pytester) -> None:
 
 PRINT_START = """
 def test_start(slurm_sim):
+    assert slurm_sim.exec("squeue", "--noheader").stdout == ""
     print("\\nstart", slurm_sim.exec("cat", "/proc/1/stat").stdout.split()[21], slurm_sim.nodes())
     slurm_sim.exec("sbatch", "--wrap", "sleep 1000")
 """
