@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from dask_hpc.bridge import shim
 from tests.support.bridge_site import SHIM, Site, new_site
 
 
@@ -296,6 +297,24 @@ def test_stand_in_rejects_bridge_of_other_user(public: Path) -> None:
         assert done.returncode == 125
         assert "of user 65534" in done.stderr
         assert server.communicate()[0] == b"b''\n"
+
+
+def test_reads_reply_of_launcher_that_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launcher that has replied and closed before the stand-in goes on is no error."""
+
+    class Closed:
+        def sendmsg(self, parts: list[bytes], _ancillary: object) -> int:
+            return len(parts[0])
+
+        def sendall(self, _data: bytes) -> None:
+            raise BrokenPipeError
+
+        def recv(self, _size: int) -> bytes:
+            return b"exited 7\n"
+
+    monkeypatch.setattr(shim, "_connect", Closed)
+    monkeypatch.setattr(shim, "_SIGNALS", ())
+    assert shim._call(b"request") == "exited 7"
 
 
 def test_names_launcher_without_bridge() -> None:

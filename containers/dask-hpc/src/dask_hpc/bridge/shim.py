@@ -54,7 +54,8 @@ def _call(request: bytes) -> str:
     connection = _connect()
     streams = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2))
     sent = connection.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
-    connection.sendall(request[sent:])
+    if sent < len(request):  # sendall() also sends nothing, which fails if the reply came and the launcher has closed
+        connection.sendall(request[sent:])
     for signum in _SIGNALS:
         if _signal.getsignal(signum) != _signal.SIG_IGN:
             _signal.signal(signum, lambda number, _frame: connection.send(bytes([number])) and None)
