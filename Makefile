@@ -46,13 +46,15 @@ lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newe
 	touch $@
 
 ##@ Check it
-.PHONY: test test-slurm lint bench
+.PHONY: test test-slurm mutants lint bench
 test: lint images ## Everything that this machine can run
 	tests/install-browser.sh
 	pytest
 test-slurm: images ## The mini-cluster's tests alone
 	tests/install-browser.sh
 	pytest tests/cluster tests/faults
+mutants: venv ## Break the code on purpose, and count what the unit tests notice (ARGS=channel: one package)
+	python -m tests.mutants $(ARGS)
 lint: venv ## Style, types, shell
 	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**' 'containers/jupyter/files/usr/local/sbin/*')
 bench: images ## Measure: a table, and bench/results.json
