@@ -48,20 +48,18 @@ HOOK = "tests/support/mutants/sitecustomize.py"
 
 @dataclass(frozen=True)
 class Package:
-    """Folder of a package, as mutmut finds it, and the tests to run on each mutant."""
+    """Folder of a package, as mutmut finds it, and its unit tests: the folder that mirrors it."""
 
     folder: str
-    tests: tuple[str, ...]
+    tests: str
 
 
 PACKAGES = {
-    "slurm_sim": Package("src/slurm_sim", ("tests/unit/slurm_sim", "tests/unit/compose")),
-    "clusters": Package(
-        "src/dask_hpc/clusters", ("tests/unit/dask_hpc", "--ignore=tests/unit/dask_hpc/test_bridge.py")
-    ),
-    "jobqueue_config": Package("src/dask_hpc/jobqueue_config", ("tests/unit/dask_hpc/jobqueue_config",)),
-    "bridge": Package("src/dask_hpc/bridge", ("tests/unit/dask_hpc/test_bridge.py",)),
-    "channel": Package("containers/channel", ("tests/unit/channel",)),
+    "slurm_sim": Package("src/slurm_sim", "tests/unit/slurm_sim"),
+    "clusters": Package("src/dask_hpc/clusters", "tests/unit/dask_hpc/clusters"),
+    "jobqueue_config": Package("src/dask_hpc/jobqueue_config", "tests/unit/dask_hpc/jobqueue_config"),
+    "bridge": Package("src/dask_hpc/bridge", "tests/unit/dask_hpc/test_bridge.py"),
+    "channel": Package("containers/channel", "tests/unit/channel"),
 }
 
 
@@ -135,7 +133,7 @@ def configure(tree: Path, package: Package) -> None:
         "also_copy": sorted({path.name for path in tree.iterdir()} - {"mutants", "setup.cfg"} - mutated),
         "do_not_mutate_patterns": WORDING,
         "pytest_add_cli_args": ["-p", "tests.mutants", "-p", "no:cacheprovider", "--override-ini=pythonpath=src ."],
-        "pytest_add_cli_args_test_selection": package.tests,
+        "pytest_add_cli_args_test_selection": [package.tests],
         "process_isolation": "forkserver",  # a fork of a process with Dask's threads could hang
         "timeout_multiplier": "5",
         "timeout_constant": "5",

@@ -150,6 +150,13 @@ def test_files_are_where_nodes_see_them() -> None:
     assert "(xfs, 9 GiB free)" in render(dataclasses.replace(FACTS, nodes=[SEEN[0], smaller]))
 
 
+def test_nodes_whose_disks_differ_spill_to_tmp() -> None:
+    """A folder that one node lacks would end every worker there."""
+    nodes = [SEEN[0], {**SEEN[1], "disk": {"folder": "/scratch/local", "type": "ext4", "gib": 950}}]
+    assert loaded(nodes=nodes)["local-directory"] == "/tmp"
+    assert "differ: /local /scratch/local" in render(dataclasses.replace(FACTS, nodes=nodes))
+
+
 def test_nodes_without_a_disk_are_passed_over() -> None:
     """One node that could not say does not spoil what another one said."""
     assert loaded(nodes=[{**SEEN[0], "disk": None}, SEEN[1]])["local-directory"] == "/local"
