@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +31,7 @@ class Disks:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder, self._free, self._mounts = folder, dict[str, int](), "none / nfs4 rw 0 0\n"
         monkeypatch.setattr(on_node, "_CANDIDATES", ())
-        monkeypatch.setattr(on_node.shutil, "disk_usage", lambda path: SimpleNamespace(free=self._free[path]))
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=self._free[path]))
         self._patch = monkeypatch
 
     def add(self, name: str, kind: str, free: int) -> str:
