@@ -16,7 +16,7 @@ from dask_hpc.clusters.sif import Sif
 from dask_hpc.doctor.site import Site, here
 from dask_hpc.errors import RequestError
 from dask_hpc.jobqueue_config.look import Facts, accounts, look
-from tests.support.bridge_site import executable
+from tests.support.site_commands import Commands
 
 NODES = """\
 n1|long|64|250000|idle|0/64/0/64|infinite
@@ -27,34 +27,9 @@ ALLOCATION = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n[2-3]"}
 REPORT = {"node": "n2", "interface": "ib0", "disk": None}
 
 
-class Commands:
-    """The site's commands; each writes its words to `calls`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.log = folder, folder / "calls"
-        self.log.touch()
-
-    def __setitem__(self, name: str, script: str) -> None:
-        executable(self.folder / name, f'#!/bin/sh\necho "{name} $*" >>{self.log}\n{script}\n')
-
-    def sinfo(self, *partitions: str, nodes: str) -> None:
-        """Have sinfo list these."""
-        lines = "\n".join(partitions)
-        names = lines.replace("*", "")
-        cases = {"-o %P": lines, "-o %R": names, "": nodes}
-        script = "".join(f"*'{words}') cat <<'END'\n{text.strip()}\nEND\n;;\n" for words, text in cases.items())
-        self["sinfo"] = f'case "$*" in\n{script}esac'
-
-    def calls(self, name: str) -> list[str]:
-        """Return the words that a command was given, call by call."""
-        lines = self.log.read_text().splitlines()
-        return [line.partition(" ")[2] for line in lines if line.startswith(f"{name} ")]
-
-
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     """A site with Slurm and without accounts."""
-    (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     found = Commands(tmp_path / "bin")
     found.sinfo("long", "short*", "empty", nodes=NODES)
