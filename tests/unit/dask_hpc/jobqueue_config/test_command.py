@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,9 @@ def test_help_has_examples_and_suggestions() -> None:
     assert "Did you mean 'jobqueue-config'?" in CliRunner().invoke(main, ["jobqueue"]).output
 
 
-def test_folders_are_made(tmp_path: Path) -> None:
-    """A home without ~/.config gets one."""
+def test_folders_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home without ~/.config gets one; nothing is written elsewhere first, which may be another file system."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     file = tmp_path / "config" / "dask" / "jobqueue.yaml"
     assert write(file, "a\n", force=False) == "written"
     assert file.read_text() == "a\n"

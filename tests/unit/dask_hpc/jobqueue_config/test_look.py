@@ -81,7 +81,8 @@ def test_a_site_whose_sbatch_takes_everything_refuses_nothing(commands: Commands
     """Jobs are only tested, never submitted, in the partition of the file."""
     facts = seen()
     assert (facts.refusal, facts.memory_refusal) == ("", "")
-    assert all("--test-only" in call and "--partition=short" in call for call in commands.calls("sbatch"))
+    words = "--test-only --partition=short --ntasks=1 --time=1 {}--wrap=true"
+    assert set(commands.calls("sbatch")) == {words.format(""), words.format("--mem=50000M ")}
 
 
 def test_a_refusal_of_memory_is_told_from_a_refusal_of_all(commands: Commands) -> None:
@@ -160,8 +161,15 @@ def test_nodes_tell_of_themselves_in_a_short_job(commands: Commands) -> None:
     assert call.endswith("-m dask_hpc.jobqueue_config.on_node")
 
 
-def test_in_an_allocation_its_nodes_are_asked(commands: Commands) -> None:
-    """A step of the job that this runs in disturbs nobody else."""
+def test_nodes_are_those_of_the_partition_that_was_asked_for(commands: Commands) -> None:
+    """The file is for that one."""
+    seen(jobs=True, partition="long")
+    assert {"--partition=long", "--nodelist=n1"} <= set(commands.calls("srun")[0].split())
+
+
+def test_in_an_allocation_its_nodes_are_asked(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of the job that this runs in disturbs nobody else, and does not take on the job's size."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
     commands["srun"] = f"env >{commands.folder}/env; echo '{json.dumps(REPORT)}'"
     assert seen(jobs=True, **ALLOCATION).nodes == [REPORT]
     (call,) = commands.calls("srun")
