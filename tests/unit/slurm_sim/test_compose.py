@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,13 @@ def test_compose_ends_with_all_of_its_processes(engine: Path) -> None:
     executable(
         engine, f"#!/bin/sh\nsleep 300 &\necho $! >{engine.parent}/pid\n{waits_for_a_reader}\nkill -INT $PPID\nwait\n"
     )
-    with pytest.raises(KeyboardInterrupt), project(SPEC, []) as compose:
-        compose.up()
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # it may be ignored, where tests run in the background
+    try:
+        with pytest.raises(KeyboardInterrupt), project(SPEC, []) as compose:
+            compose.up()
+    finally:
+        signal.signal(signal.SIGINT, before)
     child = Path("/proc", (engine.parent / "pid").read_text().strip())
     until(lambda: not child.exists() or " Z " in (child / "stat").read_text(), "the end of Compose's process")
