@@ -1,6 +1,6 @@
 """Note which functions a program calls that a test has started: mutmut itself sees only the tests' own process.
 
-Python imports this file when it starts, from `src` of the tree that `tests/mutants.py` lays out.
+Python imports this file when it starts, from `src` of the tree that `tests.mutants.layout` makes.
 """
 
 from __future__ import annotations
