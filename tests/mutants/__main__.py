@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := sorted(set(args.packages) - set(PACKAGES)):
         parser.error(f"unknown package {unknown[0]!r}: choose from {', '.join(PACKAGES)}")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background, and some tests send it
     for name in (args.packages or PACKAGES) if not args.show else ():
         run(name, args.max_children)
     scores = {name: score(verdicts(name)) for name in PACKAGES if (TREES / name / "mutants").is_dir()}
@@ -49,7 +51,7 @@ def run(name: str, max_children: str) -> None:
     if changed:  # mutmut would look at new tests only
         (tree / "mutants/mutmut-stats.json").unlink(missing_ok=True)
     if package.script:
-        mutmut(tree, "--max-children", max_children, check=False)  # makes mutants, finds no test to run, and stops
+        mutmut(tree, "--max-children", max_children, check=False)  # writes mutants, finds no test, and stops
     else:
         mutmut(tree, "--max-children", max_children)
     now = verdicts(name)

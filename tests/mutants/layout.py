@@ -59,7 +59,7 @@ def configure(tree: Path, package: Package) -> None:
         "also_copy": sorted({path.name for path in tree.iterdir()} - {"mutants", "setup.cfg"} - mutated),
         "do_not_mutate_patterns": WORDING,
         "pytest_add_cli_args": ["-p", "tests.mutants", "-p", "no:cacheprovider", "--override-ini=pythonpath=src ."],
-        "pytest_add_cli_args_test_selection": [package.tests],
+        "pytest_add_cli_args_test_selection": ["tests/support" if package.script else package.tests],  # no test there
         "process_isolation": "forkserver",  # a fork of a process with Dask's threads could hang
         "timeout_multiplier": "5",
         "timeout_constant": "5",

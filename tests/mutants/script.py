@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Script:
     def run(self, mutants: list[str]) -> None:
         """Give a verdict on each mutant; slower than mutmut itself, and one at a time."""
         original, version, known = self.source.read_bytes(), _sha256(self.source), self.verdicts()
+        if mutants and self._verdict() != "survived":
+            sys.exit(f"mutants: {self.tests} fails in {self.tree} without a mutant")
         for mutant in track(mutants, description=self.name):
             try:
                 subprocess.run(["mutmut", "apply", mutant], cwd=self.tree, check=True, capture_output=True)
