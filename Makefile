@@ -50,7 +50,7 @@ lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newe
 ##@ Check it
 # By file, in the order of tests/conftest.py: the longest first.
 side-by-side := --numprocesses $(JOBS) --dist loadscope --no-loadscope-reorder --durations 10
-.PHONY: test test-slurm soak lint bench
+.PHONY: test test-slurm soak mutants lint bench
 test: lint images ## Everything that this machine can run, JOBS=4 processes side by side
 	tests/install-browser.sh
 	pytest $(side-by-side)
@@ -59,6 +59,8 @@ test-slurm: images ## The mini-cluster's tests alone
 	pytest $(side-by-side) tests/cluster tests/faults
 soak: images ## Run tests again and again on a busy machine: ROUNDS=20, ARGS='tests/cluster -k timeout'
 	python -m tests.soak --rounds $(ROUNDS) -- $(ARGS)
+mutants: venv ## Break the code on purpose, and count what the unit tests notice (ARGS=channel: one package)
+	python -m tests.mutants $(ARGS)
 lint: venv ## Style, types, shell
 	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**' 'containers/jupyter/files/usr/local/sbin/*')
 bench: images ## Measure: a table, and bench/results.json

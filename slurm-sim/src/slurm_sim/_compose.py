@@ -77,6 +77,7 @@ def _run(command: str | list[str], *, cwd: str, env: dict[str, str]) -> Complete
             output, errors = process.communicate()
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()  # leaving the block does not, where Ctrl-C is the reason
             raise
     return CompletedProcess(process.args, process.returncode, output, errors)
 

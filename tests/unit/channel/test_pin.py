@@ -1,5 +1,7 @@
 """Pinning wheels and debs."""
 
+from __future__ import annotations
+
 import os
 import re
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from containers.channel.environment import FILE, pypi_requirements
 from containers.channel.errors import ChannelError
 from containers.channel.pin import pin_debs, pin_wheels
-from containers.channel.sources import read_lock
+from containers.channel.sources import Deb, read_lock
 from tests.support import tiny
 
 CHANNEL = tiny.ROOT / "containers/channel"
@@ -92,3 +94,59 @@ def test_wheels_cover_environment_yml() -> None:
     pinned = {line.partition("==")[0] for line in (CHANNEL / "wheels.txt").read_text().splitlines()}
     asked = {re.split("[=<>!~ ]", requirement)[0] for requirement in pypi_requirements(FILE)}
     assert asked <= pinned
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ("cp313-cp313-manylinux_2_39_x86_64", "cp313-cp313-manylinux_2_38_x86_64"),
+        ("cp313-cp313-manylinux_2_6_x86_64", "cp313-cp313-manylinux_2_5_x86_64"),
+        ("cp313-cp313-manylinux_2_5_x86_64", "cp313-cp313-manylinux2014_x86_64"),
+        ("cp313-cp313-manylinux2014_x86_64", "cp313-cp313-manylinux2010_x86_64"),
+        ("cp313-cp313-manylinux2010_x86_64", "cp313-cp313-manylinux1_x86_64"),
+        ("cp313-cp313-manylinux1_x86_64", "cp313-cp313-linux_x86_64"),
+        ("cp313-cp313-linux_x86_64", "cp313-abi3-manylinux_2_17_x86_64"),
+        ("cp313-abi3-manylinux_2_17_x86_64", "cp39-abi3-manylinux_2_17_x86_64"),
+        ("cp39-abi3-manylinux_2_17_x86_64", "py3-none-manylinux_2_17_x86_64"),
+        ("py3-none-manylinux_2_17_x86_64", "cp313-none-any"),
+        ("cp313-none-any", "py3-none-any"),
+    ],
+)
+def test_takes_the_more_specific_wheel(tmp_path: Path, index: Path, better: str, worse: str) -> None:
+    """Of two wheels that run, the one for this Python and the newer glibc is pinned."""
+    made = {}
+    for tags in (better, worse):
+        made[tags] = tiny.wheel(index, "alpha", files={"tags": tags}).rename(index / f"alpha-1.0-{tags}.whl")
+    pin_wheels(["alpha"], tmp_path / "wheels.txt", "3.13", "Tiny.", upgrade=False)
+    assert tiny.sha256(made[better]) in (tmp_path / "wheels.txt").read_text()
+
+
+def test_what_is_there_already_keeps_its_version_and_is_not_pinned_again(tmp_path: Path, index: Path) -> None:
+    """A lock over another one has only what is new, and fits what is there."""
+    tiny.wheel(index, "beta")
+    base = tmp_path / "base.txt"
+    pin_wheels(["beta"], base, "3.13", "Base.", upgrade=False)
+    tiny.wheel(index, "beta", "2.0")
+    tiny.wheel(index, "alpha", requires=("beta",))
+    over = tmp_path / "over.txt"
+    pin_wheels(["alpha"], over, "3.13", "Over.", upgrade=True, over=base)
+    assert [line.split()[0] for line in over.read_text().splitlines()[1:]] == ["alpha==1.0"]
+    with pytest.raises(ChannelError, match="no set of wheels fits"):
+        pin_wheels(["beta>=2"], over, "3.13", "Over.", upgrade=True, over=base)
+
+
+def test_takes_a_wheel_for_the_base_images_glibc(tmp_path: Path, index: Path) -> None:
+    """The only wheel of a version may need a glibc as new as the base image's."""
+    tiny.wheel(index, "alpha").rename(index / "alpha-1.0-cp313-cp313-manylinux_2_40_x86_64.whl")
+    pin_wheels(["alpha"], tmp_path / "wheels.txt", "3.13", "Tiny.", upgrade=False)
+    assert "alpha==1.0" in (tmp_path / "wheels.txt").read_text()
+
+
+def test_pins_every_deb_on_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """debs.lock has the name, version, architecture and sha256 of each package, one package per line."""
+    debs = tiny.python_debs(tmp_path / "new", "3.13.5-2")
+    monkeypatch.setenv("APT_CONFIG", tiny.apt_mirror(tmp_path / "mirror", debs)["APT_CONFIG"])
+    names = ["python3.13-minimal", "libpython3.13-stdlib"]
+    pin_debs(names, tmp_path / "debs.lock")
+    expected = [Deb(name, "3.13.5-2", "amd64", tiny.sha256(deb)) for name, deb in zip(names, debs, strict=True)]
+    assert read_lock(tmp_path / "debs.lock") == expected

@@ -1,5 +1,8 @@
 """Debian's Python as a conda package."""
 
+from __future__ import annotations
+
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,124 @@ def test_rejects_debs_of_two_versions(tmp_path: Path) -> None:
     new, old = tiny.python_debs(tmp_path / "a", "3.13.5-2"), tiny.python_debs(tmp_path / "b", "3.13.5-1")
     with pytest.raises(ChannelError, match="do not fit each other"):
         python_package([new[0], old[1]], "3.13")
+
+
+LIB = "lib/python3.13"
+SYSCONFIG = {f"usr/{LIB}/sysconfig/__init__.py": tiny.SYSCONFIG}
+
+
+def deb(
+    folder: Path,
+    files: dict[str, str],
+    *,
+    links: dict[str, str] | None = None,
+    executable: tuple[str, ...] = (),
+    fields: str = "Depends: libc6 (>= 2.17)",
+    name: str = "libpython3.13-stdlib",
+    version: str = "3.13.5-2",
+) -> Path:
+    """Make a Debian package with links and permissions."""
+    tree = folder / name
+    control = (
+        f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: nobody <n@example.org>\n{fields}\n"
+    )
+    for path, text in {"DEBIAN/control": f"{control}Description: tiny\n", **files}.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text)
+        (tree / path).chmod(0o755 if path in executable else 0o644)
+    for path, target in (links or {}).items():
+        (tree / path).symlink_to(target)
+    package = folder / f"{name}.deb"
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", tree, package], check=True, capture_output=True)
+    return package
+
+
+def test_keeps_links_and_permissions(tmp_path: Path) -> None:
+    """Links stay links; only what Debian has as executable is."""
+    files = {"usr/bin/python3.13": "#!/bin/sh\n", f"usr/{LIB}/os.py": ""}
+    made = deb(tmp_path, files | SYSCONFIG, links={f"usr/{LIB}/alias.py": "os.py"}, executable=("usr/bin/python3.13",))
+    contents = python_package([made], "3.13").contents
+    assert contents["bin/python3.13"] == File(b"#!/bin/sh\n", executable=True)
+    assert contents[f"{LIB}/os.py"] == File(b"", executable=False)
+    assert contents[f"{LIB}/alias.py"] == Link("os.py")
+    assert contents["bin/python3"] == contents["bin/python"] == Link("python3.13")
+
+
+def test_keeps_the_permissions_of_the_edited_file(tmp_path: Path) -> None:
+    """The file that moves Python to conda's layout changes in its text alone."""
+    (path,) = SYSCONFIG
+    contents = python_package([deb(tmp_path, SYSCONFIG, executable=(path,))], "3.13").contents
+    expected = tiny.SYSCONFIG.replace("posix_local", "posix_prefix").encode()
+    assert contents[f"{LIB}/sysconfig/__init__.py"] == File(expected, executable=True)
+
+
+def test_leaves_out_what_is_debians_alone(tmp_path: Path) -> None:
+    """Nothing outside of /usr, no folders, and none of Debian's own hooks are taken."""
+    kept = (f"usr/{LIB}/testing.py", "usr/lib/other.so")
+    gone = (
+        "etc/python3.13/sitecustomize.py",
+        "usr/share/doc/x",
+        "usr/lib/binfmt.d/python3.13.conf",
+        "usr/lib/python3/dist-packages/x.py",
+        f"usr/{LIB}/EXTERNALLY-MANAGED",
+        f"usr/{LIB}/test/test_os.py",
+        f"usr/{LIB}/_distutils_system_mod.py",
+        f"usr/{LIB}/sitecustomize.py",
+    )
+    package = python_package([deb(tmp_path, SYSCONFIG | dict.fromkeys((*kept, *gone), "Debian's"))], "3.13")
+    ours = {f"{LIB}/sysconfig/__init__.py", f"{LIB}/sitecustomize.py", "bin/python", "bin/python3"}
+    assert package.contents.keys() == ours | {path.removeprefix("usr/") for path in kept}
+    hook = package.contents[f"{LIB}/sitecustomize.py"]
+    assert isinstance(hook, File)
+    assert b"Debian's" not in hook.data.partition(b'"""')[0]
+    assert package.license == "PSF-2.0"
+
+
+def test_takes_the_files_of_every_deb(tmp_path: Path) -> None:
+    """The package is all debs together."""
+    one = deb(tmp_path, SYSCONFIG, name="libpython3.13-stdlib")
+    two = deb(tmp_path, {"usr/bin/python3.13": "x"}, name="python3.13-minimal")
+    assert {"bin/python3.13", f"{LIB}/sysconfig/__init__.py"} <= python_package([one, two], "3.13").contents.keys()
+
+
+@pytest.mark.parametrize("files", [{}, {f"usr/{LIB}/sysconfig/__init__.py": "another layout"}])
+def test_refuses_a_sysconfig_that_it_does_not_know(tmp_path: Path, files: dict[str, str]) -> None:
+    """Without the line that it edits, the environment would look for packages in Debian's folder."""
+    with pytest.raises(ChannelError, match="cannot move Debian's Python"):
+        python_package([deb(tmp_path, {"usr/bin/x": ""} | files)], "3.13")
+
+
+@pytest.mark.parametrize(
+    ("fields", "glibc"),
+    [
+        ("Depends: libc6 (>= 2.9), zlib1g", "2.9"),
+        ("Pre-Depends: libc6 (>= 2.38)\nDepends: libc6 (>= 2.9)", "2.38"),
+        ("Pre-Depends: libc6 (>= 2.9)\nDepends: libc6 (>= 2.38)", "2.38"),
+        ("Depends: zlib1g", "2.4"),
+    ],
+)
+def test_needs_the_newest_glibc_that_a_deb_asks_for(tmp_path: Path, fields: str, glibc: str) -> None:
+    """Versions are compared as numbers, over both kinds of dependencies and all debs."""
+    debs = [deb(tmp_path, SYSCONFIG, fields=fields), deb(tmp_path, {}, name="other", fields="Depends: libc6 (>= 2.4)")]
+    assert python_package(debs, "3.13").depends == [f"__glibc >={glibc}"]
+
+
+def test_needs_an_old_glibc_if_no_deb_names_one(tmp_path: Path) -> None:
+    """Debs that say nothing run on the oldest glibc that wheels are made for."""
+    assert python_package([deb(tmp_path, SYSCONFIG, fields="Depends: zlib1g")], "3.13").depends == ["__glibc >=2.17"]
+
+
+@pytest.mark.parametrize(
+    ("version", "stem"),
+    [("3.13.5-2+deb13u5", "python-3.13.5-deb_2_deb13u5"), ("3.13.0~rc1-1-Z", "python-3.13.0~rc1-1-deb_Z")],
+)
+def test_names_version_and_revision(tmp_path: Path, version: str, stem: str) -> None:
+    """The revision is what follows the last dash; the build string has letters, digits, dots and underscores."""
+    assert python_package([deb(tmp_path, SYSCONFIG, version=version)], "3.13").stem == stem
+
+
+def test_a_file_that_is_no_deb_is_an_error(tmp_path: Path) -> None:
+    """A damaged package is never an empty one."""
+    (tmp_path / "x.deb").write_bytes(b"no deb")
+    with pytest.raises(subprocess.CalledProcessError):
+        python_package([tmp_path / "x.deb"], "3.13")

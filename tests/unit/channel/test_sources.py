@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from containers.channel.errors import ChannelError
+from containers.channel.sources import Deb, newest, read_lock
 from tests.support import tiny
 
 pytestmark = pytest.mark.skipif(not shutil.which("apt-get"), reason="apt fetches Debian's packages: needs Debian")
+HASH = "0" * 64
 OLD, NEW = "3.13.5-1", "3.13.5-2"
 
 
@@ -143,3 +146,19 @@ def test_rejects_unwritable_output(tmp_path: Path, sources: Sources) -> None:
     (tmp_path / "file").touch()
     env = sources.env(tiny.python_debs(tmp_path / "old", OLD))
     failed(sources.build(tmp_path / "file" / "channel", env), "could not write")
+
+
+def test_takes_the_newest_deb_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mirror may have several versions; the newest is what apt would install."""
+    (tmp_path / "debs").mkdir()
+    made = [tiny.deb(tmp_path / "debs", "tool", version, {"usr/v": version}) for version in ("1.10-1", "1.9-1")]
+    monkeypatch.setenv("APT_CONFIG", tiny.apt_mirror(tmp_path / "mirror", made)["APT_CONFIG"])
+    assert newest("tool") == Deb("tool", "1.10-1", "amd64", tiny.sha256(made[0]))
+
+
+@pytest.mark.parametrize("line", [f"a 1 amd64 {HASH} more", "a 1 amd64", f"a 1 amd64 {HASH}0", f"a 1 amd64 {HASH[1:]}"])
+def test_refuses_a_damaged_lock(tmp_path: Path, line: str) -> None:
+    """A line that has another number of fields, or no sha256, is an error that shows the line."""
+    (tmp_path / "debs.lock").write_text(f"# comment\n\nb 1 amd64 {HASH}\n{line}\n")
+    with pytest.raises(ChannelError, match=line):
+        read_lock(tmp_path / "debs.lock")

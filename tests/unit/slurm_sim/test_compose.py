@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
-from slurm_sim import SlurmSim, Spec
+from slurm_sim import SlurmSim, SlurmSimError, Spec
 from slurm_sim._compose import project, spec_label
+from tests.support.bridge_site import executable, until
 
 SPEC = Spec(
     name="s", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b", bare=True
@@ -68,3 +72,97 @@ def test_jupyter_adds_one_file() -> None:
     assert f'"file": "{files[0]}", "service": "slurmd"' in written
     assert spec.login_image.startswith("slurm-sim/jupyter:")
     assert spec.node_image.startswith("slurm-sim/node:")
+
+
+def test_compose_gets_the_size_and_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variable of compose.yaml is set, and a user's own COMPOSE_… changes nothing."""
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "other")
+    monkeypatch.setenv("KEPT", "1")
+    spec = Spec(
+        name="s", nodes=2, cpus_per_node=3, memory_mb=128, controller_image="a", login_image="b", node_image="c"
+    )
+    with project(spec, ["c1"]) as compose:
+        given = compose._environment()
+    assert not [name for name in given if name.startswith("COMPOSE_")]
+    assert given["KEPT"] == "1"
+    ours = {name.removeprefix("SLURM_SIM_"): value for name, value in given.items() if name.startswith("SLURM_SIM_")}
+    ours.pop("NAME", None)
+    assert json.loads(ours.pop("SPEC"))["cpus_per_node"] == 3
+    assert ours == {"CONTROLLER_IMAGE": "a", "LOGIN_IMAGE": "b", "NODE_IMAGE": "c", "CPUS": "3", "MEMORY_MB": "128"}
+
+
+def test_every_variable_of_the_compose_files_is_set(root: Path) -> None:
+    """No variable that the files ask for is left to the user's environment."""
+    asked = set(re.findall(r"\$\{(SLURM_SIM_\w+)", "".join(file.read_text() for file in root.glob("compose/*.yaml"))))
+    with project(SPEC, ["c1"]) as compose:
+        assert asked <= compose._environment().keys()
+
+
+def test_the_project_has_the_mini_clusters_name() -> None:
+    """The name stands where Compose reads it, before the files."""
+    with project(SPEC, ["c1"]) as compose:
+        command = compose.compose_command_property
+        assert command[:4] == ["docker", "compose", "--project-name", "s"]
+        assert [command[number + 1] for number, word in enumerate(command) if word == "-f"] == compose.compose_file_name
+
+
+def test_nodes_have_their_names_and_always_start() -> None:
+    """A node's hostname is its name; the pattern's profile, which never starts, is not inherited."""
+    with project(SPEC, ["c1", "c2"]) as compose:
+        own = Path(compose.compose_file_name[-1])
+        text = own.read_text(encoding="utf-8")
+    assert text.count('"profiles": !reset []') == 2
+    services = json.loads(text.replace("!reset ", ""))["services"]
+    assert {name: service["hostname"] for name, service in services.items()} == {"c1": "c1", "c2": "c2"}
+    assert not own.exists()
+
+
+def test_a_sif_that_vanished_is_not_made_a_folder() -> None:
+    """Docker would make an empty folder in its place, as root."""
+    _, services = generated(msgspec.structs.replace(SPEC, sif="/x.sif"))
+    assert [s["volumes"][0]["bind"] for s in services.values()] == [{"create_host_path": False}] * 3
+    assert {s["volumes"][0]["type"] for s in services.values()} == {"bind"}
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `docker` command of the test's own."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path / "docker"
+
+
+def test_a_failure_shows_composes_errors(engine: Path) -> None:
+    """Lines with an error are shown, the last five; without any, the last lines."""
+    errors = "".join(f"Error {number}\\n" for number in range(7))
+    for said, seen in ((f"pulling\\n{errors}done\\n", "Error 2\nError 3\nError 4\nError 5\nError 6"), ("no\\n", "no")):
+        executable(engine, f"#!/bin/sh\nprintf '{said}' >&2\nexit 1\n")
+        with pytest.raises(SlurmSimError) as caught, project(SPEC, []) as compose:
+            compose.up()
+        assert caught.value.seen == seen
+
+
+def test_starts_only_the_services_that_are_named(engine: Path) -> None:
+    """Containers that run are never made again."""
+    executable(engine, f'#!/bin/sh\necho "$@" >{engine.parent}/called\n')
+    with project(SPEC, []) as compose:
+        compose.up("c3")
+    called = (engine.parent / "called").read_text().split()
+    assert called[-5:] == ["up", "--detach", "--no-recreate", "--quiet-pull", "c3"]
+
+
+def test_compose_ends_with_all_of_its_processes(engine: Path) -> None:
+    """Where a start is interrupted, nothing goes on starting behind its back."""
+    waits_for_a_reader = "head -c 1000000 /dev/zero"
+    executable(
+        engine, f"#!/bin/sh\nsleep 300 &\necho $! >{engine.parent}/pid\n{waits_for_a_reader}\nkill -INT $PPID\nwait\n"
+    )
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # it may be ignored, where tests run in the background
+    try:
+        with pytest.raises(KeyboardInterrupt), project(SPEC, []) as compose:
+            compose.up()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    child = Path("/proc", (engine.parent / "pid").read_text().strip())
+    until(lambda: not child.exists() or " Z " in (child / "stat").read_text(), "the end of Compose's process")

@@ -35,3 +35,38 @@ def test_tells_whether_job_has_ended(state: str, ended: bool) -> None:
 def test_job_without_nodes_has_none() -> None:
     """Slurm's (null) is no node."""
     assert parse_record(RECORD.replace("c[1-2]", "(null)")).nodes == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [
+        ("RUNNING", False),
+        ("CONFIGURING", False),
+        ("SUSPENDED", False),
+        ("REQUEUED", False),
+        ("STAGE_OUT", False),
+        ("SIGNALING", False),
+        ("COMPLETED", True),
+        ("FAILED", True),
+        ("CANCELLED", True),
+        ("TIMEOUT", True),
+        ("NODE_FAIL", True),
+    ],
+)
+def test_every_state_of_a_job_has_ended_or_not(state: str, ended: bool) -> None:
+    """`wait` returns at the end, and not before."""
+    assert parse_record(RECORD.replace("JobState=RUNNING", f"JobState={state}")).ended is ended
+
+
+def test_a_reason_may_have_blanks() -> None:
+    """Slurm's reasons are words or sentences."""
+    assert parse_record(RECORD.replace("Reason=None", "Reason=Nodes required are DOWN")).reason == (
+        "Nodes required are DOWN"
+    )
+
+
+def test_a_short_record_is_enough() -> None:
+    """An interactive job has no output, and one that waits has no nodes; nothing is made up."""
+    record = parse_record("JobId=8 JobName=a\n   JobState=PENDING Reason=Priority Dependency=(null)\n")
+    assert (record.id, record.state, record.reason) == (8, "PENDING", "Priority")
+    assert (record.exit_code, record.signal, record.nodes, record.output) == (0, 0, "", "")

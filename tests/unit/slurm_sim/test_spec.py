@@ -91,3 +91,32 @@ def test_parses_or_rejects_any_memory_text(text: str) -> None:
         assert re.match(r"\s*[0-9.]", text)
         assert mebibytes >= 64
         event("parsed")
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 1), (1, 5), (5, 5)])
+def test_the_bounds_of_a_count_are_allowed(count: int, most: int) -> None:
+    """One and the most are counts."""
+    assert check_count("nodes", count, most) == count
+
+
+@pytest.mark.parametrize(("count", "most"), [(0, 5), (6, 5), (-1, 5)])
+def test_a_count_beyond_its_bounds_is_rejected(count: int, most: int) -> None:
+    """One less and one more are none."""
+    with pytest.raises(SpecError):
+        check_count("nodes", count, most)
+
+
+@pytest.mark.parametrize(
+    ("text", "mebibytes"),
+    [("64M", 64), ("65536K", 64), ("1024T", 1024**3), ("2t", 2 * 1024**2), ("100mb", 100), ("0.5G", 512)],
+)
+def test_the_bounds_of_memory_are_allowed(text: str, mebibytes: int) -> None:
+    """64 MiB to 1024 TiB, in any unit."""
+    assert parse_memory(text) == mebibytes
+
+
+@pytest.mark.parametrize("text", ["63M", "65535K", "1025T", "1024.1T", "1.G", "1 000", "4Gi B", "4BG", "1.5.5G"])
+def test_memory_beyond_its_bounds_is_rejected(text: str) -> None:
+    """A unit below or above, or half a number, is none."""
+    with pytest.raises(SpecError):
+        parse_memory(text)

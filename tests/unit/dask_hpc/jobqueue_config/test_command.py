@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,54 @@ def test_help_has_examples_and_suggestions() -> None:
     text = CliRunner().invoke(main, ["jobqueue-config", "--help"]).output
     assert all(word in text for word in ("Examples:", "--output -", "--force"))
     assert "Did you mean 'jobqueue-config'?" in CliRunner().invoke(main, ["jobqueue"]).output
+
+
+def test_folders_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home without ~/.config gets one; nothing is written elsewhere first, which may be another file system."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    file = tmp_path / "config" / "dask" / "jobqueue.yaml"
+    assert write(file, "a\n", force=False) == "written"
+    assert file.read_text() == "a\n"
+
+
+@pytest.mark.parametrize("before", ["", "\n", "# jobqueue:\n", "# jobqueue:\n\n  # slurm:\n"])
+def test_a_file_without_settings_is_replaced(tmp_path: Path, before: str) -> None:
+    """dask-jobqueue leaves a file with nothing but comments when it is first imported."""
+    file = tmp_path / "jobqueue.yaml"
+    file.write_text(before)
+    assert write(file, "a\n", force=False) == "replaced"
+
+
+def test_a_file_in_another_encoding_is_not_lost(tmp_path: Path) -> None:
+    """A file that is no UTF-8 is refused like any other that differs."""
+    file = tmp_path / "jobqueue.yaml"
+    file.write_bytes(b"name: \xff\n")
+    with pytest.raises(RequestError, match="name: "):
+        write(file, "a\n", force=False)
+    assert file.read_bytes() == b"name: \xff\n"
+
+
+def test_the_difference_is_short_and_says_which_side_is_which(tmp_path: Path) -> None:
+    """One line around each change, from the file that is there to what this site needs."""
+    file = tmp_path / "jobqueue.yaml"
+    file.write_text("1\n2\n3\n4\n5\n")
+    with pytest.raises(RequestError) as refused:
+        write(file, "1\n2\nthree\n4\n5\n", force=False)
+    shown = refused.value.message.splitlines()
+    start = shown.index(f"--- {file}")
+    assert shown[start : start + 7] == [f"--- {file}", "+++ this site", "@@ -2,3 +2,3 @@", " 2", "-3", "+three", " 4"]
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that was there stays whole, and no half of a new one is beside it."""
+    file = tmp_path / "jobqueue.yaml"
+    file.write_text("old: 1\n")
+
+    def full(_self: Path, _target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(ResultsError, match="No space left"):
+        write(file, "new: 1\n", force=True)
+    assert file.read_text() == "old: 1\n"
+    assert list(tmp_path.iterdir()) == [file]

@@ -5,11 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from dask_hpc.clusters import interfaces
+from dask_hpc.errors import RequestError
 from dask_hpc.jobqueue_config import on_node
-from dask_hpc.jobqueue_config.on_node import file_system, own_disk
+from dask_hpc.jobqueue_config.on_node import file_system, own_disk, report
+
+GIB = 1 << 30
 
 
 def test_file_system_is_innermost_mount() -> None:
@@ -20,25 +25,85 @@ def test_file_system_is_innermost_mount() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("types", "free", "chosen"),
-    [
-        (("tmpfs", "ext4"), 5 << 30, "b"),
-        (("tmpfs", "nfs4"), 5 << 30, "a"),
-        (("nfs4", "xfs"), 5 << 30, "b"),
-        (("nfs4", "lustre"), 5 << 30, None),
-        (("ext4", "ext4"), 1 << 20, None),
-    ],
-)
-def test_own_disk_prefers_disk_to_memory_to_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, types: tuple[str, str], free: int, chosen: str | None
-) -> None:
-    """A disk of the node is used before memory; a network file system or a full disk is not used at all."""
-    folders = [tmp_path / name for name in ("a", "b")]
-    for folder in folders:
-        folder.mkdir()
-    monkeypatch.setattr(on_node, "_CANDIDATES", tuple(map(str, folders)))
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    disk = own_disk("\n".join(f"x {folder} {kind} rw 0 0" for folder, kind in zip(folders, types, strict=True)))
-    expected = {"folder": str(tmp_path / chosen), "type": types[chosen == "b"], "gib": 5} if chosen else None
-    assert disk == expected
+class Disks:
+    """Folders that a node might have, each with a file system and free space."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._folder, self._free, self._mounts = folder, dict[str, int](), "none / nfs4 rw 0 0\n"
+        monkeypatch.setattr(on_node, "_CANDIDATES", ())
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=self._free[path]))
+        self._patch = monkeypatch
+
+    def add(self, name: str, kind: str, free: int) -> str:
+        """Add the next candidate."""
+        path = self._folder / name
+        path.mkdir()
+        self._patch.setattr(on_node, "_CANDIDATES", (*on_node._CANDIDATES, str(path)))
+        self._free[str(path)] = free
+        self._mounts += f"dev {path} {kind} rw 0 0\n"
+        return str(path)
+
+    def best(self) -> dict[str, Any] | None:
+        """Return the one that is taken."""
+        return own_disk(self._mounts)
+
+
+@pytest.fixture
+def disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disks:
+    """A node without any local folder yet."""
+    return Disks(tmp_path, monkeypatch)
+
+
+def test_takes_the_first_disk_that_is_large_enough(disks: Disks) -> None:
+    """The size is in whole GiB; a full disk is passed over."""
+    disks.add("full", "xfs", GIB - 1)
+    first = disks.add("first", "ext4", 7 * GIB + 5)
+    disks.add("second", "xfs", 90 * GIB)
+    assert disks.best() == {"folder": first, "type": "ext4", "gib": 7}
+
+
+def test_one_gib_is_enough(disks: Disks) -> None:
+    """With less, there is no use in spilling."""
+    folder = disks.add("small", "btrfs", GIB)
+    assert disks.best() == {"folder": folder, "type": "btrfs", "gib": 1}
+
+
+def test_a_disk_is_better_than_memory_and_memory_than_a_network(disks: Disks) -> None:
+    """The order of the folders counts only among disks."""
+    disks.add("network", "nfs4", 900 * GIB)
+    assert disks.best() is None
+    memory = disks.add("memory", "tmpfs", 60 * GIB)
+    assert disks.best() == {"folder": memory, "type": "tmpfs", "gib": 60}
+    disk = disks.add("disk", "zfs", 2 * GIB)
+    assert disks.best() == {"folder": disk, "type": "zfs", "gib": 2}
+
+
+def test_a_folder_that_is_missing_is_passed_over(disks: Disks) -> None:
+    """Not every node has every usual folder."""
+    Path(disks.add("gone", "xfs", 9 * GIB)).rmdir()
+    assert disks.best() is None
+
+
+def test_a_folder_outside_of_every_mount_has_no_type() -> None:
+    """A mount point is a folder, not the beginning of a name; the later of two mounts on one point hides the other."""
+    assert file_system("/data", "dev /dat ext4 rw 0 0") == ""
+    assert file_system("/data/x", "one /data ext4 rw 0 0\ntwo /data nfs4 rw 0 0") == "nfs4"
+
+
+def test_reads_this_machines_mounts() -> None:
+    """The report of a real node has its name, its interface and a disk or none."""
+    seen = report({"SLURMD_NODENAME": "c1"})
+    assert seen["node"] == "c1"
+    assert seen["interface"] == interfaces.choose()[0]
+    assert seen["disk"] == own_disk(Path("/proc/mounts").read_text(encoding="utf-8"))
+    assert report({})["node"] == ""
+
+
+def test_a_node_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown interface is an empty one: the file then leaves the choice to the worker."""
+
+    def none() -> tuple[str, str]:
+        raise RequestError("No network leads off this host.")
+
+    monkeypatch.setattr(interfaces, "choose", none)
+    assert report({})["interface"] == ""

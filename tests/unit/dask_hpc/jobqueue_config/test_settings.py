@@ -119,3 +119,72 @@ def test_marks_local_directory_in_memory() -> None:
     assert "in the node's memory, for want of a disk (tmpfs, 60 GiB free)" in render(
         dataclasses.replace(FACTS, nodes=nodes)
     )
+
+
+def test_nothing_listens_to_the_network() -> None:
+    """Dashboards of scheduler and workers are off or on loopback, and every process has the fix for broken TLS."""
+    seen = loaded()
+    assert seen["scheduler-options"] == {
+        "interface": "ib0",
+        "dashboard_address": "127.0.0.1:0",
+        "preload": ["dask_hpc.openssl_errors"],
+    }
+    words = " ".join(seen["worker-extra-args"])
+    assert "--no-dashboard --dashboard-address 127.0.0.1:0" in words
+    assert "--preload dask_hpc.openssl_errors" in words
+    assert "--preload-nanny dask_hpc.openssl_errors" in words
+
+
+def test_a_job_is_one_process_that_gives_up_in_a_minute() -> None:
+    """A job without a scheduler ends by itself."""
+    seen = loaded()
+    assert (seen["name"], seen["processes"], seen["death-timeout"]) == ("dask-worker", 1, 60)
+
+
+def test_files_are_where_nodes_see_them() -> None:
+    """Credentials and logs are in the home that nodes share, and workers spill to the smallest disk that was seen."""
+    seen = loaded()
+    assert (seen["shared-temp-directory"], seen["log-directory"]) == ("/home/me", "/home/me/.dask-hpc/logs")
+    assert seen["local-directory"] == "/local"
+    smaller = {**SEEN[1], "disk": {**DISK, "gib": 9}}
+    assert "(xfs, 9 GiB free)" in render(dataclasses.replace(FACTS, nodes=[SEEN[0], smaller]))
+
+
+def test_nodes_whose_disks_differ_spill_to_tmp() -> None:
+    """A folder that one node lacks would end every worker there."""
+    nodes = [SEEN[0], {**SEEN[1], "disk": {"folder": "/scratch/local", "type": "ext4", "gib": 950}}]
+    assert loaded(nodes=nodes)["local-directory"] == "/tmp"
+    assert "differ: /local /scratch/local" in render(dataclasses.replace(FACTS, nodes=nodes))
+
+
+def test_nodes_without_a_disk_are_passed_over() -> None:
+    """One node that could not say does not spoil what another one said."""
+    assert loaded(nodes=[{**SEEN[0], "disk": None}, SEEN[1]])["local-directory"] == "/local"
+    assert "a guess, no usual folder there" in render(dataclasses.replace(FACTS, nodes=[{**SEEN[0], "disk": None}]))
+    assert loaded(nodes=[{**SEEN[0], "interface": ""}, SEEN[1]])["interface"] == "ib0"
+
+
+def test_reasons_name_what_was_seen() -> None:
+    """Other partitions, the partition's limit and the user's accounts are in the comments."""
+    text = render(FACTS)
+    assert "others: long" in text
+    assert "ends jobs after 00:30:00" in text
+    only = render(dataclasses.replace(FACTS, partitions={"short": FACTS.partitions["short"]}, asked_for=True))
+    assert "asked for, and the only one" in only
+    assert "no limit" in render(dataclasses.replace(FACTS, partition="long"))
+    assert "yours: physics chemistry" in render(dataclasses.replace(FACTS, refusal="Invalid account"))
+
+
+def test_the_head_lists_every_partition() -> None:
+    """Size and limit are a partition's least; one without nodes is listed, too."""
+    partitions = {**FACTS.partitions, "empty": []}
+    head = render(dataclasses.replace(FACTS, partitions=partitions)).partition("jobqueue:")[0].splitlines()
+    assert "#   short: 2 nodes of 16 cores, 60000 MiB or more, 00:30:00" in head
+    assert "#   long: 1 nodes of 64 cores, 250000 MiB or more, no limit" in head
+    assert "#   empty: 0 nodes of - or more, no limit" in head
+    assert head[0].startswith("# dask-jobqueue's settings for this site")
+
+
+def test_text_beyond_ascii_is_kept() -> None:
+    """A path with an umlaut can be read in the file."""
+    assert "/home/jürgen/.dask-hpc/logs" in render(dataclasses.replace(FACTS, home="/home/jürgen"))

@@ -117,6 +117,8 @@ def _disk(facts: Facts) -> tuple[str, str]:
     if not disks:
         reason = facts.silent or "no usual folder there is on the node's own disk with 1 GiB free"
         return "/tmp", f"where workers spill to: a guess, {reason}"  # noqa: S108 (Dask makes a folder of its own in it)
+    if len(folders := sorted({str(disk["folder"]) for disk in disks})) > 1:
+        return "/tmp", f"where workers spill to: every node has it; their own disks differ: {' '.join(folders)}"  # noqa: S108
     least = min(disks, key=lambda disk: int(disk["gib"]))
     kind = "in the node's memory, for want of a disk" if least["type"] == "tmpfs" else "the node's own disk"
     return str(least["folder"]), f"where workers spill to: {kind} ({least['type']}, {least['gib']} GiB free)"

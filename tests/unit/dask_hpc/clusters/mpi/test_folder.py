@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dask_hpc.clusters import tls
 from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
-from dask_hpc.clusters.mpi.folder import Folder
+from dask_hpc.clusters.mpi.folder import PRELOAD, Folder
 from dask_hpc.errors import ClusterError
 
 IDENTITY = {"type": "Scheduler", "id": "Scheduler-1", "address": "tls://192.0.2.1:1", "services": {}, "workers": {}}
@@ -59,3 +60,72 @@ def test_reports_folder_that_cannot_be_created() -> None:
     """A folder in /proc cannot be created, and the error says so."""
     with pytest.raises(ClusterError, match="cannot be made"):
         Folder(Path("/proc/here")).make(tls=False)
+
+
+def test_the_configuration_is_all_that_dask_mpi_needs(tmp_path: Path) -> None:
+    """Every role has its credentials, encryption is required, and every process loads what makes the job end."""
+    folder = Folder(tmp_path / "one")
+    with folder.kept(tls=True, settings={"dask-hpc": {"x": 1}}):
+        seen = json.loads(folder.config.read_text())
+        cert, key = str(folder.tls / "cert.pem"), str(folder.tls / "key.pem")
+    role = {"cert": cert, "key": key}
+    assert seen["distributed"] == {
+        "scheduler": {"preload": [PRELOAD]},
+        "worker": {"preload": [PRELOAD]},
+        "client": {"preload": ["dask_hpc.openssl_errors"]},
+        "comm": {
+            "default-scheme": "tls",
+            "require-encryption": True,
+            "tls": {"ca-file": cert, "client": role, "scheduler": role, "worker": role},
+        },
+    }
+    assert seen["dask-hpc"] == {"x": 1}
+    assert seen["logging"] == {"distributed.batched": "warning", "distributed.worker.state_machine": "error"}
+
+
+def test_a_clients_credentials_require_encryption(tmp_path: Path) -> None:
+    """A client with them never talks to a scheduler without TLS."""
+    security = Folder(tmp_path).security()
+    assert security.require_encryption
+    assert security.tls_ca_file == security.tls_client_cert == str(tmp_path / "tls" / "cert.pem")
+    assert security.tls_client_key == str(tmp_path / "tls" / "key.pem")
+
+
+def test_without_tls_there_are_no_credentials(tmp_path: Path) -> None:
+    """Nor a word of them in the configuration; folders above are made."""
+    folder = Folder(tmp_path / "a" / "b" / "one")
+    with folder.kept(tls=False):
+        assert not folder.tls.exists()
+        assert "comm" not in json.loads(folder.config.read_text())["distributed"]
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_an_error_removes_it(tmp_path: Path) -> None:
+    """Whatever ends the block, nothing secret stays; and where another rank was faster, that is no error."""
+    folder = Folder(tmp_path / "one")
+    with pytest.raises(InterruptedError), folder.kept(tls=True):
+        raise InterruptedError
+    assert not folder.path.exists()
+    folder.remove()
+
+
+def test_somebody_elses_file_is_never_removed(tmp_path: Path) -> None:
+    """A folder that has more in it than its cluster made stays, with that."""
+    folder = Folder(tmp_path / "one")
+    folder.make(tls=False)
+    (folder.path / "notes").touch()
+    with pytest.raises(OSError, match="not empty"):
+        folder.remove()
+    assert [file.name for file in folder.path.iterdir()] == ["notes"]
+
+
+def test_a_folder_that_cannot_be_filled_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk leaves no half of it."""
+
+    def full(_folder: Path, _lifetime: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tls, "make", full)
+    with pytest.raises(ClusterError, match="No space left"):
+        Folder(tmp_path / "one").make(tls=True)
+    assert not (tmp_path / "one").exists()

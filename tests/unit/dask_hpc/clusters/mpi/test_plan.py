@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dask_hpc.clusters.mpi.plan import make_request
+from dask_hpc.clusters.slurm.ask import parse_nodes
 from dask_hpc.errors import RequestError
-from tests.support.requests import mpi_request
+from tests.support.requests import MPI_OPTIONS, mpi_request
 
 
 def test_takes_defaults_from_idle_nodes() -> None:
@@ -41,3 +44,33 @@ def test_rejects_impossible_request(given: dict[str, Any], words: list[str]) -> 
     with pytest.raises(RequestError) as caught:
         mpi_request(**given)
     assert all(word in caught.value.message for word in words), caught.value.message
+
+
+def test_a_small_node_has_a_rank() -> None:
+    """More threads than cores are refused with what was asked for; a rank per core is the least."""
+    one = parse_nodes("\n".join(f"c{number}|batch*|1|1000|idle|0/1/0/1|30:00" for number in (1, 2, 3)))
+    request = make_request(MPI_OPTIONS, one, Path("/logs"))
+    assert (request.nodes, request.ranks_per_node, request.world, request.memory) == (2, 1, 2, 1000)
+    assert request.log_directory == Path("/logs")
+    assert request.settings()["log_directory"] == "/logs"
+
+
+def test_a_large_node_has_eight_ranks() -> None:
+    """Enough to see a speed-up, each with its share of the memory by cores."""
+    large = parse_nodes("c1|batch*|64|64000|idle|0/64/0/64|infinite")
+    request = make_request(MPI_OPTIONS, large, Path("/logs"))
+    assert (request.nodes, request.ranks_per_node, request.memory) == (1, 8, 1000)
+
+
+def test_values_are_shown_with_their_reasons() -> None:
+    """What a person sees is what programs get."""
+    request = mpi_request(walltime=120)
+    shown = {name.replace(" ", "_"): value for name, value, _ in request.rows()}
+    assert shown == {name: str(value) for name, value in request.settings().items()}
+    assert {name: why for name, _, why in request.rows()}["walltime"] == "asked for"
+
+
+def test_a_partition_without_usable_nodes_is_named() -> None:
+    """The partition is the one that was asked for."""
+    with pytest.raises(RequestError, match="partition gpu"):
+        make_request(MPI_OPTIONS | {"partition": "gpu"}, [], Path("/logs"))

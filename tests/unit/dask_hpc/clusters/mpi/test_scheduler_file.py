@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
+from dask import config
 
 from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.errors import ClusterError
+from tests.support.site_commands import Commands
 
 IDENTITY = {"type": "Scheduler", "id": "Scheduler-1", "address": "tls://192.0.2.1:1", "services": {}, "workers": {}}
 
@@ -94,3 +97,62 @@ def test_rejects_other_scheduler_at_same_address(tmp_path: Path) -> None:
         mpi_scheduler_file.publish(file, cluster.scheduler.identity(), {})
         with mpi_scheduler_file.connect(file, timeout=60) as client:
             assert client.scheduler_info(n_workers=0)["id"] == cluster.scheduler.id
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """A site's own squeue."""
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    return Commands(tmp_path / "bin")
+
+
+def test_a_file_of_a_job_that_has_ended_is_stale(tmp_path: Path, commands: Commands) -> None:
+    """Nobody tries to connect; the error has the job, its end and the file's age."""
+    file = tmp_path / "scheduler.json"
+    mpi_scheduler_file.publish(file, IDENTITY, {"job": "7"})
+    os.utime(file, (1e9, 1e9))
+    commands["squeue"] = "echo TIMEOUT"
+    with pytest.raises(ClusterError) as caught:
+        mpi_scheduler_file.read(file)
+    date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1e9))
+    assert all(word in caught.value.message for word in (f"{file} of {date} is stale", "job 7", "TIMEOUT"))
+    assert " -j 7 " in commands.calls("squeue")[0]
+
+
+@pytest.mark.parametrize("script", ["echo RUNNING", None])
+def test_a_file_whose_job_may_run_is_read(tmp_path: Path, commands: Commands, script: str | None) -> None:
+    """Where Slurm cannot be asked, trying to connect has to do."""
+    file = tmp_path / "scheduler.json"
+    mpi_scheduler_file.publish(file, IDENTITY, {"job": "7"})
+    if script:
+        commands["squeue"] = script
+    assert mpi_scheduler_file.read(file).job == "7"
+
+
+def test_a_file_without_a_job_asks_nobody(file: Path, commands: Commands) -> None:
+    """A cluster of mpirun's has no job."""
+    commands["squeue"] = "echo FAILED"
+    assert mpi_scheduler_file.read(file).job == ""
+    assert commands.calls("squeue") == []
+
+
+def test_a_scheduler_with_tls_needs_credentials(file: Path) -> None:
+    """Without any, the error says where they would be; those of Dask's configuration are as good."""
+    with config.set({"distributed.comm.tls.ca-file": None}), pytest.raises(ClusterError) as caught:
+        mpi_scheduler_file.connect(file, timeout=1)
+    assert str(file.parent / "tls") in caught.value.message
+    with config.set({"distributed.comm.tls.ca-file": "/cert.pem"}), pytest.raises(ClusterError, match="is stale"):
+        mpi_scheduler_file.connect(file, timeout=0.01)
+
+
+def test_the_workers_are_not_published(tmp_path: Path) -> None:
+    """The file is for finding the scheduler; its workers change, and are many."""
+    file = tmp_path / "scheduler.json"
+    mpi_scheduler_file.publish(file, {**IDENTITY, "workers": {"tcp://a": {}}}, {})
+    assert json.loads(file.read_bytes())["workers"] == {}
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    """A folder in its place is no file."""
+    with pytest.raises(ClusterError, match="cannot be read"):
+        mpi_scheduler_file.read(tmp_path)

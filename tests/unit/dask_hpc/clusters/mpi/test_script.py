@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.clusters.mpi.script import job_script
 from dask_hpc.clusters.sif import Sif
@@ -35,3 +37,59 @@ def test_script_checks_every_node_for_sif() -> None:
     assert "exec srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=1 bash -c '" in text
     for word in ("there is no apptainer on PATH", "${!PMIX_*}", "${!SLURM_*}", "/data", "dask hpc.sif"):
         assert word in text
+
+
+def directives(text: str) -> dict[str, str]:
+    """Return {option: value} of the script's lines for sbatch."""
+    lines = [line.removeprefix("#SBATCH --") for line in text.splitlines() if line.startswith("#SBATCH --")]
+    return dict(line.partition("=")[::2] for line in lines)
+
+
+def test_sbatch_is_told_everything_that_was_planned() -> None:
+    """Slurm's own options, with logs that are the job's; an account only if there is one."""
+    seen = directives(script(partition="batch"))
+    assert seen == {
+        "job-name": "one",
+        "output": "/home/me/.dask-hpc/one/one-%j.out",
+        "error": "/home/me/.dask-hpc/one/one-%j.err",
+        "partition": "batch",
+        "nodes": "2",
+        "ntasks-per-node": "4",
+        "cpus-per-task": "1",
+        "mem": "4000M",
+        "time": "00:10:00",
+        "no-requeue": "",
+    }
+    assert directives(script(account="me"))["account"] == "me"
+
+
+def test_a_users_option_comes_last() -> None:
+    """Slurm takes the last of two: a user can change whatever was chosen."""
+    lines = [line for line in script(sbatch_option=("--mem=1G",)).splitlines() if line.startswith("#SBATCH")]
+    assert lines[-1] == "#SBATCH --mem=1G"
+
+
+@pytest.mark.parametrize("image", [None, Sif("/x.sif", "apptainer")])
+def test_bash_stops_at_the_first_error(image: Sif | None) -> None:
+    """In the job's shell, and in each rank's; MPI's fence is set before srun."""
+    lines = script(image).splitlines()
+    assert lines[0] == "#!/bin/bash"
+    started = next(number for number, line in enumerate(lines) if line.startswith("exec srun "))
+    assert "set -eu" in lines[:started]
+    assert any(line.startswith("export SLURM_PMIX_FENCE=ring") for line in lines[:started])
+    assert image is None or "bash -c 'set -eu" in lines[started]
+
+
+def test_ranks_are_told_where_to_spill_and_where_the_dashboard_listens() -> None:
+    """A folder with a blank stays one word."""
+    text = script(local_directory="/local disk", dashboard="0.0.0.0:1")
+    assert "--local-directory '/local disk' --dashboard-address 0.0.0.0:1" in text
+
+
+def test_in_a_sif_ranks_see_the_clusters_folder_and_disk() -> None:
+    """Folders that Apptainer does not show by itself are bound, and the configuration must be readable."""
+    text = script(Sif("/x.sif", "apptainer"), local_directory="/local")
+    assert f"--bind /local,{FOLDER.path}" in text
+    assert f"/x.sif {FOLDER.config}" in text
+    assert "--nv" not in text
+    assert "--nv" in script(Sif("/x.sif", "apptainer"), sbatch_option=("--gpus=1",))

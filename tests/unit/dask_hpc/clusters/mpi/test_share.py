@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import os
 
-from dask_hpc.clusters.mpi.share import Machine, share
+import pytest
+from distributed import system
+
+from dask_hpc.clusters.mpi.share import Machine, of_this_rank, share
 from dask_hpc.errors import RequestError
 
 GIB = 1 << 30
@@ -52,3 +55,48 @@ def test_rejects_more_ranks_than_cores(ranks: int, per_task: str | None) -> None
     for word in (f"{ranks} ranks", "c7", "8 cores", f"--ntasks-per-node={ranks}", "SLURM_NTASKS"):
         assert word in caught.value.message
     assert share({**environ, "SLURM_OVERCOMMIT": "1"}, ranks, Machine(128, GIB)).threads == int(per_task or 1)
+
+
+@pytest.mark.parametrize(
+    ("environ", "ranks", "threads", "memory"),
+    [
+        ({"SLURM_CPUS_ON_NODE": "7"}, 2, 3, 7 * GIB // 2),
+        ({"SLURM_CPUS_ON_NODE": "32"}, 3, 10, 16 * GIB // 3),
+        ({"SLURM_CPUS_ON_NODE": "8(x2)", "SLURM_MEM_PER_CPU": "1"}, 3, 2, (8 << 20) // 3),
+        ({"SLURM_MEM_PER_NODE": "3"}, 2, 8, 3 << 19),
+        ({"SLURM_CPUS_ON_NODE": "many"}, 2, 8, 8 * GIB),
+    ],
+)
+def test_shares_are_whole_numbers(environ: dict[str, str], ranks: int, threads: int, memory: int) -> None:
+    """Rounded down, so that all ranks together never have more than there is."""
+    found = share(environ, ranks, Machine(16, 16 * GIB))
+    assert (found.threads, found.memory) == (threads, memory)
+    assert type(found.threads) is type(found.memory) is int
+
+
+def test_the_reason_has_the_figures_of_the_node() -> None:
+    """How many ranks share what, and which variable says so."""
+    why = share({"SLURM_CPUS_ON_NODE": "8", "SLURM_MEM_PER_NODE": "4096"}, 4, Machine(128, GIB)).why
+    assert all(word in why for word in ("4 ranks", "8 cores", "4096 MiB", "SLURM_MEM_PER_NODE"))
+    assert "SLURM_MEM_PER_CPU" in share({"SLURM_MEM_PER_CPU": "1"}, 1, Machine(1, GIB)).why
+
+
+def test_as_many_ranks_as_cores_are_allowed() -> None:
+    """The last core may be used."""
+    assert share({"SLURM_CPUS_ON_NODE": "8"}, 8, Machine(8, GIB)).threads == 1
+    assert share({"SLURM_CPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "2"}, 4, Machine(8, GIB)).threads == 2
+
+
+def test_this_process_has_its_part_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cores are those that it may run on, and a limit of memory is taken whole."""
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        monkeypatch.delenv(name)
+    cores = len(os.sched_getaffinity(0))
+    whole = of_this_rank(1)
+    assert whole.threads == cores
+    assert 0 < whole.memory <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert of_this_rank(2 * cores).memory == whole.memory // (2 * cores)
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    monkeypatch.setattr(system, "MEMORY_LIMIT", total // 4)
+    assert of_this_rank(1).memory == total // 4
+    assert "limit" in of_this_rank(1).why

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dask import config
 from dask_jobqueue.slurm import SLURMJob
 
+from dask_hpc.clusters.base import Plan
 from dask_hpc.clusters.sif import Sif
 from dask_hpc.clusters.slurm.backend import SlurmBackend, cluster_settings, in_sif
 from dask_hpc.clusters.slurm.plan import Request
-from dask_hpc.errors import DaskHpcError
-from tests.support.requests import slurm_request
+from dask_hpc.errors import DaskHpcError, RequestError
+from dask_hpc.show import Screen
+from tests.support.requests import SLURM_SINFO, slurm_request
+from tests.support.site_commands import Commands
 
 SETTINGS = {"local_directory": "/tmp", "job_extra_directives": [], "job_script_prologue": ["export OMP_NUM_THREADS=1"]}
 
@@ -69,3 +74,113 @@ def test_adds_nv_for_gpu_jobs(option: str) -> None:
     sif = Sif("/shared/the.sif", "apptainer")
     assert " --nv " in in_sif(sif, SETTINGS | {"job_extra_directives": [option]}, None)["python"]
     assert "--nv" not in in_sif(sif, SETTINGS, None)["python"]
+
+
+@pytest.fixture
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan]:
+    """Return a function that plans at a site with Slurm's commands."""
+    commands = Commands(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    commands.sinfo("batch*", nodes=SLURM_SINFO)
+    for name in ("sbatch", "squeue", "scancel"):
+        commands[name] = ""
+
+    def plan(**given: Any) -> Plan:
+        options = dict.fromkeys(SlurmBackend.options) | {"sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": True}
+        return SlurmBackend().plan(options | given, Screen())
+
+    return plan
+
+
+def test_a_plan_says_what_a_worker_will_have(planned: Callable[..., Plan]) -> None:
+    """Workers, and the threads and memory of each, whatever the number of processes in a job."""
+    plan = planned(jobs=2, cores=4, processes=2, memory=3000)
+    assert (plan.workers, plan.threads, plan.worker_memory) == (4, 2, 1500 << 20)
+    assert plan.settings == plan.spec.request.settings()
+    assert plan.settings["jobs"] == 2
+    assert {name: value for name, value, _ in plan.rows}["TLS"] == "on"
+    assert "SIF" not in {name for name, *_ in plan.rows}
+
+
+def test_every_run_has_its_own_name_logs_and_credentials(planned: Callable[..., Plan]) -> None:
+    """All are below the home that nodes share, and no other run has them."""
+    one, other = planned().spec, planned().spec
+    home = Path.home() / ".dask-hpc"
+    assert one.request.log_directory == home / one.name
+    assert one.tls == home / f"{one.name}.tls"
+    assert one.name != other.name
+
+
+def test_without_tls_the_plan_warns(planned: Callable[..., Plan], capsys: pytest.CaptureFixture[str]) -> None:
+    """There are no credentials then, and a person is told what that means."""
+    planned()
+    assert "TLS:" not in capsys.readouterr().err
+    plan = planned(tls=False)
+    assert "no TLS" in capsys.readouterr().err
+    assert plan.spec.tls is None
+    assert {name: value for name, value, _ in plan.rows}["TLS"] == "off"
+
+
+def test_in_a_sif_the_plan_names_it(planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers run in the same one."""
+    monkeypatch.setenv("APPTAINER_CONTAINER", "/x.sif")
+    assert {name: value for name, value, _ in planned().rows}["SIF"] == "/x.sif"
+
+
+def test_an_unknown_interface_is_refused_before_anything_is_submitted(planned: Callable[..., Plan]) -> None:
+    """One that this host has is taken."""
+    with pytest.raises(RequestError, match="nosuch0"):
+        planned(interface="nosuch0")
+    assert planned(interface="lo").settings["interface"] == "lo"
+
+
+def test_an_unknown_partition_is_refused_before_anything_is_submitted(planned: Callable[..., Plan]) -> None:
+    """The partition is the one that was asked for."""
+    with pytest.raises(RequestError, match="'gpu'"):
+        planned(partition="gpu")
+
+
+def test_workers_are_told_only_what_was_asked_for() -> None:
+    """The account, options of sbatch, and folders; the scheduler has its interface and dashboard."""
+    options = {"interface": None, "account": "me", "sbatch_option": ("--qos=x",), "dashboard": "0.0.0.0:1", "tls": True}
+    seen = cluster_settings(slurm_request(log_directory="/logs"), options, "one")
+    assert (seen["account"], seen["job_extra_directives"], seen["log_directory"]) == ("me", ["--qos=x"], "/logs")
+    assert seen["scheduler_options"] == {"interface": "eth0", "dashboard_address": "0.0.0.0:1"}
+    assert "interface" not in seen
+    lines = {f"export {name}_NUM_THREADS=1" for name in ("OMP", "OPENBLAS", "MKL")}
+    assert set(seen["job_script_prologue"]) == lines
+
+
+@pytest.mark.parametrize(
+    ("tls", "processes", "extra"),
+    [
+        (True, 1, ["--preload", "dask_hpc.openssl_errors"]),
+        (True, 2, ["--preload", "dask_hpc.openssl_errors", "--preload-nanny", "dask_hpc.openssl_errors"]),
+        (False, 1, []),
+        (False, 2, []),
+    ],
+)
+def test_every_process_with_tls_has_the_fix_for_it(tls: bool, processes: int, extra: list[str]) -> None:
+    """A worker and its nanny open connections of their own; no worker has a dashboard."""
+    options = {"interface": None, "account": None, "sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": tls}
+    seen = cluster_settings(slurm_request(processes=processes), options, "one")
+    assert seen["worker_extra_args"] == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0", *extra]
+    assert seen["nanny"] is (processes > 1)
+
+
+def test_in_a_sif_workers_see_the_credentials() -> None:
+    """Their folder is bound, and a node that lacks the file says so."""
+    seen = in_sif(Sif("/x.sif", "apptainer"), SETTINGS, Path("/home/me/one.tls"))
+    assert "--bind /home/me/one.tls" in seen["python"]
+    assert any("/home/me/one.tls/cert.pem" in line for line in seen["job_script_prologue"])
+    assert seen["job_script_prologue"][0] == "export OMP_NUM_THREADS=1"
+    without = in_sif(Sif("/x.sif", "apptainer"), SETTINGS, None)
+    assert "--bind" in without["python"]
+    assert "cert.pem" not in str(without)
+
+
+def test_a_worker_in_a_sif_is_the_jobs_own_process() -> None:
+    """Slurm's signals reach it, unless the site has something to do after it."""
+    assert in_sif(Sif("/x.sif", "apptainer"), SETTINGS, None)["python"].startswith("exec apptainer exec ")
+    with config.set({"jobqueue.slurm.job-script-epilogue": ["echo done"]}):
+        assert in_sif(Sif("/x.sif", "apptainer"), SETTINGS, None)["python"].startswith("apptainer exec ")

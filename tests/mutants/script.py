@@ -1,0 +1,65 @@
+"""Mutants of a script that tests start without installed packages: each is written in the script's place in turn."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from rich.progress import track
+
+from tests.mutants import TREES, Package
+
+SECONDS = 120  # for all tests of a mutant, which take about 10
+
+
+class Script:
+    """A script of a package, in the package's tree."""
+
+    def __init__(self, name: str, package: Package) -> None:
+        self.name, self.tests, self.tree = name, package.tests, TREES / name
+        self.source = self.tree / "src" / package.script
+        self.place = self.tree / "containers/dask-hpc/src" / package.script
+        self.store = self.tree / "mutants/script.json"
+
+    def verdicts(self) -> dict[str, str]:
+        """Return the verdicts on its mutants, unless they are of another version of it."""
+        stored = json.loads(self.store.read_text(encoding="utf-8")) if self.store.is_file() else {}
+        found: dict[str, str] = stored.get(_sha256(self.source), {})
+        return found
+
+    def run(self, mutants: list[str]) -> None:
+        """Give a verdict on each mutant; slower than mutmut itself, and one at a time."""
+        original, version, known = self.source.read_bytes(), _sha256(self.source), self.verdicts()
+        if mutants and self._verdict() != "survived":
+            sys.exit(f"mutants: {self.tests} fails in {self.tree} without a mutant")
+        for mutant in track(mutants, description=self.name):
+            try:
+                subprocess.run(["mutmut", "apply", mutant], cwd=self.tree, check=True, capture_output=True)
+                self.place.write_bytes(self.source.read_bytes())
+                known[mutant] = self._verdict()
+            finally:
+                self.source.write_bytes(original)
+                self.place.write_bytes(original)
+            self.store.write_text(json.dumps({version: known}), encoding="utf-8")
+
+    def _verdict(self) -> str:
+        command = ["pytest", "-x", "-q", "-p", "no:cacheprovider", self.tests]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, cwd=self.tree, stdout=quiet, stderr=quiet, start_new_session=True) as tests:
+            try:
+                return "killed" if tests.wait(SECONDS) else "survived"
+            except subprocess.TimeoutExpired:
+                return "timeout"
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(tests.pid, signal.SIGKILL)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,217 @@
+"""What the scheduler tells of workers that come and go."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dask_hpc.clusters.slurm import watch as slurm_watch
+from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
+from dask_hpc.errors import ClusterError, RequestError
+from tests.support.site_commands import Commands
+
+
+class Scheduler:
+    """As much of Dask's scheduler as a plugin looks at."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.workers: dict[str, Any] = {}
+        self.later: list[tuple[float, Any]] = []
+        self.loop = SimpleNamespace(call_later=lambda seconds, function: self.later.append((seconds, function)))
+        self.watch = watch
+
+    def come(self, address: str, name: str) -> None:
+        """Have a worker connect."""
+        self.workers[address] = SimpleNamespace(name=name)
+        self.watch.add_worker(self, address)
+
+    def go(self, address: str) -> None:
+        """Have a worker go."""
+        del self.workers[address]
+        self.watch.remove_worker(self, address)
+
+
+@pytest.fixture
+def scheduler() -> Scheduler:
+    """A scheduler without workers."""
+    return Scheduler(Watch())
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that stands still."""
+    found = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(slurm_watch, "monotonic", lambda: found.now)
+    return found
+
+
+def test_counts_the_workers_that_are_there(scheduler: Scheduler) -> None:
+    """One that goes is one less."""
+    watch = scheduler.watch
+    assert not watch.wait(1, timeout=0)
+    scheduler.come("tcp://a", "0")
+    scheduler.come("tcp://b", "1")
+    assert watch.wait(2, timeout=0)
+    assert not watch.wait(3, timeout=0)
+    scheduler.go("tcp://a")
+    assert not watch.wait(2, timeout=0)
+    assert watch.wait(1, timeout=0)
+
+
+def test_whoever_waits_is_woken(scheduler: Scheduler) -> None:
+    """The scheduler runs in another thread than the one that waits."""
+    thread = threading.Timer(0, scheduler.come, ("tcp://a", "0"))
+    thread.start()
+    assert scheduler.watch.wait(1, timeout=60)
+    thread.join()
+
+
+def test_a_refused_job_is_raised_where_workers_are_awaited(scheduler: Scheduler) -> None:
+    """The error is the one that sbatch caused."""
+    failure = ClusterError("no")
+    scheduler.watch.fail(failure)
+    with pytest.raises(ClusterError) as caught:
+        scheduler.watch.wait(1, timeout=60)
+    assert caught.value is failure
+
+
+def test_a_worker_that_comes_back_in_time_is_not_lost(scheduler: Scheduler, clock: SimpleNamespace) -> None:
+    """A nanny restarts its worker under the same name."""
+    watch = scheduler.watch
+    watch.submitted("job-0", "7")
+    scheduler.come("tcp://a", "job-0-0")
+    scheduler.go("tcp://a")
+    clock.now += 9
+    assert watch.lost() == set()
+    scheduler.come("tcp://b", "job-0-0")
+    clock.now += 100
+    assert watch.lost() == set()
+
+
+def test_a_job_whose_worker_stays_away_has_lost_it(scheduler: Scheduler, clock: SimpleNamespace) -> None:
+    """job-1 is not a worker of job-10; a job of one process has a worker of its own name."""
+    watch = scheduler.watch
+    for number, name in enumerate(("job-1", "job-10", "job-2")):
+        watch.submitted(name, str(number))
+    scheduler.come("tcp://a", "job-1-0")
+    scheduler.come("tcp://b", "job-10")
+    scheduler.come("tcp://c", "job-2")
+    scheduler.go("tcp://a")
+    clock.now += 5
+    scheduler.go("tcp://c")
+    clock.now += 6
+    assert watch.lost() == {"0"}
+    clock.now += 5
+    assert watch.lost() == {"0", "2"}
+
+
+def test_the_last_worker_may_be_back_in_a_moment(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run is given up only if nobody is there some seconds later, and not at its own end."""
+    woken: list[int] = []
+    monkeypatch.setattr(signal, "pthread_kill", lambda thread, _signum: woken.append(thread))
+    scheduler.come("tcp://a", "0")
+    scheduler.come("tcp://b", "1")
+    scheduler.go("tcp://a")
+    assert scheduler.later == []
+    scheduler.go("tcp://b")
+    ((seconds, give_up),) = scheduler.later
+    assert seconds > 0
+    scheduler.come("tcp://c", "0")
+    give_up()
+    assert woken == []
+    scheduler.go("tcp://c")
+    give_up()
+    assert woken == [threading.main_thread().ident]
+    scheduler.watch.closing()
+    give_up()
+    assert len(woken) == 1
+    scheduler.come("tcp://d", "0")
+    scheduler.go("tcp://d")
+    assert len(scheduler.later) == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [("Command exited with 1\nstderr:\nsbatch: error: no\n", "sbatch: error: no"), ("no sbatch", "no sbatch")],
+)
+def test_a_refusal_is_what_sbatch_wrote(message: str, said: str) -> None:
+    """dask-jobqueue's message is longer."""
+    lines = slurm_watch._refused(message).message.splitlines()
+    assert said in [line.strip() for line in lines]
+    assert not [line for line in lines if "stderr" in line]
+
+
+class Waiting:
+    """Workers awaited at a site whose squeue says what it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.commands, self.logs, self.watch = Commands(folder / "bin"), folder, Watch()
+
+    def wait(self, *answers: str, timeout: float = 60) -> None:
+        """Wait; squeue gives one answer after another, and the last one from then on."""
+        for number, answer in enumerate(answers):
+            (self.logs / f"answer-{number}").write_text(answer)
+        count, last = self.logs / "count", len(answers) - 1
+        self.commands["squeue"] = (
+            f"n=$(cat {count} 2>/dev/null || echo 0); echo $((n + 1)) >{count}; "
+            f"[ $n -lt {last} ] || n={last}; cat {self.logs}/answer-$n"
+        )
+        wait_for_workers(self.watch, 1, "one", timeout, self.logs)
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Waiting:
+    """Nothing is there yet, and looking at the queue takes no time."""
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    found = Waiting(tmp_path)
+    wait = found.watch.wait
+    monkeypatch.setattr(found.watch, "wait", lambda count, timeout: wait(count, timeout=0 * timeout))
+    return found
+
+
+def test_a_job_that_never_starts_ends_the_waiting(waiting: Waiting) -> None:
+    """Slurm's reason is shown at once, not after the timeout."""
+    with pytest.raises(RequestError, match="PartitionTimeLimit"):
+        waiting.wait("7|PENDING|PartitionTimeLimit|\n")
+
+
+def test_a_job_that_leaves_the_queue_ends_the_waiting(waiting: Waiting) -> None:
+    """It was there, and is no more: the others are waited for in vain."""
+    with pytest.raises(ClusterError) as gone:
+        waiting.wait("7|RUNNING|None|c1\n8|RUNNING|None|c1\n", "8|RUNNING|None|c1\n")
+    assert "job 7" in gone.value.message
+    assert "job 8" not in gone.value.message
+
+
+def test_a_lost_worker_ends_the_waiting(waiting: Waiting, clock: SimpleNamespace) -> None:
+    """Its job runs on without it."""
+    scheduler = Scheduler(waiting.watch)
+    waiting.watch.submitted("a", "7")
+    waiting.watch.submitted("b", "8")
+    scheduler.come("tcp://a", "a")
+    scheduler.go("tcp://a")
+    clock.now += 11
+    with pytest.raises(ClusterError) as lost:
+        waiting.wait("7|RUNNING|None|c1\n8|PENDING|Priority|\n")
+    assert "job 7: RUNNING" in lost.value.message
+    assert "job 8" not in lost.value.message
+
+
+def test_the_timeout_shows_the_queue(waiting: Waiting) -> None:
+    """And the way out."""
+    with pytest.raises(ClusterError) as late:
+        waiting.wait("7|PENDING|Priority|\n", timeout=0)
+    assert "job 7: PENDING (Priority)" in late.value.message
+    assert "--timeout" in late.value.message
+
+
+def test_nobody_is_asked_once_the_workers_are_there(waiting: Waiting) -> None:
+    """squeue costs a site's controller something."""
+    Scheduler(waiting.watch).come("tcp://a", "a")
+    waiting.wait("")
+    assert waiting.commands.calls("squeue") == []

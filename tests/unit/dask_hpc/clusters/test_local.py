@@ -1,0 +1,67 @@
+"""Plans for a Dask cluster on this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from dask import system as dask_system
+from distributed import system
+
+from dask_hpc.clusters.base import Plan
+from dask_hpc.clusters.local import LocalBackend
+from dask_hpc.errors import RequestError
+from dask_hpc.show import Screen
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of twelve cores and 24 GiB."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(12)))
+    monkeypatch.setattr(dask_system, "CPU_COUNT", 12)
+    monkeypatch.setattr(system, "MEMORY_LIMIT", 24 << 30)
+
+
+def planned(**given: Any) -> Plan:
+    """Plan as the command does."""
+    return LocalBackend().plan(dict.fromkeys(LocalBackend.options) | given, Screen())
+
+
+def test_has_a_worker_per_core_up_to_eight() -> None:
+    """Each has a thread, and its share of the memory by cores."""
+    plan = planned()
+    assert (plan.workers, plan.threads, plan.worker_memory) == (8, 1, 2 << 30)
+    assert plan.spec["memory_limit"] == "auto"
+    assert plan.settings == {"workers": 8, "threads": 1, "memory": "auto"}
+
+
+def test_takes_what_was_asked_for() -> None:
+    """Every option reaches Dask."""
+    plan = planned(workers=3, threads=2, memory=512, local_directory="/scratch", dashboard="127.0.0.1:1")
+    assert (plan.workers, plan.threads, plan.worker_memory) == (3, 2, 512 << 20)
+    assert plan.spec == {
+        "n_workers": 3,
+        "threads_per_worker": 2,
+        "memory_limit": "512MiB",
+        "local_directory": "/scratch",
+        "dashboard_address": "127.0.0.1:1",
+    }
+    assert [(name, value) for name, value, _ in plan.rows] == [
+        ("workers", "3"),
+        ("threads", "2 a worker"),
+        ("memory", "512MiB a worker"),
+    ]
+
+
+@pytest.mark.parametrize(("threads", "gib"), [(3, 6), (12, 24), (24, 24)])
+def test_a_workers_memory_grows_with_its_threads(threads: int, gib: int) -> None:
+    """Up to the machine's."""
+    assert planned(threads=threads).worker_memory == gib << 30
+
+
+def test_refuses_more_workers_than_the_machine_can_bear() -> None:
+    """64 per core may be meant."""
+    assert planned(workers=64 * 12).workers == 768
+    with pytest.raises(RequestError, match="769 workers"):
+        planned(workers=64 * 12 + 1)

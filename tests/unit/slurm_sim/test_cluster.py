@@ -1,0 +1,43 @@
+"""Arguments of a mini-cluster, before anything starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slurm_sim import SlurmSim, SpecError
+
+
+def test_has_two_nodes_of_two_cpus_by_default() -> None:
+    """The defaults are those of the command; a name that is not given is one that nobody has."""
+    one, other = SlurmSim(bare=True), SlurmSim(bare=True)
+    assert (one.spec.nodes, one.spec.cpus_per_node, one.spec.memory_mb) == (2, 2, 4096)
+    assert one.name != other.name
+    assert one.name.startswith("slurm-sim-")
+
+
+def test_keeps_what_was_asked_for() -> None:
+    """Every argument reaches the spec, and containers are named after the mini-cluster."""
+    sim = SlurmSim(nodes=3, cpus_per_node=1024, memory_per_node="2G", name="mine", image="i", bare=True)
+    assert (sim.spec.nodes, sim.spec.cpus_per_node, sim.spec.memory_mb, sim.spec.name) == (3, 1024, 2048, "mine")
+    assert (sim.spec.bare, sim.spec.sif, sim.spec.jupyter) == (True, None, False)
+    assert sim.container("c1") == "mine-c1-1"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"nodes": 513}, "513 nodes"),
+        ({"nodes": 0}, "nodes"),
+        ({"cpus_per_node": 0}, "CPUs per node"),
+        ({"cpus_per_node": 1025}, "CPUs per node"),
+        ({"memory_per_node": "1M"}, "'1M'"),
+        ({"name": "Upper"}, "'Upper'"),
+        ({"name": ""}, "''"),
+    ],
+)
+def test_rejects_what_makes_no_sense(wrong: dict[str, Any], word: str) -> None:
+    """The error names the value, and nothing has been started."""
+    with pytest.raises(SpecError, match=word):
+        SlurmSim(bare=True, **wrong)

@@ -1,0 +1,72 @@
+"""What the engine's list of containers says about mini-clusters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurm_sim import NotRunningError, Spec
+from slurm_sim._compose import spec_label
+from slurm_sim._lifecycle import Found, find, find_all, node_names
+from tests.support.bridge_site import executable
+
+SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
+
+
+@pytest.fixture
+def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of rows that stand for `docker ps`."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    executable(tmp_path / "docker", f'#!/bin/sh\n[ "$1" != ps ] || cat {tmp_path}/rows\n')
+    return tmp_path / "rows"
+
+
+def row(project: str, service: str, state: str = "running", spec: Spec | None = SPEC) -> str:
+    """Return one container's line."""
+    return "\t".join([project, service, state, spec_label(spec) if spec else ""]) + "\n"
+
+
+@pytest.mark.parametrize(("count", "names"), [(0, []), (1, ["c1"]), (3, ["c1", "c2", "c3"])])
+def test_nodes_are_numbered_from_one(count: int, names: list[str]) -> None:
+    """Names are c1…cN."""
+    assert node_names(count) == names
+
+
+def test_nodes_are_in_order(listed: Path) -> None:
+    """c10 follows c9; the login node, the controller and other services are no nodes."""
+    services = ["c10", "controller", "slurmctld", "c9", "login", "c1"]
+    listed.write_text("".join(row("one", service) for service in services))
+    found = find("one")
+    assert found.nodes == ["c1", "c9", "c10"]
+    assert found.states == dict.fromkeys(services, "running")
+    assert found.spec == SPEC
+
+
+def test_mini_clusters_are_told_apart(listed: Path) -> None:
+    """Each has its own containers; other projects of the engine are none."""
+    listed.write_text(
+        row("one", "login") + row("other", "db", spec=None) + row("two", "c1", "exited") + row("one", "c1")
+    )
+    assert find_all() == {
+        "one": Found(SPEC, ["c1"], {"login": "running", "c1": "running"}),
+        "two": Found(SPEC, ["c1"], {"c1": "exited"}),
+    }
+
+
+def test_a_container_without_a_label_belongs_to_its_project(listed: Path) -> None:
+    """One container with the spec is enough."""
+    listed.write_text(row("one", "login") + row("one", "c1", spec=None))
+    assert find("one").nodes == ["c1"]
+
+
+def test_a_missing_mini_cluster_names_those_that_run(listed: Path) -> None:
+    """The error lists what there is, or says how to start one."""
+    listed.write_text(row("two", "login") + row("one", "login"))
+    with pytest.raises(NotRunningError) as caught:
+        find("three")
+    assert caught.value.seen == "one, two"
+    listed.write_text("")
+    with pytest.raises(NotRunningError) as caught:
+        find("three")
+    assert "slurm-sim up" in caught.value.hint

@@ -1,0 +1,83 @@
+"""Errors of `slurm-sim` as messages and statuses, and its suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from slurm_sim import EngineError, SpecError
+from slurm_sim._options import Commands, size_options
+
+
+def group(run: Callable[[], None]) -> click.Group:
+    """Return a group with one command."""
+    commands = Commands("slurm-sim")
+    commands.add_command(click.Command("status", callback=run))
+    return commands
+
+
+def fail_with(error: BaseException) -> Result:
+    """Run a command that raises."""
+
+    def run() -> None:
+        raise error
+
+    return CliRunner().invoke(group(run), ["status"])
+
+
+@pytest.mark.parametrize(("error", "status"), [(EngineError("it broke", hint="mend it"), 1), (SpecError("no"), 2)])
+def test_errors_are_messages(error: Exception, status: int) -> None:
+    """A request that makes no sense has status 2, any other failure has 1; the text goes to standard error."""
+    done = fail_with(error)
+    assert (done.exit_code, done.stdout, done.stderr) == (status, "", f"slurm-sim: {error}\n")
+
+
+def test_an_error_of_the_system_names_the_file() -> None:
+    """A file that is missing is an error with its name, and no traceback."""
+    done = fail_with(FileNotFoundError(2, "No such file or directory", "job.sh"))
+    assert (done.exit_code, done.stderr) == (1, "slurm-sim: No such file or directory: job.sh\n")
+
+
+def test_a_reader_that_stops_is_no_error() -> None:
+    """`slurm-sim … | head` ends without a message of ours."""
+    assert "slurm-sim:" not in fail_with(BrokenPipeError()).stderr
+
+
+@pytest.mark.parametrize(("typed", "suggested"), [("statsu", True), ("banana", False)])
+def test_suggests_the_nearest_command(typed: str, suggested: bool) -> None:
+    """A near miss is recognised; anything else is refused without a guess."""
+    done = CliRunner().invoke(group(lambda: None), [typed])
+    assert done.exit_code == 2
+    assert ("did you mean 'status'" in done.stderr) is suggested
+
+
+def test_the_right_command_runs() -> None:
+    """A command that is typed in full is never taken for a near miss."""
+    assert CliRunner().invoke(group(lambda: None), ["status"]).exit_code == 0
+
+
+def test_sizes_have_their_defaults() -> None:
+    """`slurm-sim up` starts two nodes of two CPUs and 4 GiB."""
+    seen: dict[str, object] = {}
+
+    @click.command()
+    @size_options
+    def command(**given: object) -> None:
+        seen.update(given)
+
+    CliRunner().invoke(command, [])
+    assert seen == {
+        "nodes": 2,
+        "cpus_per_node": 2,
+        "memory_per_node": "4G",
+        "image": None,
+        "bare": False,
+        "sif": None,
+        "verbose": False,
+    }
+    CliRunner().invoke(command, ["--nodes=3", "--cpus-per-node=1", "--bare", "--sif=x", "--verbose", "--image=i"])
+    assert (seen["nodes"], seen["cpus_per_node"], seen["image"], seen["sif"]) == (3, 1, "i", "x")
+    assert seen["bare"] is seen["verbose"] is True

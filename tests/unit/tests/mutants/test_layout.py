@@ -1,0 +1,37 @@
+"""Lines that mutation runs leave alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.mutants import PACKAGES, ROOT
+from tests.mutants.layout import SOURCES, WORDING
+
+
+@pytest.mark.parametrize(
+    ("line", "left_alone"),
+    [
+        ('    raise SpecError(f"no {name}")', True),
+        ("        raise", False),
+        ('    click.echo("done")', True),
+        ('        hint="do that",', True),
+        ("    return _say", False),
+        ('    state = "hint=1"', False),
+        ("    printed = print_all(x)", False),
+    ],
+)
+def test_only_messages_are_left_alone(line: str, left_alone: bool) -> None:
+    """What decides anything is mutated."""
+    assert any(re.search(pattern, line) for pattern in WORDING) is left_alone
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_package_and_its_tests_exist(name: str) -> None:
+    """A package that moves must be found again."""
+    package = PACKAGES[name]
+    places = [ROOT / package.folder, *(ROOT / source / package.folder.removeprefix("src/") for source in SOURCES)]
+    assert any(place.is_dir() for place in places)
+    assert (ROOT / package.tests).exists()
+    assert not package.script or any((ROOT / source / package.script).is_file() for source in SOURCES)
