@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm_sim import EngineError, SlurmSim
+from slurm_sim import EngineError, SlurmSim, tree
 from slurm_sim._images import ensure
 from tests.support.bridge_site import executable
 
@@ -50,17 +50,90 @@ def test_the_default_is_what_has_been_built(
     assert {spec.login_image, spec.node_image} == ({f"slurm-sim/node:{versions['VERSION']}"} if built else plain)
 
 
-def test_a_foreign_image_is_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only our own images can be built: a missing image of any other name is an error that names it."""
+class Build:
+    """An engine that has some images, and a build that notes what it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "containers").mkdir()
+        (folder / "Makefile").touch()
+        executable(
+            folder / "docker",
+            f'#!/bin/sh\necho "$*" >>{folder}/asked\n[ "$1" = version ] || grep -qx "$5" {folder}/has\n',
+        )
+        self.has()
+        self.script("")
+
+    def has(self, *images: str) -> None:
+        """Let the engine have these images."""
+        (self.folder / "has").write_text("".join(f"{image}\n" for image in images))
+
+    def script(self, text: str) -> None:
+        """Let the build do this, too."""
+        head = f'#!/bin/sh\necho "$*" >{self.folder}/built\necho "$DASK_HPC_CACHE" >{self.folder}/cache\n'
+        executable(self.folder / "containers" / "bake.sh", f"{head}cat >>{self.folder}/built\n{text}\n")
+
+    def built(self) -> str | None:
+        """Return what was built, if anything was."""
+        file = self.folder / "built"
+        return file.read_text().strip() if file.exists() else None
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
+    """A checkout whose build is the test's own."""
+    monkeypatch.setattr(tree, "root", lambda: tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    executable(tmp_path / "docker", '#!/bin/sh\n[ "$1" = version ]\n')
-    for image in ("debian:13", "slurm-sim/other:1", "registry:5000/slurm-sim/node:1"):
-        with pytest.raises(EngineError, match=image):
-            ensure([image])
+    return Build(tmp_path)
 
 
-def test_nothing_is_built_if_every_image_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("image", ["debian:13", "slurm-sim/other:1", "registry:5000/slurm-sim/node:1", "node:1"])
+def test_a_foreign_image_is_not_built(build: Build, image: str) -> None:
+    """Only our own images can be built: a missing image of any other name is an error that names it."""
+    with pytest.raises(EngineError, match=image):
+        ensure([image])
+    assert build.built() is None
+
+
+def test_what_is_missing_is_built_once(build: Build) -> None:
+    """By its role; what the engine has is left alone, and the build's cache is the checkout's."""
+    roles = ("slurmctld", "login", "slurmd", "node", "bare", "jupyter")
+    build.has("slurm-sim/login:24.11")
+    ensure([f"slurm-sim/{role}:24.11" for role in (*roles, "node")])
+    assert build.built() == "slurmctld slurmd node bare jupyter"
+    assert (build.folder / "cache").read_text() == f"{build.folder}/.cache\n"
+    asked = (build.folder / "asked").read_text().splitlines()
+    assert asked[0].startswith("version ")
+    assert "image inspect --format - slurm-sim/login:24.11" in asked
+
+
+def test_nothing_is_built_if_every_image_is_there(build: Build) -> None:
     """An image that exists is used as it is, also one that is not ours."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    executable(tmp_path / "docker", "#!/bin/sh\nexit 0\n")
+    build.has("debian:13", "slurm-sim/node:1")
     ensure(["debian:13", "slurm-sim/node:1"])
+    assert build.built() is None
+
+
+def test_a_failed_build_shows_its_last_lines(build: Build, capfd: pytest.CaptureFixture[str]) -> None:
+    """Eight of them; with `verbose`, all have been shown already."""
+    build.script("seq 1 20 >&2; exit 1")
+    with pytest.raises(EngineError, match=r"slurm-sim/node:1, slurm-sim/bare:1") as caught:
+        ensure(["slurm-sim/node:1", "slurm-sim/bare:1"])
+    assert caught.value.seen.splitlines() == [str(number) for number in range(13, 21)]
+    assert capfd.readouterr().err == ""
+    with pytest.raises(EngineError) as caught:
+        ensure(["slurm-sim/node:1"], verbose=True)
+    assert caught.value.seen == ""
+    assert capfd.readouterr().err.splitlines() == [str(number) for number in range(1, 21)]
+
+
+def test_an_installed_wheel_keeps_the_cache_with_the_users(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own folder may not be writable."""
+    (build.folder / "Makefile").unlink()
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    ensure(["slurm-sim/node:1"])
+    assert (build.folder / "cache").read_text() == "/caches/slurm-sim\n"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    ensure(["slurm-sim/node:1"])
+    assert (build.folder / "cache").read_text() == "/home/me/.cache/slurm-sim\n"

@@ -18,7 +18,7 @@ SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image
 def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of rows that stand for `docker ps`."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    executable(tmp_path / "docker", f'#!/bin/sh\n[ "$1" != ps ] || cat {tmp_path}/rows\n')
+    executable(tmp_path / "docker", f'#!/bin/sh\n[ "$1 $2 $3" != "ps --all --format" ] || cat {tmp_path}/rows\n')
     return tmp_path / "rows"
 
 
