@@ -17,8 +17,12 @@ import msgspec
 from testcontainers.compose import DockerCompose
 
 from slurm_sim import tree
+from slurm_sim._locking import uninterrupted
 from slurm_sim.errors import SlurmSimError
 from slurm_sim.spec import Spec
+
+_PATIENCE = 30
+"""Seconds that an interrupted start has to end by itself; it takes two, or twenty with 128 nodes."""
 
 
 class Project(DockerCompose):
@@ -62,7 +66,7 @@ class Project(DockerCompose):
 
 
 def _run(command: str | list[str], *, cwd: str, env: dict[str, str]) -> CompletedProcess[bytes]:
-    """Runs Compose as a process group: where we are asked to stop, it stops with all of its processes."""
+    """Run Compose as a process group: Ctrl-C does not reach it."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -76,10 +80,23 @@ def _run(command: str | list[str], *, cwd: str, env: dict[str, str]) -> Complete
         try:
             output, errors = process.communicate()
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()  # leaving the block does not, where Ctrl-C is the reason
+            with uninterrupted():
+                _end(process)
             raise
     return CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let Compose finish; kill it, with all of its processes, if that takes too long.
+
+    The engine goes on with what it was asked for, whoever asked: if Compose were killed, a container or a network could
+    appear after all others have been removed.
+    """
+    try:
+        process.communicate(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def spec_label(spec: Spec) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from slurm_sim import jupyter
-from slurm_sim._locking import exclusive, uninterrupted
+from slurm_sim._locking import exclusive, interrupted_once, uninterrupted
 from slurm_sim.errors import NotRunningError, SlurmSimError, SpecError, StartError
 from slurm_sim.running import check_engine, docker
 from slurm_sim.spec import Spec
@@ -36,7 +36,7 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
     from slurm_sim._compose import project  # slow to import, and only starting needs it
 
     names = node_names(spec.nodes)
-    with exclusive(spec.name):
+    with exclusive(spec.name), interrupted_once():
         _refuse_a_second(spec.name)
         try:
             began = time.monotonic()

@@ -10,6 +10,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -36,12 +39,40 @@ def _folder() -> Path:
 
 
 @contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM through and ignore those that follow, for what cleans up when it is interrupted.
+
+    `uninterrupted` alone leaves a moment for a second Ctrl-C, between the first and the cleaning up.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _INTERRUPTS}
+
+    def first(number: int, frame: FrameType | None) -> None:
+        for one in _INTERRUPTS:
+            signal.signal(one, signal.SIG_IGN)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number, handler in before.items():
+        if callable(handler):  # what is ignored, or ends the process at once, goes on to do so
+            signal.signal(number, first)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def uninterrupted() -> Iterator[None]:
     """Ignores Ctrl-C and SIGTERM meanwhile (in the main thread, which alone gets them): cleaning up is stopping."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _INTERRUPTS}
     try:
         yield
     finally:

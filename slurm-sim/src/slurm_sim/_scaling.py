@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from slurm_sim import _lifecycle
-from slurm_sim._locking import exclusive
+from slurm_sim._locking import exclusive, interrupted_once
 from slurm_sim.errors import SlurmSimError, StartError
 from slurm_sim.running import docker
 from slurm_sim.spec import Spec
@@ -22,7 +22,7 @@ done
 
 def scale(spec: Spec, wanted: int) -> None:
     """Brings a running mini-cluster to that number of nodes, and returns when Slurm agrees."""
-    with exclusive(spec.name):
+    with exclusive(spec.name), interrupted_once():
         present = _lifecycle.find(spec.name).nodes
         names = _lifecycle.node_names(wanted)
         added = [node for node in names if node not in present]

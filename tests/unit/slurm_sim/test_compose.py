@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from slurm_sim import SlurmSim, SlurmSimError, Spec
+from slurm_sim import SlurmSim, SlurmSimError, Spec, _compose
 from slurm_sim._compose import project, spec_label
+from slurm_sim._locking import interrupted_once
 from tests.support.bridge_site import executable, until
 
 SPEC = Spec(
@@ -88,7 +90,8 @@ def test_compose_gets_the_size_and_the_images(monkeypatch: pytest.MonkeyPatch) -
     ours = {name.removeprefix("SLURM_SIM_"): value for name, value in given.items() if name.startswith("SLURM_SIM_")}
     ours.pop("NAME", None)
     assert json.loads(ours.pop("SPEC"))["cpus_per_node"] == 3
-    assert ours == {"CONTROLLER_IMAGE": "a", "LOGIN_IMAGE": "b", "NODE_IMAGE": "c", "CPUS": "3", "MEMORY_MB": "128"}
+    sizes = {"CPUS": "3", "MEMORY_MB": "128", "CONF": ""}
+    assert ours == {"CONTROLLER_IMAGE": "a", "LOGIN_IMAGE": "b", "NODE_IMAGE": "c"} | sizes
 
 
 def test_every_variable_of_the_compose_files_is_set(root: Path) -> None:
@@ -150,19 +153,33 @@ def test_starts_only_the_services_that_are_named(engine: Path) -> None:
     assert called[-5:] == ["up", "--detach", "--no-recreate", "--quiet-pull", "c3"]
 
 
-def test_compose_ends_with_all_of_its_processes(engine: Path) -> None:
-    """Where a start is interrupted, nothing goes on starting behind its back."""
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C interrupts, also where tests run in the background and it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupted_compose_finishes_first(engine: Path, ctrl_c: None) -> None:
+    """Compose goes on to its end, and a second Ctrl-C does not change that."""
+    done = engine.parent / "done"
+    executable(engine, f"#!/bin/sh\nfor _ in 1 2 3; do kill -INT $PPID; sleep 0.1; done\ntouch {done}\n")
+    with pytest.raises(KeyboardInterrupt), interrupted_once(), project(SPEC, []) as compose:
+        compose.up()
+    assert done.exists()
+
+
+def test_interrupted_compose_that_hangs_ends_with_its_processes(
+    engine: Path, ctrl_c: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compose that does not end is killed with all that it has started."""
+    monkeypatch.setattr(_compose, "_PATIENCE", 0.2)
     waits_for_a_reader = "head -c 1000000 /dev/zero"
     executable(
         engine, f"#!/bin/sh\nsleep 300 &\necho $! >{engine.parent}/pid\n{waits_for_a_reader}\nkill -INT $PPID\nwait\n"
     )
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # it may be ignored, where tests run in the background
-    try:
-        with pytest.raises(KeyboardInterrupt), project(SPEC, []) as compose:
-            compose.up()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt), project(SPEC, []) as compose:
+        compose.up()
     child = Path("/proc", (engine.parent / "pid").read_text().strip())
     until(lambda: not child.exists() or " Z " in (child / "stat").read_text(), "the end of Compose's process")

@@ -76,8 +76,30 @@ def test_sizes_have_their_defaults() -> None:
         "image": None,
         "bare": False,
         "sif": None,
+        "slurm_conf": {},
         "verbose": False,
     }
     CliRunner().invoke(command, ["--nodes=3", "--cpus-per-node=1", "--bare", "--sif=x", "--verbose", "--image=i"])
     assert (seen["nodes"], seen["cpus_per_node"], seen["image"], seen["sif"]) == (3, 1, "i", "x")
     assert seen["bare"] is seen["verbose"] is True
+
+
+@pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        (["--slurm-conf=SlurmdTimeout=10", "--slurm-conf=KillWait=2"], {"SlurmdTimeout": "10", "KillWait": "2"}),
+        (["--slurm-conf=Epilog=/a=b"], {"Epilog": "/a=b"}),
+        (["--slurm-conf=KillWait"], {"KillWait": ""}),
+    ],
+)
+def test_lines_of_slurm_conf_are_keys_and_values(given: list[str], lines: dict[str, str]) -> None:
+    """The first "=" parts them; what has no value is refused later, in words."""
+    seen: dict[str, object] = {}
+
+    @click.command()
+    @size_options
+    def command(**given: object) -> None:
+        seen.update(given)
+
+    CliRunner().invoke(command, given)
+    assert seen["slurm_conf"] == lines

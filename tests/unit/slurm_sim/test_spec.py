@@ -9,7 +9,7 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from slurm_sim import SpecError
-from slurm_sim.spec import MAX_NODES, check_count, check_name, parse_memory
+from slurm_sim.spec import MAX_NODES, check_count, check_name, check_slurm_conf, parse_memory
 
 
 @pytest.mark.parametrize("name", ["a", "0", "slurm-sim", "my_sim-2", "a" * 41])
@@ -120,3 +120,22 @@ def test_memory_beyond_its_bounds_is_rejected(text: str) -> None:
     """A unit below or above, or half a number, is none."""
     with pytest.raises(SpecError):
         parse_memory(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("Kill Wait", "2"), ("", "2"), ("KillWait", ""), ("KillWait", " "), ("KillWait", "2\nInclude x"), ("2Kill", "1")],
+)
+def test_rejects_what_is_no_line_of_slurm_conf(key: str, value: str) -> None:
+    """A key that Slurm cannot have, no value, or a second line in a value is refused, with an example."""
+    with pytest.raises(SpecError, match="is not a line of") as refused:
+        check_slurm_conf({key: value})
+    assert "SlurmdTimeout=10" in refused.value.hint
+
+
+def test_values_of_slurm_conf_become_text() -> None:
+    """A number is as good as its text."""
+    assert check_slurm_conf({"SlurmdTimeout": 10, "MpiDefault": "none"}) == {
+        "SlurmdTimeout": "10",
+        "MpiDefault": "none",
+    }
