@@ -417,10 +417,12 @@ def test_interrupted_session_leaves_nothing(
     pytester.makepyfile(ENDLESS.format(hangs=hangs))
     command = [sys.executable, "-m", "pytest", "--slurm-sim-nodes=1", *workers]
     with subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL, process_group=0) as session:
-        started = pytester.path / "started"
-        await_that(lambda: started.is_file() and bool(started.read_text()))
-        name = started.read_text()
-        os.killpg(session.pid, how)
+        try:
+            started = pytester.path / "started"
+            await_that(lambda: started.is_file() and bool(started.read_text()))
+            name = started.read_text()
+        finally:  # also where this test is interrupted itself
+            os.killpg(session.pid, how)
         session.wait(timeout=100)
     assert session.returncode != 0
     await_that(lambda: left_of(name) == [])
