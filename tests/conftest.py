@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.leftovers import end_processes
 from tests.support.report import write_folder_times
 from tests.support.turns import Turns
 
@@ -35,9 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove what the processes of this run shared."""
+    """Remove what the processes of this run shared, and what those have left that were killed."""
     session: Any = config.pluginmanager.get_plugin("dsession")
     if session is not None and session.nodemanager is not None:
+        end_processes(session.nodemanager.testrunuid)
         Turns(session.nodemanager.testrunuid).remove()
 
 

@@ -62,10 +62,12 @@ def main(rounds: int, processes: int, arguments: tuple[str, ...]) -> None:
                 broken += 1
                 click.echo(done.stdout)
             report.unlink(missing_ok=True)
-    table = Table("test", "failed", title=f"{broken} of {rounds} rounds failed", title_justify="left")
-    for test, times in found.most_common():
-        table.add_row(test, f"{times} of {rounds}")
-    Console().print(table)
+    if found:
+        table = Table("test", "failed")
+        for test, times in found.most_common():
+            table.add_row(test, f"{times} of {rounds}")
+        Console().print(table)
+    click.echo(f"{broken} of {rounds} rounds failed")
     raise SystemExit(broken > 0)
 
 

@@ -1,0 +1,83 @@
+"""Processes of one test run side by side, alone, and once for all."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from tests.support.turns import Turns, once
+
+LONG = 60  # seconds that a busy machine has for a step
+
+
+@pytest.fixture
+def turns() -> Iterator[Turns]:
+    """The lock of a run that no other test has."""
+    turns = Turns(secrets.token_hex(8))
+    yield turns
+    turns.remove()
+
+
+class Holder:
+    """A thread that asks for a turn, and keeps it until it is told to end."""
+
+    def __init__(self, turns: Turns, *, alone: bool) -> None:
+        self.has, self._end = Event(), Event()
+        self._thread = Thread(target=self._hold, args=(turns, alone), daemon=True)
+        self._thread.start()
+
+    def _hold(self, turns: Turns, alone: bool) -> None:
+        with turns.turn(alone=alone):
+            self.has.set()
+            self._end.wait(LONG)
+
+    def end(self) -> None:
+        """Give the turn back."""
+        self._end.set()
+        self._thread.join(LONG)
+
+
+def test_tests_run_side_by_side(turns: Turns) -> None:
+    """Two turns that are not alone are held at the same time."""
+    one, other = Holder(turns, alone=False), Holder(turns, alone=False)
+    assert one.has.wait(LONG)
+    assert other.has.wait(LONG)
+    one.end()
+    other.end()
+
+
+def test_one_that_runs_alone_waits_and_is_not_overtaken(turns: Turns) -> None:
+    """It starts when all that ran before have ended, and those that come later start after it."""
+    before = Holder(turns, alone=False)
+    assert before.has.wait(LONG)
+    alone = Holder(turns, alone=True)
+    assert not alone.has.wait(0.2)
+    after = Holder(turns, alone=False)
+    assert not after.has.wait(0.2)
+    before.end()
+    assert alone.has.wait(LONG)
+    assert not after.has.is_set()
+    alone.end()
+    assert after.has.wait(LONG)
+    after.end()
+
+
+def test_work_is_done_once(tmp_path: Path) -> None:
+    """The first one does it, and all others find it done."""
+    seen = []
+    for _ in range(3):
+        with once(tmp_path / "made") as done:
+            seen.append(done)
+    assert seen == [False, True, True]
+
+
+def test_work_that_failed_is_done_again(tmp_path: Path) -> None:
+    """An error leaves no mark: the next one tries."""
+    with pytest.raises(ZeroDivisionError), once(tmp_path / "made"):
+        raise ZeroDivisionError
+    with once(tmp_path / "made") as done:
+        assert not done
