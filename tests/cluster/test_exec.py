@@ -28,6 +28,7 @@ def test_keeps_stdout_stderr_and_status_apart(slurm_sim: SlurmSim) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (7, b"out\n", b"err\n")
 
 
+@pytest.mark.soak
 def test_missing_input_is_end_of_file(slurm_sim: SlurmSim) -> None:
     """A command that reads standard input does not hang if nothing is sent."""
     done = slurm_sim_command("exec", "--name", slurm_sim.name, "--", "wc", "--bytes", timeout=20)
@@ -118,6 +119,7 @@ def test_finds_process_that_is_still_running(slurm_sim: SlurmSim) -> None:
     slurm_sim.exec("kill", pid)
 
 
+@pytest.mark.soak
 def test_timeout_ends_process(slurm_sim: SlurmSim) -> None:
     """On timeout, TimeoutError has the output so far, and the command no longer runs."""
     with pytest.raises(TimeoutError, match="within 1 s\nstarted"):
@@ -125,6 +127,7 @@ def test_timeout_ends_process(slurm_sim: SlurmSim) -> None:
     assert not running(slurm_sim, "314159")
 
 
+@pytest.mark.soak
 def test_timeout_kills_process_that_ignores_sigterm(slurm_sim: SlurmSim) -> None:
     """A command that ignores SIGTERM is killed two seconds later."""
     with pytest.raises(TimeoutError):

@@ -122,6 +122,7 @@ def test_rejects_missing_image(name: str) -> None:
         SlurmSim(name=name, image="no-such-image:0").start()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("bad_image", [DIES], indirect=True)
 def test_failed_daemon_is_reported_and_leaves_nothing(name: str, bad_image: str) -> None:
     """If a daemon dies, starting fails without waiting for the timeout, and the error has its name and output."""
@@ -138,6 +139,7 @@ def test_start_times_out_if_nodes_never_register(name: str, bad_image: str) -> N
         SlurmSim(name=name, nodes=1, image=bad_image).start(timeout=3)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("after", ["network", "container", "gate"])
 def test_signal_while_starting_leaves_nothing(
@@ -172,6 +174,7 @@ def interrupted() -> Iterator[list[str]]:
     assert [left for name in names for left in left_of(name)] == []
 
 
+@pytest.mark.soak
 def test_repeated_signals_do_not_stop_cleanup(name: str, interrupted: list[str]) -> None:
     """Pressing Ctrl-C again does not interrupt the cleanup."""
     up = subprocess.Popen([SLURM_SIM, "up", "--nodes=4", "--name", name], stderr=subprocess.PIPE, process_group=0)

@@ -23,11 +23,13 @@ def left_early(sim: SlurmSim, env: dict[str, str]) -> list[int]:
     return sorted(fence for fences in told for fence in fences)
 
 
+@pytest.mark.soak
 def test_fences_hold_all_ranks(slurm_sim: SlurmSim) -> None:
     """With the mini-cluster's mpi.conf, no rank leaves a fence early."""
     assert left_early(slurm_sim, {}) == []
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("fence", ["tree", "mixed"])
 def test_other_slurm_fences_let_ranks_leave_early(slurm_sim: SlurmSim, fence: str) -> None:
     """If this fails, Slurm is fixed: remove mpi.conf, SLURM_PMIX_FENCE in our scripts and doctor's warning."""

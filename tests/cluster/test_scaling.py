@@ -93,6 +93,7 @@ def test_requeues_job_of_removed_node(sim: SlurmSim) -> None:
     assert job.output().split()[-1] == "c1"
 
 
+@pytest.mark.soak
 def test_sends_no_job_to_node_being_removed(sim: SlurmSim) -> None:
     """With a full queue, a node is removed in time, and every job completes on the remaining node."""
     jobs = [submit(sim, "--exclusive", "--wrap=sleep 0.3") for _ in range(6)]

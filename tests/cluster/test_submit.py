@@ -86,6 +86,7 @@ def test_rejects_missing_script(slurm_sim: SlurmSim, tmp_path: Path) -> None:
         slurm_sim.submit(tmp_path / "missing.sbatch")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -133,6 +134,7 @@ def test_wait_timeout_reports_state_and_output(slurm_sim: SlurmSim, tmp_path: Pa
     assert "so far" in over.value.seen
 
 
+@pytest.mark.soak
 def test_start_timeout_reports_reason(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     """If a job does not start in time because another one runs, the error gives Slurm's reason."""
     slurm_sim.submit(script(tmp_path, FOR_EVER), "--exclusive", "--nodes=2").wait_until_running(50)

@@ -26,6 +26,7 @@ def test_partitioned_array_matches_numpy(slurm_sim: Any) -> None:
     assert {"the sum of every block is NumPy's", "blocks[0,1] is drawn without the others"} <= names(result)
 
 
+@pytest.mark.soak
 @pytest.mark.slurm_sim(nodes=2)
 def test_delayed_sum_runs_in_parallel(slurm_sim: Any) -> None:
     """Both nodes compute squares, and the sum equals NumPy's."""

@@ -233,6 +233,7 @@ def test_rejects_request_without_three_streams(site: Site, files: int) -> None:
 HALF = b"DHB1\0\0\0\x09sq"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("site", [{"REQUEST_SECONDS": 1}], indirect=True)
 def test_closes_connection_with_half_sent_request(site: Site) -> None:
     """A caller that never finishes its request is cut off after REQUEST_SECONDS."""
@@ -242,6 +243,7 @@ def test_closes_connection_with_half_sent_request(site: Site) -> None:
     assert raw.end() == b"fine\n"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("site", [{"REQUEST_SECONDS": 10_000}], indirect=True)
 def test_serves_others_while_request_is_half_sent(site: Site) -> None:
     """A caller that never finishes its request does not keep others waiting."""

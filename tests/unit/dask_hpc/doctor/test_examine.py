@@ -23,6 +23,7 @@ def test_check_that_raises_is_a_failure() -> None:
     assert "ZeroDivisionError: of mine" in found[0].seen
 
 
+@pytest.mark.soak
 def test_gives_up_hanging_check() -> None:
     """A check that does not end is a failure, and the others are reported; those without a verdict are left out."""
     released = threading.Event()
