@@ -7,7 +7,9 @@ import os
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 
 __all__ = ["Answer", "run", "srun_environment", "stop_all"]
 
@@ -62,11 +64,16 @@ class _Running:
         with self._lock:
             self._processes = [process for process in self._processes if process.poll() is None]
 
-    def stop(self) -> None:
+    def stop(self, patience: float = 60) -> None:
+        """Start no more, and return when those that run have ended: srun cancels its job first."""
         with self._lock:
-            self._stopped = True
-            for process in self._processes:
+            self._stopped, running = True, list(self._processes)
+            for process in running:
                 process.terminate()
+        end = monotonic() + patience
+        for process in running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, end - monotonic()))
 
 
 _RUNNING = _Running()
