@@ -53,6 +53,18 @@ def test_passes_working_directory_and_slurm_variables(site: Site) -> None:
     assert not [line for line in lines if line.startswith(("SLURM_OLD", "APPTAINERENV_"))]
 
 
+def test_passes_arguments_that_are_no_text(site: Site) -> None:
+    """A file's name may be any bytes."""
+    site.command("sbatch", 'printf %s "$1" | od -An -tx1')
+    assert site.run("sbatch \"$(printf 'a\\377')\"").stdout == b" 61 ff\n"
+
+
+def test_passes_language(site: Site) -> None:
+    """LC_ALL decides how Slurm's output is to be read, so it is the caller's."""
+    site.command("squeue", "echo $LC_ALL $LANG")
+    assert site.run("export LC_ALL=C LANG=inside; squeue", env={"LANG": "site"}).stdout == b"C site\n"
+
+
 def test_passes_large_binary_data(site: Site) -> None:
     """50 MB of any bytes go in and come out unchanged."""
     site.command("sbatch", "exec cat")
