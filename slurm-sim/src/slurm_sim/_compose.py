@@ -17,7 +17,7 @@ import msgspec
 from testcontainers.compose import DockerCompose
 
 from slurm_sim import tree
-from slurm_sim._locking import uninterrupted
+from slurm_sim._locking import deferred, uninterrupted
 from slurm_sim.errors import SlurmSimError
 from slurm_sim.spec import Spec
 
@@ -67,22 +67,24 @@ class Project(DockerCompose):
 
 def _run(command: str | list[str], *, cwd: str, env: dict[str, str]) -> CompletedProcess[bytes]:
     """Run Compose as a process group: Ctrl-C does not reach it."""
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        process_group=0,
-    )
-    with process:
-        try:
-            output, errors = process.communicate()
-        except BaseException:
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with deferred():  # or it could run without anyone who knows of it
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,
+            )
+        output, errors = process.communicate()
+    except BaseException:
+        if process is not None:
             with uninterrupted():
                 _end(process)
-            raise
+        raise
     return CompletedProcess(process.args, process.returncode, output, errors)
 
 

@@ -39,6 +39,23 @@ def _folder() -> Path:
 
 
 @contextmanager
+def deferred() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM come a moment later, when what is done inside is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda one, _frame: came.append(one)) for number in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for one in came[:1]:
+            signal.raise_signal(one)
+
+
+@contextmanager
 def interrupted_once() -> Iterator[None]:
     """Let the first Ctrl-C or SIGTERM through and ignore those that follow, for what cleans up when it is interrupted.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm_sim._locking import exclusive, uninterrupted
+from slurm_sim._locking import deferred, exclusive, interrupted_once, uninterrupted
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +85,54 @@ def test_another_thread_cleans_up_as_well() -> None:
     thread.start()
     thread.join()
     assert done == [True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_comes_after_what_defers_it(number: signal.Signals) -> None:
+    """What is done inside is done, and the signal comes then, once."""
+    seen: list[str] = []
+    before = signal.signal(number, lambda _signum, _frame: seen.append("signal"))
+    try:
+        with deferred():
+            for _ in range(3):
+                os.kill(os.getpid(), number)
+            seen.append("done")
+        assert seen == ["done", "signal"]
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_only_the_first_signal_interrupts(number: signal.Signals) -> None:
+    """The first one raises, those that follow it change nothing, and afterwards all is as before."""
+    before = {one: signal.signal(one, signal.default_int_handler) for one in (signal.SIGINT, signal.SIGTERM)}
+    cleaned = []
+
+    def interrupted() -> None:
+        with interrupted_once():
+            try:
+                os.kill(os.getpid(), number)
+            finally:
+                for one in (signal.SIGINT, signal.SIGTERM):
+                    os.kill(os.getpid(), one)
+                cleaned.append(True)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert cleaned == [True]
+        assert {one: signal.getsignal(one) for one in before} == dict.fromkeys(before, signal.default_int_handler)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    """Where Ctrl-C is ignored, as in a shell's background, it goes on to be."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupted_once(), deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
