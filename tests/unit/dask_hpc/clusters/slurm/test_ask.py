@@ -51,6 +51,7 @@ def test_nodes_are_those_of_one_partition(commands: Commands, partition: str | N
     """Slurm's default, or the one that was asked for."""
     commands.sinfo("batch*", "gpu", nodes=OTHERS)
     assert [node.name for node in ask.nodes(partition)] == names
+    assert commands.calls("sinfo") == ["-h -N -o %N|%P|%c|%m|%t|%C|%l"]
 
 
 def test_without_a_default_partition_it_is_the_first(commands: Commands) -> None:
@@ -105,7 +106,7 @@ def test_jobs_are_the_users_own_of_that_name(commands: Commands) -> None:
         QueuedJob("8", "PENDING", "Nodes are DOWN", ""),
     ]
     (call,) = commands.calls("squeue")
-    assert call.startswith(f"-h -t all -u {os.getuid()} --name one ")
+    assert call == f"-h -t all -u {os.getuid()} --name one -o %i|%T|%r|%N"
 
 
 @pytest.mark.parametrize("state", ["PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "REQUEUED"])
@@ -144,7 +145,7 @@ def test_waits_until_the_queue_is_empty(commands: Commands) -> None:
     left.write_text("xx")
     commands["squeue"] = f'[ -s {left} ] || exit 0; echo "7 COMPLETING"; truncate -s -1 {left}'
     ask.wait_until_gone("one")
-    assert len(commands.calls("squeue")) == 3
+    assert commands.calls("squeue") == [f"-h -u {os.getuid()} --name one -o %i %T"] * 3
 
 
 def test_jobs_that_stay_are_an_error(commands: Commands) -> None:
