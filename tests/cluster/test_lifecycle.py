@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -47,8 +48,11 @@ def bad_image(request: pytest.FixtureRequest, versions: dict[str, str]) -> Itera
 
 def test_mini_cluster_starts_is_listed_and_ends(name: str) -> None:
     """A mini-cluster starts, is listed, reports its state as JSON, and is gone after `down`."""
-    up = slurm_sim_command("up", "--nodes=1", "--cpus-per-node=3", "--memory-per-node=1.5G", "--name", name, "--json")
+    size = ("--nodes=1", "--cpus-per-node=3", "--memory-per-node=1.5G", "--slurm-conf=slurmdtimeout=17")
+    up = slurm_sim_command("up", *size, "--name", name, "--json")
     assert up.returncode == 0, up.stderr
+    config = slurm_sim_command("exec", "--name", name, "--", "scontrol", "show", "config").stdout.decode()
+    assert re.search(r"^SlurmdTimeout += 17 sec$", config, re.MULTILINE)
     node = {"name": "c1", "state": "idle", "cpus": 3, "memory_mb": 1536, "reason": "none"}
     status = json.loads(slurm_sim_command("status", "--name", name, "--json").stdout)
     assert json.loads(up.stdout) == status == {"name": name, "nodes": [node], "jobs": [], "jupyter": None}
@@ -123,6 +127,14 @@ def test_rejects_missing_image(name: str) -> None:
 
 
 @pytest.mark.soak
+def test_slurm_conf_line_that_slurm_rejects_is_reported(name: str) -> None:
+    """A key that Slurm does not know ends the start in Slurm's own words; what is no line is refused before."""
+    with pytest.raises(StartError, match="ended") as failed:
+        SlurmSim(name=name, nodes=1, slurm_conf={"Banana": 1}).start()
+    assert "unrecognized key: Banana" in failed.value.seen
+    assert "KillWait= is not a line of slurm.conf" in refused("up", "--name", name, "--slurm-conf", "KillWait")
+
+
 @pytest.mark.parametrize("bad_image", [DIES], indirect=True)
 def test_failed_daemon_is_reported_and_leaves_nothing(name: str, bad_image: str) -> None:
     """If a daemon dies, starting fails without waiting for the timeout, and the error has its name and output."""

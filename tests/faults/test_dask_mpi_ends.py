@@ -202,5 +202,6 @@ def test_failed_worker_node_ends_job(sim: SlurmSim, fault: str, reason: str) -> 
         assert sim.exec("sh", "-c", "ls -d ~/.dask-hpc/dask-mpi-*", check=False).stdout == ""
     finally:
         sim.fault("heal", lost)
-    sim.exec("sh", "-c", f"until sinfo -hN -n {lost} -o %T | grep -q ^idle; do sleep 0.2; done", timeout=180)
+    idle = f"until scontrol --oneliner show node {lost} | grep -q ' State=IDLE+DYNAMIC'; do sleep 0.2; done"
+    sim.exec("sh", "-c", idle, timeout=180)
     assert left(sim, 60) == ""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SPOOL = "/var/spool/slurmd"
 _BATCH_STEP = 4294967291  # Slurm's number of a batch script's step; slurmstepd listens on a socket of that name
+_FREEZES = 20
 _TRUTH_SECONDS = 40  # BatchStartTimeout and 10 s, and as much again for a busy machine
 
 
@@ -71,13 +72,23 @@ def _inject_node(sim: SlurmSim, fault: Fault, node: str) -> None:
         case Fault.NODE_LOST:
             _engine("kill", container)
         case Fault.NODE_HANGS:
-            _engine("pause", container)
+            _pause(container)
         case Fault.NODE_CUT_OFF:
             _engine("network", "disconnect", network, container)
         case Fault.NODE_DRAINED:
             _admin(sim, f"nodename={node}", "state=drain", "reason=drained on purpose")
         case Fault.HEAL:
             _heal(sim, node)
+
+
+def _pause(container: str) -> None:
+    """Stop every process of a container. The kernel gives up, now and then, while many of them start and end."""
+    for _ in range(_FREEZES):
+        done = docker("pause", container)
+        if "unable to freeze" not in done.stderr:
+            break
+    if done.returncode:
+        raise SlurmSimError("the engine would not pause " + container, seen=done.stderr)
 
 
 def _heal(sim: SlurmSim, node: str) -> None:
