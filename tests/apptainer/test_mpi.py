@@ -12,6 +12,7 @@ from tests.apptainer.conftest import Inside
 
 pytestmark = pytest.mark.timeout(300)
 
+SRUN = ("srun", "--quiet", "--mpi=pmix")  # or it says that it waits, where the last job's nodes are not free yet
 HELLO = ("python", "-m", "mpi4py.bench", "helloworld")
 RING = ("python", "-m", "mpi4py.bench", "ringtest", "-n", "1000000")
 
@@ -28,14 +29,14 @@ def hosts_of_a_whole_world(output: str) -> list[str]:
 
 def test_srun_forms_one_world_over_two_nodes(bare: SlurmSim, shared: str) -> None:
     """Two ranks on each of two nodes form one world of four, with nothing on standard error."""
-    done = bare.exec("srun", "--mpi=pmix", "-N2", "-n4", "apptainer", "exec", shared, *HELLO, timeout=60)
+    done = bare.exec(*SRUN, "-N2", "-n4", "apptainer", "exec", shared, *HELLO, timeout=60)
     assert hosts_of_a_whole_world(done.stdout) == ["c1", "c1", "c2", "c2"]
     assert done.stderr == ""
 
 
 def test_messages_pass_between_sifs(bare: SlurmSim, shared: str) -> None:
     """A megabyte passes through all four ranks, within a node and between nodes."""
-    done = bare.exec("srun", "--mpi=pmix", "-N2", "-n4", "apptainer", "exec", shared, *RING, timeout=60)
+    done = bare.exec(*SRUN, "-N2", "-n4", "apptainer", "exec", shared, *RING, timeout=60)
     assert "(4 processes, 1000000 bytes)" in done.stdout
     assert done.stderr == ""
 

@@ -14,7 +14,7 @@ CHECK = ("python", "-m", "dask_hpc.mpi")
 @pytest.mark.parametrize(
     "launcher",
     [
-        ("srun", "--mpi=pmix", "-N2", "-n4"),
+        ("srun", "--quiet", "--mpi=pmix", "-N2", "-n4"),
         ("mpirun", "-n", "4"),
         ("salloc", "-Q", "-N2", "mpirun", "-n", "4"),
         ("salloc", "-Q", "-n2"),
