@@ -154,6 +154,9 @@ def test_controller_learns_of_job_that_ended_unsaved(slurm_sim_factory: Callable
 
 def test_heal_without_fault_changes_nothing(sim: SlurmSim) -> None:
     """`heal` can be repeated, for nodes and for the controller."""
+    idle = r"IDLE\+DYNAMIC_NORM"
+    for node in sim.nodes():  # the job of the last test may still be completing there
+        await_state(sim, node, idle)
     before = state(sim)
     sim.fault("heal", "c1", "c2")
     sim.fault("heal")
