@@ -53,7 +53,7 @@ def inside(bare: SlurmSim, shared: str) -> Inside:
     """Run a command in the SIF on the login node, as an ordinary user; `options` are Apptainer's."""
 
     def run(*command: str, options: tuple[str, ...] = (), **how: object) -> Completed:
-        return bare.exec("apptainer", "exec", *options, shared, *command, timeout=60, **how)  # type: ignore[arg-type]
+        return bare.exec("apptainer", "exec", *options, shared, *command, timeout=150, **how)  # type: ignore[arg-type]
 
     return run
 

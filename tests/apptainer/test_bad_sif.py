@@ -68,7 +68,7 @@ def test_rejects_damaged_sif(
         SlurmSim(bare=True, sif=bad)
     assert refused.value.hint
     bare.put(bad, "/home/hpc/bad.sif")
-    done = bare.exec("srun", "apptainer", "exec", "bad.sif", "true", check=False, timeout=60)
+    done = bare.exec("srun", "apptainer", "exec", "bad.sif", "true", check=False, timeout=150)
     assert done.returncode != 0
     assert apptainers in done.stderr
 
@@ -77,7 +77,7 @@ def test_rejects_missing_sif(bare: SlurmSim, tmp_path: Path) -> None:
     """Apptainer and slurm-sim both name the missing file."""
     with pytest.raises(SpecError, match=r"cannot read the SIF .*/no\.sif"):
         SlurmSim(bare=True, sif=tmp_path / "no.sif")
-    done = bare.exec("srun", "apptainer", "exec", "no.sif", "true", check=False, timeout=60)
+    done = bare.exec("srun", "apptainer", "exec", "no.sif", "true", check=False, timeout=150)
     assert "/home/hpc/no.sif: no such file or directory" in done.stderr
 
 
@@ -97,7 +97,7 @@ def test_rejects_unreadable_sif(bare: SlurmSim, sif: Path, tmp_path: Path) -> No
     assert refused.value.hint == f"chmod a+r {own}"
     bare.put(sif, "/home/hpc/own.sif")
     bare.exec("chmod", "0200", "own.sif", workdir="/home/hpc")
-    done = bare.exec("srun", "apptainer", "exec", "own.sif", "true", check=False, timeout=60)
+    done = bare.exec("srun", "apptainer", "exec", "own.sif", "true", check=False, timeout=150)
     assert "not readable by the current user" in done.stderr
 
 

@@ -88,7 +88,7 @@ def test_scale_adds_bare_nodes(bare: SlurmSim, shared: str) -> None:
             "-c",
             "import dask, os; print(os.uname()[1])",
         )
-        assert bare.exec(*command, timeout=60).stdout == "c3\n"
+        assert bare.exec(*command, timeout=150).stdout == "c3\n"
     finally:
         bare.scale(2)
 

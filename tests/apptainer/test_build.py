@@ -66,7 +66,7 @@ def test_interrupted_build_leaves_nothing(root: Path, tmp_path: Path, how: signa
         assert process.poll() is None
         time.sleep(0.1)  # the engine tells nobody
     os.killpg(process.pid, how)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=150) == 130
     assert list(tmp_path.iterdir()) == []
     assert containers(name) == ""
 

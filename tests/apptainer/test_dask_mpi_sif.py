@@ -53,7 +53,7 @@ def test_client_in_sif_joins_and_ends_cluster(
     seen = bare.exec(*client, env={"DASK_CONFIG": f"{place}/dask.yaml"}, timeout=120).stdout
     memory = (4096 << 20) // 2 if step == "" else 500 << 20
     assert seen == f"{[1] * (ranks - 1)} [{memory}]\n"
-    assert job.wait(60).state == "COMPLETED", job.output()
+    assert job.wait(150).state == "COMPLETED", job.output()
     assert "Traceback" not in job.output()
     assert left(bare) == ""
 

@@ -18,7 +18,7 @@ from distributed import Client
 if __name__ == "__main__":
     with SLURMCluster(security=True) as cluster, Client(cluster) as client:
         cluster.scale(jobs=2)
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=150)
         print(*sorted(client.run(socket.gethostname).values()))
 """
 
@@ -57,7 +57,7 @@ def test_singleton_ranks_fail_in_sif(bare: SlurmSim, shared: str, options: tuple
     clean = ["--cleanenv"] if "--mpi=pmix" in options else []
     each = '"$@" 2>message.$SLURM_PROCID; echo $?'
     check = ["apptainer", "exec", *clean, shared, "python", "-m", "dask_hpc.mpi"]
-    done = bare.exec("srun", "-N2", *options, "bash", "-c", each, "-", *check, timeout=60)
+    done = bare.exec("srun", "-N2", *options, "bash", "-c", each, "-", *check, timeout=150)
     said = bare.exec("sh", "-c", "cat message.*; rm message.*").stdout
     assert set(done.stdout.split()) == {"1"}
     assert "What to do: " in said

@@ -29,14 +29,14 @@ def hosts_of_a_whole_world(output: str) -> list[str]:
 
 def test_srun_forms_one_world_over_two_nodes(bare: SlurmSim, shared: str) -> None:
     """Two ranks on each of two nodes form one world of four, with nothing on standard error."""
-    done = bare.exec(*SRUN, "-N2", "-n4", "apptainer", "exec", shared, *HELLO, timeout=60)
+    done = bare.exec(*SRUN, "-N2", "-n4", "apptainer", "exec", shared, *HELLO, timeout=150)
     assert hosts_of_a_whole_world(done.stdout) == ["c1", "c1", "c2", "c2"]
     assert done.stderr == ""
 
 
 def test_messages_pass_between_sifs(bare: SlurmSim, shared: str) -> None:
     """A megabyte passes through all four ranks, within a node and between nodes."""
-    done = bare.exec(*SRUN, "-N2", "-n4", "apptainer", "exec", shared, *RING, timeout=60)
+    done = bare.exec(*SRUN, "-N2", "-n4", "apptainer", "exec", shared, *RING, timeout=150)
     assert "(4 processes, 1000000 bytes)" in done.stdout
     assert done.stderr == ""
 
@@ -47,7 +47,7 @@ def test_sharens_lets_ranks_share_namespaces(bare: SlurmSim, shared: str) -> Non
     seen = {}
     for options in ((), ("--sharens",)):
         command = ("srun", "--mpi=pmix", "-N1", "-n2", "apptainer", "exec", *options, shared, *RING)
-        done = bare.exec(*command, env=verbose, timeout=60)
+        done = bare.exec(*command, env=verbose, timeout=150)
         assert "(2 processes, 1000000 bytes)" in done.stdout
         seen[options] = "different namespaces" in done.stderr or "difference namespaces" in done.stderr
     assert seen == {(): True, ("--sharens",): False}
@@ -57,7 +57,7 @@ def test_batch_job_forms_one_world(bare: SlurmSim, shared: str) -> None:
     """A batch job on two nodes forms the same world with srun's default options."""
     script = f"srun apptainer exec {shared} {' '.join(HELLO)}"
     job = bare.job(int(bare.exec("sbatch", "--parsable", "-N2", "-n4", "--wrap", script).stdout))
-    assert job.wait(60).state == "COMPLETED"
+    assert job.wait(150).state == "COMPLETED"
     assert hosts_of_a_whole_world(job.output()) == ["c1", "c1", "c2", "c2"]
 
 
@@ -66,7 +66,7 @@ def test_mpirun_works_in_one_node_job(bare: SlurmSim, shared: str, launch: str) 
     """In a one-node job, mpirun starts its ranks there, although the SIF has no srun."""
     script = f"{launch} apptainer exec {shared} mpirun -n 2 {' '.join(HELLO)}"
     job = bare.job(int(bare.exec("sbatch", "--parsable", "-N1", "-c2", "-w", "c2", "--wrap", script).stdout))
-    assert job.wait(60).state == "COMPLETED"
+    assert job.wait(150).state == "COMPLETED"
     assert hosts_of_a_whole_world(job.output()) == ["c2", "c2"]
 
 
@@ -74,7 +74,7 @@ def test_mpirun_fails_in_two_node_job(bare: SlurmSim, shared: str) -> None:
     """In a two-node job, mpirun fails instead of silently using only one node."""
     script = f"apptainer exec {shared} mpirun -n 2 {' '.join(HELLO)}"
     job = bare.job(int(bare.exec("sbatch", "--parsable", "-N2", "-n2", "--wrap", script).stdout))
-    assert job.wait(60).state == "FAILED"
+    assert job.wait(150).state == "FAILED"
     assert "Hello" not in job.output()
 
 
@@ -88,6 +88,6 @@ def test_mpirun_works_in_one_sif(inside: Inside) -> None:
 def test_mpirun_works_in_image(image: str) -> None:
     """The same command works in the image."""
     command = ["docker", "run", "--rm", "--init", "--hostname", "here", image, "mpirun", "-n", "5", *HELLO]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
     assert hosts_of_a_whole_world(done.stdout) == ["here"] * 5
     assert done.stderr == ""

@@ -35,7 +35,7 @@ def test_environment_is_active(inside: Inside, options: tuple[str, ...]) -> None
 def test_apptainer_test_passes(bare: SlurmSim, shared: str) -> None:
     """`apptainer test` passes on the login node and on a compute node, and prints only the version."""
     for on in ("login", "c2"):
-        done = bare.exec("apptainer", "test", shared, on=on, timeout=60)
+        done = bare.exec("apptainer", "test", shared, on=on, timeout=150)
         assert done.stdout.startswith("dask-hpc ")
         assert done.stderr == ""
 

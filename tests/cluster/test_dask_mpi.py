@@ -69,7 +69,7 @@ def joined(sim: SlurmSim, folder: str, count: int) -> dict[str, Any]:
 
 def ended_well(job: Job) -> None:
     """The job ends by itself, its log has no complaint, and nothing of it is left on any node."""
-    assert job.wait(60).state == "COMPLETED", job.output()
+    assert job.wait(150).state == "COMPLETED", job.output()
     assert "Traceback" not in job.output()
     assert left(job.sim) == ""
 
@@ -170,7 +170,7 @@ def test_attaches_to_running_cluster(sim: SlurmSim) -> None:
         assert (result["cluster"]["workers"], result["cluster"]["jobs"][0]["id"]) == (3, str(job.id))
     sim.exec("cp", f"{folder}/scheduler.json", "old.json")
     job.cancel()
-    job.wait(60)
+    job.wait(150)
     done = attached(sim, "--scheduler-file=old.json", check=False)
     assert done.returncode == 1
     assert f"is stale.\nIt is of job {job.id}, which has ended: " in done.stderr

@@ -32,7 +32,7 @@ RUN = "dask-hpc run monte-carlo-pi --on mpi"
 )
 def test_explains_common_mistakes(slurm_sim: SlurmSim, command: str, words: list[str]) -> None:
     """The error appears once, and says how to fix the command."""
-    done = slurm_sim.exec(*command.split(), check=False, timeout=60)
+    done = slurm_sim.exec(*command.split(), check=False, timeout=150)
     said = done.stdout + done.stderr
     assert done.returncode in (1, 2), said
     assert all(word in said for word in words), said

@@ -48,7 +48,7 @@ def test_healthy_mini_cluster_passes_all_checks(slurm_sim: SlurmSim) -> None:
 
 def test_table_fits_one_screen(slurm_sim: SlurmSim) -> None:
     """The table has one line per check and ends with the counts; it fits one screen, without colours in a pipe."""
-    done = slurm_sim.exec("dask-hpc", "doctor", timeout=60)
+    done = slurm_sim.exec("dask-hpc", "doctor", timeout=150)
     lines = done.stdout.splitlines()
     assert lines[0] == "dask-hpc doctor on a login node"
     assert lines[-1].startswith("0 failures, 0 warnings, ")
@@ -138,7 +138,7 @@ def test_reports_environment_mismatch(slurm_sim: SlurmSim) -> None:
 def test_warns_if_no_node_is_idle(slurm_sim: SlurmSim) -> None:
     """If no node is idle, doctor gives a warning instead of queueing a job."""
     slurm_sim.exec("sbatch", "--exclusive", "-N2", "--wrap", "tail -f /dev/null")
-    slurm_sim.exec("sh", "-c", 'until [ "$(squeue -h -t R)" ]; do sleep 0.05; done', timeout=30)
+    slurm_sim.exec("sh", "-c", 'until [ "$(squeue -h -t R)" ]; do sleep 0.05; done', timeout=150)
     status, found = examined(slurm_sim)
     assert status == 0
     assert troubles(found) == {"nodes": "warning"}
@@ -161,8 +161,8 @@ def test_signal_leaves_nothing_behind(slurm_sim: SlurmSim, signum: str, status: 
     asking = "until ls .dask-hpc-doctor* >/dev/null 2>&1; do sleep 0.01; done"
     job_control = "set -m"  # or the shell would have its child ignore Ctrl-C
     script = f"{job_control}; dask-hpc doctor & p=$!; {asking}; kill -{signum} $p; wait $p"
-    done = slurm_sim.exec("bash", "-c", script, check=False, timeout=60)
+    done = slurm_sim.exec("bash", "-c", script, check=False, timeout=150)
     assert done.returncode == status
     assert "Traceback" not in done.stderr
     assert "dask-hpc-doctor" not in slurm_sim.exec("ls", "-a").stdout
-    slurm_sim.exec("sh", "-c", 'until [ -z "$(squeue -h)" ]; do sleep 0.05; done', timeout=30)
+    slurm_sim.exec("sh", "-c", 'until [ -z "$(squeue -h)" ]; do sleep 0.05; done', timeout=150)

@@ -63,7 +63,7 @@ def test_workers_share_allocation(slurm_sim: SlurmSim) -> None:
 )
 def test_rejects_local_run_and_single_worker(slurm_sim: SlurmSim, words: tuple[str, ...], said: str) -> None:
     """Without MPI, or with only one worker, the run is rejected."""
-    done = slurm_sim.exec("dask-hpc", "run", "hybrid-mpi", *words, check=False, timeout=60)
+    done = slurm_sim.exec("dask-hpc", "run", "hybrid-mpi", *words, check=False, timeout=150)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr

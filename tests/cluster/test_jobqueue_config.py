@@ -18,7 +18,7 @@ from distributed import Client
 if __name__ == "__main__":
     with SLURMCluster(**json.loads(sys.argv[1])) as cluster, Client(cluster) as client:
         cluster.scale(jobs=2)
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=150)
         squares = client.gather(client.map(lambda number: number**2, range(10)))
         seen = {"sum": sum(squares), "nodes": sorted(client.run(socket.gethostname).values())}
         seen["threads"] = sorted(client.nthreads().values())
@@ -39,7 +39,7 @@ def home(slurm_sim: SlurmSim) -> Iterator[SlurmSim]:
 @pytest.mark.parametrize("arguments", [{}, {"security": True}], ids=["no arguments", "TLS"])
 def test_slurmcluster_needs_no_arguments(home: SlurmSim, arguments: dict[str, bool]) -> None:
     """With the file in place, SLURMCluster starts whole-node jobs on two nodes and computes, also over TLS."""
-    assert "written" in home.exec("dask-hpc", "jobqueue-config", timeout=60).stderr
+    assert "written" in home.exec("dask-hpc", "jobqueue-config", timeout=150).stderr
     home.exec("sh", "-c", "cat >compute.py", stdin=COMPUTE)
     done = home.exec("python", "compute.py", json.dumps(arguments), timeout=100)
     seen = json.loads(done.stdout.splitlines()[-1])
@@ -54,21 +54,21 @@ def test_slurmcluster_needs_no_arguments(home: SlurmSim, arguments: dict[str, bo
 
 def test_keeps_edited_file(home: SlurmSim) -> None:
     """An edited file is kept, the difference is shown, and the command fails; `--force` overwrites the file."""
-    home.exec("dask-hpc", "jobqueue-config", "--no-job", timeout=60)
+    home.exec("dask-hpc", "jobqueue-config", "--no-job", timeout=150)
     home.exec("sed", "-i", "s/cores: 2/cores: 1/", FILE)
-    done = home.exec("dask-hpc", "jobqueue-config", "--no-job", check=False, timeout=60)
+    done = home.exec("dask-hpc", "jobqueue-config", "--no-job", check=False, timeout=150)
     assert done.returncode == 2
     assert "-    cores: 1" in done.stderr
     assert "+    cores: 2" in done.stderr
     assert "--force" in done.stderr
     assert "cores: 1" in home.exec("cat", FILE).stdout
-    home.exec("dask-hpc", "jobqueue-config", "--no-job", "--force", timeout=60)
+    home.exec("dask-hpc", "jobqueue-config", "--no-job", "--force", timeout=150)
     assert "cores: 2" in home.exec("cat", FILE).stdout
 
 
 def test_prints_to_standard_output(home: SlurmSim) -> None:
     """`--output -` prints what Slurm reports about its partition, accounts and --mem, and writes no file."""
-    done = home.exec("dask-hpc", "jobqueue-config", "--output", "-", timeout=60)
+    done = home.exec("dask-hpc", "jobqueue-config", "--output", "-", timeout=150)
     assert done.stderr == ""
     for words in (
         "general: 2 nodes of 2 cores, 4096 MiB",
@@ -82,7 +82,7 @@ def test_prints_to_standard_output(home: SlurmSim) -> None:
 
 def test_rejects_unknown_partition(home: SlurmSim) -> None:
     """An unknown partition is rejected, and the error lists the existing ones."""
-    done = home.exec("dask-hpc", "jobqueue-config", "--partition", "banana", check=False, timeout=60)
+    done = home.exec("dask-hpc", "jobqueue-config", "--partition", "banana", check=False, timeout=150)
     assert done.returncode == 2
     assert "banana" in done.stderr
     assert "There are: general" in done.stderr

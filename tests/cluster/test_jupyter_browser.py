@@ -77,5 +77,5 @@ def test_notebook_starts_cluster_and_dashboard_shows_it(slurm_sim: SlurmSim, bro
     for kernel in json.loads(ask(lab, "/api/kernels", token=token_of(lab))[1]):
         ask(lab, f"/api/kernels/{kernel['id']}", token=token_of(lab), method="DELETE")
     empty = 'until [ -z "$(squeue --noheader)" ]; do sleep 0.1; done'
-    slurm_sim.exec("bash", "-c", empty, timeout=30)
+    slurm_sim.exec("bash", "-c", empty, timeout=150)
     assert slurm_sim.exec("sh", "-c", "ls -d ~/.dask-hpc/*.tls 2>/dev/null", check=False).stdout == ""

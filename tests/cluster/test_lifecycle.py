@@ -69,7 +69,7 @@ def test_closed_pipe_ends_command_silently(slurm_sim: SlurmSim, command: str) ->
     os.close(reading)
     of = environment() | {"SLURM_SIM_NAME": slurm_sim.name}
     done = subprocess.run(
-        [SLURM_SIM, *command.split()], stdout=writing, stderr=subprocess.PIPE, env=of, timeout=50, check=False
+        [SLURM_SIM, *command.split()], stdout=writing, stderr=subprocess.PIPE, env=of, timeout=150, check=False
     )
     os.close(writing)
     assert (done.stderr, done.returncode) == (b"", 1)

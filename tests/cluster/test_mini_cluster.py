@@ -46,7 +46,7 @@ def test_jobs_run_as_user_with_shared_home(slurm_sim: SlurmSim) -> None:
 def test_kills_job_that_exceeds_its_memory(slurm_sim: SlurmSim) -> None:
     """A step that uses three times its --mem is killed, and Slurm gives the reason."""
     hog = "x=$(head --bytes=150M /dev/zero | tr '\\0' x); tail -f /dev/null; echo $x"
-    done = slurm_sim.exec("srun", "--mem=50M", "bash", "-c", hog, check=False, timeout=60)
+    done = slurm_sim.exec("srun", "--mem=50M", "bash", "-c", hog, check=False, timeout=150)
     assert done.returncode != 0
     assert "memory" in done.stderr.lower()
 
@@ -54,7 +54,7 @@ def test_kills_job_that_exceeds_its_memory(slurm_sim: SlurmSim) -> None:
 def test_rejects_job_that_can_never_fit(slurm_sim: SlurmSim) -> None:
     """A job with more CPUs than a node has is rejected, not queued forever."""
     with pytest.raises(CommandError, match="configuration is not available"):
-        slurm_sim.exec("srun", "-N1", "-n1", "-c64", "hostname", timeout=30)
+        slurm_sim.exec("srun", "-N1", "-n1", "-c64", "hostname", timeout=150)
 
 
 def test_containers_are_unprivileged_and_unpublished(slurm_sim: SlurmSim) -> None:
@@ -92,13 +92,13 @@ def test_jobs_survive_controller_restart(slurm_sim: SlurmSim) -> None:
     """A running job and a queued job are still there after slurmctld is killed and restarted."""
     running = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "tail -f /dev/null")
     queued = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "hostname")
-    running.wait_until_running(30)
+    running.wait_until_running(120)
     slurm_sim.fault("controller-restarted")
-    slurm_sim.exec("sh", "-c", "until scontrol ping; do sleep 0.05; done", timeout=60)
+    slurm_sim.exec("sh", "-c", "until scontrol ping; do sleep 0.05; done", timeout=150)
     assert running.record().state == "RUNNING"
     assert queued.record().state == "PENDING"
     running.cancel()
-    assert queued.wait(60).state == "COMPLETED"
+    assert queued.wait(150).state == "COMPLETED"
 
 
 def test_pmix_is_available_and_default(slurm_sim: SlurmSim) -> None:

@@ -145,7 +145,7 @@ def test_detached_process_ends_with_its_job(slurm_sim: SlurmSim) -> None:
     other = slurm_sim.job(
         int(slurm_sim.exec("sbatch", "--parsable", "-wc1", "--wrap", "exec tail -f /dev/null").stdout)
     )
-    slurm_sim.exec("sbatch", "--wait", "-wc1", "--wrap", left, timeout=60)
+    slurm_sim.exec("sbatch", "--wait", "-wc1", "--wrap", left, timeout=150)
     pid = slurm_sim.exec("sh", "-c", "cat daemon; rm daemon").stdout.strip()
-    slurm_sim.exec("sh", "-c", f"while kill -0 {pid}; do sleep 0.05; done", on="c1", user="root", timeout=60)
+    slurm_sim.exec("sh", "-c", f"while kill -0 {pid}; do sleep 0.05; done", on="c1", user="root", timeout=150)
     assert other.record().state == "RUNNING"

@@ -25,7 +25,7 @@ LAUNCHERS = [
 @pytest.mark.parametrize("launcher", LAUNCHERS, ids=["srun", "mpirun"])
 def test_every_rank_says_hello(slurm_sim: SlurmSim, launcher: tuple[str, ...]) -> None:
     """Four ranks, two per node, say hello once each, with nothing on standard error."""
-    done = slurm_sim.exec(*launcher, *BENCH, "helloworld", timeout=60)
+    done = slurm_sim.exec(*launcher, *BENCH, "helloworld", timeout=150)
     said = re.findall(r"^Hello, World! I am process (\d+) of (\d+) on (\w+)\.$", done.stdout, re.MULTILINE)
     assert sorted((int(rank), int(size)) for rank, size, _ in said) == [(rank, 4) for rank in range(4)], done.stdout
     assert sorted(host for _, _, host in said) == ["c1", "c1", "c2", "c2"]
@@ -36,7 +36,7 @@ def test_every_rank_says_hello(slurm_sim: SlurmSim, launcher: tuple[str, ...]) -
 @pytest.mark.parametrize("size", [1, 1_000_000])
 def test_ringtest_passes_messages_over_both_nodes(slurm_sim: SlurmSim, launcher: tuple[str, ...], size: int) -> None:
     """A message goes ten times round both nodes, and returns unchanged."""
-    done = slurm_sim.exec(*launcher, *BENCH, "ringtest", "-n", str(size), "-l", "10", timeout=60)
+    done = slurm_sim.exec(*launcher, *BENCH, "ringtest", "-n", str(size), "-l", "10", timeout=150)
     assert re.search(rf"^time for 10 loops = \S+ seconds \(4 processes, {size} bytes\)$", done.stdout, re.MULTILINE)
     assert "does not match" not in done.stderr
 
@@ -44,7 +44,7 @@ def test_ringtest_passes_messages_over_both_nodes(slurm_sim: SlurmSim, launcher:
 def test_pingpong_passes_messages_of_every_size(slurm_sim: SlurmSim) -> None:
     """Messages of every size up to 1 MiB pass between two nodes (bench measures their speed)."""
     launcher = ("srun", "--mpi=pmix", "-N2", "-n2")
-    done = slurm_sim.exec(*launcher, *BENCH, "pingpong", f"-n{1 << 20}", "-l100", timeout=60)
+    done = slurm_sim.exec(*launcher, *BENCH, "pingpong", f"-n{1 << 20}", "-l100", timeout=150)
     rows = [line.split() for line in done.stdout.splitlines() if not line.startswith("#")]
     assert [int(row[0]) for row in rows] == [1 << power for power in range(21)]
 

@@ -24,7 +24,7 @@ CHECK = ("python", "-m", "dask_hpc.mpi")
 )
 def test_complete_world_prints_nothing(slurm_sim: SlurmSim, launcher: tuple[str, ...]) -> None:
     """If all ranks are present, the check exits with status 0 and prints nothing."""
-    done = slurm_sim.exec(*launcher, *CHECK, timeout=60)
+    done = slurm_sim.exec(*launcher, *CHECK, timeout=150)
     assert (done.stdout, done.stderr) == ("", "")
 
 
@@ -40,7 +40,7 @@ def test_complete_world_prints_nothing(slurm_sim: SlurmSim, launcher: tuple[str,
 )
 def test_explains_singleton_ranks(slurm_sim: SlurmSim, between: tuple[str, ...], words: list[str]) -> None:
     """Every rank fails, and one of them says how many were launched, why they are alone, and what to do."""
-    done = slurm_sim.exec("srun", "-n4", "-N2", *between, *CHECK, check=False, timeout=60)
+    done = slurm_sim.exec("srun", "-n4", "-N2", *between, *CHECK, check=False, timeout=150)
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if line.startswith("MPI: srun launched")]
     # where nothing tells a task which one it is, each that sees no other on its node speaks
@@ -58,7 +58,7 @@ def test_every_singleton_rank_fails(slurm_sim: SlurmSim) -> None:
 def test_check_world_works_in_any_script(slurm_sim: SlurmSim) -> None:
     """`check_world` stops a script whose ranks are missing before it computes, or returns the world's size."""
     script = "from dask_hpc.mpi import check_world; print('size', check_world())"
-    alone = slurm_sim.exec("srun", "--mpi=none", "-n2", "python", "-c", script, check=False, timeout=60)
+    alone = slurm_sim.exec("srun", "--mpi=none", "-n2", "python", "-c", script, check=False, timeout=150)
     assert alone.returncode == 1
     assert "size" not in alone.stdout
     assert "Traceback" not in alone.stderr
@@ -67,7 +67,7 @@ def test_check_world_works_in_any_script(slurm_sim: SlurmSim) -> None:
 
 def test_json_prints_findings_once(slurm_sim: SlurmSim) -> None:
     """`--json` prints the findings once."""
-    done = slurm_sim.exec("srun", "--mpi=pmix", "-n2", *CHECK, "--json", timeout=60)
+    done = slurm_sim.exec("srun", "--mpi=pmix", "-n2", *CHECK, "--json", timeout=150)
     seen = json.loads(done.stdout)
     assert (seen["size"], seen["launched"], seen["by"]) == (2, 2, "srun")
     assert seen["pmix"].startswith("5.")

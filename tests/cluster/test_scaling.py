@@ -34,7 +34,7 @@ def address(sim: SlurmSim, node: str) -> str:
 
 
 def hosts_of_a_step(sim: SlurmSim, nodes: int) -> list[str]:
-    return sorted(sim.exec("srun", f"-N{nodes}", "--immediate=10", "hostname", timeout=30).stdout.split())
+    return sorted(sim.exec("srun", f"-N{nodes}", "--immediate=60", "hostname", timeout=150).stdout.split())
 
 
 def test_adds_nodes(sim: SlurmSim) -> None:
@@ -70,7 +70,7 @@ def test_removed_node_can_come_back(sim: SlurmSim) -> None:
         sim.scale(2)
         assert address(sim, "c2") != before
         assert hosts_of_a_step(sim, 2) == ["c1", "c2"]
-        assert sim.exec("srun", "-wc2", "getent", "hosts", "login", timeout=30).stdout
+        assert sim.exec("srun", "-wc2", "getent", "hosts", "login", timeout=150).stdout
     finally:
         docker("rm", "--force", between.stdout.strip())
 
@@ -82,14 +82,14 @@ def submit(sim: SlurmSim, *options: str) -> Job:
 def test_requeues_job_of_removed_node(sim: SlurmSim) -> None:
     """A batch job whose node is removed is requeued, runs on another node, and completes."""
     first = submit(sim, "--exclusive", "--nodelist=c1", f"--wrap={FOR_EVER}")
-    assert first.wait_until_running(30).nodes == "c1"
+    assert first.wait_until_running(120).nodes == "c1"
     job = submit(sim, "--exclusive", f"--wrap=hostname; [ ${{SLURM_RESTART_COUNT:-0}} -gt 0 ] || {FOR_EVER}")
-    assert job.wait_until_running(30).nodes == "c2"
+    assert job.wait_until_running(120).nodes == "c2"
     sim.scale(1)
     assert job.record().state == "PENDING"
     first.cancel()
     sim.exec("scontrol", "update", f"jobid={job.id}", "starttime=now")  # Slurm would wait for cred_expire
-    assert job.wait(50).state == "COMPLETED"
+    assert job.wait(150).state == "COMPLETED"
     assert job.output().split()[-1] == "c1"
 
 
@@ -100,19 +100,19 @@ def test_sends_no_job_to_node_being_removed(sim: SlurmSim) -> None:
     sim.scale(1)
     for job in jobs:  # the one that ran there would wait, as above
         sim.exec("scontrol", "update", f"jobid={job.id}", "starttime=now", check=False)
-    assert {job.wait(50).state for job in jobs} == {"COMPLETED"}
+    assert {job.wait(150).state for job in jobs} == {"COMPLETED"}
     assert jobs[-1].record().nodes == "c1"
 
 
 def test_jobs_on_remaining_nodes_keep_running(sim: SlurmSim) -> None:
     """Scaling up or down does not disturb jobs on the remaining nodes."""
     job = submit(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
-    job.wait_until_running(30)
+    job.wait_until_running(120)
     sim.scale(3)
     sim.scale(1)
     assert job.record().state == "RUNNING"
     job.cancel()
-    job.wait(30)
+    job.wait(120)
 
 
 def test_scale_command_shows_nodes(sim: SlurmSim) -> None:

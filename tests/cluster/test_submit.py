@@ -24,7 +24,7 @@ def test_submits_job_waits_and_reads_output(slurm_sim: SlurmSim, tmp_path: Path)
     """A job follows its script's options, and its record and output match."""
     path = script(tmp_path, "#SBATCH --nodes=2 --job-name=two", "srun hostname", "echo $SLURM_JOB_NAME")
     job = slurm_sim.submit(path)
-    record = job.wait(50)
+    record = job.wait(150)
     assert (record.state, record.exit_code, record.signal, record.nodes) == ("COMPLETED", 0, 0, "c[1-2]")
     assert record.output == f"/home/hpc/slurm-{job.id}.out"
     *hosts, name = job.output().split()
@@ -34,14 +34,16 @@ def test_submits_job_waits_and_reads_output(slurm_sim: SlurmSim, tmp_path: Path)
 def test_sbatch_options_override_script(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     """Options after the script are passed to sbatch, and override the script's own."""
     path = script(tmp_path, "#SBATCH --nodes=1", "echo $SLURM_JOB_NUM_NODES $1")
-    assert slurm_sim.submit(str(path), "--nodes=2", "--output=/home/hpc/a b.out").wait(50).output == "/home/hpc/a b.out"
+    assert (
+        slurm_sim.submit(str(path), "--nodes=2", "--output=/home/hpc/a b.out").wait(150).output == "/home/hpc/a b.out"
+    )
     assert slurm_sim.exec("cat", "a b.out").stdout == "2\n"
 
 
 def test_job_is_named_after_its_script(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     """The job name is the script's name, with special characters replaced."""
     job = slurm_sim.submit(script(tmp_path, "echo $SLURM_JOB_NAME", name="my job's.sh"))
-    job.wait(50)
+    job.wait(150)
     assert job.output() == "my_job_s.sh\n"
 
 
@@ -49,7 +51,7 @@ def test_user_text_cannot_forge_job_record(slurm_sim: SlurmSim, tmp_path: Path) 
     """A comment or job name that looks like fields of Slurm's record is not parsed as such."""
     lie = "x JobState=COMPLETED ExitCode=0:0 StdOut=/dev/null"
     job = slurm_sim.submit(script(tmp_path, "exit 7"), f"--comment={lie}", f"--job-name={lie}")
-    record = job.wait(50)
+    record = job.wait(150)
     assert (record.state, record.exit_code, record.reason) == ("FAILED", 7, "NonZeroExitCode")
     assert record.output == f"/home/hpc/slurm-{job.id}.out"
 
@@ -160,12 +162,12 @@ def test_cancelled_job_ends_as_cancelled(slurm_sim: SlurmSim, tmp_path: Path) ->
     running.wait_until_running(50)
     for job in (waiting, running):
         job.cancel()
-        assert job.wait(50).state == "CANCELLED"
+        assert job.wait(150).state == "CANCELLED"
 
 
 def test_record_has_signal_that_ended_job(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     """If a script is killed, its job has failed, and the record has the signal."""
-    record = slurm_sim.submit(script(tmp_path, "kill -KILL $$")).wait(50)
+    record = slurm_sim.submit(script(tmp_path, "kill -KILL $$")).wait(150)
     assert record.state == "FAILED"
     assert record.signal == 9
 

@@ -51,7 +51,7 @@ def running(sim: SlurmSim) -> Job:
     return job
 
 
-def await_text(job: Job, text: str, times: int = 1, timeout: float = 60) -> None:
+def await_text(job: Job, text: str, times: int = 1, timeout: float = 150) -> None:
     """Returns when the job's output has a text so many times."""
     deadline = time.monotonic() + timeout
     while job.output().count(text) < times:
@@ -77,7 +77,7 @@ def kill(job: Job, rank: int) -> str:
     return node
 
 
-def ends(job: Job, state: str, *words: str, timeout: float = 60) -> None:
+def ends(job: Job, state: str, *words: str, timeout: float = 150) -> None:
     """The job ends in that state, with the reason in its log, and nothing of it is left on any node."""
     ended = job.wait(timeout)
     text = job.output()
@@ -166,7 +166,7 @@ def test_signal_to_login_node_program_ends_job(sim: SlurmSim, signum: str, statu
     done = sim.exec("bash", "-c", f"{at_work(sim)} kill -{signum} $p; wait $p; echo status $?; cat log", timeout=150)
     assert f"status {status}" in done.stdout
     assert "Traceback" not in done.stdout
-    assert left(sim, 40) == ""
+    assert left(sim) == ""
 
 
 def test_cancelled_job_ends_run(sim: SlurmSim) -> None:
@@ -198,10 +198,10 @@ def test_failed_worker_node_ends_job(sim: SlurmSim, fault: str, reason: str) -> 
     try:
         assert job.wait(150).state in {"NODE_FAIL", "FAILED"}, job.output()
         assert re.search(reason.format(first=first, lost=lost), job.output()), job.output()
-        sim.exec("sh", "-c", "while pgrep -f '[d]ask-hpc mpi'; do sleep 0.2; done", on=first, timeout=30)
+        sim.exec("sh", "-c", "while pgrep -f '[d]ask-hpc mpi'; do sleep 0.2; done", on=first, timeout=150)
         assert sim.exec("sh", "-c", "ls -d ~/.dask-hpc/dask-mpi-*", check=False).stdout == ""
     finally:
         sim.fault("heal", lost)
     idle = f"until scontrol --oneliner show node {lost} | grep -q ' State=IDLE+DYNAMIC'; do sleep 0.2; done"
     sim.exec("sh", "-c", idle, timeout=180)
-    assert left(sim, 60) == ""
+    assert left(sim) == ""

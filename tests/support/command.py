@@ -13,7 +13,7 @@ from slurm_sim.running import docker
 SLURM_SIM = str(Path(sys.executable).with_name("slurm-sim"))
 
 
-def slurm_sim_command(*arguments: str, stdin: bytes = b"", timeout: float = 50) -> subprocess.CompletedProcess[bytes]:
+def slurm_sim_command(*arguments: str, stdin: bytes = b"", timeout: float = 150) -> subprocess.CompletedProcess[bytes]:
     """Runs `slurm-sim` and returns what it wrote, as bytes."""
     return subprocess.run(
         [SLURM_SIM, *arguments], input=stdin, capture_output=True, timeout=timeout, env=environment(), check=False

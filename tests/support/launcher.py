@@ -31,8 +31,8 @@ def launch(sim: SlurmSim, shared: str, *words: str, **how: Any) -> Completed:
 
 
 def left(sim: SlurmSim) -> str:
-    """Jobs, sockets, credentials and processes of the bridge that are still there, anywhere, after ten seconds."""
-    deadline = time.monotonic() + 10  # a job's processes may outlive it in the queue for a moment
+    """Jobs, sockets, credentials and processes of the bridge that are still there, anywhere, after a minute."""
+    deadline = time.monotonic() + 60  # a job's processes may outlive it in the queue for a moment
     while True:
         found = "".join(sim.exec("sh", "-c", _LEFT, check=False, on=on).stdout for on in ("login", *sim.nodes()))
         if not found or time.monotonic() > deadline:

@@ -26,7 +26,7 @@ def submit(sim: SlurmSim, script: str, *options: str, folder: str = "/home/hpc")
     return sim.job(int(sim.exec("sbatch", "--parsable", *options, script, workdir=folder).stdout))
 
 
-def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 90) -> None:
+def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 150) -> None:
     """Returns when a file is there; fails if its job ends without."""
     deadline = time.monotonic() + timeout
     while sim.exec("test", "-s", path, check=False).returncode:
@@ -36,7 +36,7 @@ def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 90) -> None:
         time.sleep(0.1)  # a file tells nobody when it comes
 
 
-def left(sim: SlurmSim, seconds: float = 10) -> str:
+def left(sim: SlurmSim, seconds: float = 60) -> str:
     """Jobs, private folders and processes that are still there, anywhere, after some seconds."""
     deadline = time.monotonic() + seconds  # a job's processes may outlive it in the queue for a moment
     while True:
