@@ -31,7 +31,7 @@ def test_keeps_stdout_stderr_and_status_apart(slurm_sim: SlurmSim) -> None:
 @pytest.mark.soak
 def test_missing_input_is_end_of_file(slurm_sim: SlurmSim) -> None:
     """A command that reads standard input does not hang if nothing is sent."""
-    done = slurm_sim_command("exec", "--name", slurm_sim.name, "--", "wc", "--bytes", timeout=20)
+    done = slurm_sim_command("exec", "--name", slurm_sim.name, "--", "wc", "--bytes")
     assert done.stdout == b"0\n"
 
 

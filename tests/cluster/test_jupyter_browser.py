@@ -54,10 +54,10 @@ def test_notebook_starts_cluster_and_dashboard_shows_it(slurm_sim: SlurmSim, bro
     """The notebook starts a Dask cluster, the dashboard shows its two workers, and ending the kernel ends its jobs."""
     lab = slurm_sim.jupyter()
     browser.open(lab.address.replace("/lab?", "/lab/tree/tutorial.ipynb?"))
-    browser.wait_for(_IDLE, 90)
+    browser.wait_for(_IDLE, 150)
     for _ in range(FIRST_CELLS):
         ActionChains(browser.driver).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
-    browser.wait_for(_QUEUE, 90)
+    browser.wait_for(_QUEUE, 150)
     links = browser.run("return [...document.querySelectorAll('.jp-OutputArea a')].map((one) => one.href)")
     browser.driver.save_screenshot(str(tmp_path / "notebook.png"))
     root = lab.address.split("/lab")[0]
@@ -66,7 +66,7 @@ def test_notebook_starts_cluster_and_dashboard_shows_it(slurm_sim: SlurmSim, bro
 
     browser.open(lab.pages["Dask's dashboard"])
     browser.wait_for("return document.title.includes('Dask')")
-    drawn = WebDriverWait(browser.driver, 60)
+    drawn = WebDriverWait(browser.driver, 150)
     drawn.until(lambda _: max((one["colours"] for one in browser.canvases()), default=0) > 10)
     browser.driver.save_screenshot(str(tmp_path / "status.png"))
     browser.open(f"{root}/proxy/8787/workers")

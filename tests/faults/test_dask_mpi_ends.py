@@ -115,7 +115,7 @@ def test_scheduler_ends_job_without_kill_on_bad_exit(sim: SlurmSim) -> None:
     command = "srun --mpi=pmix --kill-on-bad-exit=0 dask-hpc mpi"
     command += "; status=$?; rm -rf ~/.dask-hpc/dask-mpi-$SLURM_JOB_ID.*; exit $status"  # as the scripts do
     job = wrapped(sim, command)
-    await_text(job, "Register worker", 3, 90)
+    await_text(job, "Register worker", 3)
     node = kill(job, 3)
     ends(job, "FAILED", f"dask-hpc: rank 0 on {hosts(job)[0]}: rank 3 on {node} has gone")
 
@@ -124,7 +124,7 @@ def test_killed_client_rank_fails_job(sim: SlurmSim) -> None:
     """If rank 1, which runs the workload, is killed, the job fails."""
     run = "srun --mpi=pmix --kill-on-bad-exit=1 dask-hpc run monte-carlo-pi --on mpi --samples 1e12 --no-serial"
     job = wrapped(sim, run)
-    await_text(job, "Dask cluster (mpi)", 1, 90)
+    await_text(job, "Dask cluster (mpi)")
     node = kill(job, 1)
     ends(job, "FAILED", rf"srun: error: {node}: tasks? \S*1: Killed")
 

@@ -67,7 +67,7 @@ class Browser:
         """Return what JavaScript returns."""
         return self.driver.execute_script(script, *arguments)
 
-    def wait_for(self, script: str, seconds: float = 30) -> Any:
+    def wait_for(self, script: str, seconds: float = 120) -> Any:
         """Return what JavaScript returns as soon as that is true; raises Selenium's TimeoutException."""
         return WebDriverWait(self.driver, seconds, poll_frequency=0.1).until(lambda _: self.run(script), script)
 

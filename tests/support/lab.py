@@ -17,7 +17,7 @@ def token_of(lab: Jupyter) -> str:
 def ask(lab: Jupyter, path: str, *, token: str = "", method: str = "GET") -> tuple[int, bytes]:
     """Asks JupyterLab, without a token unless one is given; returns the status and what it said."""
     head = {"Authorization": f"token {token}"} if token else {}
-    with closing(http.client.HTTPConnection(urlsplit(lab.address).netloc, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(lab.address).netloc, timeout=120)) as connection:
         connection.request(method, path, headers=head)
         answer = connection.getresponse()
         return answer.status, answer.read()
