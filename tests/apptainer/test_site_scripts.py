@@ -66,6 +66,7 @@ def test_ending_driver_early_ends_its_workers(bare: SlurmSim, folder: str, how: 
     )
     driver = bare.exec("sbatch", "--parsable", "slurmcluster-driver.sbatch", workdir=folder).stdout.strip()
     log = f"dask-driver-{driver}.log"
+    # a log announces nothing: it has to be looked at
     bare.exec("sh", "-c", f"until grep -q ^dashboard: {log}; do sleep 0.2; done", workdir=folder, timeout=150)
     bare.exec("scancel", *how, driver)
     assert bare.job(int(driver)).wait(150).state == state

@@ -122,6 +122,7 @@ def dask_mpi(sim: SlurmSim, *options: str) -> Iterator[str]:
     locks = "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_"
     wrap = f"export {locks}TIMEOUT=3s {locks}VALIDATION_INTERVAL=1s; {' '.join(launch)}"
     job = sim.job(int(sim.exec("sbatch", "--parsable", "-N2", "-n3", "--mem=2G", "--wrap", wrap).stdout))
+    # a file announces nothing: it has to be looked for
     sim.exec("sh", "-c", 'until [ -s "$1" ]; do sleep 0.1; done', "wait", file, timeout=150)
     try:
         yield file

@@ -143,7 +143,7 @@ def test_runs_from_login_node(sim: SlurmSim) -> None:
 
 
 def test_concurrent_runs_are_isolated(sim: SlurmSim) -> None:
-    """Each of two concurrent runs uses the workers of its own job."""
+    """Two concurrent runs each use only their own job's workers."""
     one = shlex.join([*RUN, "--nodes=1", "--ranks-per-node=3", "--json"])
     done = sim.exec("bash", "-c", f"{one} >1 2>one.log & {one} >2 2>two.log; wait; cat 1 2", timeout=200)
     first, second = (json.loads(line)["cluster"] for line in done.stdout.replace("}{", "}\n{").splitlines())

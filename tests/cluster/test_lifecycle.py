@@ -193,7 +193,7 @@ def test_repeated_signals_do_not_stop_cleanup(name: str, interrupted: list[str])
     until("container", name)
     while up.poll() is None:  # for as long as it cleans up
         up.send_signal(signal.SIGINT)
-        time.sleep(0.05)
+        time.sleep(0.05)  # a person who presses Ctrl-C again and again, not a flood that starves the process
     up.communicate()
     interrupted.append(name)
     assert left_of(name) == []

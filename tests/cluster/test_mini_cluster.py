@@ -94,6 +94,7 @@ def test_jobs_survive_controller_restart(slurm_sim: SlurmSim) -> None:
     queued = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "hostname")
     running.wait_until_running(120)
     slurm_sim.fault("controller-restarted")
+    # a controller does not announce that it answers: it has to be asked
     slurm_sim.exec("sh", "-c", "until scontrol ping; do sleep 0.05; done", timeout=150)
     assert running.record().state == "RUNNING"
     assert queued.record().state == "PENDING"

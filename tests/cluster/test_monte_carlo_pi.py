@@ -141,6 +141,7 @@ def test_losing_all_workers_ends_run(slurm_sim: SlurmSim) -> None:
 
 def test_detached_process_ends_with_its_job(slurm_sim: SlurmSim) -> None:
     """A process that has detached from its job still ends with it, although no cgroup holds it."""
+    # the job ends once its daemon has written its number, which a file does not announce
     left = "setsid sh -c 'tail -f /dev/null & echo $! >daemon' & until [ -s daemon ]; do sleep 0.1; done"
     other = slurm_sim.job(
         int(slurm_sim.exec("sbatch", "--parsable", "-wc1", "--wrap", "exec tail -f /dev/null").stdout)

@@ -433,7 +433,7 @@ def await_that(condition: Callable[[], bool], seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
-        time.sleep(0.1)  # a file or a container tells nobody that it comes or goes
+        time.sleep(0.1)  # neither files nor containers announce a change
 
 
 def test_failed_start_fails_every_test_with_explanation(pytester: pytest.Pytester) -> None:

@@ -32,7 +32,7 @@ class Package:
     folder: str
     tests: str
     script: str = ""
-    """Module that tests start as a program of its own, without installed packages: it cannot import mutmut."""
+    """Module that tests run as a separate program without installed packages, so it cannot import mutmut."""
 
 
 PACKAGES = {

@@ -91,8 +91,8 @@ def _run(command: str | list[str], *, cwd: str, env: dict[str, str]) -> Complete
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Let Compose finish; kill it, with all of its processes, if that takes too long.
 
-    The engine goes on with what it was asked for, whoever asked: if Compose were killed, a container or a network could
-    appear after all others have been removed.
+    The engine completes a request even if Compose is killed, so a container or a network could appear after the
+    clean-up.
     """
     try:
         process.communicate(timeout=_PATIENCE)

@@ -208,7 +208,7 @@ def _place(node: pytest.Item | pytest.Collector, scope: str) -> pytest.Item | py
 
 
 def _kind(wanted: Mapping[str, Any]) -> str:
-    """What makes a mini-cluster another one; the number of nodes does not."""
+    """Return a key for mini-clusters that tests can share: all arguments except the number of nodes."""
     return repr(sorted((name, str(value)) for name, value in wanted.items() if name != "nodes"))
 
 
@@ -219,7 +219,7 @@ def _special(wanted: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
 
 
 def _ailments(found: _lifecycle.Found) -> list[str]:
-    """What is wrong with a kept mini-cluster, whose jobs are cancelled first."""
+    """Cancel the jobs of a kept mini-cluster, and return the reasons not to use it."""
     try:
         SlurmSim.attach(found.spec.name).cancel_all(timeout=_KEPT_GATE_SECONDS)
         _lifecycle.pass_gate(found.spec.name, len(found.nodes), _KEPT_GATE_SECONDS)

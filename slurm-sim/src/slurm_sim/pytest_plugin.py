@@ -12,7 +12,7 @@ Fixtures:
 
 Marker: `@pytest.mark.slurm_sim(nodes=4, cpus_per_node=8, image="mine", scope="module")` says what a test, a class or a
 module needs. All arguments of `SlurmSim` are allowed. `nodes` is a minimum: the shared mini-cluster grows for this test
-and shrinks for the next. Any other argument gets a mini-cluster of its own. `scope` says how long it lasts.
+and shrinks for the next. Any other argument starts a separate mini-cluster. `scope` says how long it lasts.
 
 Command line, and keys of the ini file: see `pytest --help`. pytest-xdist: every worker has its own mini-clusters.
 """
