@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -68,8 +69,17 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def wait_for(self, script: str, seconds: float = 120) -> Any:
-        """Return what JavaScript returns as soon as that is true; raises Selenium's TimeoutException."""
-        return WebDriverWait(self.driver, seconds, poll_frequency=0.1).until(lambda _: self.run(script), script)
+        """Return what JavaScript returns as soon as that is true.
+
+        Raises:
+            TimeoutException: Selenium's, with what the page and its console say.
+        """
+        try:
+            return WebDriverWait(self.driver, seconds, poll_frequency=0.1).until(lambda _: self.run(script))
+        except TimeoutException as error:
+            page = self.run("return document.body.innerText")
+            console = "\n".join(self.console())
+            raise TimeoutException(f"{script}\n{page}\nThe console:\n{console}") from error
 
     def console(self) -> list[str]:
         """Return the warnings and errors in the page's console since this was asked last."""
