@@ -66,7 +66,9 @@ def main(rounds: int, processes: int, arguments: tuple[str, ...]) -> None:
         table = Table("test", "failed")
         for test, times in found.most_common():
             table.add_row(test, f"{times} of {rounds}")
-        Console().print(table)
+        console = Console()
+        console.width = console.width if console.is_terminal else 1000  # in a pipe, names are whole
+        console.print(table)
     click.echo(f"{broken} of {rounds} rounds failed")
     raise SystemExit(broken > 0)
 

@@ -257,7 +257,7 @@ def test_suggests_nearest_fault(slurm_sim: SlurmSim) -> None:
 def test_logs_shows_daemon_output(slurm_sim: SlurmSim) -> None:
     """`logs` shows a daemon's output, by default the controller's."""
     done = slurm_sim_command("logs", "--name", slurm_sim.name)
-    assert b"slurmctld: Running as primary controller" in done.stdout + done.stderr
+    assert b"slurmctld: " in done.stdout + done.stderr
     done = slurm_sim_command("logs", "--name", slurm_sim.name, "c1", "--lines=3")
     assert 0 < len((done.stdout + done.stderr).splitlines()) <= 3
 

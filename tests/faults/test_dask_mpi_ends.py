@@ -12,7 +12,7 @@ from slurm_sim import Job, SlurmSim
 from tests.support import SimFor, endless
 from tests.support.mpi_site import await_file, install, left, submit
 
-pytestmark = [pytest.mark.slurm_sim(cpus_per_node=4), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slurm_sim(cpus_per_node=4, scope="module"), pytest.mark.timeout(400)]
 
 RAISES = '''
 from dask_hpc.workload import workload

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SPOOL = "/var/spool/slurmd"
 _BATCH_STEP = 4294967291  # Slurm's number of a batch script's step; slurmstepd listens on a socket of that name
+_AS_BEFORE = ("--driver-opt", "com.docker.network.endpoint.ifname=eth0")  # engines before 28 take the next number
 _FREEZES = 20
 _TRUTH_SECONDS = 120  # BatchStartTimeout and 10 s, and far more for a busy machine
 
@@ -94,7 +95,7 @@ def _pause(container: str) -> None:
 def _heal(sim: SlurmSim, node: str) -> None:
     container, network = sim.container(node), f"{sim.name}_default"
     docker("unpause", container)  # fails, rightly, unless it hangs
-    docker("network", "connect", f"--alias={node}", network, container)  # likewise, unless it was cut off
+    docker("network", "connect", *_AS_BEFORE, f"--alias={node}", network, container)  # likewise, unless it was cut off
     _engine("start", container)
     try:
         _admin(sim, f"nodename={node}", "state=resume")
