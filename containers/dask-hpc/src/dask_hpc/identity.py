@@ -1,25 +1,40 @@
-"""Which environment this is: the lock that it was installed from, and the versions that matter."""
+"""Which environment this is: the lock that it was installed from, and what the user has put over it."""
 
 from __future__ import annotations
 
 import platform
+import re
 import sys
+import sysconfig
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 import msgspec
 
-__all__ = ["Identity", "Release", "environment", "release", "share_folder", "versions"]
+__all__ = ["Identity", "Release", "environment", "over", "release", "share_folder", "venv", "versions"]
 
 _PACKAGES = ("dask", "distributed", "dask-jobqueue", "numpy")
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What `env.json` says of an installed environment; all empty outside of one."""
+    """What `env.json` says of an installed environment, and what else this Python sees; all empty outside of one.
+
+    Attributes:
+        lock_sha256: of the lock that the environment was installed from.
+        channel: the lock's.
+        drifted: whether a package is newer than the lock says.
+        venv: the folder of the virtual environment that this runs in, if it does.
+        added: version by name of packages that are not the environment's own.
+        replaced: the same of packages that stand in the place of the environment's own, which have another version.
+    """
 
     lock_sha256: str | None = None
     channel: str | None = None
     drifted: bool | None = None
+    venv: str | None = None
+    added: dict[str, str] = {}
+    replaced: dict[str, str] = {}
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -31,15 +46,45 @@ class Release(msgspec.Struct, frozen=True):
 
 def share_folder() -> Path:
     """Return the folder of this environment's own data, which may not exist."""
-    return Path(sys.prefix) / "share" / "dask-hpc"
+    return Path(sys.base_prefix) / "share" / "dask-hpc"
 
 
 def environment(file: Path | None = None) -> Identity:
     """Return the identity of this environment, or an empty one where nothing readable says."""
     try:
-        return msgspec.json.decode((file or share_folder() / "env.json").read_bytes(), type=Identity)
+        found = msgspec.json.decode((file or share_folder() / "env.json").read_bytes(), type=Identity)
     except (OSError, msgspec.MsgspecError):
         return Identity()
+    if file:
+        return found
+    added, replaced = over(metadata.distributions(), Path(sysconfig.get_path("purelib", vars=_BASE)))
+    return msgspec.structs.replace(found, venv=venv(), added=added, replaced=replaced)
+
+
+_BASE = {"base": sys.base_prefix, "platbase": sys.base_prefix}
+
+
+def venv() -> str | None:
+    """Return the folder of the virtual environment that this Python belongs to, if it is one's."""
+    return sys.prefix if sys.prefix != sys.base_prefix else None
+
+
+def over(found: Iterable[metadata.Distribution], base: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the packages that are added to those in a folder, and those that replace them by another version.
+
+    Args:
+        found: all packages, in the order in which Python looks for them.
+        base: the environment's own folder of packages.
+    """
+    own, others = dict[str, str](), dict[str, str]()
+    for one in found:
+        name = re.sub(r"[-_.]+", "-", one.name or "").lower()
+        place = own if Path(str(one.locate_file(""))) == base else others
+        place.setdefault(name, one.version)
+    others.pop("pip", None)  # every virtual environment has its own, which no program imports
+    added = {name: version for name, version in sorted(others.items()) if name not in own}
+    replaced = {name: version for name, version in sorted(others.items()) if own.get(name, version) != version}
+    return added, replaced
 
 
 def release() -> Release:

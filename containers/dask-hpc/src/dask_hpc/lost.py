@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dask_hpc.errors import ClusterError
+from dask_hpc.stop import handling, in_main_thread
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -46,19 +47,18 @@ def scheduler_watched(client: Client) -> Iterator[None]:
 
 @contextmanager
 def _interrupted_when_lost(client: Client) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
+    if not in_main_thread():
         yield
         return
     over = threading.Event()
     watching = threading.Thread(target=_watch, args=(client, over), name="scheduler-watch", daemon=True)
-    before = signal.signal(signal.SIGUSR2, _interrupt)
-    watching.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watching.join()
-        signal.signal(signal.SIGUSR2, before)
+    with handling(_interrupt, signal.SIGUSR2):
+        watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
 
 
 def _watch(client: Client, over: threading.Event) -> None:

@@ -17,6 +17,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.errors import ClusterError, RequestError
+from dask_hpc.stop import in_main_thread
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -62,7 +63,8 @@ class DaskCluster:
         client = self.__enter__()
         _started.append(self)
         atexit.register(self.close)
-        signal.signal(signal.SIGUSR1, _workers_lost)
+        if in_main_thread():
+            signal.signal(signal.SIGUSR1, _workers_lost)
         return client
 
     def close(self) -> None:

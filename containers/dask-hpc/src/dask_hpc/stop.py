@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Stopped", "not_interrupted", "stopping_cleanly"]
+__all__ = ["Stopped", "handling", "in_main_thread", "not_interrupted", "stopping_cleanly"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -27,23 +27,29 @@ def _stop(signum: int, _frame: FrameType | None) -> None:
 @contextmanager
 def stopping_cleanly() -> Iterator[None]:
     """Turn the signals that end a run into `Stopped`, in the main thread."""
-    with _handlers(_stop):
+    with handling(_stop, *_SIGNALS):
         yield
 
 
 @contextmanager
 def not_interrupted() -> Iterator[None]:
     """Hold those signals back while something is cleaned up: an impatient second Ctrl-C must not leave jobs."""
-    with _handlers(signal.SIG_IGN):
+    with handling(signal.SIG_IGN, *_SIGNALS):
         yield
+
+
+def in_main_thread() -> bool:
+    """Return whether this is the thread that signals interrupt: no other can handle them."""
+    return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager
-def _handlers(handler: signal._HANDLER) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
+def handling(handler: signal._HANDLER, *signals: signal.Signals) -> Iterator[None]:
+    """Handle signals inside, in the main thread; in any other, do nothing."""
+    if not in_main_thread():
         yield
         return
-    before = {signum: signal.signal(signum, handler) for signum in _SIGNALS}
+    before = {signum: signal.signal(signum, handler) for signum in signals}
     try:
         yield
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from dask_hpc.clusters.sif import Sif, current
+from dask_hpc.identity import venv
 from tests.support.bridge_site import executable
 
 
@@ -33,14 +35,23 @@ def test_detects_sif_from_environment() -> None:
     """Apptainer's or Singularity's variable names the SIF; the launcher's binds come along."""
     assert current({}) is None
     both = {"SINGULARITY_CONTAINER": "/s", "APPTAINER_CONTAINER": "/a", "DASK_HPC_BIND": "/x,/y:/z"}
-    assert current(both) == Sif("/a", "apptainer", ("/x", "/y:/z"))
-    assert current({"SINGULARITY_CONTAINER": "/s"}) == Sif("/s", "singularity")
+    own = venv()  # of these tests
+    assert current(both) == Sif("/a", "apptainer", ("/x", "/y:/z"), own)
+    assert current({"SINGULARITY_CONTAINER": "/s"}) == Sif("/s", "singularity", (), own)
 
 
 def test_starts_python_in_sif(sif: Sif) -> None:
     """Folders that Apptainer does not bind by default are bound; paths may have blanks."""
     done = worker(sif)
     assert done.stdout.splitlines()[0] == f"exec|--cleanenv|--bind|/data:/in put,/scratch|{sif.path}|python|-m|worker|"
+
+
+def test_starts_python_of_virtual_environment(sif: Sif) -> None:
+    """Workers of a driver that runs in a virtual environment run in it, too; its folder is bound."""
+    done = worker(dataclasses.replace(sif, venv="/data/my envs/mine"))
+    words = done.stdout.splitlines()[0].split("|")
+    assert words[3] == "/data:/in put,/scratch,/data/my envs/mine"
+    assert words[5:7] == ["/data/my envs/mine/bin/python", "-m"]
 
 
 def test_binds_tmpdir_of_job(sif: Sif, tmp_path: Path) -> None:

@@ -122,17 +122,14 @@ def test_marks_local_directory_in_memory() -> None:
 
 
 def test_nothing_listens_to_the_network() -> None:
-    """Dashboards of scheduler and workers are off or on loopback, and every process has the fix for broken TLS."""
+    """Dashboards of scheduler and workers are off or on loopback."""
     seen = loaded()
     assert seen["scheduler-options"] == {
         "interface": "ib0",
         "dashboard_address": "127.0.0.1:0",
-        "preload": ["dask_hpc.openssl_errors"],
     }
     words = " ".join(seen["worker-extra-args"])
     assert "--no-dashboard --dashboard-address 127.0.0.1:0" in words
-    assert "--preload dask_hpc.openssl_errors" in words
-    assert "--preload-nanny dask_hpc.openssl_errors" in words
 
 
 def test_a_job_is_one_process_that_gives_up_in_a_minute() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing.spawn
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from dask_hpc.show import Screen
 __all__ = ["LocalBackend"]
 
 _MOST_WORKERS = 8
+_NANNY_S_PROCESS = "Dask Worker process (from Nanny)"  # the name that distributed gives it
 
 
 class LocalBackend:
@@ -49,6 +51,7 @@ class LocalBackend:
         from distributed import Client, LocalCluster
 
         start = perf_counter()
+        _keep_main_out_of_workers()
         with (
             tempfile.TemporaryDirectory(prefix="dask-hpc-", dir=plan.spec["local_directory"]) as scratch,
             LocalCluster(host="127.0.0.1", **{**plan.spec, "local_directory": scratch}) as cluster,
@@ -59,6 +62,27 @@ class LocalBackend:
             timings = {"cluster": perf_counter() - start}
             screen.note(f"dashboard: {dashboard_link(cluster)}")
             yield Session(client, lambda: _facts(client, plan), timings)
+
+
+def _keep_main_out_of_workers() -> None:
+    """Have Dask's worker processes start without the program's main module, as Slurm's jobs do.
+
+    `multiprocessing` would import it in each, and a script without `if __name__ == "__main__":` would then start a
+    Dask cluster in every worker of its first one. What workers need of it, Dask sends them.
+    """
+    prepare = multiprocessing.spawn.get_preparation_data
+    if getattr(prepare, "keeps_main_out", False):
+        return
+
+    def prepared(name: str) -> dict[str, Any]:
+        data = prepare(name)
+        if name == _NANNY_S_PROCESS:
+            data.pop("init_main_from_name", None)
+            data.pop("init_main_from_path", None)
+        return data
+
+    prepared.keeps_main_out = True  # type: ignore[attr-defined]
+    multiprocessing.spawn.get_preparation_data = prepared
 
 
 def _worker_memory(mib: int | None, threads: int) -> int:

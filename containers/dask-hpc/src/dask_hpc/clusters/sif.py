@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dask_hpc.identity import venv
+
 __all__ = ["Sif", "current"]
 
 # What passes from a job into its SIF, by name; --cleanenv keeps out the rest, such as a PYTHONPATH of some module.
@@ -24,25 +26,29 @@ class Sif:
         path: as the host sees it.
         program: what starts it: apptainer or singularity.
         binds: more folders to see in it, as --bind takes them.
+        venv: the virtual environment over it that this process runs in, if it does.
     """
 
     path: str
     program: str
     binds: tuple[str, ...] = ()
+    venv: str | None = None
 
     def python(self, folders: Iterable[str], sbatch_options: Iterable[str]) -> str:
-        """Return what starts Python in it from a job script.
+        """Return what starts Python in it from a job script: that of the virtual environment, if this runs in one.
 
         Args:
             folders: those that workers use; home, /tmp and the working directory are there already.
             sbatch_options: where one asks for a GPU, its driver comes in, too.
         """
         gpu = any(_GPU.search(option) for option in sbatch_options)
-        binds = [*self.binds, *(folder for folder in folders if not _is_under(folder, "/tmp"))]  # noqa: S108
+        wanted = [folder for folder in folders if not _is_under(folder, "/tmp")]  # noqa: S108
+        binds = [*self.binds, *wanted, *([self.venv] if self.venv else [])]
+        python = shlex.quote(f"{self.venv}/bin/python") if self.venv else "python"
         # TMPDIR is the job's own affair: its script knows it, this process does not
         bind = f'{shlex.quote(",".join(binds))}"${{TMPDIR:+,$TMPDIR}}"' if binds else '"${TMPDIR:-/tmp}"'
         options = ["--cleanenv", "--bind", bind, *["--nv"] * gpu]
-        return " ".join([self.program, "exec", *options, shlex.quote(self.path), "python"])
+        return " ".join([self.program, "exec", *options, shlex.quote(self.path), python])
 
     def prologue(self, needed: Iterable[Path]) -> list[str]:
         """Return the lines of bash that come before it: what may lack on a node is named, with the node.
@@ -68,7 +74,7 @@ def current(environ: Mapping[str, str] = os.environ) -> Sif | None:
     """Return the SIF that this process runs in, if it does; the launcher tells which folders were bound."""
     for program in ("apptainer", "singularity"):
         if path := environ.get(f"{program.upper()}_CONTAINER"):
-            return Sif(path, program, tuple(filter(None, environ.get("DASK_HPC_BIND", "").split(","))))
+            return Sif(path, program, tuple(filter(None, environ.get("DASK_HPC_BIND", "").split(","))), venv())
     return None
 
 

@@ -39,8 +39,6 @@ def make(folder: Path, lifetime: timedelta) -> Security:
     Raises:
         OSError: the folder exists, or cannot be written; then nothing of it is left.
     """
-    import dask_hpc.openssl_errors  # noqa: F401 (the scheduler is in this process)
-
     folder.mkdir(mode=0o700)
     try:
         for path, content in zip(_files(folder), _self_signed(lifetime), strict=True):

@@ -16,7 +16,7 @@ from dask_hpc.clusters import interfaces
 from dask_hpc.clusters.sif import Sif, current
 from dask_hpc.doctor.survey import Survey, take
 from dask_hpc.errors import RequestError
-from dask_hpc.identity import share_folder
+from dask_hpc.identity import share_folder, venv
 
 __all__ = ["COMMANDS", "IMPORTING_DASK", "Place", "Site", "here"]
 
@@ -64,7 +64,7 @@ class Site:
     @property
     def node_python(self) -> list[str]:
         """The command that is this Python on a node."""
-        return [self.sif.program, "exec", self.sif.path, "python"] if self.sif else [sys.executable]
+        return [self.sif.program, "exec", self.sif.path, sys.executable] if self.sif else [sys.executable]
 
     @cached_property
     def interface(self) -> tuple[str, str, str]:
@@ -100,5 +100,6 @@ def here(environ: Mapping[str, str], folders: Sequence[Path], *, jobs: bool, par
         place = "allocation"
     elif len(missing) == len(COMMANDS):
         place = "machine without Slurm"
-    wanted = dict.fromkeys(folder.absolute() for folder in (Path.home(), Path.cwd(), *folders))
+    own = [Path(folder)] if (folder := venv()) else []
+    wanted = dict.fromkeys(folder.absolute() for folder in (Path.home(), Path.cwd(), *own, *folders))
     return Site(place, missing, tuple(wanted), jobs, partition, dict(environ))

@@ -14,7 +14,6 @@ __all__ = ["Setting", "render", "settings"]
 Setting = tuple[str, Any, str]
 _HOUR = 3600
 _QUIET = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
-_PRELOAD = "dask_hpc.openssl_errors"
 _HEAD = """\
 # dask-jobqueue's settings for this site, made by 'dask-hpc jobqueue-config' out of what Slurm and its nodes said.
 # With it in ~/.config/dask, this starts two jobs:
@@ -71,7 +70,7 @@ def _mem(facts: Facts) -> list[Setting]:
 def _network(facts: Facts) -> list[Setting]:
     name, why = facts.interface
     seen = sorted({str(node["interface"]) for node in facts.nodes if node["interface"]})
-    scheduler = {"interface": name, "dashboard_address": "127.0.0.1:0", "preload": [_PRELOAD]}
+    scheduler = {"interface": name, "dashboard_address": "127.0.0.1:0"}
     if seen and len(seen) == 1:
         worker: Setting = ("interface", seen[0], "the workers': what nodes are reached by")
     else:
@@ -82,12 +81,12 @@ def _network(facts: Facts) -> list[Setting]:
         (
             "scheduler-options",
             scheduler,
-            f"the scheduler runs here: {why}; its dashboard is for this machine alone; preload: see workers",
+            f"the scheduler runs here: {why}; its dashboard is for this machine alone",
         ),
         (
             "worker-extra-args",
-            [*_QUIET, "--preload", _PRELOAD, "--preload-nanny", _PRELOAD],
-            "workers show nothing to the network; with security, one broken connection must not break others",
+            list(_QUIET),
+            "workers show nothing to the network",
         ),
         ("death-timeout", 60, "seconds: a worker that finds no scheduler ends, and its job with it"),
     ]

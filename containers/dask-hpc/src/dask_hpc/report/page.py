@@ -144,6 +144,8 @@ def _how(result: Result) -> str:
         "lock (sha256)": environment.lock_sha256 or "none: not in an installed environment",
         "channel": environment.channel,
         "drifted from its lock": "yes" if environment.drifted else "",
+        "own packages": ", ".join(f"{name} {version}" for name, version in environment.added.items()),
+        "in place of the locked": ", ".join(f"{name} {version}" for name, version in environment.replaced.items()),
         **result.versions,
     }
     asked: dict[str, object] = dict(cluster.settings)

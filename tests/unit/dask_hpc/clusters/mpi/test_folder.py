@@ -72,7 +72,6 @@ def test_the_configuration_is_all_that_dask_mpi_needs(tmp_path: Path) -> None:
     assert seen["distributed"] == {
         "scheduler": {"preload": [PRELOAD]},
         "worker": {"preload": [PRELOAD]},
-        "client": {"preload": ["dask_hpc.openssl_errors"]},
         "comm": {
             "default-scheme": "tls",
             "require-encryption": True,

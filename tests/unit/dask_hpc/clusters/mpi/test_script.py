@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def test_script_requests_what_was_planned() -> None:
     for line in ("nodes=2", "ntasks-per-node=2", "cpus-per-task=2", "mem=4000M", "time=00:01:00", "qos=debug"):
         assert f"#SBATCH --{line}\n" in text
     assert "#SBATCH --no-requeue\n" in text
-    assert "exec srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=2 python -m dask_hpc.clusters.mpi.rank" in text
+    step = f"srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=2 {sys.executable} -m dask_hpc.clusters.mpi.rank"
+    assert f"exec {step}" in text
     assert f"--folder {FOLDER.path}" in text
     assert "--interface" not in text
     assert "--interface ib0" in script(interface="ib0")

@@ -49,8 +49,6 @@ def test_several_processes_use_nanny() -> None:
     text = script(slurm_request(processes=2))
     assert "--nthreads 1" in text
     assert "--nworkers 2 --nanny" in text
-    assert "--preload-nanny dask_hpc.openssl_errors" in text
-    assert "openssl_errors" not in script(slurm_request(), tls=False)
 
 
 def test_passes_interface_to_workers_only_on_request() -> None:
@@ -151,20 +149,12 @@ def test_workers_are_told_only_what_was_asked_for() -> None:
     assert set(seen["job_script_prologue"]) == lines
 
 
-@pytest.mark.parametrize(
-    ("tls", "processes", "extra"),
-    [
-        (True, 1, ["--preload", "dask_hpc.openssl_errors"]),
-        (True, 2, ["--preload", "dask_hpc.openssl_errors", "--preload-nanny", "dask_hpc.openssl_errors"]),
-        (False, 1, []),
-        (False, 2, []),
-    ],
-)
-def test_every_process_with_tls_has_the_fix_for_it(tls: bool, processes: int, extra: list[str]) -> None:
-    """A worker and its nanny open connections of their own; no worker has a dashboard."""
-    options = {"interface": None, "account": None, "sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": tls}
+@pytest.mark.parametrize("processes", [1, 2])
+def test_workers_have_no_dashboard(processes: int) -> None:
+    """Neither a worker nor a nanny shows anything to the network."""
+    options = {"interface": None, "account": None, "sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": True}
     seen = cluster_settings(slurm_request(processes=processes), options, "one")
-    assert seen["worker_extra_args"] == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0", *extra]
+    assert seen["worker_extra_args"] == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     assert seen["nanny"] is (processes > 1)
 
 

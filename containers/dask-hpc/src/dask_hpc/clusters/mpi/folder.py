@@ -115,7 +115,6 @@ def configuration(security: Security | None, settings: Mapping[str, Any]) -> dic
             "require-encryption": True,
             "tls": {"ca-file": security.tls_ca_file, **roles},
         }
-        ours["distributed"]["client"] = {"preload": ["dask_hpc.openssl_errors"]}
     return ours
 
 

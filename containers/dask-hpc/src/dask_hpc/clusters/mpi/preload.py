@@ -26,7 +26,6 @@ from typing import Any
 
 from dask import config
 
-import dask_hpc.openssl_errors  # noqa: F401
 from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.clusters.mpi.watch import WorldWatch

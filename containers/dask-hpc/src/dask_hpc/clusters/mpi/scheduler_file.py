@@ -121,8 +121,6 @@ def connect(file: Path, security: Security | None = None, timeout: float = 30) -
     """
     from distributed import Client
 
-    import dask_hpc.openssl_errors  # noqa: F401
-
     found = read(file)
     if security is None:
         _refuse_without_credentials(file, found)

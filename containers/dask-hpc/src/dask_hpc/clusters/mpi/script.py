@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +64,7 @@ def _step(request: Request, options: Mapping[str, Any], folder: Folder, image: S
     # one dead rank ends the step: the others would wait for it in MPI
     srun = f"srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task={request.threads}"
     if image is None:
-        return [f"exec {srun} python {shlex.join(rank)}"]
+        return [f"exec {srun} {shlex.quote(sys.executable)} {shlex.join(rank)}"]
     python = image.python([request.local_directory, str(folder.path)], options["sbatch_option"])
     prologue = image.prologue([folder.config])
     inside = "\n".join(["set -eu", *prologue, f"exec {python} {shlex.join(rank)}"])

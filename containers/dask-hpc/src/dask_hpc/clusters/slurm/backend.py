@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from asyncio import CancelledError
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from dask_hpc.errors import ClusterError
 from dask_hpc.params import format_walltime
 from dask_hpc.results import ClusterFacts, Job
 from dask_hpc.show import Screen
-from dask_hpc.stop import not_interrupted
+from dask_hpc.stop import handling, not_interrupted
 
 if TYPE_CHECKING:
     from dask_jobqueue import SLURMCluster
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from dask_hpc.clusters.slurm.watch import Watch
 
 __all__ = ["SlurmBackend", "cluster_settings", "in_sif"]
-
-_TLS_PRELOAD = "dask_hpc.openssl_errors"  # workers import it before they open a connection
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,6 @@ class SlurmBackend:
         name = new_name()
         home = Path.home() / ".dask-hpc"
         request = make_request(options, nodes, interfaces.choose(), home / name)
-        # its runner module takes SIGINT as it is imported, and would exit with 0: so before our own handlers are set
-        import dask_jobqueue  # noqa: F401
-
         rows = [*request.rows(), ("TLS", "on" if options["tls"] else "off", "credentials for this run alone")]
         if image := sif.current():
             rows.append(("SIF", image.path, "workers run in the same one as this program"))
@@ -93,7 +89,7 @@ class SlurmBackend:
 
         spec, watch, clock = plan.spec, Watch(), perf_counter()
         with ExitStack() as stack:
-            stack.enter_context(_giving_up(spec))
+            stack.enter_context(_giving_up(spec, watch))
             stack.enter_context(_jobs_end(spec.name, screen))
             security = stack.enter_context(_security(spec))  # gone before the jobs are waited for, which may take long
             cluster = stack.enter_context(_cluster(spec, security, watch))
@@ -174,10 +170,6 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
     interface = {"interface": options["interface"]} if options["interface"] else {}
     environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     extra = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
-    if options["tls"]:
-        extra += ["--preload", _TLS_PRELOAD]
-    if options["tls"] and request.processes > 1:
-        extra += ["--preload-nanny", _TLS_PRELOAD]
     return {
         "python": _in_place_of_the_script(shlex.quote(sys.executable)),
         "queue": request.partition,
@@ -235,7 +227,7 @@ def _jobs_end(name: str, screen: Screen) -> Iterator[None]:
 
 
 @contextmanager
-def _giving_up(spec: _Spec) -> Iterator[None]:
+def _giving_up(spec: _Spec, watch: Watch) -> Iterator[None]:
     """Turn the loss of all workers into an error that says what became of the jobs."""
     from dask_hpc.clusters.slurm.judge import log_tails
     from dask_hpc.clusters.slurm.watch import AllWorkersLost
@@ -243,15 +235,15 @@ def _giving_up(spec: _Spec) -> Iterator[None]:
     def lost(_signum: int, _frame: object) -> None:
         raise AllWorkersLost
 
-    before = signal.signal(signal.SIGUSR1, lost)
     try:
-        yield
-    except AllWorkersLost as error:
+        with handling(lost, signal.SIGUSR1):
+            yield
+    except (Exception, CancelledError) as error:
+        if not watch.gave_up:
+            raise
         states = [f"  job {job.id} on {job.node}: {job.state} ({job.reason})" for job in ask.jobs(spec.name)]
         seen = "\n".join([*states, log_tails(spec.request.log_directory)])
         raise ClusterError("All workers have gone while the workload was running.", seen) from error
-    finally:
-        signal.signal(signal.SIGUSR1, before)
 
 
 def _facts(client: Any, plan: Plan) -> ClusterFacts:

@@ -17,6 +17,7 @@ from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.ask import QueuedJob
 from dask_hpc.clusters.slurm.judge import judge, log_tails, queue_lines
 from dask_hpc.errors import ClusterError
+from dask_hpc.stop import in_main_thread
 
 __all__ = ["AllWorkersLost", "Watch", "recording_job", "wait_for_workers"]
 
@@ -35,6 +36,8 @@ class Watch(SchedulerPlugin):
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
+        self.gave_up = False
+        self._by_signal = in_main_thread()
         self._count = 0
         self._names: dict[str, str] = {}
         self._lost: dict[str, float] = {}
@@ -53,12 +56,17 @@ class Watch(SchedulerPlugin):
         self._lost[self._names.pop(worker, worker)] = monotonic()
         self._update(len(scheduler.workers))
         if not scheduler.workers and not self._closing:
-            scheduler.loop.call_later(_GRACE, self._give_up)
+            scheduler.loop.call_later(_GRACE, self._give_up, scheduler)
 
-    def _give_up(self) -> None:
-        # the main thread waits for a result that nobody computes any more; a signal is what wakes it
-        if self._count == 0 and not self._closing:
+    def _give_up(self, scheduler: Any) -> None:
+        """Wake the thread that waits for a result that nobody computes any more."""
+        if self._count or self._closing:
+            return
+        self.gave_up = True
+        if self._by_signal:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        else:  # Dask cancels what the client waits for
+            scheduler.loop.add_callback(scheduler.close, reason="all workers have gone")
 
     def _update(self, count: int) -> None:
         with self._changed:

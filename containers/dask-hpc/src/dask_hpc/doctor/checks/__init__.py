@@ -15,6 +15,7 @@ Check = Callable[[Site], Verdict | None]
 # The number is how many seconds a check may take. A check that has nothing to say where it is returns None.
 CHECKS: dict[str, tuple[Check, float]] = {
     "environment": (environment.lock, 10),
+    "own packages": (environment.own_packages, 10),
     "Slurm": (slurm.version, 20),
     "sbatch": (slurm.submission, 20),
     "nodes": (slurm.nodes, 60),

@@ -11,7 +11,7 @@ from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok, warning
 from dask_hpc.identity import environment, release, share_folder
 
-__all__ = ["fingerprint", "lock", "on_nodes"]
+__all__ = ["fingerprint", "lock", "on_nodes", "own_packages"]
 
 _LARGE = 1_000_000  # bytes: of a SIF only the size is compared, since a hundred nodes would read it at once
 
@@ -31,6 +31,27 @@ def lock(_site: Site) -> Verdict:
             "'make lock && make images' locks what there is now; LOCKED=1 makes a build stop instead",
         )
     return ok(seen)
+
+
+def own_packages(_site: Site) -> Verdict | None:
+    """Return what this Python sees beside the locked packages, and warn about what it sees in their place."""
+    found = environment()
+    where = found.venv or "PYTHONPATH or a home folder"
+    if found.replaced:
+        others = ", ".join(f"{name} {version}" for name, version in found.replaced.items())
+        return warning(
+            f"not the locked version, from {where}: {others}",
+            "uninstall it there, or install the locked version; results are not those of the locked environment",
+        )
+    if found.added:
+        return ok(f"{_listed(found.added)} from {where}")
+    return ok(f"none in {where}") if found.venv else None
+
+
+def _listed(packages: dict[str, str], most: int = 4) -> str:
+    shown = [f"{name} {version}" for name, version in packages.items()][:most]
+    more = f" and {len(packages) - most} more" if len(packages) > most else ""
+    return ", ".join(shown) + more
 
 
 def _drift() -> str:

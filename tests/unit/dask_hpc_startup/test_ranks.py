@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dask_hpc_startup import crowded
+from dask_hpc_startup.ranks import crowded
 
 SRUN = {"PMIX_NAMESPACE": "slurm.pmix.7.0", "OMPI_COMM_WORLD_LOCAL_SIZE": "9"}  # the latter of an mpirun around it
 MPIRUN = {"PMIX_NAMESPACE": "prterun-c1-12@1", "SLURM_STEP_TASKS_PER_NODE": "9"}

@@ -1,0 +1,81 @@
+"""Correct other packages as they are imported."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+
+def _mpi(_module: ModuleType, execute: Callable[[], None]) -> None:
+    from dask_hpc_startup import ranks
+
+    ranks.prepare()
+    execute()
+    ranks.explain_errors()
+
+
+def _pools(module: ModuleType, execute: Callable[[], None]) -> None:
+    from dask_hpc_startup import pools
+
+    execute()
+    pools.refuse_where_they_hang(module)
+
+
+def _tls(_module: ModuleType, execute: Callable[[], None]) -> None:
+    execute()
+    from dask_hpc_startup import openssl  # noqa: F401 (its import does it)
+
+
+def _runner(module: ModuleType, execute: Callable[[], None]) -> None:
+    from dask_hpc_startup import runner
+
+    runner.load(module, execute)
+
+
+CORRECTED: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {
+    "dask_jobqueue.runner": _runner,
+    "distributed.comm.tcp": _tls,
+    "mpi4py.MPI": _mpi,
+    "mpi4py.futures._core": _pools,
+}
+"""What is called in place of a module's execution; it has to call `execute`."""
+
+
+class Corrections:
+    """A finder that passes on what the others find, with a loader that corrects it."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the spec of a module in `CORRECTED`."""
+        if name not in CORRECTED:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec and spec.loader:
+                spec.loader = _Loader(spec.loader, CORRECTED[name])  # type: ignore[assignment]
+                return spec
+        return None
+
+
+class _Loader:
+    """The loader that was found, but for the execution of the module."""
+
+    def __init__(self, loader: Any, correct: Callable[[ModuleType, Callable[[], None]], None]) -> None:
+        self._loader, self._correct = loader, correct
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Execute the module, corrected; it sees its own loader."""
+        module.__loader__ = self._loader
+        if module.__spec__:
+            module.__spec__.loader = self._loader
+        self._correct(module, lambda: self._loader.exec_module(module))

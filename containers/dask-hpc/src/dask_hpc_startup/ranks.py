@@ -1,0 +1,124 @@
+"""Settings of Open MPI that depend on the machine and the job, which nobody but the rank itself can make.
+
+They are made before MPI is loaded. A value of the user's own wins: all are variables `OMPI_MCA_…`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+YIELD = "OMPI_MCA_mpi_yield_when_idle"
+WINDOWS = ("OMPI_MCA_osc_sm_backing_directory", "OMPI_MCA_osc_rdma_backing_directory")
+ONE_SIDED = "OMPI_MCA_osc"
+
+_SHM, _FABRICS = Path("/dev/shm"), Path("/sys/class/infiniband")  # noqa: S108 (where Open MPI puts windows)
+_LEAST = 1 << 30  # bytes: Docker's default is 64 MB
+_BY_SRUN = {
+    "Spawn", "Spawn_multiple", "Accept", "Connect", "Join", "Publish_name", "Unpublish_name", "Lookup_name",
+    "Create_from_group", "Create_from_groups",
+}  # fmt: skip
+
+
+def prepare() -> None:
+    """Set what is not set."""
+    for name, value in settings(os.environ).items():
+        os.environ.setdefault(name, value)
+
+
+def settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables for a rank with this environment."""
+    found = {}
+    if "PMIX_RANK" in environ and crowded(environ, len(os.sched_getaffinity(0))):
+        # A rank that waits spins. That is best while each has a core (1.4 µs for a message, 1.8 µs if it yields), and
+        # costs milliseconds a message where ranks are more than cores. Neither srun nor mpirun tells Open MPI.
+        found[YIELD] = "1"
+    if folder := roomier(_SHM, Path(environ.get("TMPDIR", "/tmp"))):  # noqa: S108
+        # A window that does not fit into /dev/shm is an error on one rank, for which the others wait for ever.
+        found |= dict.fromkeys(WINDOWS, str(folder))
+    if not _FABRICS.is_dir():
+        # UCX's one-sided component then says for every window, on every rank, that it cannot be used.
+        found[ONE_SIDED] = "^ucx"
+    return found
+
+
+def crowded(environ: Mapping[str, str], cpus: int) -> bool:
+    """Return whether this node has more ranks than CPUs for them; `cpus` is how many it has, if Slurm does not say."""
+    ranks = _of_step(environ) if _slurms(environ) else _number(environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", ""))
+    return ranks > (_number(environ.get("SLURM_CPUS_ON_NODE", "")) or cpus)
+
+
+def roomier(shm: Path, other: Path) -> Path | None:
+    """Return `other` for windows of shared memory, if `shm` is too small for most and `other` has more room."""
+    room, there = _free(shm), _free(other)
+    return other if room < _LEAST and there > room else None
+
+
+def _free(folder: Path) -> int:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize if os.access(folder, os.W_OK) else 0
+
+
+def _slurms(environ: Mapping[str, str]) -> bool:
+    return environ.get("PMIX_NAMESPACE", "").startswith("slurm.")
+
+
+def _of_step(environ: Mapping[str, str]) -> int:
+    """Return how many tasks srun has started here, out of one number a node: `4(x2),3` is 4, 4 and 3."""
+    nodes: list[int] = []
+    for tasks, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", environ.get("SLURM_STEP_TASKS_PER_NODE", "")):
+        nodes += [int(tasks)] * int(times or 1)
+    here = _number(environ.get("SLURM_NODEID", ""))
+    return nodes[here] if here < len(nodes) else 0
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def explain_errors() -> None:
+    """Have an MPI error that nobody handles end all ranks, and name its cause if Slurm's PMIx is that.
+
+    The rank alone would wait in MPI_Finalize, and the others for it, for ever. To end all is what MPI itself does with
+    an error; mpi4py makes an exception of it.
+    """
+    show = sys.excepthook
+
+    def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        from mpi4py import MPI
+
+        if not isinstance(error, MPI.Exception):
+            show(kind, error, trace)
+            return
+        if note := unsupported(trace, os.environ):
+            error.add_note(note)
+        show(kind, error, trace)
+        if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.size > 1:
+            MPI._set_abort_status(1)
+
+    sys.excepthook = explain
+
+
+def unsupported(trace: TracebackType | None, environ: Mapping[str, str]) -> str:
+    """Return what to tell a user whose call failed because Slurm's PMIx lacks what it takes; '' if it does not."""
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    function = trace.tb_frame.f_code.co_name.rpartition(".")[2] if trace else ""
+    if function not in _BY_SRUN or not started_by_srun(environ):
+        return ""
+    return (
+        f"{function} does not work in ranks that srun has started: Slurm's PMIx has no such service. "
+        "Start all ranks at once, or start the program with mpirun inside of the allocation."
+    )
+
+
+def started_by_srun(environ: Mapping[str, str]) -> bool:
+    """Return whether this process is a rank that srun has started."""
+    return "PMIX_RANK" in environ and _slurms(environ)
