@@ -13,12 +13,14 @@ SAMPLES ?= 2e8
 JOBS ?= 4
 ROUNDS ?= 20
 export SLURM_SIM_NAME := $(NAME)
+export ENV
 
 ##@ Use it
 .PHONY: demo up down status shell
 demo: engine venv ## A mini-cluster, Monte Carlo π on it as Slurm jobs, the result in results/, and all gone again
 	containers/bake.sh slurmctld node
 	slurm-sim run --nodes $(NODES) --get results -- dask-hpc run monte-carlo-pi --on slurm --samples $(SAMPLES)
+	@echo "Open the report: python3 -m webbrowser file://$(CURDIR)/results/monte-carlo-pi/latest/report.html"
 up: images ## Start a mini-cluster: NODES=4 NAME=mine
 	slurm-sim up --nodes $(NODES)
 status: venv ## Show its nodes and its queue
@@ -33,12 +35,13 @@ down: venv ## End it
 engine: ## Find a Docker engine; on bare Debian, as root, install and start one
 	containers/engine.sh
 venv: .venv/installed ## The tools of this checkout, from the hashes in requirements.txt
-images: engine venv ## Build every image (BASE=pull|bootstrap, CHANNEL=local|conda-forge, LOCKED=1)
-	containers/bake.sh
-sif: images ## The same environment for Apptainer, in one file: dist/dask-hpc.sif and its sha256
+images: engine venv ## Build every image (BASE=pull|bootstrap, CHANNEL=local|conda-forge, LOCKED=1, ENV=my-environment.yml)
+	$(if $(ENV),containers/lock.sh --if-needed)
+	containers/bake.sh $(if $(ENV),dask-hpc)
+sif: images ## The same environment for Apptainer, in one file: dist/dask-hpc.sif and its sha256 (ENV=my-environment.yml)
 	apptainer/build.sh
-lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newer wheels, CHANNEL=conda-forge)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group dev pyproject.toml --output-file requirements.txt
+lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newer wheels, CHANNEL=conda-forge, ENV=my-environment.yml)
+	$(if $(ENV),,uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group dev pyproject.toml --output-file requirements.txt)
 	containers/lock.sh
 
 .venv/installed: requirements.txt pyproject.toml

@@ -2,18 +2,21 @@
 # Builds the SIF from the image dask-hpc, by this machine's Apptainer or, where it has none, by the image `apptainer`.
 #
 # usage: apptainer/build.sh [FILE]          FILE is dist/dask-hpc.sif without it; its sha256 lies beside it
+#        ENV=my-environment.yml …           of the image, and by the name, of one's own environment
 #        COMPRESSION='gzip' …               for clusters whose squashfs knows no zstd (kernels before 4.14)
 #        APPTAINER=container|host …         forces who builds
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../versions.env
 set -a && . "$here/../versions.env" && set +a
+# shellcheck source=../containers/environment.sh
+. "$here/../containers/environment.sh"
 
 # To read little for a small file: a block for each, of 64 K at most. Imports are 5 % faster than with mksquashfs's usual
 # blocks of 128 K that small files share (level 6: 99 MB); blocks of 32 K are as fast. Level 15: 5 MB less, 25 s more.
 readonly compression=${COMPRESSION:-zstd -Xcompression-level 9 -b 64K -no-fragments}
-readonly image=${DASK_HPC_IMAGE:-dask-hpc:$VERSION} builder=slurm-sim/apptainer:$VERSION
-readonly sif=${1:-${here%/*}/dist/dask-hpc.sif} container=dask-hpc-sif-$$
+readonly image=${DASK_HPC_IMAGE:-$ENV_NAME:$VERSION} builder=slurm-sim/apptainer:$VERSION
+readonly sif=${1:-${here%/*}/dist/$ENV_NAME.sif} container=dask-hpc-sif-$$
 folder=$(dirname "$sif") name=$(basename "$sif")
 readonly folder name stamp=$folder/.$name.stamp
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import msgspec
 
-from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, sif, workloads
-from bench.report import Measurement, show, write
+from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, quiet, readme, sif, workloads
+from bench.report import RESULTS, Machine, Measurement, Part, now, read, show, write
 
-Part = Callable[[], Iterator[Measurement]]
+Measure = Callable[[], Iterator[Measurement]]
 
 
-def _parts(nodes: tuple[int, ...]) -> dict[str, Part]:
+def _parts(nodes: tuple[int, ...]) -> dict[str, Measure]:
     return {
         "images": images.sizes,
         "rebuild": images.rebuilds,
@@ -35,21 +36,36 @@ def _parts(nodes: tuple[int, ...]) -> dict[str, Part]:
 )
 @click.option("--only", type=click.Choice(list(_parts(()))), multiple=True, help="Only this part; may be repeated.")
 @click.option("--nodes", default="2,32,64,128", show_default=True, help="Sizes of the mini-clusters that are started.")
-@click.option("--json", "path", default="bench/results.json", show_default=True, type=click.Path(path_type=Path))
+@click.option("--json", "path", default=RESULTS, show_default=True, type=click.Path(path_type=Path))
 def main(only: tuple[str, ...], nodes: str, path: Path) -> None:
-    """Measure on this machine, which should have nothing else to do."""
+    """Measure on this machine, which should have nothing else to do: parts that begin while it has are marked.
+
+    What is measured replaces that part of the JSON, and the README's tables follow it.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no mini-cluster is left
     sizes = tuple(int(size) for size in nodes.split(","))
-    found: list[Measurement] = []
+    found: list[Part] = []
     try:
-        for name, part in _parts(sizes).items():
+        for name, measure in _parts(sizes).items():
             if not only or name in only:
-                for one in part():
-                    click.echo(f"{one.what}: {one.value:.3g} {one.unit}", err=True)
-                    found.append(one)
+                found.append(_measured(measure))
+                results = read(path)
+                write(path, msgspec.structs.replace(results, parts={**results.parts, name: found[-1]}))
     finally:  # what was measured before an error counts
         show(found)
-        write(path, found)
+        if path.resolve() == RESULTS:
+            readme.update(read(path))
+
+
+def _measured(measure: Measure) -> Part:
+    taken, others = now(), quiet.wait()
+    if loaded := others > quiet.QUIET:
+        click.echo(f"the machine is {others:.0%} busy with something else: marked as loaded", err=True)
+    measurements = []
+    for one in measure():
+        click.echo(f"{one.what}: {one.value:.3g} {one.unit}", err=True)
+        measurements.append(one)
+    return Part(taken=taken, machine=Machine(), busy=round(others, 3), loaded=loaded, measurements=measurements)
 
 
 main()

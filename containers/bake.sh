@@ -6,6 +6,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../versions.env
 set -a && . "$here/../versions.env" && set +a
+# shellcheck source=environment.sh
+. "$here/environment.sh"
 
 # The bake file reads its variables from the environment.
 export BASE_FOLDER REVISION CA_BUNDLE BASE_CONTEXT
@@ -19,11 +21,19 @@ export BUILDX_NO_DEFAULT_ATTESTATIONS=1 # they differ from build to build
 export BUILDX_NO_DEFAULT_LOAD=1         # what images are made on is no image
 cd "$here/.."
 set -- docker buildx bake --file containers/docker-bake.hcl "$@"
-if [ -t 2 ]; then exec "$@"; fi
+
+# Buildx leaves its temporary files, a Dockerfile and an empty folder a build: they go with this folder.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/bake-XXXXXX")
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+trap 'exit 130' INT TERM HUP
+if [ -t 2 ]; then
+  "$@"
+  exit
+fi
 
 # In a pipe, quiet: what was printed is shown where it explains a failure.
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+log=$TMPDIR/log
 "$@" >"$log" 2>&1 || {
   printf 'bake: the build failed; its last lines:\n' >&2
   tail -n 40 "$log" >&2

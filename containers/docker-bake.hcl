@@ -17,6 +17,10 @@ variable "BASE_FOLDER" {}
 variable "CHANNEL" { default = "local" }
 variable "LOCKED" { default = "" }
 
+# The environment: its name, and the folder of its locks. Both are a user's own with ENV=FILE (containers/environment.sh).
+variable "ENV_NAME" { default = "dask-hpc" }
+variable "ENV_LOCKS" { default = "containers/dask-hpc/locks" }
+
 # The host's certificate bundle, for a proxy that inspects TLS: a secret, so that it is in no layer.
 variable "CA_BUNDLE" { default = "" }
 
@@ -98,6 +102,7 @@ target "_dask-hpc" {
   inherits   = ["_image"]
   context    = "."
   dockerfile = "containers/dask-hpc/Dockerfile"
+  contexts   = { locks = ENV_LOCKS }
   secret     = CA_BUNDLE == "" ? [] : ["id=ca-bundle,src=${CA_BUNDLE}"]
   args = {
     CHANNEL        = CHANNEL
@@ -111,9 +116,9 @@ target "_dask-hpc" {
 target "dask-hpc" {
   inherits = ["_dask-hpc", "_output"]
   target   = "dask-hpc"
-  tags     = ["dask-hpc:${VERSION}", "dask-hpc:latest"]
+  tags     = ["${ENV_NAME}:${VERSION}", "${ENV_NAME}:latest"]
   labels = {
-    "org.opencontainers.image.title"    = "dask-hpc"
+    "org.opencontainers.image.title"    = ENV_NAME
     "org.opencontainers.image.licenses" = "BSD-3-Clause"
   }
 }

@@ -1,17 +1,34 @@
 #!/usr/bin/env bash
 # Renews the environment's locks from environment.yml, and shows what changed. Wheels keep their versions unless UPGRADE=1.
 #
-# usage: containers/lock.sh          CHANNEL=conda-forge containers/lock.sh      CHANNEL=https://… …
+# usage: containers/lock.sh [--if-needed]     CHANNEL=conda-forge containers/lock.sh      CHANNEL=https://… …
+#        ENV=my-environment.yml …             the locks of one's own environment, in my-environment.locks beside it
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-readonly channel=${CHANNEL:-local} folder=.cache/channel
-PATH=$PWD/.venv/bin:$PATH
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=environment.sh
+. "$here/environment.sh"
+readonly channel=${CHANNEL:-local}
 unset CHANNEL # what is built here is the local channel, whichever one is locked
+own=()
+if [ -n "${ENV-}" ]; then own=(--environment "$(realpath "$ENV")" --locks "$ENV_LOCKS"); fi
+cd "$here/.."
+readonly folder=$PWD/.cache/channel-$ENV_NAME
+PATH=$PWD/.venv/bin:$PATH
 
+if [ "${1-}" = --if-needed ]; then
+  status=0
+  python -m containers.channel is-locked "${own[@]}" "$channel" || status=$?
+  if [ $status = 0 ]; then exit; fi
+  if [ $status != 3 ]; then exit $status; fi
+  echo "lock: $ENV has no locks, or has changed since: they are made, in about a minute" >&2
+fi
 if [ "$channel" = local ]; then
-  python -m containers.channel pin-wheels ${UPGRADE:+--upgrade}
+  python -m containers.channel pin-wheels "${own[@]}" ${UPGRADE:+--upgrade}
   rm -rf "$folder"
-  containers/bake.sh --set debs-lock.output=type=local,dest=containers/channel debs-lock
+  if [ -z "${ENV-}" ]; then
+    containers/bake.sh --set debs-lock.output=type=local,dest=containers/channel debs-lock
+  fi
   containers/bake.sh --set "channel.output=type=local,dest=$folder" channel
 fi
-python -m containers.channel lock "$([ "$channel" = local ] && echo "$folder" || echo "$channel")"
+python -m containers.channel lock "${own[@]}" "$([ "$channel" = local ] && echo "$folder" || echo "$channel")"
+rm -rf "$folder"

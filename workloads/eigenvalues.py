@@ -7,7 +7,7 @@ The tutorial's "Comparison with serial code", cells 239, 35 and 240: `jobs × pr
   graph". Here the graph holds seeds, and each task makes its own matrix.
 - There 276 s become 55.7 s on 8 workers, an efficiency of 0.62. But the serial loop's BLAS had 72 cores, which it kept
   busy (5 h 31 min of CPU time) to little effect, and the workers had 144. Here both bases are measured, NumPy with one
-  BLAS thread and with all cores; efficiency is against one worker, per core that is really there.
+  BLAS thread and with all cores; efficiency is against one thread of a worker, per core that is really there.
 - There each was timed once. Here all ways take turns, `--repeats` times: ratios are taken within a turn, which a
   machine that is slow for a while does not change, and their median is reported.
 """
@@ -28,7 +28,7 @@ from dask.utils import parse_bytes
 from distributed import Client, get_task_stream
 from distributed.protocol import pickle
 
-from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, Points, blas_threads, cores_at_work, workload
+from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, Points, blas_threads, cores_at_work, efficiency, workload
 
 CLOSE = 1e-9  # of an eigenvalue, relative to the largest: BLAS rounds differently with other numbers of threads
 Seeds = list[np.random.SeedSequence]
@@ -62,12 +62,13 @@ def lazily(n: int, seeds: Seeds) -> Delayed:
 
 @dataclass
 class Way:
-    """One way to get all spectra, and how it went; without workers it is the serial loop."""
+    """One way to get all spectra, and how it went; without workers it is the serial loop, and `alone` in one worker."""
 
     name: str
     cores: int
     blas: int = 1
     workers: list[str] = field(default_factory=list)
+    alone: bool = False
     seconds: list[float] = field(default_factory=list)
     spectra: list[list[np.ndarray]] = field(default_factory=list)
     blas_used: set[int] = field(default_factory=set)
@@ -78,8 +79,8 @@ class Way:
         return median(theirs / ours for theirs, ours in zip(other.seconds, self.seconds, strict=True))
 
     def efficiency(self, one: Way) -> float:
-        """Speed-up against one worker, per core that is there."""
-        return self.against(one) * one.cores / self.cores
+        """Speed-up against one thread, per core that is there."""
+        return efficiency(self.against(one), self.cores)
 
 
 def worker_counts(most: int) -> list[int]:
@@ -94,11 +95,12 @@ def serial_ways() -> list[Way]:
 
 
 def worker_ways(client: Client, matrices: int) -> list[Way]:
-    """Dask with more and more workers, as long as there is a matrix for each thread; then with more BLAS threads."""
+    """Dask with one thread, with more and more workers as long as each thread has a matrix, with more BLAS threads."""
     threads, cores = client.nthreads(), cores_at_work(client)
     each = max(threads.values())
     addresses = sorted(threads)[: math.ceil(matrices / each)]
-    ways = [
+    ways = [Way("1 thread of a worker", 1, workers=addresses[:1], alone=True)] if each > 1 else []
+    ways += [
         Way(f"{count} worker{'s'[: count - 1]}", min(cores, count * each), workers=addresses[:count])
         for count in worker_counts(len(addresses))
     ]
@@ -120,7 +122,11 @@ def take_turn(client: Client, way: Way, n: int, seeds: Seeds) -> None:
     total = lazily(n, seeds)  # anew: under the same keys Dask could give the last turn's results again
     with get_task_stream(client) as stream:
         start = perf_counter()
-        way.spectra.append(client.compute(total, workers=way.workers).result())
+        if way.alone:
+            spectra = client.submit(serially, n, seeds, workers=way.workers, pure=False)
+        else:
+            spectra = client.compute(total, workers=way.workers)
+        way.spectra.append(spectra.result())
         way.seconds.append(perf_counter() - start)
     way.workers_used |= {task["worker"] for task in stream.data}
 
@@ -191,9 +197,9 @@ def run_checks(workers: list[Way], graph: Delayed) -> list[Check]:
 
 
 def report(ways: list[Way], matrices: int, checks: list[Check], graph: Delayed) -> Outcome:
-    """Lay out all ways, a row each; speed-up and efficiency are against one worker."""
+    """Lay out all ways, a row each; speed-up and efficiency are against one thread of a worker."""
     bases, workers = [way for way in ways if not way.workers], [way for way in ways if way.workers]
-    one, most = workers[0], max((way for way in workers if way.blas == 1), key=lambda way: len(way.workers))
+    one, most = workers[0], max((way for way in workers if way.blas == 1 and not way.alone), key=_size)
     rows = []
     for way in ways:
         times = [f"{median(way.seconds):.3f} s", f"{way.against(bases[0]):.2f}" if bases else ""]
@@ -206,6 +212,10 @@ def report(ways: list[Way], matrices: int, checks: list[Check], graph: Delayed) 
     timings, notes = {way.name: median(way.seconds) for way in ways}, notes_on(matrices, bases, workers, most)
     head = ("", "cores", "time", "against NumPy", "speed-up", "efficiency")
     return Outcome(values, timings, checks, head, rows, pictures(timings, workers), graph, notes)
+
+
+def _size(way: Way) -> int:
+    return len(way.workers)
 
 
 def notes_on(matrices: int, bases: list[Way], workers: list[Way], most: Way) -> list[str]:
@@ -231,9 +241,9 @@ def notes_on(matrices: int, bases: list[Way], workers: list[Way], most: Way) -> 
 
 def pictures(timings: dict[str, float], workers: list[Way]) -> list[Bars | Lines | Points]:
     """Time by way, speed-up by workers, and the first spectrum without its largest eigenvalue, which is far outside."""
-    alone = [way for way in workers if way.blas == 1]
-    counts = [float(len(way.workers)) for way in alone]
-    measured, cores = [way.against(alone[0]) for way in alone], [way.cores / alone[0].cores for way in alone]
+    several = [way for way in workers if way.blas == 1 and not way.alone]
+    counts = [float(len(way.workers)) for way in several]
+    measured, cores = [way.against(workers[0]) for way in several], [float(way.cores) for way in several]
     speedup = {"measured": (counts, measured), "cores": (counts, cores)}
     spectrum = workers[0].spectra[0][0]
     rest = np.delete(spectrum, np.argmax(np.abs(spectrum)))
@@ -241,6 +251,6 @@ def pictures(timings: dict[str, float], workers: list[Way]) -> list[Bars | Lines
     title = f"Eigenvalues of the first matrix, without the largest, {np.abs(spectrum).max():.4g}"
     return [
         Bars("Time for all matrices", "seconds", timings),
-        *([Lines("Speed-up against one worker", "workers", "times as fast", speedup)] if len(alone) > 1 else []),
+        *([Lines("Speed-up against one thread", "workers", "times as fast", speedup)] if len(several) > 1 else []),
         Points(title, "real part", "imaginary part", points),
     ]

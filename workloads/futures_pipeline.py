@@ -197,7 +197,7 @@ def measured(found: Found, inside: int, cores: int) -> dict[str, Any]:
     }
     if "numpy" in found.timings:
         speedup = found.timings["numpy"] / found.timings["dask"]
-        values |= {"speedup": speedup, "efficiency": speedup / cores}
+        values |= {"speedup": speedup}
     return values
 
 

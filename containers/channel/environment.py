@@ -1,35 +1,142 @@
-"""Reads environment.yml: the few lines of YAML that `conda env create` takes and that this project uses."""
+"""Reads environment.yml, ours and a user's own: what people ask for, in conda's terms and in PyPI's."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
+from packaging.requirements import InvalidRequirement, Requirement
 
 from containers.channel.errors import ChannelError
-from containers.channel.names import pypi_name
+from containers.channel.names import conda_name, pypi_name
 
 FILE = Path(__file__).parents[1] / "dask-hpc" / "environment.yml"
 
+_SPEC = re.compile(r"(?:[\w.-]+::)?([\w.-]+) ?((?:[=<>!~][\w.*,<>=!~ ]*)?)")
+_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_KEYS = {"name", "channels", "dependencies", "prefix"}
+_EXAMPLE = "write it as '  - name=1.2'"
 
-def conda_specs(path: Path) -> list[str]:
-    """What the environment asks for, as written."""
-    _, found, dependencies = path.read_text().partition("\ndependencies:\n")
-    lines = [line.partition(" #")[0].rstrip() for line in dependencies.splitlines()]
-    specs = [line for line in lines if line and not line.lstrip().startswith("#")]
-    for line in specs:
-        if not re.fullmatch(r"  - [\w.-]+ ?([=<>!~][\w.*,<>=!~ ]*)?", line):
-            raise ChannelError(f"cannot read {path}", f"'{line}' below 'dependencies:'", "write it as '  - name=1.2'")
-    if not found or not specs:
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment as it is asked for.
+
+    Attributes:
+        name: of the image and the SIF.
+        specs: conda's, by conda's name of the package.
+        pypi: what is asked for below `pip:`, by conda's name: it is taken from PyPI as all others are, and locked.
+    """
+
+    name: str
+    specs: dict[str, str]
+    pypi: dict[str, str]
+
+    def conda_specs(self) -> list[str]:
+        """Return what a solver of conda's is asked for; of those below `pip:` the name says enough, as they are pinned."""
+        return [*self.specs.values(), *self.pypi]
+
+    def requirements(self) -> list[str]:
+        """Return the same by PyPI's names and rules, without Python itself. `=3.1` of conda is `==3.1.*` of PyPI."""
+        found = []
+        for name, spec in self.specs.items():
+            specifier = _SPEC.fullmatch(spec)[2]  # type: ignore[index]  # `read` has seen to that
+            if name != "python":
+                exact = re.fullmatch(r"=([^=*]+)", specifier)
+                found.append(pypi_name(name) + (f"=={exact[1]}.*" if exact else specifier))
+        return [*found, *self.pypi.values()]
+
+    def over(self, other: Environment) -> Environment:
+        """Return this environment with all of another one that it does not ask for itself."""
+        own = self.specs.keys() | self.pypi.keys()
+        specs = {name: spec for name, spec in other.specs.items() if name not in own}
+        pypi = {name: spec for name, spec in other.pypi.items() if name not in own}
+        return Environment(self.name, specs | self.specs, pypi | self.pypi)
+
+
+def own(path: Path) -> Environment:
+    """Read a user's own file, and add what ours has: an image without what `dask-hpc` itself needs would not work.
+
+    Raises:
+        ChannelError: as `read`; it has our name, or asks for another Python than images are made with.
+    """
+    ours, found = read(FILE), read(path)
+    if path.resolve() == FILE:
+        return ours
+    if found.name == ours.name:
+        todo = "give it another name: image and SIF are called so, and would take the place of ours"
+        raise ChannelError(f"cannot lock {path}", f"its name is '{ours.name}', as that of {FILE.name} here", todo)
+    if found.specs.get("python", "python") not in ("python", ours.specs["python"]):
+        todo = f"write '{ours.specs['python']}', or leave it out; PYTHON_VERSION in versions.env is for all environments"
+        raise ChannelError(f"cannot lock {path}", f"it asks for '{found.specs['python']}'", todo)
+    specs = {name: spec for name, spec in found.specs.items() if name != "python"}
+    return Environment(found.name, specs, found.pypi).over(ours)
+
+
+def write(environment: Environment, path: Path) -> None:
+    """Write an environment in a form that `read` takes and that conda takes."""
+    listed: list[object] = list(environment.specs.values())
+    if environment.pypi:
+        listed.append({"pip": list(environment.pypi.values())})
+    content = {"name": environment.name, "channels": ["conda-forge"], "dependencies": listed}
+    head = "# What the locks beside this file are of. Written by `make lock`.\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(head + yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def read(path: Path) -> Environment:
+    """Read a file; raises `ChannelError` for what is no environment, and for what this project cannot lock."""
+    content = _parsed(path)
+    if strange := sorted(str(key) for key in content.keys() - _KEYS):
+        todo = f"leave it out: the keys are {', '.join(sorted(_KEYS))}"
+        raise ChannelError(f"cannot read {path}", f"the key '{strange[0]}'", todo)
+    listed = content.get("dependencies")
+    if not isinstance(listed, list) or not listed:
         raise ChannelError(f"cannot read {path}", "nothing below 'dependencies:'", "list the packages there")
-    return [line.removeprefix("  - ") for line in specs]
+    specs, pypi = dict[str, str](), dict[str, str]()
+    for one in listed:
+        if isinstance(one, dict) and list(one) == ["pip"] and isinstance(one["pip"], list):
+            pypi |= dict(_of_pypi(path, str(line)) for line in one["pip"])
+        else:
+            specs |= dict([_of_conda(path, one)])
+    return Environment(_named(path, content.get("name")), specs, pypi)
 
 
-def pypi_requirements(path: Path) -> list[str]:
-    """The same by PyPI's names and rules, without Python itself. `=3.1` of conda is `==3.1.*` of PyPI."""
-    requirements = []
-    for spec in conda_specs(path):
-        name, specifier = re.fullmatch(r"([\w.-]+) ?(.*)", spec).groups()  # type: ignore[union-attr]
-        if name != "python":
-            exact = re.fullmatch(r"=([^=*]+)", specifier)
-            requirements.append(pypi_name(name) + (f"=={exact[1]}.*" if exact else specifier))
-    return requirements
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ChannelError(f"cannot read {path}", error.strerror or str(error), "name a file that is there") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ChannelError(f"cannot read {path}", " ".join(str(error).split()), "write it as YAML") from None
+    if not isinstance(content, dict):
+        raise ChannelError(f"cannot read {path}", "nothing below 'dependencies:'", "list the packages there")
+    return content
+
+
+def _named(path: Path, name: object) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        todo = "give it a line 'name: my-environment': image and SIF are called so (small letters, digits, - and .)"
+        raise ChannelError(f"cannot read {path}", f"the name '{name}'" if name else "no 'name:'", todo)
+    return name
+
+
+def _of_conda(path: Path, spec: object) -> tuple[str, str]:
+    found = _SPEC.fullmatch(spec.strip()) if isinstance(spec, str) else None
+    if not found:
+        todo = f"{_EXAMPLE}; from conda, take 'conda env export --from-history'"
+        raise ChannelError(f"cannot read {path}", f"'{spec}' below 'dependencies:'", todo)
+    return found[1], found[0].rpartition("::")[2]
+
+
+def _of_pypi(path: Path, line: str) -> tuple[str, str]:
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement as error:
+        raise ChannelError(f"cannot read {path}", f"'{line}' below 'pip:': {error}", "write it as 'name==1.2'") from None
+    if requirement.url:
+        raise ChannelError(f"cannot read {path}", f"'{line}' below 'pip:'", "ask for a release on PyPI: those are locked")
+    return conda_name(requirement.name), line

@@ -1,7 +1,7 @@
 """Debian's Python as the conda package `python`: nothing is compiled.
 
 Debian's interpreter finds its prefix from where it lies, as conda needs. Only its idea of where packages live is
-Debian's own (lib/python3/dist-packages), and frozen into it: SITECUSTOMIZE gives it conda's, which is upstream's.
+Debian's own (lib/python3/dist-packages): EDITS give it conda's, which is upstream's.
 """
 
 from __future__ import annotations
@@ -15,32 +15,37 @@ from pathlib import Path
 from containers.channel.conda import File, Link, Package
 from containers.channel.errors import ChannelError
 
-SITECUSTOMIZE = b'''\
-"""Packages live where conda and upstream have them; Debian's interpreter has dist-packages frozen into it."""
-
-import site
-import sys
-
-
-def getsitepackages(prefixes=None):
-    return [f"{prefix}/lib/python%d.%d/site-packages" % sys.version_info[:2] for prefix in prefixes or [sys.prefix]]
-
-
-site.getsitepackages = getsitepackages
-for folder in getsitepackages():
-    site.addsitedir(folder)
-'''
-# The same for those who ask sysconfig: what Debian wrote, and what upstream has.
-SYSCONFIG = "sysconfig/__init__.py"
-SYSCONFIG_EDIT = (b"prefix_scheme = 'posix_local'", b"prefix_scheme = 'posix_prefix'")
+# Below lib/pythonX.Y: what Debian wrote, and what upstream and conda have.
+EDITS = {
+    # where packages are, for the interpreter and for those who ask sysconfig
+    "site.py": (
+        b'is_virtual_environment = sys.base_prefix != sys.prefix or hasattr(sys, "real_prefix")',
+        b"is_virtual_environment = True  # for the environment itself, too: no dist-packages",
+    ),
+    "sysconfig/__init__.py": (b"prefix_scheme = 'posix_local'", b"prefix_scheme = 'posix_prefix'"),
+    # where `python -m venv` finds pip: in Debian in a package of its own
+    "ensurepip/__init__.py": (
+        b"sysconfig.get_config_var('WHEEL_PKG_DIR')",
+        b"str(Path(__file__).with_name('_bundled'))",
+    ),
+}
 # Below /usr: documentation, menus, and the registration of a system's one Python.
 LEFT_OUT = ("share/", "lib/binfmt.d/", "lib/python3/")
 # Below lib/pythonX.Y: a hook of Debian's desktop (a link into /etc), "use apt, not pip", tests of the interpreter.
 LEFT_OUT_OF_LIB = ("sitecustomize.py", "EXTERNALLY-MANAGED", "test/", "_distutils_system_mod.py")
 
 
-def python_package(debs: list[Path], python: str) -> Package:
-    """Turn Debian's python debs into one package of Python `python` ("3.13")."""
+def python_package(debs: list[Path], python: str, pip: Path | None = None) -> Package:
+    """Turn Debian's python debs into one package of Python `python` ("3.13").
+
+    Args:
+        debs: Debian's packages, all of one version.
+        python: the version, X.Y.
+        pip: the wheel that `python -m venv` installs.
+
+    Raises:
+        ChannelError: they are of several versions, or of another one, or not as EDITS know them.
+    """
     version = _one_version(debs)
     upstream, _, revision = version.rpartition("-")
     if not upstream.startswith(f"{python}."):
@@ -53,8 +58,10 @@ def python_package(debs: list[Path], python: str) -> Package:
     contents: dict[str, File | Link] = {}
     for deb in debs:
         contents |= _contents(deb, f"{lib}/")
-    contents[f"{lib}/{SYSCONFIG}"] = _edited(contents.get(f"{lib}/{SYSCONFIG}"))
-    contents[f"{lib}/sitecustomize.py"] = File(SITECUSTOMIZE)
+    for path in EDITS:
+        contents[f"{lib}/{path}"] = _edited(path, contents.get(f"{lib}/{path}"))
+    if pip:
+        contents[f"{lib}/ensurepip/_bundled/{pip.name}"] = File(pip.read_bytes())
     contents |= {"bin/python": Link(f"python{python}"), "bin/python3": Link(f"python{python}")}
     return Package(
         name="python",
@@ -83,13 +90,13 @@ def _contents(deb: Path, lib: str) -> dict[str, File | Link]:
     return found
 
 
-def _edited(file: File | Link | None) -> File:
-    old, new = SYSCONFIG_EDIT
+def _edited(path: str, file: File | Link | None) -> File:
+    old, new = EDITS[path]
     if not isinstance(file, File) or old not in file.data:
         raise ChannelError(
             "cannot move Debian's Python to conda's layout",
-            f"{SYSCONFIG} has no {old.decode()}",
-            "see how that file says it now, and correct SYSCONFIG_EDIT in containers/channel/python.py",
+            f"{path} has no {old.decode()}",
+            "see how that file says it now, and correct EDITS in containers/channel/python.py",
         )
     return File(file.data.replace(old, new), file.executable)
 

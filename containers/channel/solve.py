@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from containers.channel.conda import SUBDIR
-from containers.channel.environment import conda_specs
+from containers.channel.environment import Environment
 from containers.channel.errors import ChannelError
 
 LOCKS = Path(__file__).parents[1] / "dask-hpc" / "locks"
@@ -23,13 +24,24 @@ MOUNT_POINT = "file:///channel/"
 BASE_IMAGE = (("__unix", "0", "0"), ("__linux", "5.10", "0"), ("__glibc", "2.41", "0"), ("__archspec", "1", "x86_64"))
 
 
-def lock(channel: str, environment: Path, out: Path | None, console: Console) -> Path:
-    """Lock an environment for a channel: a folder (the local channel), a URL, or a name such as `conda-forge`."""
+def lock(channel: str, environment: Environment, out: Path | None, console: Console, locks: Path = LOCKS) -> Path:
+    """Lock an environment for a channel, and show what changed; return the lock.
+
+    Args:
+        channel: a folder (the local channel), a URL, or a name such as `conda-forge`.
+        environment: what is asked for.
+        out: the lock, if it is not to have the usual name in `locks`.
+        console: where the table goes.
+        locks: the folder of the environment's locks.
+    """
     folder = Path(channel)
     local = (folder / SUBDIR / "repodata.json").exists()
     url = folder.resolve().as_uri() + "/" if local else channel
-    out = out or LOCKS / f"{'local' if local else _name(channel)}-{SUBDIR}.lock"
-    records = asyncio.run(_solved(url, conda_specs(environment)))
+    out = out or locks / f"{'local' if local else _name(channel)}-{SUBDIR}.lock"
+    specs = environment.conda_specs()
+    if local:  # all of it: wheels were resolved together, extras included, of which a conda package knows nothing
+        specs += sorted(_names(folder) - environment.specs.keys() - environment.pypi.keys())
+    records = asyncio.run(_solved(url, specs))
     for record in records:
         record.indexed_timestamp = None  # when a server indexed it says nothing about the package
         if local:
@@ -39,6 +51,11 @@ def lock(channel: str, environment: Path, out: Path | None, console: Console) ->
     _write(out, MOUNT_POINT if local else Channel(channel).base_url, records)
     _show(before, _locked(out), out, console)
     return out
+
+
+def _names(channel: Path) -> set[str]:
+    repodata = json.loads((channel / SUBDIR / "repodata.json").read_text())
+    return {str(entry["name"]) for entry in repodata["packages.conda"].values()}
 
 
 async def _solved(url: str, specs: list[str]) -> list[RepoDataRecord]:

@@ -94,18 +94,12 @@ def _record(files: dict[str, File], site: str, own: str) -> File:
 
 
 def _needs(metadata: Message, python: str) -> list[str]:
-    """The wheel's requirements on this platform, as conda says them."""
+    """The wheel's requirements on this platform, as conda says them: without extras, whose packages are locked as well."""
     needs = []
     for text in metadata.get_all("Requires-Dist") or []:
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate(_platform(python)):
             continue
-        if requirement.extras:
-            raise ChannelError(
-                f"cannot say what {metadata['Name']} needs",
-                f"it asks for '{requirement}', and a conda package has no extras",
-                "ask for what the extra brings in environment.yml, and let containers/channel/wheels.py pass it over",
-            )
         needs.append(f"{conda_name(requirement.name)} {str(requirement.specifier).replace(' ', '')}".strip())
     return needs
 

@@ -19,3 +19,61 @@ echo after $(count)
 """
     done = in_image("bash", "-c", script.replace("LEFT", LEFT))
     assert done.stdout.split() == ["before", "3", "after", "0"]
+
+
+WINDOW = """
+from mpi4py import MPI
+import numpy as np
+
+comm, size = MPI.COMM_WORLD, 200 << 20
+for kind in ("shared", "own"):
+    if kind == "shared":
+        window = MPI.Win.Allocate_shared(size if comm.rank == 0 else 0, comm=comm)
+        memory, _ = window.Shared_query(0)
+    else:
+        window = MPI.Win.Allocate(size, comm=comm)
+        memory = window.tomemory()
+    half = size // comm.size
+    window.Fence()
+    np.frombuffer(memory, "u1")[comm.rank * half : (comm.rank + 1) * half] = comm.rank + 1
+    window.Fence()
+    if comm.rank == 0:
+        print(kind, memory[0], flush=True)
+    window.Free()
+"""
+FAILS = """
+from mpi4py import MPI
+
+if MPI.COMM_WORLD.rank == 1:
+    MPI.COMM_WORLD.Send(b"", dest=99)
+MPI.COMM_WORLD.Barrier()
+"""
+
+
+def test_windows_are_larger_than_docker_shared_memory(in_image: Run) -> None:
+    """With Docker's 64 MB of /dev/shm, windows of 200 MB are elsewhere; nothing but the program's words is printed."""
+    done = in_image("mpirun", "-n", "2", "python", "-c", WINDOW)
+    assert done.stdout.split() == ["shared", "1", "own", "1"]
+    assert done.stderr == ""
+
+
+def test_window_without_room_ends_with_cause(in_image: Run) -> None:
+    """A window that fits nowhere is an error that names the folder, on all ranks, instead of a wait for ever."""
+    small = ("--tmpfs=/tmp:size=64m",)
+    done = in_image("timeout", "60", "mpirun", "-n", "2", "python", "-c", WINDOW, options=small, check=False)
+    assert done.returncode not in (0, 124)
+    assert "not enough space for" in done.stderr
+
+
+def test_unhandled_mpi_error_ends_all_ranks(in_image: Run) -> None:
+    """A rank that fails in MPI does not leave the others waiting for it."""
+    done = in_image("timeout", "60", "mpirun", "-n", "2", "python", "-c", FAILS, check=False)
+    assert done.returncode not in (0, 124)
+    assert "MPI_ERR_RANK" in done.stderr
+
+
+def test_processes_can_be_spawned(in_image: Run) -> None:
+    """mpirun lets a rank start more processes, and so does Python without mpirun."""
+    code = "from mpi4py.futures import MPIPoolExecutor as P; print(list(P(2).map(abs, [-1, -2])))"
+    assert in_image("mpirun", "-n", "1", "python", "-c", code).stdout == "[1, 2]\n"
+    assert in_image("python", "-c", code).stdout == "[1, 2]\n"

@@ -16,7 +16,12 @@ from containers.channel.conda import File, Package, write_channel
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "name: tiny\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13\n  - tool\n"
-SYSCONFIG = "if True:\n    if True:\n            prefix_scheme = 'posix_local'\n"
+EDITED = {
+    "site.py": 'is_virtual_environment = sys.base_prefix != sys.prefix or hasattr(sys, "real_prefix")\n',
+    "sysconfig/__init__.py": "if True:\n    if True:\n            prefix_scheme = 'posix_local'\n",
+    "ensurepip/__init__.py": "x = sysconfig.get_config_var('WHEEL_PKG_DIR')\n",
+}
+"""The lines of Debian's Python that the channel edits."""
 
 
 def wheel(
@@ -59,9 +64,10 @@ def deb(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
 
 
 def python_debs(folder: Path, version: str) -> list[Path]:
-    """Build packages like Debian's Python: an interpreter, and a library with the file that the channel edits."""
+    """Build packages like Debian's Python: an interpreter, and a library with the files that the channel edits."""
     folder.mkdir(parents=True, exist_ok=True)
-    lib = {"usr/lib/python3.13/sysconfig/__init__.py": SYSCONFIG, "usr/lib/python3.13/os.py": f"# {version}\n"}
+    lib = {f"usr/lib/python3.13/{path}": text for path, text in EDITED.items()}
+    lib["usr/lib/python3.13/os.py"] = f"# {version}\n"
     return [
         deb(folder, "python3.13-minimal", version, {"usr/bin/python3.13": "#!/bin/sh\n", "usr/share/doc/x": "x"}),
         deb(folder, "libpython3.13-stdlib", version, lib),

@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -26,11 +24,17 @@ _PATIENCE = 30
 
 
 class Project(DockerCompose):
-    """A Compose project under a name of its own."""
+    """A Compose project under a name of its own.
 
-    def __init__(self, folder: Path, files: list[str], spec: Spec) -> None:
-        super().__init__(context=folder, compose_file_name=files, wait=False)
-        self.spec = spec
+    Args:
+        spec: the mini-cluster's.
+        files: Compose's.
+        nodes: one more file, as text: Compose reads it from standard input, so that nothing is left by a killed `up`.
+    """
+
+    def __init__(self, spec: Spec, files: list[str], nodes: str) -> None:
+        super().__init__(context=tree.root() / "compose", compose_file_name=[*files, "-"], wait=False)
+        self.spec, self.nodes = spec, nodes
 
     @cached_property
     def compose_command_property(self) -> list[str]:
@@ -44,7 +48,7 @@ class Project(DockerCompose):
         self._run_command([*self.compose_command_property, *how, *services])
 
     def _run_command(self, cmd: str | list[str], context: str | None = None) -> CompletedProcess[bytes]:
-        done = _run(cmd, cwd=context or str(self.context), env=self._environment())
+        done = _run(cmd, self.nodes, cwd=context or str(self.context), env=self._environment())
         if done.returncode:
             seen = done.stderr.decode(errors="replace").strip().splitlines()
             problems = [line for line in seen if "rror" in line] or seen
@@ -65,7 +69,7 @@ class Project(DockerCompose):
         }
 
 
-def _run(command: str | list[str], *, cwd: str, env: dict[str, str]) -> CompletedProcess[bytes]:
+def _run(command: str | list[str], text: str, *, cwd: str, env: dict[str, str]) -> CompletedProcess[bytes]:
     """Run Compose as a process group: Ctrl-C does not reach it."""
     process: subprocess.Popen[bytes] | None = None
     try:
@@ -74,12 +78,12 @@ def _run(command: str | list[str], *, cwd: str, env: dict[str, str]) -> Complete
                 command,
                 cwd=cwd,
                 env=env,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 process_group=0,
             )
-        output, errors = process.communicate()
+        output, errors = process.communicate(text.encode())
     except BaseException:
         if process is not None:
             with uninterrupted():
@@ -106,8 +110,7 @@ def spec_label(spec: Spec) -> str:
     return msgspec.json.encode(spec).decode()
 
 
-@contextmanager
-def project(spec: Spec, nodes: Iterable[str]) -> Iterator[Project]:
+def project(spec: Spec, nodes: Iterable[str]) -> Project:
     """The Compose project of a mini-cluster with these nodes, one service each.
 
     Services, not replicas: so a node's name is its hostname, which takes a capability to change from inside.
@@ -121,11 +124,8 @@ def project(spec: Spec, nodes: Iterable[str]) -> Iterator[Project]:
     if spec.sif:
         for service in [services.setdefault("login", {}), *services.values()]:
             service["volumes"] = [_shared(spec.sif)]
-    with tempfile.TemporaryDirectory(prefix="slurm-sim-") as folder:
-        own = Path(folder) / "nodes.yaml"
-        text = json.dumps({"services": services})
-        own.write_text(text.replace('"profiles": []', '"profiles": !reset []'), encoding="utf-8")
-        yield Project(Path(folder), [*files, str(own)], spec)
+    text = json.dumps({"services": services})
+    return Project(spec, files, text.replace('"profiles": []', '"profiles": !reset []'))
 
 
 def _shared(file: str) -> dict[str, object]:

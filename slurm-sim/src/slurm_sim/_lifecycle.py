@@ -10,7 +10,7 @@ import msgspec
 
 from slurm_sim import jupyter
 from slurm_sim._locking import exclusive, interrupted_once, uninterrupted
-from slurm_sim.errors import NotRunningError, SlurmSimError, SpecError, StartError
+from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, SpecError, StartError
 from slurm_sim.running import check_engine, docker
 from slurm_sim.spec import Spec
 
@@ -40,8 +40,7 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
         _refuse_a_second(spec.name)
         try:
             began = time.monotonic()
-            with project(spec, names) as compose:
-                compose.up()
+            project(spec, names).up()
             return {"containers": time.monotonic() - began, **_await(spec, timeout)}
         except BaseException as error:
             remove(spec.name)
@@ -118,6 +117,15 @@ def find(name: str) -> Found:
             hint=f"--name one of these, or 'slurm-sim up --name {name}'" if others else "'slurm-sim up' starts one",
         )
     return found[name]
+
+
+def projects(prefix: str) -> set[str]:
+    """Return the names that begin with `prefix` of which the engine has a container; none if there is no engine."""
+    try:
+        listed = docker("ps", "--all", "--filter", f"label={_SPEC}", "--format", f'{{{{.Label "{_PROJECT}"}}}}').stdout
+    except EngineError:
+        return set()
+    return {name for name in listed.split() if name.startswith(prefix)}
 
 
 def find_all() -> dict[str, Found]:

@@ -17,15 +17,36 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def exclusive(name: str) -> Iterator[None]:
-    """Holds a mini-cluster's lock; whoever asks for it meanwhile waits. It ends with the process."""
+    """Hold a mini-cluster's lock; whoever asks for it meanwhile waits. It ends with the process.
+
+    The file goes when the lock is released; whoever waited for it has a file that is none any more, and makes another.
+    """
     _folder().mkdir(mode=0o700, exist_ok=True)
-    with (_folder() / f"{name}.lock").open("w") as file:
+    path = _folder() / f"{name}.lock"
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        while not _is(path, file):
+            os.close(file)
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(file)
 
 
-def names(prefix: str) -> list[str]:
-    """Return the names that begin with `prefix` and that this host has held a lock for."""
+def _is(path: Path, file: int) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(file).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def broken_off(prefix: str) -> list[str]:
+    """Return the names that begin with `prefix` whose change was broken off by SIGKILL: their locks are still there."""
     return sorted(file.stem for file in _folder().glob(f"{prefix}*.lock"))
 
 

@@ -151,7 +151,7 @@ def new_name(run: str) -> str:
 
 def remove_all(run: str) -> None:
     """Remove whatever a run has started on this host and left."""
-    for name in _locking.names(f"{run}-"):
+    for name in {*_lifecycle.projects(f"{run}-"), *_locking.broken_off(f"{run}-")}:
         _lifecycle.remove(name)
         _locking.forget(name)
 

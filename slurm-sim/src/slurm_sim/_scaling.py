@@ -37,8 +37,7 @@ def _add(spec: Spec, names: list[str], added: list[str]) -> None:
     from slurm_sim._compose import project
 
     try:
-        with project(spec, names) as compose:
-            compose.up(*added)
+        project(spec, names).up(*added)
         _await_nodes(spec.name, added, timeout=30 + len(added))
     except BaseException as error:  # what did not come up is taken away again, and what ran goes on
         _take_back(spec.name, added)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -78,6 +79,7 @@ def run(wanted_files: tuple[str, ...], command: tuple[str, ...], **wanted: Any) 
         status = run_docker(*exec_arguments(sim.container("login"), command, user=USER, tty=_on_terminal()))
         for path in wanted_files:
             sim.get(f"{HOME}/{path}", ".")
+            click.echo(f"copied: {path} to {Path.cwd() / Path(path).name}", err=True)
     raise SystemExit(status)
 
 

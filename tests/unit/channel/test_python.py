@@ -27,7 +27,7 @@ def test_python_package_has_conda_layout(tmp_path: Path) -> None:
     assert package.depends == ["__glibc >=2.17"]
     assert package.contents["bin/python"] == Link("python3.13")
     assert b"posix_prefix" in data(package, "lib/python3.13/sysconfig/__init__.py")
-    assert b"site-packages" in data(package, "lib/python3.13/sitecustomize.py")
+    assert b"is_virtual_environment = True" in data(package, "lib/python3.13/site.py")
     assert not [path for path in package.contents if path.startswith("share/")]
 
 
@@ -45,7 +45,7 @@ def test_rejects_debs_of_two_versions(tmp_path: Path) -> None:
 
 
 LIB = "lib/python3.13"
-SYSCONFIG = {f"usr/{LIB}/sysconfig/__init__.py": tiny.SYSCONFIG}
+EDITED = {f"usr/{LIB}/{path}": text for path, text in tiny.EDITED.items()}
 
 
 def deb(
@@ -77,7 +77,7 @@ def deb(
 def test_keeps_links_and_permissions(tmp_path: Path) -> None:
     """Links stay links; only what Debian has as executable is."""
     files = {"usr/bin/python3.13": "#!/bin/sh\n", f"usr/{LIB}/os.py": ""}
-    made = deb(tmp_path, files | SYSCONFIG, links={f"usr/{LIB}/alias.py": "os.py"}, executable=("usr/bin/python3.13",))
+    made = deb(tmp_path, files | EDITED, links={f"usr/{LIB}/alias.py": "os.py"}, executable=("usr/bin/python3.13",))
     contents = python_package([made], "3.13").contents
     assert contents["bin/python3.13"] == File(b"#!/bin/sh\n", executable=True)
     assert contents[f"{LIB}/os.py"] == File(b"", executable=False)
@@ -86,10 +86,10 @@ def test_keeps_links_and_permissions(tmp_path: Path) -> None:
 
 
 def test_keeps_the_permissions_of_the_edited_file(tmp_path: Path) -> None:
-    """The file that moves Python to conda's layout changes in its text alone."""
-    (path,) = SYSCONFIG
-    contents = python_package([deb(tmp_path, SYSCONFIG, executable=(path,))], "3.13").contents
-    expected = tiny.SYSCONFIG.replace("posix_local", "posix_prefix").encode()
+    """A file that moves Python to conda's layout changes in its text alone."""
+    path = f"usr/{LIB}/sysconfig/__init__.py"
+    contents = python_package([deb(tmp_path, EDITED, executable=(path,))], "3.13").contents
+    expected = EDITED[path].replace("posix_local", "posix_prefix").encode()
     assert contents[f"{LIB}/sysconfig/__init__.py"] == File(expected, executable=True)
 
 
@@ -106,27 +106,36 @@ def test_leaves_out_what_is_debians_alone(tmp_path: Path) -> None:
         f"usr/{LIB}/_distutils_system_mod.py",
         f"usr/{LIB}/sitecustomize.py",
     )
-    package = python_package([deb(tmp_path, SYSCONFIG | dict.fromkeys((*kept, *gone), "Debian's"))], "3.13")
-    ours = {f"{LIB}/sysconfig/__init__.py", f"{LIB}/sitecustomize.py", "bin/python", "bin/python3"}
+    package = python_package([deb(tmp_path, EDITED | dict.fromkeys((*kept, *gone), "Debian's"))], "3.13")
+    ours = {path.removeprefix("usr/") for path in EDITED} | {"bin/python", "bin/python3"}
     assert package.contents.keys() == ours | {path.removeprefix("usr/") for path in kept}
-    hook = package.contents[f"{LIB}/sitecustomize.py"]
-    assert isinstance(hook, File)
-    assert b"Debian's" not in hook.data.partition(b'"""')[0]
     assert package.license == "PSF-2.0"
 
 
 def test_takes_the_files_of_every_deb(tmp_path: Path) -> None:
     """The package is all debs together."""
-    one = deb(tmp_path, SYSCONFIG, name="libpython3.13-stdlib")
+    one = deb(tmp_path, EDITED, name="libpython3.13-stdlib")
     two = deb(tmp_path, {"usr/bin/python3.13": "x"}, name="python3.13-minimal")
     assert {"bin/python3.13", f"{LIB}/sysconfig/__init__.py"} <= python_package([one, two], "3.13").contents.keys()
 
 
-@pytest.mark.parametrize("files", [{}, {f"usr/{LIB}/sysconfig/__init__.py": "another layout"}])
-def test_refuses_a_sysconfig_that_it_does_not_know(tmp_path: Path, files: dict[str, str]) -> None:
-    """Without the line that it edits, the environment would look for packages in Debian's folder."""
+@pytest.mark.parametrize("path", EDITED)
+@pytest.mark.parametrize("text", ["another layout", None])
+def test_refuses_files_that_it_does_not_know(tmp_path: Path, path: str, text: str | None) -> None:
+    """Without a line that it edits, the environment would look for packages, or for pip, in Debian's folders."""
+    files = {name: content for name, content in EDITED.items() if name != path} | ({path: text} if text else {})
     with pytest.raises(ChannelError, match="cannot move Debian's Python"):
-        python_package([deb(tmp_path, {"usr/bin/x": ""} | files)], "3.13")
+        python_package([deb(tmp_path, files)], "3.13")
+
+
+def test_bundles_pip_for_virtual_environments(tmp_path: Path) -> None:
+    """`python -m venv` finds the wheel of pip where upstream has it, and not in Debian's folder."""
+    wheel = tiny.wheel(tmp_path, "pip")
+    contents = python_package([deb(tmp_path, EDITED)], "3.13", wheel).contents
+    assert contents[f"{LIB}/ensurepip/_bundled/{wheel.name}"] == File(wheel.read_bytes())
+    ensurepip = contents[f"{LIB}/ensurepip/__init__.py"]
+    assert isinstance(ensurepip, File)
+    assert ensurepip.data == b"x = str(Path(__file__).with_name('_bundled'))\n"
 
 
 @pytest.mark.parametrize(
@@ -140,13 +149,13 @@ def test_refuses_a_sysconfig_that_it_does_not_know(tmp_path: Path, files: dict[s
 )
 def test_needs_the_newest_glibc_that_a_deb_asks_for(tmp_path: Path, fields: str, glibc: str) -> None:
     """Versions are compared as numbers, over both kinds of dependencies and all debs."""
-    debs = [deb(tmp_path, SYSCONFIG, fields=fields), deb(tmp_path, {}, name="other", fields="Depends: libc6 (>= 2.4)")]
+    debs = [deb(tmp_path, EDITED, fields=fields), deb(tmp_path, {}, name="other", fields="Depends: libc6 (>= 2.4)")]
     assert python_package(debs, "3.13").depends == [f"__glibc >={glibc}"]
 
 
 def test_needs_an_old_glibc_if_no_deb_names_one(tmp_path: Path) -> None:
     """Debs that say nothing run on the oldest glibc that wheels are made for."""
-    assert python_package([deb(tmp_path, SYSCONFIG, fields="Depends: zlib1g")], "3.13").depends == ["__glibc >=2.17"]
+    assert python_package([deb(tmp_path, EDITED, fields="Depends: zlib1g")], "3.13").depends == ["__glibc >=2.17"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +164,7 @@ def test_needs_an_old_glibc_if_no_deb_names_one(tmp_path: Path) -> None:
 )
 def test_names_version_and_revision(tmp_path: Path, version: str, stem: str) -> None:
     """The revision is what follows the last dash; the build string has letters, digits, dots and underscores."""
-    assert python_package([deb(tmp_path, SYSCONFIG, version=version)], "3.13").stem == stem
+    assert python_package([deb(tmp_path, EDITED, version=version)], "3.13").stem == stem
 
 
 def test_a_file_that_is_no_deb_is_an_error(tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ SPEC = Spec(
 
 def generated(spec: Spec) -> tuple[list[str], dict[str, Any]]:
     """Return the names of Compose's files, and the services of the generated one."""
-    with project(spec, ["c1", "c2"]) as compose:
-        *files, own = [Path(file) for file in compose.compose_file_name]
-        written = own.read_text(encoding="utf-8").replace("!reset ", "")
-    return [file.name for file in files], json.loads(written)["services"]
+    compose = project(spec, ["c1", "c2"])
+    *files, own = compose.compose_file_name
+    assert own == "-"
+    return [Path(file).name for file in files], json.loads(compose.nodes.replace("!reset ", ""))["services"]
 
 
 def test_nodes_extend_bare_pattern() -> None:
@@ -67,11 +67,10 @@ def test_label_restores_spec(tmp_path: Path) -> None:
 def test_jupyter_adds_one_file() -> None:
     """JupyterLab adds one Compose file, and leaves the nodes as they are."""
     spec = SlurmSim(nodes=1, jupyter=True).spec
-    with project(spec, ["c1"]) as compose:
-        *files, own = [Path(file) for file in compose.compose_file_name]
-        written = own.read_text(encoding="utf-8")
+    compose = project(spec, ["c1"])
+    files = [Path(file) for file in compose.compose_file_name[:-1]]
     assert [file.name for file in files] == ["compose.yaml", "jupyter.yaml"]
-    assert f'"file": "{files[0]}", "service": "slurmd"' in written
+    assert f'"file": "{files[0]}", "service": "slurmd"' in compose.nodes
     assert spec.login_image.startswith("slurm-sim/jupyter:")
     assert spec.node_image.startswith("slurm-sim/node:")
 
@@ -83,8 +82,7 @@ def test_compose_gets_the_size_and_the_images(monkeypatch: pytest.MonkeyPatch) -
     spec = Spec(
         name="s", nodes=2, cpus_per_node=3, memory_mb=128, controller_image="a", login_image="b", node_image="c"
     )
-    with project(spec, ["c1"]) as compose:
-        given = compose._environment()
+    given = project(spec, ["c1"])._environment()
     assert not [name for name in given if name.startswith("COMPOSE_")]
     assert given["KEPT"] == "1"
     ours = {name.removeprefix("SLURM_SIM_"): value for name, value in given.items() if name.startswith("SLURM_SIM_")}
@@ -97,27 +95,23 @@ def test_compose_gets_the_size_and_the_images(monkeypatch: pytest.MonkeyPatch) -
 def test_every_variable_of_the_compose_files_is_set(root: Path) -> None:
     """No variable that the files ask for is left to the user's environment."""
     asked = set(re.findall(r"\$\{(SLURM_SIM_\w+)", "".join(file.read_text() for file in root.glob("compose/*.yaml"))))
-    with project(SPEC, ["c1"]) as compose:
-        assert asked <= compose._environment().keys()
+    assert asked <= project(SPEC, ["c1"])._environment().keys()
 
 
 def test_the_project_has_the_mini_clusters_name() -> None:
     """The name stands where Compose reads it, before the files."""
-    with project(SPEC, ["c1"]) as compose:
-        command = compose.compose_command_property
-        assert command[:4] == ["docker", "compose", "--project-name", "s"]
-        assert [command[number + 1] for number, word in enumerate(command) if word == "-f"] == compose.compose_file_name
+    compose = project(SPEC, ["c1"])
+    command = compose.compose_command_property
+    assert command[:4] == ["docker", "compose", "--project-name", "s"]
+    assert [command[number + 1] for number, word in enumerate(command) if word == "-f"] == compose.compose_file_name
 
 
 def test_nodes_have_their_names_and_always_start() -> None:
     """A node's hostname is its name; the pattern's profile, which never starts, is not inherited."""
-    with project(SPEC, ["c1", "c2"]) as compose:
-        own = Path(compose.compose_file_name[-1])
-        text = own.read_text(encoding="utf-8")
+    text = project(SPEC, ["c1", "c2"]).nodes
     assert text.count('"profiles": !reset []') == 2
     services = json.loads(text.replace("!reset ", ""))["services"]
     assert {name: service["hostname"] for name, service in services.items()} == {"c1": "c1", "c2": "c2"}
-    assert not own.exists()
 
 
 def test_a_sif_that_vanished_is_not_made_a_folder() -> None:
@@ -139,16 +133,16 @@ def test_a_failure_shows_composes_errors(engine: Path) -> None:
     errors = "".join(f"Error {number}\\n" for number in range(7))
     for said, seen in ((f"pulling\\n{errors}done\\n", "Error 2\nError 3\nError 4\nError 5\nError 6"), ("no\\n", "no")):
         executable(engine, f"#!/bin/sh\nprintf '{said}' >&2\nexit 1\n")
-        with pytest.raises(SlurmSimError) as caught, project(SPEC, []) as compose:
-            compose.up()
+        with pytest.raises(SlurmSimError) as caught:
+            project(SPEC, []).up()
         assert caught.value.seen == seen
 
 
 def test_starts_only_the_services_that_are_named(engine: Path) -> None:
-    """Containers that run are never made again."""
-    executable(engine, f'#!/bin/sh\necho "$@" >{engine.parent}/called\n')
-    with project(SPEC, []) as compose:
-        compose.up("c3")
+    """Containers that run are never made again; the nodes come on standard input, and no file is left."""
+    executable(engine, f'#!/bin/sh\necho "$@" >{engine.parent}/called\ncat >{engine.parent}/read\n')
+    project(SPEC, ["c3"]).up("c3")
+    assert json.loads((engine.parent / "read").read_text().replace("!reset ", ""))["services"].keys() == {"c3"}
     called = (engine.parent / "called").read_text().split()
     assert called[-5:] == ["up", "--detach", "--no-recreate", "--quiet-pull", "c3"]
 
@@ -165,8 +159,8 @@ def test_interrupted_compose_finishes_first(engine: Path, ctrl_c: None) -> None:
     """Compose goes on to its end, and a second Ctrl-C does not change that."""
     done = engine.parent / "done"
     executable(engine, f"#!/bin/sh\nfor _ in 1 2 3; do kill -INT $PPID; sleep 0.1; done\ntouch {done}\n")
-    with pytest.raises(KeyboardInterrupt), interrupted_once(), project(SPEC, []) as compose:
-        compose.up()
+    with pytest.raises(KeyboardInterrupt), interrupted_once():
+        project(SPEC, []).up()
     assert done.exists()
 
 
@@ -179,7 +173,7 @@ def test_interrupted_compose_that_hangs_ends_with_its_processes(
     executable(
         engine, f"#!/bin/sh\nsleep 300 &\necho $! >{engine.parent}/pid\n{waits_for_a_reader}\nkill -INT $PPID\nwait\n"
     )
-    with pytest.raises(KeyboardInterrupt), project(SPEC, []) as compose:
-        compose.up()
+    with pytest.raises(KeyboardInterrupt):
+        project(SPEC, []).up()
     child = Path("/proc", (engine.parent / "pid").read_text().strip())
     until(lambda: not child.exists() or " Z " in (child / "stat").read_text(), "the end of Compose's process")

@@ -12,7 +12,7 @@ from dask_hpc.params import Count, Memory
 from dask_hpc.pictures import Bars, Grid, Lines, Picture, Points
 from dask_hpc.results import Check
 from dask_hpc.traffic import Traffic, traffic
-from dask_hpc.workload import Need, Outcome, Workload, cores_at_work, workload
+from dask_hpc.workload import Need, Outcome, Workload, cores_at_work, efficiency, workload
 
 __all__ = [
     "Bars",
@@ -34,6 +34,7 @@ __all__ = [
     "cluster",
     "cores_at_work",
     "draw",
+    "efficiency",
     "traffic",
     "workload",
 ]

@@ -16,7 +16,7 @@ from dask_hpc.errors import ResultsError, WorkloadError
 from dask_hpc.identity import Identity
 from dask_hpc.pictures import Picture
 
-__all__ = ["SCHEMA", "Check", "ClusterFacts", "Job", "Result", "Store", "Table", "Value", "load", "make"]
+__all__ = ["SCHEMA", "Check", "ClusterFacts", "Job", "Result", "Store", "Table", "Value", "load", "make", "shown"]
 
 SCHEMA = 2
 Value = int | float | str | bool | None
@@ -97,6 +97,14 @@ def make(**fields: Any) -> Result:
         raise WorkloadError(f"{fields['workload']} gave a result that cannot be kept.", str(error), todo) from error
 
 
+def shown(path: str | Path) -> str:
+    """Return a path as people are told it: from here, where it is below; `--get results` then leads to it as well."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (ValueError, FileNotFoundError):
+        return str(path)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
@@ -141,6 +149,11 @@ class Store:
         except OSError as error:
             self.discard()
             raise self._refusal(error) from error
+
+    @property
+    def latest(self) -> Path:
+        """The link to the last complete run's folder."""
+        return self.folder.with_name("latest")
 
     def add(self, name: str, write: Callable[[Path], object]) -> None:
         """Let `write` make a file of that name; a disk that refuses it must not cost the result: `keep` says so."""
@@ -189,7 +202,7 @@ class Store:
     def _point_latest(self) -> None:
         link = self.folder.with_name(f".{self.folder.name}.link")
         link.symlink_to(self.folder.name)
-        link.replace(self.folder.with_name("latest"))
+        link.replace(self.latest)
 
     def discard(self) -> None:
         """Remove what is not complete."""

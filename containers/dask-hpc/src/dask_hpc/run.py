@@ -18,7 +18,7 @@ from dask_hpc.fit import refuse_backend, refuse_what_does_not_fit
 from dask_hpc.identity import environment, versions
 from dask_hpc.lost import scheduler_watched
 from dask_hpc.progress import tasks_done
-from dask_hpc.results import ClusterFacts, Result, Store, make
+from dask_hpc.results import ClusterFacts, Result, Store, make, shown
 from dask_hpc.show import Screen
 from dask_hpc.stop import stopping_cleanly
 from dask_hpc.workload import DEFAULT_SIZE, Outcome, Workload
@@ -158,5 +158,6 @@ def _finish(result: Result, store: Store, screen: Screen, *, json: bool) -> int:
     if failure:
         failure.show()
         return failure.exit_code
-    screen.note(f"results: {result.folder}")
+    screen.note(f"results: {shown(result.folder)}")
+    screen.note(f"report: {shown(store.latest / 'report.html')}")
     return 0 if result.ok else 1

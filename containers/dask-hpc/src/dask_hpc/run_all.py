@@ -19,7 +19,7 @@ from dask_hpc import discovery
 from dask_hpc.clusters import BACKENDS
 from dask_hpc.errors import DaskHpcError, RequestError, ResultsError
 from dask_hpc.report.overview import Entry
-from dask_hpc.results import Result
+from dask_hpc.results import Result, shown
 from dask_hpc.show import Screen
 from dask_hpc.stop import Stopped, stopping_cleanly
 from dask_hpc.workload import DEFAULT_SIZE, Workload
@@ -187,4 +187,4 @@ def _overview(root: Path, entries: Sequence[Entry], started: datetime, screen: S
         raise ResultsError(
             f"The overview {file} cannot be written.", str(error), "name another folder by --results."
         ) from error
-    screen.note(f"overview: {file}")
+    screen.note(f"overview: {shown(file)}")

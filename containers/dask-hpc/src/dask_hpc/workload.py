@@ -17,7 +17,7 @@ from dask_hpc.results import Check, Value
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["DEFAULT_SIZE", "Need", "Outcome", "Workload", "cores_at_work", "workload"]
+__all__ = ["DEFAULT_SIZE", "Need", "Outcome", "Workload", "cores_at_work", "efficiency", "workload"]
 
 DEFAULT_SIZE = "default"
 
@@ -124,6 +124,15 @@ def cores_at_work(client: Client) -> int:
     for boot, cores in client.run(_machine).values():
         machines.setdefault(boot, set()).update(cores)
     return min(threads, sum(len(cores) for cores in machines.values()))
+
+
+def efficiency(speedup: float, cores: int) -> float:
+    """Return the part of what `cores` could give at best that a speed-up is; never above 1.
+
+    The speed-up has to be against one of these cores. It may then be above their number by no more than a machine's
+    clock varies, which is no efficiency.
+    """
+    return min(1.0, speedup / cores)
 
 
 def _machine() -> tuple[str, list[int]]:

@@ -115,7 +115,7 @@ def test_names_node_with_other_environment(tmp_path: Path, monkeypatch: pytest.M
     file = tmp_path / "share" / "dask-hpc" / "env.json"
     file.parent.mkdir(parents=True)
     file.write_text("{}")
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
     ours = environment.fingerprint(file)
     same = environment.on_nodes(asked(node("c1", mark=ours)))
     other = environment.on_nodes(asked(node("c1", mark=ours), node("c2", mark="other")))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from dask_hpc.clusters.sif import Sif
 from dask_hpc.doctor.site import Site, here
 from dask_hpc.errors import RequestError
+from dask_hpc.identity import venv
 from dask_hpc.jobqueue_config.look import Facts, accounts, look
 from tests.support.site_commands import Commands
 
@@ -181,8 +183,8 @@ def test_in_a_sif_nodes_run_the_same_one(commands: Commands) -> None:
     """The report comes from the environment that workers will run in."""
     commands["srun"] = f"echo '{json.dumps(REPORT)}'"
     facts = seen(jobs=True, APPTAINER_CONTAINER="/x.sif")
-    assert facts.sif == Sif("/x.sif", "apptainer")
-    assert "apptainer exec /x.sif python -m" in commands.calls("srun")[0]
+    assert facts.sif == Sif("/x.sif", "apptainer", (), venv())
+    assert f"apptainer exec /x.sif {sys.executable} -m" in commands.calls("srun")[0]
 
 
 def test_silent_nodes_have_a_reason(commands: Commands) -> None:

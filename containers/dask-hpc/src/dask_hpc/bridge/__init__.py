@@ -6,7 +6,8 @@ runs the cluster's command of that name. One connection is one call:
 
 request
     ``DHB1``, the length of what follows (4 bytes, big endian), then fields with a NUL byte between them: command,
-    working directory, number of arguments, the arguments, and NAME=VALUE of each variable of Slurm's. Three file
+    working directory, number of arguments, the arguments, and NAME=VALUE of each variable of Slurm's; for the commands
+    that ``$DASK_HPC_BRIDGE_TAKES`` names, which hand them on to jobs, of all that the image does not set. Three file
     descriptors come with it: the caller's own standard input, output and error. So there is nothing to copy, and
     input of any size, binary output and a closed pipe are between the caller and the command.
 later

@@ -18,14 +18,30 @@ _START = "start it by the launcher beside the SIF: ./dask-hpc exec PROGRAM, or .
 def _request() -> bytes:
     """Return this call, as `dask_hpc.bridge` describes it."""
     command, *arguments = [word.encode(errors="surrogateescape") for word in sys.argv]
+    name = command.rpartition(b"/")[2]
+    takes_all = name in posix.environ.get(b"DASK_HPC_BRIDGE_TAKES", b"").split()
+    own = _image_variables() if takes_all else b""
     variables = [
-        name + b"=" + value for name, value in posix.environ.items() if name.startswith(_PREFIXES) or name == b"LC_ALL"
+        key + b"=" + value
+        for key, value in posix.environ.items()
+        if key.startswith(_PREFIXES) or key == b"LC_ALL" or (takes_all and b'%s="%s"\n' % (key, value) not in own)
     ]
-    fields = [command.rpartition(b"/")[2], posix.getcwdb(), b"%d" % len(arguments), *arguments, *variables]
+    fields = [name, posix.getcwdb(), b"%d" % len(arguments), *arguments, *variables]
     text = b"\0".join(fields)
     if len(text) > _MOST_BYTES:
         _fail(f"{len(text)} bytes of arguments and variables are too many", "pass a script on standard input")
     return b"DHB1" + len(text).to_bytes(4, "big") + text
+
+
+def _image_variables() -> bytes:
+    """Return the variables that every program in the image has, a line `NAME="value"` each: no job needs them."""
+    try:
+        file = posix.open("/etc/environment", posix.O_RDONLY)
+    except OSError:
+        return b""
+    found = posix.read(file, 1 << 16)
+    posix.close(file)
+    return found
 
 
 def _connect() -> _socket.socket:

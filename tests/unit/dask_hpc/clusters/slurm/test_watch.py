@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,9 @@ class Scheduler:
     def __init__(self, watch: Watch) -> None:
         self.workers: dict[str, Any] = {}
         self.later: list[tuple[float, Any]] = []
-        self.loop = SimpleNamespace(call_later=lambda seconds, function: self.later.append((seconds, function)))
+        self.loop = SimpleNamespace(
+            call_later=lambda seconds, function, *arguments: self.later.append((seconds, partial(function, *arguments)))
+        )
         self.watch = watch
 
     def come(self, address: str, name: str) -> None:

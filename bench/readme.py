@@ -1,0 +1,141 @@
+"""The README's tables of numbers, made from `bench/results.json`: `python -m bench.readme` writes them anew."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bench.report import RESULTS, Results, read
+
+__all__ = ["README", "block", "update"]
+
+README = Path(__file__).parents[1] / "README.md"
+
+_BEGIN, _END = "<!-- made by python -m bench.readme -->\n", "<!-- end -->\n"
+_ROWS = (
+    ("a mini-cluster of 2 nodes, ready", "boot/up, 2 nodes"),
+    ("of 32, 64, 128 nodes", "boot/up, 32 nodes", "boot/up, 64 nodes", "boot/up, 128 nodes"),
+    (
+        "`srun hostname` on 2 nodes; on 128, all of whose lines come back",
+        "boot/srun hostname, 2 nodes",
+        "boot/srun hostname, 128 nodes",
+    ),
+    ("down, 2 nodes; 128 nodes", "boot/down, 2 nodes", "boot/down, 128 nodes"),
+    ("two Dask workers as Slurm jobs, connected over TLS", "dask/scale(jobs=2) to 2 workers"),
+    (
+        "speed-up of two one-core workers on two cores; of two plain processes on them, in the same run",
+        "dask/speed-up of 2 workers on 2 nodes",
+        "dask/speed-up of 2 workers on 2 nodes: of 2 plain processes on them",
+    ),
+    *(
+        (
+            f"{count} workers connected: LocalCluster, SLURMCluster, dask-mpi",
+            *(f"mpi-workers/{count} workers, {way}" for way in ("LocalCluster", "SLURMCluster", "dask-mpi")),
+        )
+        for count in (3, 7, 15, 31)
+    ),
+    (
+        "Dask's time for a task: LocalCluster (no TLS), SLURMCluster, dask-mpi",
+        *(f"overhead/a task, {way}" for way in ("LocalCluster", "SLURMCluster", "dask-mpi")),
+    ),
+    (
+        "the same on a mini-cluster over the bare machine, LocalCluster",
+        "overhead/a task, LocalCluster: against the bare machine",
+    ),
+    (
+        "eigenvalues, empty tasks: the SIF over the image",
+        "image-sif/eigenvalues, SIF: SIF against the image",
+        "image-sif/task-overhead, SIF: SIF against the image",
+    ),
+    (
+        "`import distributed`, warm: the SIF over the image; over a node that has the environment",
+        "sif/import distributed, SIF: SIF against the image",
+        "sif/import distributed, SIF: SIF against the baked node",
+    ),
+    (
+        "MPI, 8 B on one node: mpi4py's ping-pong; by persistent requests",
+        "mpi/ping-pong 8 B, one node",
+        "mpi/ping-pong 1 MiB, two nodes: by persistent requests, one node",
+    ),
+    ("MPI between two nodes: 8 B; 1 MiB", "mpi/ping-pong 8 B, two nodes", "mpi/ping-pong 1 MiB, two nodes"),
+    (
+        "a hop among 8 ranks on 2 cores: srun; mpirun; spinning",
+        *(f"mpi/a hop among 8 ranks on two cores, {how}" for how in ("srun", "mpirun", "srun, spinning")),
+    ),
+    (
+        "8 ranks of a SIF on 2 cores import Dask; with `--sharens`, in one mount",
+        "sif/8 ranks import distributed, SIF",
+        "sif/8 ranks import distributed, SIF: with --sharens",
+    ),
+    (
+        "images, unpacked: dask-hpc, Slurm's controller, node",
+        *(f"images/image {name}" for name in ("dask-hpc", "slurm-sim/slurmctld", "slurm-sim/node")),
+    ),
+    ("`dask-hpc.sif`; made in", "sif/SIF size", "sif/SIF build"),
+    ("a Slurm command out of the SIF, over calling it directly", "bridge/what the bridge costs a call"),
+)
+"""What a row is called, and the measurements in it."""
+
+_WORKLOADS = (
+    "partitioned-array", "monte-carlo-pi", "delayed-sum", "eigenvalues", "futures-pipeline", "data-locality",
+)  # fmt: skip
+_PLACES = ("NumPy", "LocalCluster", "SLURMCluster", "dask-mpi")
+
+
+def block(results: Results) -> str:
+    """Return what stands between the marks: both tables, and when and on what they were measured."""
+    lines = ["| what | measured | aim |", "|---|---|---|"]
+    for title, *names in _ROWS:
+        lines.append(f"| {title} | {'; '.join(_figures(results, names))} | {'; '.join(_aims(results, names))} |")
+    lines += ["", f"| workload [s] | {' | '.join(_PLACES)} |", f"|---|{'---|' * len(_PLACES)}"]
+    for workload in _WORKLOADS:
+        cells = (_figure(results, f"workloads/{workload}, {place}", unit=False) for place in _PLACES)
+        lines.append(f"| `{workload}` | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_footer(results), ""])
+
+
+def _figures(results: Results, names: Iterable[str]) -> Iterator[str]:
+    return (_figure(results, name) for name in names)
+
+
+def _figure(results: Results, name: str, *, unit: bool = True) -> str:
+    try:
+        one = results.find(name)
+    except KeyError:
+        return "–"
+    said = f"{one.value:.3g}" if one.value < 1000 else f"{one.value:.0f}"
+    mark = "†" if results.parts[name.partition("/")[0]].loaded else ""
+    return f"{said} {one.unit}".strip() + mark if unit and one.unit != "×" else said + mark
+
+
+def _aims(results: Results, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        try:
+            one = results.find(name)
+        except KeyError:
+            continue
+        if (bound := one.most if one.most is not None else one.least) is not None:
+            yield f"{bound:g} {one.unit}".strip() if one.unit != "×" else f"{bound:g}"
+
+
+def _footer(results: Results) -> Iterator[str]:
+    days = sorted({part.taken[:10] for part in results.parts.values()})
+    machines = sorted({(part.machine.cpus, part.machine.kernel) for part in results.parts.values()})
+    on = "; ".join(f"{cpus} cores, Linux {kernel}" for cpus, kernel in machines)
+    yield f"Measured on {' and '.join(days)}, on {on}." if days else "Nothing has been measured."
+    if any(part.loaded for part in results.parts.values()):
+        yield "† The machine was busy with something else: not to be quoted."
+
+
+def update(results: Results, readme: Path = README) -> None:
+    """Write the README's tables anew; raises `ValueError` if it has no place for them."""
+    text = readme.read_text(encoding="utf-8")
+    pattern = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"{readme} has no lines {_BEGIN.strip()} and {_END.strip()}")
+    readme.write_text(pattern.sub(lambda _: _BEGIN + block(results) + _END, text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    update(read(RESULTS))

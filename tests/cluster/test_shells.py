@@ -1,0 +1,34 @@
+"""The environment is there in every shell of a node, and in every kind of job."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurm_sim import SlurmSim
+
+ASK = "command -v python dask-hpc; echo $OMP_NUM_THREADS $PMIX_MCA_gds"
+THERE = "/opt/env/bin/python\n/opt/env/bin/dask-hpc\n1 hash\n"
+
+
+@pytest.mark.parametrize("on", ["login", "c1"])
+@pytest.mark.parametrize("shell", [("bash", "-lc"), ("env", "-i", "HOME=/home/hpc", "bash", "-lc"), ("bash", "-ic")])
+def test_environment_is_active_on_nodes(slurm_sim: SlurmSim, on: str, shell: tuple[str, ...]) -> None:
+    """Login node and compute node have it in login, clean and interactive shells."""
+    assert slurm_sim.exec(*shell, ASK, on=on).stdout == THERE
+
+
+@pytest.mark.parametrize("options", [(), ("--export=NONE",), ("--export=NIL",), ("--get-user-env",)], ids=" ".join)
+@pytest.mark.parametrize("first", ["#!/bin/bash", "#!/bin/bash -l", "#!/bin/sh"])
+def test_environment_is_active_in_batch_scripts(slurm_sim: SlurmSim, first: str, options: tuple[str, ...]) -> None:
+    """A job has it whatever its script begins with, and whatever it takes from where it was submitted."""
+    if "NIL" in str(options) and first != "#!/bin/bash -l":
+        pytest.skip("--export=NIL gives a script nothing at all: only a login shell has an environment then")
+    slurm_sim.exec("sbatch", "--wait", "--output=job.out", *options, stdin=f"{first}\n{ASK}\n", timeout=150)
+    assert slurm_sim.exec("cat", "job.out").stdout == THERE
+
+
+def test_environment_is_active_in_steps(slurm_sim: SlurmSim) -> None:
+    """srun passes it on, and a login shell in a step has it without."""
+    assert slurm_sim.exec("srun", "--quiet", "sh", "-c", ASK, timeout=150).stdout == THERE
+    clean = ("srun", "--quiet", "--export=NONE", "/bin/bash", "-lc", ASK)
+    assert slurm_sim.exec(*clean, timeout=150).stdout == THERE

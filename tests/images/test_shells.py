@@ -1,0 +1,69 @@
+"""The environment is there in every shell, also in those that begin without the image's variables."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.images.conftest import Run
+
+ASK = 'command -v python dask-hpc; echo "$OMP_NUM_THREADS $PYTHONNOUSERSITE $PMIX_MCA_gds $LANG"'
+THERE = "/opt/env/bin/python\n/opt/env/bin/dask-hpc\n1 1 hash C.UTF-8\n"
+CLEAN = ("env", "-i", "HOME=/home/hpc", "TERM=dumb")
+SHELLS = [
+    ("bash", "-c"),
+    ("bash", "-lc"),
+    ("bash", "-ic"),
+    ("bash", "-lic"),
+    ("sh", "-c"),
+    ("sh", "-lc"),
+    (*CLEAN, "bash", "-lc"),
+    (*CLEAN, "bash", "-ic"),
+    (*CLEAN, "bash", "-lic"),
+    (*CLEAN, "sh", "-lc"),
+]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_environment_is_active(in_image: Run, shell: tuple[str, ...]) -> None:
+    """Login, interactive and clean shells have the environment's commands and variables."""
+    assert in_image(*shell, ASK).stdout == THERE
+
+
+@pytest.mark.parametrize("command", [("su", "-", "hpc", "-c"), ("su", "hpc", "-c")], ids=" ".join)
+def test_environment_is_active_for_what_pam_starts(in_image: Run, command: tuple[str, ...]) -> None:
+    """PAM, which sshd, cron and su ask for variables, has them from /etc/environment."""
+    done = in_image(*CLEAN, *command, ASK, options=("--user", "root"))
+    assert done.stdout == THERE
+
+
+def test_variables_of_users_own_win(in_image: Run) -> None:
+    """What is set before a login shell starts stays, and what the home's files set comes last."""
+    given = in_image(*CLEAN, "OMP_NUM_THREADS=4", "bash", "-lc", "echo $OMP_NUM_THREADS")
+    assert given.stdout == "4\n"
+    script = """
+mkdir ~/mine && printf '#!/bin/sh\\necho mine\\n' >~/mine/python && chmod +x ~/mine/python
+for file in .bash_profile .bashrc; do echo 'PATH=~/mine:$PATH OMP_NUM_THREADS=8' >~/$file; done
+env -i HOME=$HOME bash -lc 'python; echo $OMP_NUM_THREADS'
+env -i HOME=$HOME bash -ic 'python; echo $OMP_NUM_THREADS'
+"""
+    assert in_image("bash", "-c", script).stdout == "mine\n8\n" * 2
+
+
+def test_paths_are_not_repeated(in_image: Run) -> None:
+    """A shell in a shell in a shell has the folder once, and where it was put."""
+    nested = "bash -ic 'bash -lic \"bash -ic \\\"echo \\\\\\$PATH\\\"\"'"
+    seen = in_image("sh", "-c", nested).stdout.strip().split(":")
+    assert seen.count("/opt/env/bin") == 1
+    own = in_image("env", "PATH=/usr/bin:/opt/env/bin:/bin", "bash", "-ic", "echo $PATH").stdout
+    assert own == "/usr/bin:/opt/env/bin:/bin\n"
+
+
+def test_shell_files_have_what_the_image_sets(in_image: Run) -> None:
+    """Every variable that the image's configuration sets is in both files, PATH aside."""
+    script = "env -0; echo; cat /etc/environment; echo; cat /etc/profile.d/dask-hpc.sh"
+    said, environment, profile = in_image("sh", "-c", script).stdout.split("\n\n")
+    names = {entry.partition("=")[0] for entry in said.split("\0") if entry}
+    ours = {name for name in names if name.startswith(("OMP", "OPENBLAS", "MKL", "PMIX", "PRTE"))}
+    ours |= {"LANG", "PYTHONNOUSERSITE"}
+    assert {line.partition("=")[0] for line in environment.splitlines()} == {*ours, "PATH"}
+    assert {line.split("=")[0].split()[1] for line in profile.splitlines() if line.startswith("export ") and "=" in line} == ours
