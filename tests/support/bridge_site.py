@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 LAUNCHER = ROOT / "apptainer/site/dask-hpc"
 SHIM = ROOT / "containers/dask-hpc/src/dask_hpc/bridge/shim.py"
-COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "sinfo", "scontrol", "srun")
+COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "sinfo", "scontrol", "srun", "sacctmgr")
 
 # Does what the launcher needs of Apptainer: passes variables by name, and shows a bound folder where it was bound to.
 _APPTAINER = """\

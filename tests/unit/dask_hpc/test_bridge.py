@@ -43,14 +43,34 @@ def test_passes_streams_and_status_through(site: Site) -> None:
 
 def test_passes_working_directory_and_slurm_variables(site: Site) -> None:
     """The command runs in the caller's directory with its Slurm variables; all other variables are the site's."""
-    site.command("sbatch", "pwd; env")
+    site.command("sacct", "pwd; env")
     (site.folder / "a b").mkdir()
-    script = "cd 'a b'; unset SLURM_OLD; export SLURM_JOB_ID=5 SBATCH_ACCOUNT='x y' OTHER=inside; exec sbatch"
+    script = "cd 'a b'; unset SLURM_OLD; export SLURM_JOB_ID=5 SBATCH_ACCOUNT='x y' OTHER=inside; exec sacct"
     done = site.run(script, env={"SLURM_OLD": "1", "OTHER": "outside", "SITE": "yes"})
     lines = done.stdout.decode().splitlines()
     assert lines[0] == f"{site.folder}/a b"
     assert {"SLURM_JOB_ID=5", "SBATCH_ACCOUNT=x y", "OTHER=outside", "SITE=yes"} <= set(lines)
     assert not [line for line in lines if line.startswith(("SLURM_OLD", "APPTAINERENV_"))]
+
+
+@pytest.mark.parametrize("command", ["sbatch", "srun"])
+def test_passes_what_jobs_are_to_have(site: Site, command: str) -> None:
+    """What the caller sets for sbatch and srun is set outside; what belongs to the SIF is not, and the site's stays."""
+    site.command(command, "env")
+    ours = "FOO='a b' DASK_X=1 OTHER=inside LINES=$(printf '1\\n2')"
+    theirs = "PYTHONPATH=/sif LD_LIBRARY_PATH=/sif APPTAINER_NAME=x HOME=/sif PRTE_MCA_plm=^slurm VIRTUAL_ENV=/sif"
+    done = site.run(f"env {ours} {theirs} {command}", env={"OTHER": "outside", "SITE": "yes", "LD_LIBRARY_PATH": "/site"})
+    lines = done.stdout.decode().splitlines()
+    assert {"FOO=a b", "DASK_X=1", "OTHER=inside", "SITE=yes", "LD_LIBRARY_PATH=/site", f"HOME={site.folder}"} <= set(lines)
+    assert [line for line in lines if "/sif" in line or "plm" in line or "DASK_HPC_BRIDGE" in line] == []
+
+
+def test_old_launcher_gets_slurm_variables_alone(site: Site) -> None:
+    """A launcher that does not say that it takes more, as those before did, would refuse the call."""
+    site.command("sbatch", "env")
+    lines = site.run("unset DASK_HPC_BRIDGE_TAKES; FOO=1 SBATCH_X=2 sbatch").stdout.decode().splitlines()
+    assert "SBATCH_X=2" in lines
+    assert "FOO=1" not in lines
 
 
 def test_passes_arguments_that_are_no_text(site: Site) -> None:
@@ -123,25 +143,35 @@ def test_ends_command_of_killed_caller(site: Site) -> None:
     assert done.stdout == b"gone\n"
 
 
-@pytest.mark.parametrize("words", ["show job 5", "-o show nodes", "--json show job", "ping", "-do show partition"])
-def test_allows_scontrol_show(site: Site, words: str) -> None:
-    """Subcommands that only show something are allowed."""
+@pytest.mark.parametrize(
+    "words",
+    ["show job 5", "-o show nodes", "--json show job", "ping", "-do show partition", "hold 5", "requeue 5", "update x"],
+)
+def test_allows_scontrol_on_jobs(site: Site, words: str) -> None:
+    """Subcommands that show something are allowed, and those that change a user's own jobs: Slurm sees to whose they are."""
     site.command("scontrol", 'echo "$@"')
     assert site.run(f"scontrol {words}").stdout.decode() == words + "\n"
 
 
 @pytest.mark.parametrize(
     "words",
-    ["update x", "", "-M show update x", "shutdown", "-Mshow update", "--cluster show update", "sho", "'show '"],
+    ["create x", "", "-M show reboot x", "shutdown", "-Mshow delete", "--cluster show token", "sho", "'show '"],
 )
-def test_rejects_scontrol_changes(site: Site, words: str) -> None:
-    """Subcommands that change something are rejected, and so is any option that could hide one."""
+def test_rejects_administration_by_scontrol(site: Site, words: str) -> None:
+    """Subcommands that administrators use are rejected, and so is any option that could hide one."""
     site.command("scontrol", "echo called")
     done = site.run(f"scontrol {words}")
     assert done.returncode == 126
     assert done.stdout == b""
     assert b"refused" in done.stderr
     assert b"What to do" in done.stderr
+
+
+@pytest.mark.parametrize(("words", "status"), [("-nP show assoc user=x", 0), ("list qos", 0), ("-i delete user x", 126)])
+def test_sacctmgr_only_shows(site: Site, words: str, status: int) -> None:
+    """What accounts and limits there are can be asked, and not changed."""
+    site.command("sacctmgr", "echo called")
+    assert site.run(f"sacctmgr {words}").returncode == status
 
 
 def test_names_command_that_site_lacks(site: Site) -> None:
@@ -210,7 +240,7 @@ HOSTILE = {
     "path": request(b"/bin/sh", b"/", b"0"),
     "path to it": request(b"../bin/squeue", b"/", b"0"),
     "NUL in the name": request(b"squeue\0", b"/", b"0"),
-    "control": request(b"scontrol", b"/", b"2", b"update", b"x"),
+    "control": request(b"scontrol", b"/", b"2", b"create", b"x"),
     "count too high": request(b"squeue", b"/", b"9", b"x"),
     "count no number": request(b"squeue", b"/", b"-1", b"x"),
     "count huge": request(b"squeue", b"/", b"9" * 5000),

@@ -66,6 +66,53 @@ def test_session_folder_is_private(site: Site) -> None:
     assert done.stdout == b"700\nsocket\n"
 
 
+@pytest.mark.parametrize("name", ["x" * 100, "with,comma", "with:colon"])
+def test_takes_other_folder_for_session_if_runtime_folder_does_not_fit(site: Site, name: str) -> None:
+    """A socket's path has 107 bytes at most, and Apptainer splits binds at commas and colons: then it is in /tmp."""
+    runtime = site.folder / name
+    runtime.mkdir(mode=0o700)
+    done = site.run('echo "${DASK_HPC_BRIDGE%/*}"', env={"XDG_RUNTIME_DIR": str(runtime)})
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"/tmp/dask-hpc-")
+    assert list(runtime.iterdir()) == []
+
+
+def test_runtime_folder_as_long_as_possible(site: Site) -> None:
+    """The limit is the kernel's: a folder that just fits is taken."""
+    uid, most = str(os.getuid()), 107 - len("/dask-hpc-4294967295-0123456789ab/socket")
+    runtime = site.folder / ("x" * (most - len(str(site.folder)) - 1))
+    runtime.mkdir(mode=0o700)
+    done = site.run('echo "${DASK_HPC_BRIDGE%/*}"', env={"XDG_RUNTIME_DIR": str(runtime)})
+    assert done.stdout.startswith(f"{runtime}/dask-hpc-{uid}-".encode())
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [r"printf '7 dask-hpc-%s-1
+8 café
+9 ÿþ
+' $SESSION", "exit 1", "sleep 0.1; kill -9 $$", "printf '\n\n7\n'"],
+    ids=["not UTF-8", "squeue fails", "squeue is killed", "unexpected"],
+)
+def test_clean_up_removes_credentials_whatever_slurm_says(site: Site, listing: str) -> None:
+    """Credentials go, also if squeue fails or prints bytes that are no text; jobs of the session are cancelled."""
+    site.command("squeue", f'. "$HOME/session"; {listing}')
+    site.command("scancel", 'echo "$@" >>"$HOME/cancelled"')
+    script = """
+echo "SESSION=$DASK_HPC_SESSION" >"$1/session"
+folder=$1/.dask-hpc/dask-hpc-$DASK_HPC_SESSION-abcd.tls
+mkdir -p "$folder"; touch "$folder/key.pem"
+kill -KILL $$
+"""
+    done = site.run(f"set -- {site.folder}; {script}", env={"SQUEUE_STATES": "PD", "SCANCEL_STATE": "PD"})
+    assert done.returncode == 137
+    assert list((site.folder / ".dask-hpc").iterdir()) == []
+    assert b"Traceback" not in done.stderr
+    cancelled = site.folder / "cancelled"
+    assert (cancelled.read_text() if cancelled.exists() else "") == ("7
+" if "351" in listing else "")
+
+
 def test_passes_variables_by_name(site: Site) -> None:
     """Slurm's and Dask's variables pass, and those that the user names; no others do."""
     given = {"DASK_A": "1", "SLURM_B": "2", "PYTHONPATH": "/x", "MINE": "3", "MY_C": "4", "DASK_HPC_PASS": "MINE MY_*"}
