@@ -1,7 +1,10 @@
-"""Load `dask_jobqueue.runner` without what it does to Ctrl-C.
+"""Correct `dask_jobqueue.runner`, which `import dask_jobqueue` imports, as it is imported.
 
-As it is imported, and `import dask_jobqueue` does that, it sets a handler for SIGINT that ends the program with
-status 0; and outside of the main thread, where no handler can be set, the import fails.
+- It sets a handler for SIGINT that ends the program with status 0: whoever presses Ctrl-C reports success. Outside of
+  the main thread, where no handler can be set, the import fails. Here only a runner that is at work has a handler.
+- A runner's client goes on as soon as the scheduler is there. A task for a worker by its name, as in dask-jobqueue's own
+  test, then fails with "addresses should be strings or tuples, got 2" if that worker comes last. Here it waits for them.
+
 https://github.com/dask/dask-jobqueue/blob/0.9.0/dask_jobqueue/runner.py
 """
 
@@ -13,8 +16,11 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
+
+INTERRUPTED = 130
+PATIENCE = 60  # seconds that a client waits for workers that do not come
 
 
 def load(module: ModuleType, execute: Callable[[], None]) -> None:
@@ -31,3 +37,48 @@ def load(module: ModuleType, execute: Callable[[], None]) -> None:
         execute()
     finally:
         signal.signal = set_handler
+    _end_by_signal(module.BaseRunner)
+    module.BaseRunner.before_client_start = _await_workers
+
+
+def _end_by_signal(runner: Any) -> None:
+    """Let a runner end its process by SIGINT, as it does when its scheduler or worker has finished; and a user, too."""
+    init = runner.__init__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        import threading
+
+        def end(_number: int, _frame: FrameType | None) -> None:
+            sys.exit(0 if getattr(self, "_finished", False) else INTERRUPTED)
+
+        in_main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGINT, end) if in_main else None
+        try:
+            init(self, *args, **kwargs)
+        finally:
+            # one that is asynchronous starts later
+            if in_main and not getattr(self, "_BaseRunner__asynchronous", False):
+                signal.signal(signal.SIGINT, before)
+
+    def finishing(method: Any) -> Any:
+        async def run(self: Any) -> None:
+            await method(self)
+            self._finished = True
+
+        return run
+
+    runner.__init__ = __init__
+    for name in ("start_scheduler", "start_worker"):
+        setattr(runner, name, finishing(getattr(runner, name)))
+
+
+async def _await_workers(runner: Any) -> None:
+    """Wait until all workers of the job are there, or for a minute."""
+    import asyncio
+    from time import monotonic
+
+    end = monotonic() + PATIENCE
+    while runner.scheduler_comm and monotonic() < end:
+        if len(await runner.scheduler_comm.ncores()) >= getattr(runner, "n_workers", 0):
+            return
+        await asyncio.sleep(0.1)
