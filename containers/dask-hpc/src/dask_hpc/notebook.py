@@ -45,6 +45,9 @@ class DaskCluster:
         self._stack = ExitStack()
 
     def __enter__(self) -> Client:
+        from dask_hpc.clusters.base import quieten
+
+        quieten()
         self._screen.table(f"Dask cluster ({self._backend.name})", ("setting", "value", "why"), self._plan.rows)
         return self._stack.enter_context(self._backend.start(self._plan, self._screen)).client
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dask_hpc.clusters import Backend, Plan, Session
+from dask_hpc.clusters.base import quieten
 from dask_hpc.errors import ResultsError
 from dask_hpc.fit import refuse_backend, refuse_what_does_not_fit
 from dask_hpc.identity import environment, versions
@@ -72,6 +73,7 @@ def _plan(asked: Asked, backend: Backend, options: Mapping[str, Any], screen: Sc
 
 
 def _run(asked: Asked, backend: Backend, plan: Plan, store: Store, screen: Screen) -> tuple[Result, Seen]:
+    quieten()
     with stopping_cleanly():
         start = perf_counter()
         with backend.start(plan, screen) as session:

@@ -57,7 +57,7 @@ def _end_by_signal(runner: Any) -> None:
             init(self, *args, **kwargs)
         finally:
             # one that is asynchronous starts later
-            if in_main and not getattr(self, "_BaseRunner__asynchronous", False):
+            if before is not None and not getattr(self, "_BaseRunner__asynchronous", False):
                 signal.signal(signal.SIGINT, before)
 
     def finishing(method: Any) -> Any:

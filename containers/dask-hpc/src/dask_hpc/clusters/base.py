@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from dask_hpc.show import Screen
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Backend", "Plan", "Session", "dashboard_link", "new_name", "worker_nodes"]
+__all__ = ["Backend", "Plan", "Session", "dashboard_link", "new_name", "quieten", "worker_nodes"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,18 @@ def worker_nodes(client: Client) -> list[str]:
     import socket
 
     return sorted(set(client.run(socket.gethostname).values()))
+
+
+def quieten() -> None:
+    """Have Dask speak up in this process only where something is wrong, unless the user's configuration says otherwise.
+
+    A cluster of Dask's silences its own lines until it is closed; some come a moment later.
+    """
+    import distributed  # noqa: F401 (sets levels as it is imported)
+    from dask import config
+
+    if config.get("logging.distributed", None) is None:
+        logging.getLogger("distributed").setLevel(logging.WARNING)
 
 
 def new_name() -> str:

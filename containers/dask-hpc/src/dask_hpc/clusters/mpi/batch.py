@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from typing import Any
 
-from dask_hpc.clusters.base import Plan, Session, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, quieten, worker_nodes
 from dask_hpc.clusters.mpi import world as mpi_world
 from dask_hpc.clusters.mpi.hush import speak
 from dask_hpc.clusters.mpi.rank import NO_DASHBOARD
@@ -32,7 +32,7 @@ def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
     """Enter the world. On rank 1, return what there is; any other rank serves until the end, and never returns."""
     speak()
     world = mpi_world.enter()
-    mpi_world.quieten()
+    quieten()
     speaker = min(CLIENT, world.size - 1)
     stack = ExitStack()  # left open on rank 1: the other ranks serve already, whatever it does next
     with stopping_cleanly():

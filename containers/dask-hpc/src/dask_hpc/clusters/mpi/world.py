@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from dask_hpc.mpi import check_world
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
-__all__ = ["World", "enter", "quieten", "split", "wait", "workers"]
+__all__ = ["World", "enter", "split", "wait", "workers"]
 
 T = TypeVar("T")
 _PAUSE = 0.005  # seconds; MPI offers nothing that blocks
@@ -96,14 +95,6 @@ def wait(request: Any) -> None:
     """Wait for an MPI request without computing: MPI itself spins, and takes the core from a rank that still starts."""
     while not request.Test():
         sleep(_PAUSE)
-
-
-def quieten() -> None:
-    """Have Dask's processes speak up only where something is wrong, unless Dask's configuration says otherwise."""
-    from dask import config
-
-    if not config.get("logging", None):
-        logging.getLogger("distributed").setLevel(logging.WARNING)
 
 
 def split(world: World, first_worker: int) -> None:
