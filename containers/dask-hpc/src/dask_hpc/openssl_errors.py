@@ -4,6 +4,9 @@ CPython does not clear OpenSSL's error queue, which belongs to a thread, before 
 later the EPIPE of a connection that its peer has closed stays in there, and the next connection that has nothing to
 read yet gets it: a healthy worker or client is cut off. Dask runs all its connections in one thread: it is hit often.
 https://github.com/python/cpython/issues/148594
+
+And a connection that is still in its handshake when its listener stops is dropped without a traceback: Dask then asks
+for the address of what has been stopped, to tell of it.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import ssl
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+
+from distributed.comm.tcp import TLSListener
 
 __all__: list[str] = []
 
@@ -38,4 +43,20 @@ def _apply() -> None:
         setattr(ssl.SSLSocket, name, cleared(getattr(ssl.SSLSocket, name)))
 
 
+def _drop_what_comes_too_late() -> None:
+    prepare = TLSListener._prepare_stream
+
+    @wraps(prepare)
+    async def prepared(listener: Any, stream: Any, address: str) -> Any:
+        try:
+            return await prepare(listener, stream, address)
+        except ValueError:
+            if listener.tcp_server is not None:
+                raise
+            return None
+
+    TLSListener._prepare_stream = prepared
+
+
 _apply()
+_drop_what_comes_too_late()
