@@ -70,7 +70,7 @@ def joined(sim: SlurmSim, folder: str, count: int) -> dict[str, Any]:
 def ended_well(job: Job) -> None:
     """The job ends by itself, its log has no complaint, and nothing of it is left on any node."""
     assert job.wait(150).state == "COMPLETED", job.output()
-    assert "Traceback" not in job.output()
+    assert "Traceback" not in job.output(), job.output()
     assert left(job.sim) == ""
 
 

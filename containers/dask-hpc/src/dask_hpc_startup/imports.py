@@ -27,9 +27,11 @@ def _pools(module: ModuleType, execute: Callable[[], None]) -> None:
     pools.refuse_where_they_hang(module)
 
 
-def _tls(_module: ModuleType, execute: Callable[[], None]) -> None:
+def _tls(module: ModuleType, execute: Callable[[], None]) -> None:
     execute()
-    from dask_hpc_startup import openssl  # noqa: F401 (its import does it)
+    from dask_hpc_startup import listener, openssl  # noqa: F401 (the import of the latter is what does it)
+
+    listener.drop_what_comes_too_late(module)
 
 
 def _runner(module: ModuleType, execute: Callable[[], None]) -> None:

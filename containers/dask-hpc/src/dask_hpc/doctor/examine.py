@@ -37,14 +37,15 @@ def examine(site: Site, checks: Mapping[str, tuple[Check, float]] | None = None)
     chosen = CHECKS if checks is None else checks
     runs = [_Run(name, check, site) for name, (check, _) in chosen.items()]
     start = monotonic()
-    for run in runs:
-        run.start()
     try:
+        for run in runs:
+            run.start()
         return _collect(runs, [start + limit for _, limit in chosen.values()])
     except BaseException:  # Ctrl-C: the job on the nodes ends, and what it left is removed
         stop_all()
         for run in runs:
-            run.join(5)
+            if run.ident:  # it has been started
+                run.join(20)
         raise
 
 

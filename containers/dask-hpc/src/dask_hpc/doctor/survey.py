@@ -146,7 +146,6 @@ def _touch(file: Path) -> bool:
 def _clean(left: Sequence[Path]) -> None:
     for file in left:
         try:
-            for one in file.parent.glob(f"{file.name}*"):
-                one.unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
         except OSError:
             continue

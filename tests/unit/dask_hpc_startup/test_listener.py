@@ -1,0 +1,56 @@
+"""Dask's TLS listener, corrected."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from distributed.comm import tcp
+from distributed.comm.tcp import TLSListener
+
+from dask_hpc_startup.listener import drop_what_comes_too_late
+
+
+@pytest.fixture(autouse=True)
+def corrected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Correct it for one test."""
+    monkeypatch.setattr(TLSListener, "_prepare_stream", TLSListener._prepare_stream)
+    drop_what_comes_too_late(tcp)
+
+
+class Stream:
+    """A connection whose other end has gone."""
+
+    async def wait_for_handshake(self) -> None:
+        raise ConnectionResetError
+
+
+def prepared(server: object) -> Any:
+    """What becomes of such a connection to a listener with that server."""
+    listener: Any = SimpleNamespace(tcp_server=server, listen_address="tls://127.0.0.1:1")
+    if server is None:
+        listener = TLSListener.__new__(TLSListener)
+        listener.tcp_server = None
+    return asyncio.run(TLSListener._prepare_stream(listener, Stream(), "tls://127.0.0.1:2"))
+
+
+def test_drops_connection_that_comes_as_listener_stops() -> None:
+    """A listener that has stopped has no address any more to tell of: that is no error."""
+    assert prepared(None) is None
+
+
+def test_other_errors_are_told() -> None:
+    """While the listener is there, Dask logs a handshake that fails, and an address that it cannot tell is an error."""
+    assert prepared(object()) is None
+
+    class Broken:
+        tcp_server = object()
+
+        @property
+        def listen_address(self) -> str:
+            raise ValueError("no address")
+
+    with pytest.raises(ValueError, match="no address"):
+        asyncio.run(TLSListener._prepare_stream(Broken(), Stream(), "tls://127.0.0.1:2"))
