@@ -1,13 +1,12 @@
-"""environment.yml: its form, and its specs in the terms of PyPI."""
+"""environment.yml, ours and a user's own: its form, and its specs in the terms of PyPI."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from containers.channel.environment import FILE, conda_specs, pypi_requirements
+from containers.channel.environment import FILE, Environment, own, read, write
 from containers.channel.errors import ChannelError
 from containers.channel.sources import read_lock
 from tests.support import tiny
@@ -17,49 +16,114 @@ CHANNEL = tiny.ROOT / "containers/channel"
 
 def test_environment_yml_has_conda_form() -> None:
     """environment.yml has conda's form: a name, the channel conda-forge, and specs."""
-    text = FILE.read_text()
-    assert re.search(r"^name: \S+\nchannels:\n  - conda-forge\ndependencies:\n", text, re.MULTILINE)
-    assert "python=3.13" in conda_specs(FILE)
+    found = read(FILE)
+    assert found.name == "dask-hpc"
+    assert "python=3.13" in found.conda_specs()
+    assert "\nchannels:\n  - conda-forge\n" in FILE.read_text()
 
 
 def test_python_version_is_consistent(versions: dict[str, str]) -> None:
     """versions.env, environment.yml, debs.lock and the lock name the same Python."""
-    assert f"python={versions['PYTHON_VERSION']}" in conda_specs(FILE)
+    assert read(FILE).specs["python"] == f"python={versions['PYTHON_VERSION']}"
     upstream = {deb.version.partition("-")[0] for deb in read_lock(CHANNEL / "debs.lock")}
     assert {v.rpartition(".")[0] for v in upstream} == {versions["PYTHON_VERSION"]}
     lock = (tiny.ROOT / "containers/dask-hpc/locks/local-linux-64.lock").read_text()
     assert f"/python-{upstream.pop()}-deb_" in lock
 
 
-def test_translates_specs_to_pypi(tmp_path: Path) -> None:
-    """Conda's names and `=` become PyPI's; Python is left out."""
-    file = tmp_path / "environment.yml"
-    file.write_text("name: x\ndependencies:\n  - python=3.13\n  # why\n  - dask-core=2026.8\n  - numpy >=2,<3  # why\n")
-    assert pypi_requirements(file) == ["dask==2026.8.*", "numpy>=2,<3"]
-
-
-def written(tmp_path: Path, dependencies: str) -> Path:
+def written(tmp_path: Path, dependencies: str, head: str = "name: mine\nchannels:\n  - conda-forge\n") -> Path:
     """Write an environment.yml with these dependencies."""
     file = tmp_path / "environment.yml"
-    file.write_text(f"name: x\nchannels:\n  - conda-forge\n{dependencies}")
+    file.write_text(f"{head}{dependencies}")
     return file
 
 
-def test_reads_specs_as_written(tmp_path: Path) -> None:
-    """Comments and blank lines are skipped, on lines of their own and after a spec."""
-    text = "\ndependencies:\n  - python=3.13  # why\n\n  # a comment\n# another\n  - numpy >=2,<3\n"
-    assert conda_specs(written(tmp_path, text)) == ["python=3.13", "numpy >=2,<3"]
+def test_translates_specs_to_pypi(tmp_path: Path) -> None:
+    """Conda's names and `=` become PyPI's; Python is left out."""
+    listed = "dependencies:\n  - python=3.13\n  # why\n  - dask-core=2026.8\n  - numpy >=2,<3  # why\n"
+    assert read(written(tmp_path, listed)).requirements() == ["dask==2026.8.*", "numpy>=2,<3"]
 
 
-@pytest.mark.parametrize("text", ["", "dependencies:\n", "dependencies:\n  # nothing\n", "depends:\n  - python\n"])
+def test_reads_any_form_of_yaml(tmp_path: Path) -> None:
+    """Lists without indentation, channels before a name and quotes are what conda itself writes."""
+    listed = "dependencies:\n- python=3.13\n- conda-forge::xarray>=2024\n- 'numpy >=2,<3'\nprefix: /opt/x\n"
+    assert read(written(tmp_path, listed)).conda_specs() == ["python=3.13", "xarray>=2024", "numpy >=2,<3"]
+
+
+def test_takes_what_is_below_pip(tmp_path: Path) -> None:
+    """All packages come from PyPI: what is asked for in PyPI's terms is locked like the rest, extras too."""
+    found = read(written(tmp_path, "dependencies:\n  - numpy\n  - pip:\n    - alpha[more]==1.2\n    - msgpack\n"))
+    assert found.requirements() == ["numpy", "alpha[more]==1.2", "msgpack"]
+    assert found.conda_specs() == ["numpy", "alpha", "msgpack-python"]
+
+
+@pytest.mark.parametrize("text", ["", "dependencies:\n", "dependencies:\n  # nothing\n"])
 def test_refuses_an_environment_without_dependencies(tmp_path: Path, text: str) -> None:
     """An empty environment is a mistake, not a wish."""
     with pytest.raises(ChannelError, match="nothing below 'dependencies:'"):
-        conda_specs(written(tmp_path, text))
+        read(written(tmp_path, text))
 
 
-@pytest.mark.parametrize("line", ["  - pip:", "    - x", "- python", "  - a b", "variables:"])
-def test_refuses_what_it_cannot_read(tmp_path: Path, line: str) -> None:
-    """YAML beyond a list of specs is refused by the line."""
-    with pytest.raises(ChannelError, match=line.strip()):
-        conda_specs(written(tmp_path, f"dependencies:\n  - python=3.13\n{line}\n"))
+@pytest.mark.parametrize(
+    ("listed", "seen"),
+    [
+        ("dependencies:\n  - a b\n", "'a b'"),
+        ("dependencies:\n  - numpy=2.1=py313_0\n", "'numpy=2.1=py313_0'"),
+        ("dependencies:\n  - conda: [x]\n", "'{'conda': ['x']}'"),
+        ("dependencies:\n  - 3\n", "'3'"),
+        ("dependencies:\n  - pip:\n    - ./here\n", "'./here' below 'pip:'"),
+        ("dependencies:\n  - pip:\n    - x @ https://example.org/x.whl\n", "below 'pip:'"),
+        ("dependencies:\n  - x\nvariables:\n  A: 1\n", "the key 'variables'"),
+        ("dependencies: [\n", "while parsing"),
+    ],
+)
+def test_refuses_what_it_cannot_lock(tmp_path: Path, listed: str, seen: str) -> None:
+    """The error has what was seen, and what to write."""
+    with pytest.raises(ChannelError) as caught:
+        read(written(tmp_path, listed))
+    assert seen in str(caught.value)
+    assert "to do" in str(caught.value)
+
+
+@pytest.mark.parametrize("head", ["", "name:\n", "name: My Env\n", "name: a/b\n", "name: 3\n"])
+def test_refuses_a_name_that_no_image_can_have(tmp_path: Path, head: str) -> None:
+    """Image and SIF are called so."""
+    with pytest.raises(ChannelError, match="give it a line 'name: my-environment'"):
+        read(written(tmp_path, "dependencies:\n  - numpy\n", head))
+
+
+def test_own_environment_has_ours(tmp_path: Path) -> None:
+    """A user's file names what is to be added, and what is to be another version."""
+    found = own(written(tmp_path, "dependencies:\n  - python\n  - numpy<2.5\n  - xarray\n  - pip:\n    - click==8.1\n"))
+    ours = read(FILE)
+    assert found.name == "mine"
+    assert set(found.specs) == set(ours.specs) - {"click"} | {"xarray"}
+    assert (found.specs["numpy"], found.specs["python"], found.pypi) == ("numpy<2.5", "python=3.13", {"click": "click==8.1"})
+    assert own(FILE) == ours
+
+
+@pytest.mark.parametrize(
+    ("head", "listed", "seen"),
+    [
+        ("name: dask-hpc\n", "dependencies:\n  - xarray\n", "its name is 'dask-hpc'"),
+        ("name: mine\n", "dependencies:\n  - python=3.12\n", "it asks for 'python=3.12'"),
+    ],
+)
+def test_own_environment_takes_nothing_of_ours(tmp_path: Path, head: str, listed: str, seen: str) -> None:
+    """Our name, and the version of Python, are not a user's to give."""
+    with pytest.raises(ChannelError, match=seen):
+        own(written(tmp_path, listed, head))
+
+
+def test_missing_file_is_an_error(tmp_path: Path) -> None:
+    """The file is named."""
+    with pytest.raises(ChannelError, match=r"none\.yml"):
+        own(tmp_path / "none.yml")
+
+
+def test_written_environment_is_read_back(tmp_path: Path) -> None:
+    """What lies beside the locks is what they are of, and conda could read it."""
+    environment = Environment("mine", {"python": "python=3.13", "numpy": "numpy >=2,<3"}, {"alpha": "alpha[x]==1"})
+    write(environment, tmp_path / "locks/environment.yml")
+    assert read(tmp_path / "locks/environment.yml") == environment
+    assert "\nname: mine\n" in (tmp_path / "locks/environment.yml").read_text()

@@ -1,10 +1,16 @@
-"""Comparing the ranks of a node with its CPUs."""
+"""Settings of Open MPI for a rank, and what an error says."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from dask_hpc_startup.ranks import crowded
+from dask_hpc_startup import ranks
+from dask_hpc_startup.ranks import crowded, roomier, settings, unsupported
 
 SRUN = {"PMIX_NAMESPACE": "slurm.pmix.7.0", "OMPI_COMM_WORLD_LOCAL_SIZE": "9"}  # the latter of an mpirun around it
 MPIRUN = {"PMIX_NAMESPACE": "prterun-c1-12@1", "SLURM_STEP_TASKS_PER_NODE": "9"}
@@ -27,3 +33,61 @@ MPIRUN = {"PMIX_NAMESPACE": "prterun-c1-12@1", "SLURM_STEP_TASKS_PER_NODE": "9"}
 def test_detects_more_ranks_than_cpus(environ: dict[str, str], *, more: bool) -> None:
     """On a machine of four CPUs, the ranks of a node are compared with its CPUs or with the job's."""
     assert crowded(environ, 4) is more
+
+
+@pytest.mark.parametrize(
+    ("shm", "other", "elsewhere"),
+    [(64 << 20, 9 << 30, True), (1 << 30, 9 << 30, False), (64 << 20, 32 << 20, False), (None, 9 << 30, True)],
+    ids=["Docker's default", "large enough", "nowhere more", "none"],
+)
+def test_windows_go_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, shm: int | None, other: int, elsewhere: bool
+) -> None:
+    """A small /dev/shm is passed over for a folder that has more room."""
+    room = {"/dev/shm": shm, "/tmp": other}
+
+    def statvfs(folder: Path) -> Any:
+        free = room[str(folder)]
+        if free is None:
+            raise FileNotFoundError
+        return SimpleNamespace(f_bavail=free >> 10, f_frsize=1 << 10)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    assert roomier(Path("/dev/shm"), Path("/tmp")) == (Path("/tmp") if elsewhere else None)
+
+
+def test_settings_of_users_own_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set stays; what is not set gets a value for this machine."""
+    monkeypatch.setattr(ranks, "settings", lambda _: {"OMPI_MCA_a": "ours", "OMPI_MCA_b": "ours"})
+    monkeypatch.setenv("OMPI_MCA_a", "mine")
+    monkeypatch.setenv("OMPI_MCA_b", "")
+    monkeypatch.delenv("OMPI_MCA_b")
+    ranks.prepare()
+    assert (os.environ["OMPI_MCA_a"], os.environ["OMPI_MCA_b"]) == ("mine", "ours")
+
+
+def test_ucx_is_left_out_without_fabric(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With a fabric it is Open MPI's choice."""
+    monkeypatch.setattr(ranks, "_FABRICS", tmp_path)
+    assert ranks.ONE_SIDED not in settings({})
+    monkeypatch.setattr(ranks, "_FABRICS", tmp_path / "none")
+    assert settings({})[ranks.ONE_SIDED] == "^ucx"
+
+
+@pytest.mark.parametrize(
+    ("function", "environ", "told"),
+    [
+        ("mpi4py.MPI.Intracomm.Spawn", SRUN | {"PMIX_RANK": "0"}, True),
+        ("mpi4py.MPI.Intracomm.Spawn", MPIRUN | {"PMIX_RANK": "0"}, False),
+        ("mpi4py.MPI.Intracomm.Spawn", {}, False),
+        ("mpi4py.MPI.Comm.Send", SRUN | {"PMIX_RANK": "0"}, False),
+    ],
+)
+def test_names_what_slurm_does_not_serve(function: str, environ: dict[str, str], told: bool) -> None:
+    """Only a call that takes what Slurm's PMIx lacks, in a rank of srun's, is explained."""
+    code = SimpleNamespace(co_name=function)
+    trace: Any = SimpleNamespace(tb_next=SimpleNamespace(tb_next=None, tb_frame=SimpleNamespace(f_code=code)))
+    said = unsupported(trace, environ)
+    assert said.startswith("Spawn does not work in ranks that srun has started") if told else said == ""
+    assert unsupported(None, environ) == ""

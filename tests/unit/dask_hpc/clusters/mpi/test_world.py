@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from dask import config
 
 from dask_hpc.clusters.mpi import world as mpi_world
 from dask_hpc.clusters.mpi.world import World
@@ -123,19 +121,3 @@ def test_waits_until_a_request_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     mpi_world.wait(Request())
     assert len(pauses) == 2
     assert all(0 < pause < 0.1 for pause in pauses)
-
-
-def test_dask_speaks_up_only_where_something_is_wrong() -> None:
-    """Unless its configuration says otherwise."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    try:
-        logger.setLevel(logging.INFO)
-        with config.set(logging={"distributed": "info"}):
-            mpi_world.quieten()
-        assert logger.level == logging.INFO
-        with config.set(logging={}):
-            mpi_world.quieten()
-        assert logger.level == logging.WARNING
-    finally:
-        logger.setLevel(before)

@@ -1,0 +1,71 @@
+"""The README's tables of numbers are those of bench/results.json."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.readme import README, block, update
+from bench.report import RESULTS, Machine, Measurement, Part, Results, read
+
+
+def part(*measurements: Measurement, loaded: bool = False) -> Part:
+    """Return a part of a measurement."""
+    machine = Machine(cpus=2, kernel="6.1")
+    return Part(
+        taken="2026-01-02T03:04:05Z", machine=machine, busy=0.5 if loaded else 0.0, loaded=loaded,
+        measurements=list(measurements),
+    )  # fmt: skip
+
+
+UP = Measurement(what="up, 2 nodes", value=1.426, unit="s", most=2.0)
+
+
+def test_readme_has_what_was_measured(root: Path) -> None:
+    """Between the marks is what the JSON says, to the last digit."""
+    text = README.read_text(encoding="utf-8")
+    (there,) = re.findall(r"<!-- made by python -m bench.readme -->\n(.*?)<!-- end -->", text, re.DOTALL)
+    assert there == block(read(RESULTS))
+
+
+def test_every_row_was_measured() -> None:
+    """No row of the README is without its figures, and no part was measured on a busy machine."""
+    assert "–" not in re.sub("data-locality.*", "", block(read(RESULTS)))
+    assert "†" not in block(read(RESULTS))
+
+
+def test_figures_have_units_and_aims() -> None:
+    """A row has its measurements and the bounds that there are; what was not measured is a dash."""
+    found = block(Results(parts={"boot": part(UP)}))
+    assert "| a mini-cluster of 2 nodes, ready | 1.43 s | 2 s |" in found
+    assert "| of 32, 64, 128 nodes | –; –; – |  |" in found
+    assert "Measured on 2026-01-02, on 2 cores, Linux 6.1." in found
+
+
+def test_marks_what_a_busy_machine_gave() -> None:
+    """Its figures have a mark, and the mark an explanation."""
+    found = block(Results(parts={"boot": part(UP, loaded=True)}))
+    assert "1.43 s†" in found
+    assert "† The machine was busy" in found
+    assert "†" not in block(Results(parts={"boot": part(UP)}))
+
+
+def test_names_are_unique_within_part() -> None:
+    """What belongs to another measurement is found by both."""
+    less = Measurement(what="  of it: gate", value=0.2, unit="s")
+    results = Results(parts={"boot": part(UP, less, msgspec.structs.replace(UP, what="up, 8 nodes"), less)})
+    assert results.find("boot/up, 2 nodes") == UP
+    assert results.find("boot/up, 8 nodes: of it: gate") == less
+    with pytest.raises(KeyError):
+        results.find("boot/down")
+
+
+def test_readme_without_place_is_an_error(tmp_path: Path) -> None:
+    """Nothing is written where there are no marks."""
+    (tmp_path / "README.md").write_text("# No marks\n")
+    with pytest.raises(ValueError, match="has no lines"):
+        update(Results(), tmp_path / "README.md")
+    assert (tmp_path / "README.md").read_text() == "# No marks\n"

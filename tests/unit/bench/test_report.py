@@ -1,0 +1,34 @@
+"""Measurements on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.report import Machine, Measurement, Part, Results, read, write
+
+PART = Part(
+    taken="2026-01-02T03:04:05Z", machine=Machine(cpus=2, kernel="6.1"), busy=0.01, loaded=False,
+    measurements=[Measurement(what="x", value=1.0, unit="s", most=2)],
+)  # fmt: skip
+
+
+def test_results_are_read_back(tmp_path: Path) -> None:
+    """The file is written whole, and read as it was written."""
+    results = Results(parts={"boot": PART})
+    write(tmp_path / "results.json", results)
+    assert read(tmp_path / "results.json") == results
+    assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_other_files_are_no_results(tmp_path: Path) -> None:
+    """A file that is not there, or of another form, holds nothing."""
+    assert read(tmp_path / "none.json") == Results()
+    (tmp_path / "old.json").write_text('{"schema": 1, "measurements": []}')
+    assert read(tmp_path / "old.json") == Results()
+
+
+def test_bound_is_kept_or_missed() -> None:
+    """Less is better with `most`, more with `least`."""
+    assert Measurement(what="x", value=2, unit="s", most=2).met
+    assert Measurement(what="x", value=1, unit="s", least=2).met is False
+    assert Measurement(what="x", value=1, unit="s").met is None
