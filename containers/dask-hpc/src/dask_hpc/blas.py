@@ -20,7 +20,7 @@ def blas_threads(count: int = 0) -> int:
     import numpy as np
 
     np.linalg.eigvals(np.eye(2))  # so that the library is loaded
-    maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
     files = {line.split()[-1] for line in maps if "blas" in line.lower() and ".so" in line}
     for library in map(ctypes.CDLL, files):
         for name in _NAMES:

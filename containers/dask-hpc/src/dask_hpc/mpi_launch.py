@@ -73,7 +73,7 @@ def _asked(step: str) -> int:
     """Return how many tasks Slurm says that a step has; 0 if it cannot be asked, as in a SIF."""
     with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(
-            ["scontrol", "show", "step", step], capture_output=True, text=True, timeout=5, check=False
+            ["scontrol", "show", "step", step], capture_output=True, text=True, errors="replace", timeout=5, check=False
         )
         return int(found[1]) if (found := re.search(r"\bTasks=(\d+)", done.stdout)) else 0
     return 0

@@ -73,7 +73,9 @@ def ask(*command: str, check: bool = True) -> str:
     """Return what one of Slurm's commands prints; raises `ClusterError` if it fails or takes a minute."""
     environment = {**os.environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=60, check=False, env=environment
+        )
     except subprocess.TimeoutExpired as error:
         raise ClusterError(
             f"{command[0]} has not answered for 60 s.", todo="see whether the controller is up: scontrol ping."
