@@ -15,7 +15,8 @@ import pytest
 from slurm_sim import SlurmSim, SlurmSimError, Spec, _compose
 from slurm_sim._compose import project, spec_label
 from slurm_sim._locking import interrupted_once
-from tests.support.bridge_site import executable, until
+from tests.support.bridge_site import executable
+from tests.support.waiting import until
 
 SPEC = Spec(
     name="s", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b", bare=True

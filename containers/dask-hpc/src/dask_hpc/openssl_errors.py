@@ -5,8 +5,8 @@ later the EPIPE of a connection that its peer has closed stays in there, and the
 read yet gets it: a healthy worker or client is cut off. Dask runs all its connections in one thread: it is hit often.
 https://github.com/python/cpython/issues/148594
 
-And a connection that is still in its handshake when its listener stops is dropped without a traceback: Dask then asks
-for the address of what has been stopped, to tell of it.
+The module also drops a connection whose handshake is unfinished when its listener stops. Dask would log the listener's
+address then, which a stopped listener no longer has, and a rank that ended well would print a traceback.
 """
 
 from __future__ import annotations
