@@ -10,6 +10,7 @@ import pytest
 
 from slurm_sim import SlurmSim
 from tests.support.launcher import install, left
+from tests.support.waiting import until_in
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -65,9 +66,7 @@ def test_ending_driver_early_ends_its_workers(bare: SlurmSim, folder: str, how: 
         "sed", "-i", "s/ --jobs 1$/ --jobs 1 --samples 1e12 --no-serial/", "slurmcluster-driver.sbatch", workdir=folder
     )
     driver = bare.exec("sbatch", "--parsable", "slurmcluster-driver.sbatch", workdir=folder).stdout.strip()
-    log = f"dask-driver-{driver}.log"
-    # a log announces nothing: it has to be looked at
-    bare.exec("sh", "-c", f"until grep -q ^dashboard: {log}; do sleep 0.2; done", workdir=folder, timeout=150)
+    until_in(bare, f"grep -q ^dashboard: dask-driver-{driver}.log", workdir=folder)
     bare.exec("scancel", *how, driver)
     assert bare.job(int(driver)).wait(150).state == state
     assert left(bare) == ""

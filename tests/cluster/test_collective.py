@@ -13,6 +13,7 @@ import pytest
 
 from slurm_sim import Completed, SlurmSim
 from tests.support.programs import PROGRAMS
+from tests.support.waiting import until_in
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -122,8 +123,7 @@ def dask_mpi(sim: SlurmSim, *options: str) -> Iterator[str]:
     locks = "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_"
     wrap = f"export {locks}TIMEOUT=3s {locks}VALIDATION_INTERVAL=1s; {' '.join(launch)}"
     job = sim.job(int(sim.exec("sbatch", "--parsable", "-N2", "-n3", "--mem=2G", "--wrap", wrap).stdout))
-    # a file announces nothing: it has to be looked for
-    sim.exec("sh", "-c", 'until [ -s "$1" ]; do sleep 0.1; done', "wait", file, timeout=150)
+    until_in(sim, f"[ -s {file} ]")
     try:
         yield file
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from slurm_sim import SlurmSim
+from tests.support.waiting import until_in
 
 DOCTOR = ("dask-hpc", "doctor", "--json")
 ENV = "/opt/env/share/dask-hpc/env.json"
@@ -137,9 +138,8 @@ def test_reports_environment_mismatch(slurm_sim: SlurmSim) -> None:
 
 def test_warns_if_no_node_is_idle(slurm_sim: SlurmSim) -> None:
     """If no node is idle, doctor gives a warning instead of queueing a job."""
-    slurm_sim.exec("sbatch", "--exclusive", "-N2", "--wrap", "tail -f /dev/null")
-    # Slurm announces no change of a job: it has to be asked
-    slurm_sim.exec("sh", "-c", 'until [ "$(squeue -h -t R)" ]; do sleep 0.05; done', timeout=150)
+    submitted = slurm_sim.exec("sbatch", "--parsable", "--exclusive", "-N2", "--wrap", "tail -f /dev/null")
+    slurm_sim.job(int(submitted.stdout)).wait_until_running(150)
     status, found = examined(slurm_sim)
     assert status == 0
     assert troubles(found) == {"nodes": "warning"}
@@ -166,5 +166,4 @@ def test_signal_leaves_nothing_behind(slurm_sim: SlurmSim, signum: str, status: 
     assert done.returncode == status
     assert "Traceback" not in done.stderr
     assert "dask-hpc-doctor" not in slurm_sim.exec("ls", "-a").stdout
-    # Slurm announces no empty queue: it has to be asked
-    slurm_sim.exec("sh", "-c", 'until [ -z "$(squeue -h)" ]; do sleep 0.05; done', timeout=150)
+    until_in(slurm_sim, '[ -z "$(squeue --noheader)" ]')

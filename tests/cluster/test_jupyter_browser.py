@@ -13,6 +13,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from slurm_sim import SlurmSim
 from tests.support.browser import Browser
 from tests.support.lab import ask, token_of
+from tests.support.waiting import until_in
 
 pytestmark = [pytest.mark.slurm_sim(jupyter=True), pytest.mark.timeout(300)]
 
@@ -50,7 +51,7 @@ def test_shows_login_page_without_token(slurm_sim: SlurmSim, browser: Browser) -
     assert "Password or token" in browser.run(_SAYS, "body")
 
 
-# Alone: Chromium drops what it is loading when networks come and go, and once JupyterLab then never got ready.
+# Alone: Chromium aborts requests when a network appears or disappears. JupyterLab once never became ready.
 @pytest.mark.alone
 def test_notebook_starts_cluster_and_dashboard_shows_it(slurm_sim: SlurmSim, browser: Browser, tmp_path: Path) -> None:
     """The notebook starts a Dask cluster, the dashboard shows its two workers, and ending the kernel ends its jobs."""
@@ -78,6 +79,5 @@ def test_notebook_starts_cluster_and_dashboard_shows_it(slurm_sim: SlurmSim, bro
 
     for kernel in json.loads(ask(lab, "/api/kernels", token=token_of(lab))[1]):
         ask(lab, f"/api/kernels/{kernel['id']}", token=token_of(lab), method="DELETE")
-    empty = 'until [ -z "$(squeue --noheader)" ]; do sleep 0.1; done'
-    slurm_sim.exec("bash", "-c", empty, timeout=150)
+    until_in(slurm_sim, '[ -z "$(squeue --noheader)" ]')
     assert slurm_sim.exec("sh", "-c", "ls -d ~/.dask-hpc/*.tls 2>/dev/null", check=False).stdout == ""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from slurm_sim import CommandError, Job, SlurmSim
+from tests.support.waiting import until_in
 
 SINFO = ("sinfo", "--noheader", "--Node", "--format=%N %t %c %m")
 
@@ -94,8 +95,7 @@ def test_jobs_survive_controller_restart(slurm_sim: SlurmSim) -> None:
     queued = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "hostname")
     running.wait_until_running(120)
     slurm_sim.fault("controller-restarted")
-    # a controller does not announce that it answers: it has to be asked
-    slurm_sim.exec("sh", "-c", "until scontrol ping; do sleep 0.05; done", timeout=150)
+    until_in(slurm_sim, "scontrol ping")
     assert running.record().state == "RUNNING"
     assert queued.record().state == "PENDING"
     running.cancel()

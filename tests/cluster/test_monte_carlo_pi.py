@@ -10,6 +10,7 @@ import pytest
 
 from slurm_sim import SlurmSim
 from tests.support import endless
+from tests.support.waiting import until_in
 
 RUN = ("dask-hpc", "run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e7")
 
@@ -148,5 +149,5 @@ def test_detached_process_ends_with_its_job(slurm_sim: SlurmSim) -> None:
     )
     slurm_sim.exec("sbatch", "--wait", "-wc1", "--wrap", left, timeout=150)
     pid = slurm_sim.exec("sh", "-c", "cat daemon; rm daemon").stdout.strip()
-    slurm_sim.exec("sh", "-c", f"while kill -0 {pid}; do sleep 0.05; done", on="c1", user="root", timeout=150)
+    until_in(slurm_sim, f"! kill -0 {pid}", on="c1", user="root")
     assert other.record().state == "RUNNING"

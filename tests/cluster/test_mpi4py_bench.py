@@ -11,13 +11,7 @@ from slurm_sim import SlurmSim
 BENCH = ("python", "-m", "mpi4py.bench")
 # --quiet: or srun says that it waits, where the nodes of the last job are not free yet
 LAUNCHERS = [
-    (
-        "srun",
-        "--quiet",
-        "--mpi=pmix",
-        "-N2",
-        "-n4",
-    ),
+    ("srun", "--quiet", "--mpi=pmix", "-N2", "-n4"),
     ("salloc", "--quiet", "-N2", "-n4", "mpirun", "-n", "4"),
 ]
 

@@ -6,9 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from slurm_sim import SlurmSim
 from slurm_sim.pytest_plugin import KEPT
 from slurm_sim.running import docker
 from tests.support.command import left_of, new_name
+from tests.support.waiting import until
 
 TWO_LINES = """
 def test_hello(slurm_sim):
@@ -419,21 +419,13 @@ def test_interrupted_session_leaves_nothing(
     with subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL, process_group=0) as session:
         try:
             started = pytester.path / "started"
-            await_that(lambda: started.is_file() and bool(started.read_text()))
+            until(lambda: started.is_file() and started.read_text(), "the first test", 90)
             name = started.read_text()
         finally:  # also where this test is interrupted itself
             os.killpg(session.pid, how)
         session.wait(timeout=100)
     assert session.returncode != 0
-    await_that(lambda: left_of(name) == [])
-
-
-def await_that(condition: Callable[[], bool], seconds: float = 90) -> None:
-    """Return when something is so; fail if it is not within that time, long enough for a busy machine."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)  # neither files nor containers announce a change
+    until(lambda: left_of(name) == [], f"the end of {left_of(name)}", 90)
 
 
 def test_failed_start_fails_every_test_with_explanation(pytester: pytest.Pytester) -> None:

@@ -11,6 +11,7 @@ import pytest
 from slurm_sim import Job, SlurmSim
 from tests.support import SimFor, endless
 from tests.support.mpi_site import await_file, install, left, submit
+from tests.support.waiting import until_in
 
 pytestmark = [pytest.mark.slurm_sim(cpus_per_node=4, scope="module"), pytest.mark.timeout(400)]
 
@@ -198,10 +199,9 @@ def test_failed_worker_node_ends_job(sim: SlurmSim, fault: str, reason: str) -> 
     try:
         assert job.wait(150).state in {"NODE_FAIL", "FAILED"}, job.output()
         assert re.search(reason.format(first=first, lost=lost), job.output()), job.output()
-        sim.exec("sh", "-c", "while pgrep -f '[d]ask-hpc mpi'; do sleep 0.2; done", on=first, timeout=150)
+        until_in(sim, "! pgrep -f '[d]ask-hpc mpi'", on=first)
         assert sim.exec("sh", "-c", "ls -d ~/.dask-hpc/dask-mpi-*", check=False).stdout == ""
     finally:
         sim.fault("heal", lost)
-    idle = f"until scontrol --oneliner show node {lost} | grep -q ' State=IDLE+DYNAMIC'; do sleep 0.2; done"
-    sim.exec("sh", "-c", idle, timeout=180)
+    until_in(sim, f"scontrol --oneliner show node {lost} | grep -q ' State=IDLE+DYNAMIC'", timeout=180)
     assert left(sim) == ""

@@ -12,8 +12,10 @@ import pytest
 
 from slurm_sim import CommandError, Job, SlurmSim, SpecError
 from slurm_sim.running import docker
+from tests.support.waiting import until_in
 
 FOR_EVER = "exec tail -f /dev/null"
+STATE = "/var/lib/slurm/slurmctld/job_state"
 AS_ROOT: dict[str, Any] = {"on": "slurmctld", "user": "root", "timeout": 150}
 
 pytestmark = [
@@ -35,9 +37,8 @@ def await_state(sim: SlurmSim, node: str, pattern: str) -> None:
 
     By scontrol: sinfo may tell for minutes what was so before, if a node changes twice in one second.
     """
-    asks = f"until scontrol --oneliner show node {node} | grep -Eq ' State=({pattern}) '; do sleep 0.2; done"
     try:
-        sim.exec("bash", "-c", asks, timeout=120)
+        until_in(sim, f"scontrol --oneliner show node {node} | grep -Eq ' State=({pattern}) '", timeout=120)
     except TimeoutError:
         seen = sim.exec("sh", "-c", f"scontrol show node {node}; squeue; scontrol show job", timeout=150).stdout
         pytest.fail(f"{node} is not {pattern}\n{seen}\n{sim.logs('slurmctld', lines=30)}\n{sim.logs(node, lines=30)}")
@@ -110,28 +111,24 @@ def test_drained_node_finishes_jobs_and_takes_none(sim: SlurmSim) -> None:
 def test_lost_controller_fails_commands_but_no_job(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
     """Without a controller, Slurm's commands fail, a job keeps running, and `heal` restores the saved state."""
     sim = slurm_sim_factory(nodes=2)
-    sim.exec("touch", "/tmp/before", on="slurmctld", user="root")
     job = submit(sim, "--nodelist=c2", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done; rm ~/go-on; echo done")
     job.wait_until_running(120)
-    saved = "until [ /var/lib/slurm/slurmctld/job_state -nt /tmp/before ]; do sleep 0.1; done"
-    sim.exec("sh", "-c", saved, on="slurmctld", user="root", timeout=150)  # else it is forgotten, as on real clusters
+    save(sim, job)  # else it is forgotten, as on real clusters
     sim.fault("controller-lost")
     with pytest.raises(CommandError, match="Unable to contact slurm controller"):
         sim.exec("sinfo", timeout=150)
-    sim.exec("sh", "-c", "touch ~/go-on; while [ -e ~/go-on ]; do sleep 0.1; done", on="c1", timeout=150)
+    sim.exec("touch", "go-on", on="c1")
+    until_in(sim, "[ ! -e go-on ]", on="c1")
     sim.fault("heal")
     assert job.wait(150).state == "COMPLETED"
     assert job.output().startswith("done\n")  # and then, what the node says of the lost controller
     assert_whole(sim)
 
 
-STATE = "/var/lib/slurm/slurmctld/job_state"
-
-
 def save(sim: SlurmSim, job: Job) -> None:
-    """Returns when the controller has saved what it knows of a job that runs."""
-    change = f"touch /tmp/before; scontrol update jobid={job.id} comment=saved"
-    sim.exec("sh", "-c", f"{change}; until [ {STATE} -nt /tmp/before ]; do sleep 0.1; done", **AS_ROOT)
+    """Return when the controller has saved the state of a running job."""
+    sim.exec("sh", "-c", f"touch /tmp/before; scontrol update jobid={job.id} comment=saved", **AS_ROOT)
+    until_in(sim, f"[ {STATE} -nt /tmp/before ]", **AS_ROOT)
 
 
 def test_controller_learns_of_job_that_ended_unsaved(slurm_sim_factory: Callable[..., SlurmSim]) -> None:

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = ROOT / "apptainer/site/dask-hpc"
@@ -54,15 +55,6 @@ def old_pythons() -> list[str]:
         if asked.returncode == 0 and (3, 6) <= version <= (3, 10):
             found.setdefault(version, path)
     return [found[version] for version in sorted(found)]
-
-
-def until(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
-    """Wait for a condition that nothing announces, and return it. The timeout only ends a test that has failed."""
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {timeout} s"
-        time.sleep(0.02)
-    return found
 
 
 def _changed(launcher: str, constants: Mapping[str, float]) -> str:

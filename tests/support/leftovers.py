@@ -1,4 +1,4 @@
-"""What the processes of a test run leave if they are killed: browsers, commands, and sessions inside of tests."""
+"""End the processes that a killed test run leaves behind: browsers, commands and sessions inside tests."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 
 def end_processes(run: str) -> list[int]:
-    """Kill every process that a worker of this run has started and that is still there; return their numbers.
+    """Kill every remaining process that a worker of this run has started, and return the process IDs.
 
-    A worker that does not end in time is killed by pytest-xdist, and cannot end its own.
+    pytest-xdist kills a worker that does not end in time, so the worker cannot end its own processes.
 
     Args:
-        run: what pytest-xdist calls this run, which its workers have in their environment.
+        run: pytest-xdist's name for this run; its workers have it in their environment.
     """
     mark, ended = f"PYTEST_XDIST_TESTRUNUID={run}".encode(), []
     for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it is gone by now, or another user's
+        with suppress(OSError):  # it has ended, or belongs to another user
             if mark in (folder / "environ").read_bytes().split(b"\0"):
                 os.kill(int(folder.name), signal.SIGKILL)
                 ended.append(int(folder.name))

@@ -48,15 +48,27 @@ def wheel(
     return path
 
 
-def deb(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
-    """Build a Debian package."""
+def deb(
+    folder: Path,
+    name: str,
+    version: str,
+    files: dict[str, str],
+    *,
+    links: dict[str, str] | None = None,
+    executable: tuple[str, ...] = (),
+    fields: str = "Depends: libc6 (>= 2.17)",
+) -> Path:
+    """Build a Debian package; `fields` are lines of its control file."""
     tree = folder / f"tree-{name}-{version}"
-    control = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: nobody <n@example.org>\n"
-    contents = {"DEBIAN/control": control + "Depends: libc6 (>= 2.17)\nDescription: tiny\n"} | files
+    control = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: Tests <tests@example.org>\n"
+    contents = {"DEBIAN/control": f"{control}{fields}\nDescription: tiny\n"} | files
     for file, text in contents.items():
         path = tree / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        path.chmod(0o755 if file in executable else 0o644)
+    for file, target in (links or {}).items():
+        (tree / file).symlink_to(target)
     path = folder / f"{name}_{version}_amd64.deb"
     env = os.environ | {"SOURCE_DATE_EPOCH": "1"}  # the same package again has the same bytes
     subprocess.run(["dpkg-deb", "--build", "--root-owner-group", tree, path], env=env, check=True, capture_output=True)

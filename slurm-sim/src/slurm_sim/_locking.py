@@ -88,8 +88,7 @@ def interrupted_once() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _INTERRUPTS}
 
     def first(number: int, frame: FrameType | None) -> None:
-        for one in _INTERRUPTS:
-            signal.signal(one, signal.SIG_IGN)
+        ignore_interrupts()
         handler = before[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
@@ -102,6 +101,12 @@ def interrupted_once() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ignore_interrupts() -> None:
+    """Ignore Ctrl-C and SIGTERM from now on, in a process that has done its work and is about to end."""
+    for number in _INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

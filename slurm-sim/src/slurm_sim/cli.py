@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from slurm_sim import _lifecycle, _show, tree
+from slurm_sim._locking import ignore_interrupts
 from slurm_sim._options import Commands, json_option, name_option, size_options
 from slurm_sim.cluster import HOME, USER, SlurmSim
 from slurm_sim.errors import JobError, NotRunningError, SpecError
@@ -55,7 +56,12 @@ def up(name: str, as_json: bool, **wanted: Any) -> None:
     sim = SlurmSim(name=name, **wanted)
     with _show.progress(f"starting {sim.spec.nodes} nodes") as seconds:
         sim.start()
-    _show.status(sim, as_json, note=f"ready in {seconds():.1f} s")
+    try:
+        _show.status(sim, as_json, note=f"ready in {seconds():.1f} s")
+        ignore_interrupts()  # it is up, and the caller was told so
+    except KeyboardInterrupt:
+        sim.down()
+        raise
 
 
 @cli.command(context_settings={"allow_interspersed_args": False})

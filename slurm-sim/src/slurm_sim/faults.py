@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SPOOL = "/var/spool/slurmd"
 _BATCH_STEP = 4294967291  # Slurm's number of a batch script's step; slurmstepd listens on a socket of that name
-_AS_BEFORE = ("--driver-opt", "com.docker.network.endpoint.ifname=eth0")  # engines before 28 take the next number
+_AS_BEFORE = ("--driver-opt", "com.docker.network.endpoint.ifname=eth0")  # ignored by engines before 28
 _FREEZES = 20
 _TRUTH_SECONDS = 120  # BatchStartTimeout and 10 s, and far more for a busy machine
 

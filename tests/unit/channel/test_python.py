@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,29 +50,10 @@ EDITED = {f"usr/{LIB}/{path}": text for path, text in tiny.EDITED.items()}
 
 
 def deb(
-    folder: Path,
-    files: dict[str, str],
-    *,
-    links: dict[str, str] | None = None,
-    executable: tuple[str, ...] = (),
-    fields: str = "Depends: libc6 (>= 2.17)",
-    name: str = "libpython3.13-stdlib",
-    version: str = "3.13.5-2",
+    folder: Path, files: dict[str, str], name: str = "libpython3.13-stdlib", version: str = "3.13.5-2", **more: Any
 ) -> Path:
-    """Make a Debian package with links and permissions."""
-    tree = folder / name
-    control = (
-        f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: nobody <n@example.org>\n{fields}\n"
-    )
-    for path, text in {"DEBIAN/control": f"{control}Description: tiny\n", **files}.items():
-        (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        (tree / path).write_text(text)
-        (tree / path).chmod(0o755 if path in executable else 0o644)
-    for path, target in (links or {}).items():
-        (tree / path).symlink_to(target)
-    package = folder / f"{name}.deb"
-    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", tree, package], check=True, capture_output=True)
-    return package
+    """Build a package as one of Debian's Python."""
+    return tiny.deb(folder, name, version, files, **more)
 
 
 def test_keeps_links_and_permissions(tmp_path: Path) -> None:

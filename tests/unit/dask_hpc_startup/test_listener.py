@@ -21,14 +21,14 @@ def corrected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Stream:
-    """A connection whose other end has gone."""
+    """A connection that the other end has closed."""
 
     async def wait_for_handshake(self) -> None:
         raise ConnectionResetError
 
 
 def prepared(server: object) -> Any:
-    """What becomes of such a connection to a listener with that server."""
+    """Return the result for such a connection; without a server, the listener has stopped."""
     listener: Any = SimpleNamespace(tcp_server=server, listen_address="tls://127.0.0.1:1")
     if server is None:
         listener = TLSListener.__new__(TLSListener)
@@ -36,13 +36,13 @@ def prepared(server: object) -> Any:
     return asyncio.run(TLSListener._prepare_stream(listener, Stream(), "tls://127.0.0.1:2"))
 
 
-def test_drops_connection_that_comes_as_listener_stops() -> None:
-    """A listener that has stopped has no address any more to tell of: that is no error."""
+def test_drops_connection_to_stopped_listener() -> None:
+    """A failed handshake is not an error if the listener has stopped."""
     assert prepared(None) is None
 
 
-def test_other_errors_are_told() -> None:
-    """While the listener is there, Dask logs a handshake that fails, and an address that it cannot tell is an error."""
+def test_keeps_other_errors() -> None:
+    """While the listener runs, Dask logs a failed handshake, and a ValueError is still raised."""
     assert prepared(object()) is None
 
     class Broken:

@@ -10,7 +10,7 @@ from slurm_sim import SlurmSim, SpecError
 
 
 def test_has_two_nodes_of_two_cpus_by_default() -> None:
-    """The defaults are those of the command; a name that is not given is one that nobody has."""
+    """The defaults are the same as the command's; each mini-cluster gets a unique name."""
     one, other = SlurmSim(bare=True), SlurmSim(bare=True)
     assert (one.spec.nodes, one.spec.cpus_per_node, one.spec.memory_mb) == (2, 2, 4096)
     assert one.name != other.name

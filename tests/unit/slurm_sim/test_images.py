@@ -51,7 +51,7 @@ def test_the_default_is_what_has_been_built(
 
 
 class Build:
-    """An engine that has some images, and a build that notes what it is told."""
+    """A fake engine with some images, and a build script that records its arguments."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -74,7 +74,7 @@ class Build:
         executable(self.folder / "containers" / "bake.sh", f"{head}cat >>{self.folder}/built\n{text}\n")
 
     def built(self) -> str | None:
-        """Return what was built, if anything was."""
+        """Return the targets that were built, or None."""
         file = self.folder / "built"
         return file.read_text().strip() if file.exists() else None
 

@@ -1,4 +1,4 @@
-"""What the engine's list of containers says about mini-clusters."""
+"""Reading mini-clusters from the engine's list of containers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_container_without_a_label_belongs_to_its_project(listed: Path) -> Non
 
 
 def test_a_missing_mini_cluster_names_those_that_run(listed: Path) -> None:
-    """The error lists what there is, or says how to start one."""
+    """The error lists the running mini-clusters, or says how to start one."""
     listed.write_text(row("two", "login") + row("one", "login"))
     with pytest.raises(NotRunningError) as caught:
         find("three")

@@ -1,6 +1,6 @@
-"""Drop a connection that is still in its TLS handshake when its listener stops, without a traceback.
+"""Drop a connection whose TLS handshake is unfinished when its listener stops, without a traceback.
 
-Dask asks for the address of what has been stopped, to tell of it, and that is an error nobody awaits.
+Dask would log the listener's address then, which a stopped listener no longer has: an error that nobody awaits.
 """
 
 from __future__ import annotations

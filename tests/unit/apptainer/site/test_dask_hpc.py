@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bridge_site import LAUNCHER, Site, executable, new_site, old_pythons, until
+from tests.support.bridge_site import LAUNCHER, Site, executable, new_site, old_pythons
+from tests.support.waiting import until
 
 
 @pytest.fixture

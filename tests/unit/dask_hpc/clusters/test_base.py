@@ -21,7 +21,7 @@ def test_no_two_clusters_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_launchers_session_is_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The launcher finds by it what a killed driver has left."""
+    """The launcher uses the name to find what a killed driver has left."""
     monkeypatch.setenv("DASK_HPC_SESSION", "abc")
     assert new_name().startswith("dask-hpc-abc-")
 

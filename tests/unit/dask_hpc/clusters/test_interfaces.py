@@ -1,4 +1,4 @@
-"""The network interface that others reach this host by."""
+"""Choosing the network interface by which other hosts reach this one."""
 
 from __future__ import annotations
 
@@ -56,36 +56,36 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return found
 
 
-def test_it_is_the_one_of_the_hosts_name(host: SimpleNamespace) -> None:
-    """Others look for the host there; a name may be given."""
+def test_chooses_interface_of_hostname(host: SimpleNamespace) -> None:
+    """Other hosts look up this hostname; another name can be given."""
     host.names = {"login": "198.51.100.10", "other": "192.0.2.10"}
     assert interfaces.choose() == ("ib0", "login is 198.51.100.10")
     assert interfaces.choose("other")[0] == "eth0"
 
 
 @pytest.mark.parametrize("own", ["127.0.1.1", "203.0.113.9", None])
-def test_else_it_is_the_one_that_leads_elsewhere(host: SimpleNamespace, own: str | None) -> None:
-    """A name that stands for loopback, for no interface or for nothing does not help."""
+def test_falls_back_to_default_route(host: SimpleNamespace, own: str | None) -> None:
+    """The hostname may resolve to loopback, to an address of no interface, or not at all."""
     host.names = {"login": own} if own else {}
     host.addresses["lo"] = own if own == "127.0.1.1" else "127.0.0.1"
     assert interfaces.choose() == ("eth0", "the default route leaves from 192.0.2.10")
 
 
-def test_without_an_interface_of_that_address_it_is_loopback(host: SimpleNamespace) -> None:
-    """A container may see a route that no interface of its own has."""
+def test_falls_back_to_loopback(host: SimpleNamespace) -> None:
+    """In a container, the route's address may belong to no interface."""
     host.route = "203.0.113.9"
     assert interfaces.choose()[0] == "lo"
 
 
-def test_without_any_network_a_person_has_to_say(host: SimpleNamespace) -> None:
-    """The error has the reason."""
+def test_error_without_network_names_option(host: SimpleNamespace) -> None:
+    """The error has the reason, and names --interface."""
     host.route = ""
     with pytest.raises(RequestError, match=r"(?s)unreachable.*--interface"):
         interfaces.choose()
 
 
-def test_an_unknown_interface_lists_those_that_there_are() -> None:
-    """On this machine."""
+def test_error_for_unknown_interface_lists_existing_ones() -> None:
+    """The list is that of this machine."""
     assert interfaces.address("lo") == "127.0.0.1"
     with pytest.raises(RequestError) as refused:
         interfaces.address("nosuch0")

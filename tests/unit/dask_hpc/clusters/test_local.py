@@ -56,12 +56,12 @@ def test_takes_what_was_asked_for() -> None:
 
 @pytest.mark.parametrize(("threads", "gib"), [(3, 6), (12, 24), (24, 24)])
 def test_a_workers_memory_grows_with_its_threads(threads: int, gib: int) -> None:
-    """Up to the machine's."""
+    """It is limited to the machine's memory."""
     assert planned(threads=threads).worker_memory == gib << 30
 
 
 def test_refuses_more_workers_than_the_machine_can_bear() -> None:
-    """64 per core may be meant."""
+    """Up to 64 workers per core are allowed."""
     assert planned(workers=64 * 12).workers == 768
     with pytest.raises(RequestError, match="769 workers"):
         planned(workers=64 * 12 + 1)

@@ -13,7 +13,7 @@ from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand
 
 
 def command(seen: dict[str, Any]) -> SectionedCommand:
-    """Return a command with an option of its own."""
+    """Return a command with one more option."""
     own = click.Option(["--size"], help="Of the workload.")
     return SectionedCommand("run", params=[own, *CLUSTER_OPTIONS], callback=lambda **given: seen.update(given))
 
@@ -42,8 +42,8 @@ def test_help_lists_options_under_their_sections() -> None:
     assert text.index("--size") < text.index("With --on slurm") < text.index("--jobs")
 
 
-def test_nothing_is_chosen_for_whoever_asks_for_nothing() -> None:
-    """What was not given is worked out later, but for these."""
+def test_only_four_options_have_defaults() -> None:
+    """The backend chooses all other values later."""
     seen: dict[str, Any] = {}
     CliRunner().invoke(command(seen), [])
     given = {name: value for name, value in seen.items() if value is not None}

@@ -9,7 +9,7 @@ import pytest
 
 from dask_hpc.doctor import commands
 from dask_hpc.doctor.commands import run, srun_environment
-from tests.support.bridge_site import until
+from tests.support.waiting import until
 
 
 def test_reports_hanging_or_missing_command() -> None:

@@ -9,7 +9,6 @@ import getpass
 import json
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -30,16 +29,14 @@ REPORT = {"node": "n2", "interface": "ib0", "disk": None}
 
 
 @pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """A site with Slurm and without accounts."""
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
-    found = Commands(tmp_path / "bin")
-    found.sinfo("long", "short*", "empty", nodes=NODES)
+def commands(commands: Commands) -> Commands:
+    """Set up a site with Slurm and without accounts."""
+    commands.sinfo("long", "short*", "empty", nodes=NODES)
     for name in ("sbatch", "squeue", "scancel", "sacctmgr"):
-        found[name] = "exit 0"
-    found["scontrol"] = "printf 'n2\\nn3\\n'"
-    found["srun"] = "echo srun: error >&2; exit 1"
-    return found
+        commands[name] = "exit 0"
+    commands["scontrol"] = "printf 'n2\\nn3\\n'"
+    commands["srun"] = "echo srun: error >&2; exit 1"
+    return commands
 
 
 def seen(*, partition: str | None = None, jobs: bool = False, **environ: str) -> Facts:

@@ -100,7 +100,7 @@ def test_without_tls_there_are_no_credentials(tmp_path: Path) -> None:
 
 
 def test_an_error_removes_it(tmp_path: Path) -> None:
-    """Whatever ends the block, nothing secret stays; and where another rank was faster, that is no error."""
+    """The folder is removed after any exception, and removing it again is not an error."""
     folder = Folder(tmp_path / "one")
     with pytest.raises(InterruptedError), folder.kept(tls=True):
         raise InterruptedError
@@ -108,8 +108,8 @@ def test_an_error_removes_it(tmp_path: Path) -> None:
     folder.remove()
 
 
-def test_somebody_elses_file_is_never_removed(tmp_path: Path) -> None:
-    """A folder that has more in it than its cluster made stays, with that."""
+def test_keeps_files_of_other_programs(tmp_path: Path) -> None:
+    """A folder with a file that the cluster did not create is kept, and so is the file."""
     folder = Folder(tmp_path / "one")
     folder.make(tls=False)
     (folder.path / "notes").touch()

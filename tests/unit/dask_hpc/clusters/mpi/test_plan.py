@@ -62,8 +62,8 @@ def test_a_large_node_has_eight_ranks() -> None:
     assert (request.nodes, request.ranks_per_node, request.memory) == (1, 8, 1000)
 
 
-def test_values_are_shown_with_their_reasons() -> None:
-    """What a person sees is what programs get."""
+def test_shows_each_setting_with_its_reason() -> None:
+    """The table shows the same settings as the JSON."""
     request = mpi_request(walltime=120)
     shown = {name.replace(" ", "_"): value for name, value, _ in request.rows()}
     assert shown == {name: str(value) for name, value in request.settings().items()}

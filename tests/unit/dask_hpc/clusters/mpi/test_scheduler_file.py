@@ -99,15 +99,8 @@ def test_rejects_other_scheduler_at_same_address(tmp_path: Path) -> None:
             assert client.scheduler_info(n_workers=0)["id"] == cluster.scheduler.id
 
 
-@pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """A site's own squeue."""
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
-    return Commands(tmp_path / "bin")
-
-
 def test_a_file_of_a_job_that_has_ended_is_stale(tmp_path: Path, commands: Commands) -> None:
-    """Nobody tries to connect; the error has the job, its end and the file's age."""
+    """The error names the job, its final state and the file's age, without an attempt to connect."""
     file = tmp_path / "scheduler.json"
     mpi_scheduler_file.publish(file, IDENTITY, {"job": "7"})
     os.utime(file, (1e9, 1e9))
@@ -129,8 +122,8 @@ def test_a_file_whose_job_may_run_is_read(tmp_path: Path, commands: Commands, sc
     assert mpi_scheduler_file.read(file).job == "7"
 
 
-def test_a_file_without_a_job_asks_nobody(file: Path, commands: Commands) -> None:
-    """A cluster of mpirun's has no job."""
+def test_does_not_ask_slurm_about_file_without_job(file: Path, commands: Commands) -> None:
+    """A cluster that was started with mpirun has no Slurm job."""
     commands["squeue"] = "echo FAILED"
     assert mpi_scheduler_file.read(file).job == ""
     assert commands.calls("squeue") == []

@@ -49,7 +49,7 @@ def test_a_rank_knows_its_place(rank: int, here: int) -> None:
 
 
 def test_what_succeeds_everywhere_is_returned() -> None:
-    """Also nothing."""
+    """The value may be None."""
     assert world(1).together(lambda: 7, speaker=0) == 7
     assert world(1).together(lambda: None, speaker=0) is None
 
@@ -63,15 +63,15 @@ def test_the_speaker_names_the_rank_that_failed() -> None:
         world(0, rank1=("no such option", 2)).together(lambda: 7, speaker=0)
 
 
-def test_an_error_of_all_is_nobodys_own() -> None:
-    """Every rank read the same command line."""
+def test_does_not_name_a_rank_if_all_fail_alike() -> None:
+    """An error that every rank has, such as a wrong option, is reported without a rank."""
     with pytest.raises(RequestError) as caught:
         world(0, rank1=("no", 2), rank2=("no", 2)).together(lambda: fails(RequestError("no")), speaker=0)
     assert caught.value.message == "no"
 
 
 def test_the_others_end_without_a_word() -> None:
-    """With the same status, whether they have failed or not."""
+    """They exit with the same status, whether they have failed or not."""
     for step in (lambda: 7, lambda: fails(ClusterError("other"))):
         with pytest.raises(SystemExit) as ended:
             world(1, rank0=("no", 2)).together(step, speaker=0)
@@ -107,7 +107,7 @@ def test_workers_have_a_communicator_of_their_own() -> None:
 
 
 def test_waits_until_a_request_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without computing meanwhile."""
+    """It sleeps between two tests of the request."""
     pauses: list[float] = []
     monkeypatch.setattr(mpi_world, "sleep", pauses.append)
 

@@ -36,13 +36,6 @@ def test_rejects_unexpected_sinfo_line(line: str) -> None:
         parse_nodes(line)
 
 
-@pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """A site's own commands."""
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
-    return Commands(tmp_path / "bin")
-
-
 OTHERS = SLURM_SINFO + "c9|gpu|32|64000|idle|0/32/0/32|infinite\n"
 
 
@@ -79,7 +72,7 @@ def test_an_unknown_partition_is_refused(commands: Commands, typed: str, hint: s
 
 
 def test_a_command_that_fails_is_quoted(commands: Commands) -> None:
-    """What it wrote to standard error, or else to standard output; unless failing is allowed."""
+    """The error quotes standard error, or standard output if that is empty; with `check=False` there is no error."""
     commands["squeue"] = "echo out; echo err >&2; exit 1"
     with pytest.raises(ClusterError, match=r"(?s)squeue -x.*err"):
         ask.ask("squeue", "-x")
@@ -125,7 +118,7 @@ def test_a_job_that_has_ended_is_in_its_state(commands: Commands, state: str) ->
 
 
 def test_a_job_that_slurm_has_forgotten_has_ended(commands: Commands) -> None:
-    """After a few minutes squeue knows nothing of it; without squeue nobody knows."""
+    """squeue rejects the number of a job that ended minutes ago; without squeue, the job counts as running."""
     commands["squeue"] = "echo 'slurm_load_jobs error: Invalid job id' >&2; exit 1"
     assert "forgotten" in ask.ended("7")
     (commands.folder / "squeue").unlink()

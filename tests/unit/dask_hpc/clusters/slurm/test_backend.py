@@ -75,10 +75,8 @@ def test_adds_nv_for_gpu_jobs(option: str) -> None:
 
 
 @pytest.fixture
-def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan]:
+def planned(commands: Commands) -> Callable[..., Plan]:
     """Return a function that plans at a site with Slurm's commands."""
-    commands = Commands(tmp_path / "bin")
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     commands.sinfo("batch*", nodes=SLURM_SINFO)
     for name in ("sbatch", "squeue", "scancel"):
         commands[name] = ""
@@ -110,7 +108,7 @@ def test_every_run_has_its_own_name_logs_and_credentials(planned: Callable[..., 
 
 
 def test_without_tls_the_plan_warns(planned: Callable[..., Plan], capsys: pytest.CaptureFixture[str]) -> None:
-    """There are no credentials then, and a person is told what that means."""
+    """Without TLS there are no credentials, and the warning explains the risk."""
     planned()
     assert "TLS:" not in capsys.readouterr().err
     plan = planned(tls=False)

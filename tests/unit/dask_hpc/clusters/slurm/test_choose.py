@@ -1,4 +1,4 @@
-"""What is chosen for a job when nothing was asked for."""
+"""Defaults for a job, worked out from the partition's nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether waiting for jobs makes sense, and what is shown of their logs."""
+"""Deciding from the queue whether to keep waiting for jobs, and showing their logs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_does_not_wait_for_a_job_that_never_starts(reason: str, tmp_path: Path) 
 
 
 def test_a_running_job_may_have_any_reason(tmp_path: Path) -> None:
-    """The reason is of the time when it waited."""
+    """squeue still shows the reason from before the job started."""
     judge([job("RUNNING", "PartitionDown")], tmp_path)
 
 

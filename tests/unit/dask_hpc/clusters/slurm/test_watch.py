@@ -1,4 +1,4 @@
-"""What the scheduler tells of workers that come and go."""
+"""Counting workers as they connect and leave, and giving up when they never will."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.site_commands import Commands
 
 
 class Scheduler:
-    """As much of Dask's scheduler as a plugin looks at."""
+    """The part of Dask's scheduler that a plugin uses."""
 
     def __init__(self, watch: Watch) -> None:
         self.workers: dict[str, Any] = {}
@@ -53,8 +53,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return found
 
 
-def test_counts_the_workers_that_are_there(scheduler: Scheduler) -> None:
-    """One that goes is one less."""
+def test_counts_connected_workers(scheduler: Scheduler) -> None:
+    """The count goes up when a worker connects and down when it leaves."""
     watch = scheduler.watch
     assert not watch.wait(1, timeout=0)
     scheduler.come("tcp://a", "0")
@@ -66,8 +66,8 @@ def test_counts_the_workers_that_are_there(scheduler: Scheduler) -> None:
     assert watch.wait(1, timeout=0)
 
 
-def test_whoever_waits_is_woken(scheduler: Scheduler) -> None:
-    """The scheduler runs in another thread than the one that waits."""
+def test_wait_returns_when_worker_connects(scheduler: Scheduler) -> None:
+    """The scheduler runs in another thread than the code that waits."""
     thread = threading.Timer(0, scheduler.come, ("tcp://a", "0"))
     thread.start()
     assert scheduler.watch.wait(1, timeout=60)
@@ -114,7 +114,7 @@ def test_a_job_whose_worker_stays_away_has_lost_it(scheduler: Scheduler, clock: 
 
 
 def test_the_last_worker_may_be_back_in_a_moment(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run is given up only if nobody is there some seconds later, and not at its own end."""
+    """The run ends only if no worker has returned some seconds later, and the run is not already closing."""
     woken: list[int] = []
     monkeypatch.setattr(signal, "pthread_kill", lambda thread, _signum: woken.append(thread))
     scheduler.come("tcp://a", "0")
@@ -150,10 +150,10 @@ def test_a_refusal_is_what_sbatch_wrote(message: str, said: str) -> None:
 
 
 class Waiting:
-    """Workers awaited at a site whose squeue says what it is told."""
+    """Wait for workers at a site where the test chooses squeue's answers."""
 
-    def __init__(self, folder: Path) -> None:
-        self.commands, self.logs, self.watch = Commands(folder / "bin"), folder, Watch()
+    def __init__(self, commands: Commands, logs: Path) -> None:
+        self.commands, self.logs, self.watch = commands, logs, Watch()
 
     def wait(self, *answers: str, timeout: float = 60) -> None:
         """Wait; squeue gives one answer after another, and the last one from then on."""
@@ -168,10 +168,9 @@ class Waiting:
 
 
 @pytest.fixture
-def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Waiting:
-    """Nothing is there yet, and looking at the queue takes no time."""
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
-    found = Waiting(tmp_path)
+def waiting(commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Waiting:
+    """Await workers without any yet, and without pauses between two looks at the queue."""
+    found = Waiting(commands, tmp_path)
     wait = found.watch.wait
     monkeypatch.setattr(found.watch, "wait", lambda count, timeout: wait(count, timeout=0 * timeout))
     return found
@@ -184,7 +183,7 @@ def test_a_job_that_never_starts_ends_the_waiting(waiting: Waiting) -> None:
 
 
 def test_a_job_that_leaves_the_queue_ends_the_waiting(waiting: Waiting) -> None:
-    """It was there, and is no more: the others are waited for in vain."""
+    """A job that was in the queue and has left it is an error, although another job still runs."""
     with pytest.raises(ClusterError) as gone:
         waiting.wait("7|RUNNING|None|c1\n8|RUNNING|None|c1\n", "8|RUNNING|None|c1\n")
     assert "job 7" in gone.value.message
@@ -206,15 +205,15 @@ def test_a_lost_worker_ends_the_waiting(waiting: Waiting, clock: SimpleNamespace
 
 
 def test_the_timeout_shows_the_queue(waiting: Waiting) -> None:
-    """And the way out."""
+    """The error also names the option that extends the wait."""
     with pytest.raises(ClusterError) as late:
         waiting.wait("7|PENDING|Priority|\n", timeout=0)
     assert "job 7: PENDING (Priority)" in late.value.message
     assert "--timeout" in late.value.message
 
 
-def test_nobody_is_asked_once_the_workers_are_there(waiting: Waiting) -> None:
-    """squeue costs a site's controller something."""
+def test_does_not_ask_slurm_once_workers_are_connected(waiting: Waiting) -> None:
+    """Every call of squeue is load on the site's controller."""
     Scheduler(waiting.watch).come("tcp://a", "a")
     waiting.wait("")
     assert waiting.commands.calls("squeue") == []
