@@ -145,7 +145,9 @@ def memory(chunks: int, threads: int = 1, **_: object) -> Need:
         "--chunks", type=Count(maximum=100_000), default="16", show_default=True, help="Tasks to cut them into."
     ),
     click.option("--seed", type=Count(minimum=0), default="42", show_default=True, help="Start of the random numbers."),
-    click.option("--serial/--no-serial", default=True, show_default=True, help="Run on one core of a worker, too, and compare."),
+    click.option(
+        "--serial/--no-serial", default=True, show_default=True, help="Run on one core of a worker, too, and compare."
+    ),
     click.option("--sweep/--no-sweep", default=False, show_default=True, help="Try 1, 2, 4, … 128 chunks too."),
     validate=validate,
     sizes={"tutorial": {"samples": 10**6, "chunks": 32, "sweep": True}},

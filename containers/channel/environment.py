@@ -36,7 +36,7 @@ class Environment:
     pypi: dict[str, str]
 
     def conda_specs(self) -> list[str]:
-        """Return what a solver of conda's is asked for; of those below `pip:` the name says enough, as they are pinned."""
+        """Return what a solver of conda's is asked for; those below `pip:` are pinned, so a name is enough."""
         return [*self.specs.values(), *self.pypi]
 
     def requirements(self) -> list[str]:
@@ -70,7 +70,9 @@ def own(path: Path) -> Environment:
         todo = "give it another name: image and SIF are called so, and would take the place of ours"
         raise ChannelError(f"cannot lock {path}", f"its name is '{ours.name}', as that of {FILE.name} here", todo)
     if found.specs.get("python", "python") not in ("python", ours.specs["python"]):
-        todo = f"write '{ours.specs['python']}', or leave it out; PYTHON_VERSION in versions.env is for all environments"
+        todo = (
+            f"write '{ours.specs['python']}', or leave it out; PYTHON_VERSION in versions.env is for all environments"
+        )
         raise ChannelError(f"cannot lock {path}", f"it asks for '{found.specs['python']}'", todo)
     specs = {name: spec for name, spec in found.specs.items() if name != "python"}
     return Environment(found.name, specs, found.pypi).over(ours)
@@ -136,7 +138,11 @@ def _of_pypi(path: Path, line: str) -> tuple[str, str]:
     try:
         requirement = Requirement(line)
     except InvalidRequirement as error:
-        raise ChannelError(f"cannot read {path}", f"'{line}' below 'pip:': {error}", "write it as 'name==1.2'") from None
+        raise ChannelError(
+            f"cannot read {path}", f"'{line}' below 'pip:': {error}", "write it as 'name==1.2'"
+        ) from None
     if requirement.url:
-        raise ChannelError(f"cannot read {path}", f"'{line}' below 'pip:'", "ask for a release on PyPI: those are locked")
+        raise ChannelError(
+            f"cannot read {path}", f"'{line}' below 'pip:'", "ask for a release on PyPI: those are locked"
+        )
     return conda_name(requirement.name), line

@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from packaging.requirements import Requirement
 
 from containers.channel.conda import PLACEHOLDER, File, Link, Package
-from containers.channel.errors import ChannelError
 from containers.channel.names import conda_name
 from containers.channel.strip import is_left_out
 
@@ -94,7 +93,7 @@ def _record(files: dict[str, File], site: str, own: str) -> File:
 
 
 def _needs(metadata: Message, python: str) -> list[str]:
-    """The wheel's requirements on this platform, as conda says them: without extras, whose packages are locked as well."""
+    """The wheel's requirements on this platform as conda says them; packages for extras are locked as well."""
     needs = []
     for text in metadata.get_all("Requires-Dist") or []:
         requirement = Requirement(text)

@@ -46,7 +46,9 @@ SEEN = f"('{MINE}', '1.0')"
 
 
 @pytest.mark.parametrize(
-    "shell", [("bash", "-lc"), ("bash", "-ic"), ("sh", "-lc"), ("env", "-i", "HOME=/home/hpc", "bash", "-lc")], ids=" ".join
+    "shell",
+    [("bash", "-lc"), ("bash", "-ic"), ("sh", "-lc"), ("env", "-i", "HOME=/home/hpc", "bash", "-lc")],
+    ids=" ".join,
 )
 def test_environment_is_active_in_shells(inside: Inside, shell: tuple[str, ...]) -> None:
     """Login, interactive and clean shells have the environment's commands and variables."""
@@ -78,7 +80,7 @@ def home(site: SlurmSim, shared: str, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def run(sim: SlurmSim, shared: str, program: str, *arguments: str) -> str:
-    """Run a program as driver.py, by the launcher and in the virtual environment; return the last line that it prints."""
+    """Run a program as driver.py, by the launcher and in the virtual environment; return its last line."""
     sim.exec("sh", "-c", "cat >driver.py", stdin=program)
     done = launch(sim, shared, "exec", f"{MINE}/bin/python", "driver.py", *arguments, timeout=250)
     return done.stdout.splitlines()[-1]
@@ -101,7 +103,19 @@ def test_slurmcluster_workers_run_in_virtual_environment(home: SlurmSim, shared:
 def test_ranks_run_in_virtual_environment(home: SlurmSim, shared: str) -> None:
     """Without the launcher: srun starts the SIF, and in it the virtual environment's Python."""
     code = "import alpha, sys; from mpi4py import MPI; print(sys.prefix, MPI.COMM_WORLD.size)"
-    srun = ("srun", "--quiet", "--mpi=pmix", "-N2", "-n2", "apptainer", "exec", shared, f"{MINE}/bin/python", "-c", code)
+    srun = (
+        "srun",
+        "--quiet",
+        "--mpi=pmix",
+        "-N2",
+        "-n2",
+        "apptainer",
+        "exec",
+        shared,
+        f"{MINE}/bin/python",
+        "-c",
+        code,
+    )
     assert home.exec(*srun, timeout=150).stdout == f"{MINE} 2\n" * 2
 
 

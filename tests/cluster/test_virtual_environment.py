@@ -22,7 +22,8 @@ def where():
     import alpha
     return sys.prefix, alpha.version
 
-with SLURMCluster(cores=1, memory="500MB", interface="eth0", log_directory="logs") as cluster, Client(cluster) as client:
+jobs = {"cores": 1, "memory": "500MB", "interface": "eth0", "log_directory": "logs"}
+with SLURMCluster(**jobs) as cluster, Client(cluster) as client:
     cluster.scale(jobs=2)
     client.wait_for_workers(2, timeout=150)
     print(*sorted(set(client.run(where).values())))
@@ -56,7 +57,9 @@ SEEN = f"('{MINE}', '1.0')"
 
 
 @pytest.fixture(scope="module")
-def home(slurm_sim_for: object, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmSim]:
+def home(
+    slurm_sim_for: object, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SlurmSim]:
     """The mini-cluster, with a virtual environment that has one more package."""
     sim: SlurmSim = slurm_sim_for(request)  # type: ignore[operator]
     wheel = tiny.wheel(tmp_path_factory.mktemp("wheels"), "alpha")
@@ -99,7 +102,7 @@ def test_ranks_of_dask_mpi_run_in_it(home: SlurmSim, launch: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("on", ["slurm", "mpi"])
 def test_result_names_added_packages(home: SlurmSim, on: str) -> None:
-    """`dask-hpc run` in the active virtual environment says what was added to the locked one, and that it is no drift."""
+    """`dask-hpc run` in a virtual environment says what was added to the locked one, and that it is no drift."""
     words = f"dask-hpc run monte-carlo-pi --on {on} --samples 1e5 --no-serial --json"
     done = home.exec("bash", "-c", f". {MINE}/bin/activate; {words}", timeout=200)
     found = json.loads(done.stdout)["environment"]

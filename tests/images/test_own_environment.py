@@ -33,7 +33,7 @@ def file(tmp_path: Path, root: Path, versions: dict[str, str]) -> Iterator[Path]
         path.unlink()
 
 
-def make(root: Path, target: str, file: Path) -> "subprocess.CompletedProcess[str]":
+def make(root: Path, target: str, file: Path) -> subprocess.CompletedProcess[str]:
     """Run make, as a user does, with that environment."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(

@@ -25,7 +25,9 @@ with cluster() as client:
 IMPORT = "import dask_jobqueue, os, signal, time; {then}; time.sleep(30)"
 
 
-@pytest.mark.parametrize("how", ["python script.py", "python - <script.py", "python -m script", 'python -c "$(cat script.py)"'])
+@pytest.mark.parametrize(
+    "how", ["python script.py", "python - <script.py", "python -m script", 'python -c "$(cat script.py)"']
+)
 def test_script_needs_no_main_guard(in_image: Run, how: str) -> None:
     """A script without `if __name__ == "__main__":` has worker processes, and its own classes there and back."""
     done = in_image("sh", "-c", f"cat >script.py <<'END'\n{CLUSTER}END\n{how}")
@@ -48,7 +50,9 @@ def test_exit_status_is_pythons_own(in_image: Run, then: str, status: int) -> No
     assert in_image("sh", "-c", f"python -c '{code}' 2>/dev/null; echo $?").stdout == f"{status}\n"
 
 
-@pytest.mark.parametrize("module", ["dask_jobqueue", "distributed", "dask_mpi", "mpi4py.MPI", "mpi4py.futures", "dask_hpc"])
+@pytest.mark.parametrize(
+    "module", ["dask_jobqueue", "distributed", "dask_mpi", "mpi4py.MPI", "mpi4py.futures", "dask_hpc"]
+)
 def test_can_be_imported_in_thread(in_image: Run, module: str) -> None:
     """No module of the environment has to be imported by the main thread."""
     code = f"from concurrent.futures import ThreadPoolExecutor as T; T().submit(__import__, '{module}').result()"

@@ -51,7 +51,7 @@ env -i HOME=$HOME bash -ic 'python; echo $OMP_NUM_THREADS'
 
 def test_paths_are_not_repeated(in_image: Run) -> None:
     """A shell in a shell in a shell has the folder once, and where it was put."""
-    nested = "bash -ic 'bash -lic \"bash -ic \\\"echo \\\\\\$PATH\\\"\"'"
+    nested = 'bash -ic \'bash -lic "bash -ic \\"echo \\\\\\$PATH\\""\''
     seen = in_image("sh", "-c", nested).stdout.strip().split(":")
     assert seen.count("/opt/env/bin") == 1
     own = in_image("env", "PATH=/usr/bin:/opt/env/bin:/bin", "bash", "-ic", "echo $PATH").stdout
@@ -66,4 +66,6 @@ def test_shell_files_have_what_the_image_sets(in_image: Run) -> None:
     ours = {name for name in names if name.startswith(("OMP", "OPENBLAS", "MKL", "PMIX", "PRTE"))}
     ours |= {"LANG", "PYTHONNOUSERSITE"}
     assert {line.partition("=")[0] for line in environment.splitlines()} == {*ours, "PATH"}
-    assert {line.split("=")[0].split()[1] for line in profile.splitlines() if line.startswith("export ") and "=" in line} == ours
+    assert {
+        line.split("=")[0].split()[1] for line in profile.splitlines() if line.startswith("export ") and "=" in line
+    } == ours

@@ -52,7 +52,7 @@ def test_pip_into_locked_environment_says_what_to_do(in_image: Run, wheels: tupl
 
 
 def test_commands_run_in_active_environment(in_image: Run, wheels: tuple[str, ...]) -> None:
-    """After `activate`, the environment's own commands see what was added; without it, or for another one, they do not."""
+    """After `activate`, the environment's own commands see what was added; otherwise they do not."""
     script = f"""
 {MAKE}; {PIP} alpha
 mkdir tests && echo 'import alpha' >tests/test_alpha.py

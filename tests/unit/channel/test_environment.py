@@ -98,7 +98,11 @@ def test_own_environment_has_ours(tmp_path: Path) -> None:
     ours = read(FILE)
     assert found.name == "mine"
     assert set(found.specs) == set(ours.specs) - {"click"} | {"xarray"}
-    assert (found.specs["numpy"], found.specs["python"], found.pypi) == ("numpy<2.5", "python=3.13", {"click": "click==8.1"})
+    assert (found.specs["numpy"], found.specs["python"], found.pypi) == (
+        "numpy<2.5",
+        "python=3.13",
+        {"click": "click==8.1"},
+    )
     assert own(FILE) == ours
 
 

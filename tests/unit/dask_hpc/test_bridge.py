@@ -59,9 +59,13 @@ def test_passes_what_jobs_are_to_have(site: Site, command: str) -> None:
     site.command(command, "env")
     ours = "FOO='a b' DASK_X=1 OTHER=inside LINES=$(printf '1\\n2')"
     theirs = "PYTHONPATH=/sif LD_LIBRARY_PATH=/sif APPTAINER_NAME=x HOME=/sif PRTE_MCA_plm=^slurm VIRTUAL_ENV=/sif"
-    done = site.run(f"env {ours} {theirs} {command}", env={"OTHER": "outside", "SITE": "yes", "LD_LIBRARY_PATH": "/site"})
+    done = site.run(
+        f"env {ours} {theirs} {command}", env={"OTHER": "outside", "SITE": "yes", "LD_LIBRARY_PATH": "/site"}
+    )
     lines = done.stdout.decode().splitlines()
-    assert {"FOO=a b", "DASK_X=1", "OTHER=inside", "SITE=yes", "LD_LIBRARY_PATH=/site", f"HOME={site.folder}"} <= set(lines)
+    assert {"FOO=a b", "DASK_X=1", "OTHER=inside", "SITE=yes", "LD_LIBRARY_PATH=/site", f"HOME={site.folder}"} <= set(
+        lines
+    )
     assert [line for line in lines if "/sif" in line or "plm" in line or "DASK_HPC_BRIDGE" in line] == []
 
 
@@ -148,7 +152,7 @@ def test_ends_command_of_killed_caller(site: Site) -> None:
     ["show job 5", "-o show nodes", "--json show job", "ping", "-do show partition", "hold 5", "requeue 5", "update x"],
 )
 def test_allows_scontrol_on_jobs(site: Site, words: str) -> None:
-    """Subcommands that show something are allowed, and those that change a user's own jobs: Slurm sees to whose they are."""
+    """Subcommands that show something are allowed, and those that change jobs: Slurm sees to whose they are."""
     site.command("scontrol", 'echo "$@"')
     assert site.run(f"scontrol {words}").stdout.decode() == words + "\n"
 
@@ -167,7 +171,9 @@ def test_rejects_administration_by_scontrol(site: Site, words: str) -> None:
     assert b"What to do" in done.stderr
 
 
-@pytest.mark.parametrize(("words", "status"), [("-nP show assoc user=x", 0), ("list qos", 0), ("-i delete user x", 126)])
+@pytest.mark.parametrize(
+    ("words", "status"), [("-nP show assoc user=x", 0), ("list qos", 0), ("-i delete user x", 126)]
+)
 def test_sacctmgr_only_shows(site: Site, words: str, status: int) -> None:
     """What accounts and limits there are can be asked, and not changed."""
     site.command("sacctmgr", "echo called")

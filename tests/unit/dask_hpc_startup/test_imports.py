@@ -99,7 +99,9 @@ def test_runner_ends_its_process(role: str, work: str, status: int, said: str) -
     """A scheduler or a worker that has finished ends its process with 0, one that is interrupted does not."""
     code = RUNNER.replace("ROLE", role).replace("WORK", work)
     # what finishes is told by the methods of dask-jobqueue's own class, which these stand in for
-    own = "for n in ('start_scheduler', 'start_worker'): setattr(BaseRunner, n, getattr(Runner, n)); delattr(Runner, n)\n"
+    own = (
+        "for n in ('start_scheduler', 'start_worker'): setattr(BaseRunner, n, getattr(Runner, n)); delattr(Runner, n)\n"
+    )
     corrected = "from dask_hpc_startup import runner; runner._end_by_signal(BaseRunner)\n"
     done = run(code.replace("Runner(scheduler", own + corrected + "Runner(scheduler"))
     assert (done.returncode, done.stdout) == (status, said), done.stderr

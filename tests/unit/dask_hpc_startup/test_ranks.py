@@ -59,12 +59,12 @@ def test_windows_go_where_there_is_room(
 
 def test_settings_of_users_own_win(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is set stays; what is not set gets a value for this machine."""
-    monkeypatch.setattr(ranks, "settings", lambda _: {"OMPI_MCA_a": "ours", "OMPI_MCA_b": "ours"})
-    monkeypatch.setenv("OMPI_MCA_a", "mine")
-    monkeypatch.setenv("OMPI_MCA_b", "")
-    monkeypatch.delenv("OMPI_MCA_b")
+    monkeypatch.setattr(ranks, "settings", lambda _: {"OMPI_MCA_A": "ours", "OMPI_MCA_B": "ours"})
+    monkeypatch.setenv("OMPI_MCA_A", "mine")
+    monkeypatch.setenv("OMPI_MCA_B", "")
+    monkeypatch.delenv("OMPI_MCA_B")
     ranks.prepare()
-    assert (os.environ["OMPI_MCA_a"], os.environ["OMPI_MCA_b"]) == ("mine", "ours")
+    assert (os.environ["OMPI_MCA_A"], os.environ["OMPI_MCA_B"]) == ("mine", "ours")
 
 
 def test_ucx_is_left_out_without_fabric(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

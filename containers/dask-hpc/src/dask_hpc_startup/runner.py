@@ -2,8 +2,9 @@
 
 - It sets a handler for SIGINT that ends the program with status 0: whoever presses Ctrl-C reports success. Outside of
   the main thread, where no handler can be set, the import fails. Here only a runner that is at work has a handler.
-- A runner's client goes on as soon as the scheduler is there. A task for a worker by its name, as in dask-jobqueue's own
-  test, then fails with "addresses should be strings or tuples, got 2" if that worker comes last. Here it waits for them.
+- A runner's client goes on as soon as the scheduler is there. A task for a worker by its name, as in dask-jobqueue's
+  own test, then fails with "addresses should be strings or tuples, got 2" if that worker comes last. Here it waits for
+  all of them.
 
 https://github.com/dask/dask-jobqueue/blob/0.9.0/dask_jobqueue/runner.py
 """

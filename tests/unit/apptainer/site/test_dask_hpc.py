@@ -89,10 +89,12 @@ def test_runtime_folder_as_long_as_possible(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "listing",
-    [r"printf '7 dask-hpc-%s-1
-8 café
-9 ÿþ
-' $SESSION", "exit 1", "sleep 0.1; kill -9 $$", "printf '\n\n7\n'"],
+    [
+        r"printf '7 dask-hpc-%s-1\n8 caf\351\n9 \377\376\n' $SESSION",
+        "exit 1",
+        "sleep 0.1; kill -9 $$",
+        r"printf '\n\n7\n'",
+    ],
     ids=["not UTF-8", "squeue fails", "squeue is killed", "unexpected"],
 )
 def test_clean_up_removes_credentials_whatever_slurm_says(site: Site, listing: str) -> None:
@@ -110,8 +112,7 @@ kill -KILL $$
     assert list((site.folder / ".dask-hpc").iterdir()) == []
     assert b"Traceback" not in done.stderr
     cancelled = site.folder / "cancelled"
-    assert (cancelled.read_text() if cancelled.exists() else "") == ("7
-" if "351" in listing else "")
+    assert (cancelled.read_text() if cancelled.exists() else "") == ("7\n" if r"\351" in listing else "")
 
 
 def test_passes_variables_by_name(site: Site) -> None:

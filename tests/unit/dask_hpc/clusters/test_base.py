@@ -37,7 +37,11 @@ def test_a_dashboards_address_is_where_it_listens(bound: str, host: str) -> None
 
 @pytest.mark.parametrize(
     ("configured", "level"),
-    [({}, logging.WARNING), ({"distributed.batched": "warning"}, logging.WARNING), ({"distributed": "info"}, logging.INFO)],
+    [
+        ({}, logging.WARNING),
+        ({"distributed.batched": "warning"}, logging.WARNING),
+        ({"distributed": "info"}, logging.INFO),
+    ],
     ids=["nothing", "ours", "the user's"],
 )
 def test_dask_speaks_up_only_where_something_is_wrong(configured: dict[str, str], level: int) -> None:

@@ -98,7 +98,13 @@ def _submit(script: str, logs: Path) -> None:
     try:
         logs.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            ["sbatch", "--parsable"], input=script, capture_output=True, text=True, errors="replace", timeout=60, check=False
+            ["sbatch", "--parsable"],
+            input=script,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ClusterError("The job could not be submitted.", str(error), "see 'scontrol ping'.") from error
