@@ -131,12 +131,22 @@ def channel(folder: Path, contents: list[Package] | None = None) -> Path:
     return folder
 
 
+_LOCK = """
+import os, pathlib, sys
+from containers.channel import __main__ as command, environment
+environment.FILE = pathlib.Path(sys.argv.pop(1))
+status = command.main()
+sys.stdout.flush()
+os._exit(status)
+"""
+
+
 def lock(where: Path | str, out: Path) -> subprocess.CompletedProcess[str]:
-    """Run the lock command for a channel."""
+    """Run the lock command for a channel, with environment.yml beside the lock in the place of ours."""
     environment = out.with_name("environment.yml")
     if not environment.exists():
         environment.write_text(ENVIRONMENT)
-    return run("-m", "containers.channel", "lock", str(where), "--environment", str(environment), "--out", str(out))
+    return run("-c", _LOCK, str(environment), "lock", str(where), "--out", str(out))
 
 
 def install(lock_: Path, prefix: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
@@ -162,9 +172,11 @@ def served(folder: Path) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def sha256(path: Path) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from containers.channel.environment import FILE, pypi_requirements
+from containers.channel.environment import FILE, read
 from containers.channel.errors import ChannelError
 from containers.channel.pin import pin_debs, pin_wheels
 from containers.channel.sources import Deb, read_lock
 from tests.support import tiny
 
-CHANNEL = tiny.ROOT / "containers/channel"
+LOCKS = {"wheels.txt": "containers/dask-hpc/locks", "tools.txt": "containers/channel"}
 
 
 @pytest.fixture
@@ -80,10 +80,10 @@ def test_pins_newest_debs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert (pin.name, pin.version, pin.sha256) == ("python3.13-minimal", "3.13.5-2", tiny.sha256(debs[0]))
 
 
-@pytest.mark.parametrize("name", ["wheels.txt", "tools.txt"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_wheel_has_version_and_hash(name: str) -> None:
     """Each committed pin is one exact version with one sha256, and no URL."""
-    lines = [line for line in (CHANNEL / name).read_text().splitlines() if not line.startswith("#")]
+    lines = [line for line in (tiny.ROOT / LOCKS[name] / name).read_text().splitlines() if not line.startswith("#")]
     assert lines
     for line in lines:
         assert re.fullmatch(r"[\w.-]+==[\w.]+ --hash=sha256:[0-9a-f]{64}", line)
@@ -91,8 +91,9 @@ def test_every_wheel_has_version_and_hash(name: str) -> None:
 
 def test_wheels_cover_environment_yml() -> None:
     """Every requirement of environment.yml is among the pinned wheels."""
-    pinned = {line.partition("==")[0] for line in (CHANNEL / "wheels.txt").read_text().splitlines()}
-    asked = {re.split("[=<>!~ ]", requirement)[0] for requirement in pypi_requirements(FILE)}
+    lock = tiny.ROOT / LOCKS["wheels.txt"] / "wheels.txt"
+    pinned = {line.partition("==")[0] for line in lock.read_text().splitlines()}
+    asked = {re.split("[=<>!~ ]", requirement)[0] for requirement in read(FILE).requirements()}
     assert asked <= pinned
 
 

@@ -93,9 +93,9 @@ def test_names_package_missing_from_channel(tmp_path: Path) -> None:
     assert not lock.exists()
 
 
-@pytest.mark.parametrize("text", ["", "dependencies:\n", "name: x\ndependencies:\n  - pip:\n    - x\n"])
+@pytest.mark.parametrize("text", ["", "dependencies:\n", "name: x\ndependencies:\n  - pip:\n    - ./x\n"])
 def test_rejects_bad_environment_yml(tmp_path: Path, text: str) -> None:
-    """An environment.yml without packages, or with a pip section, is rejected."""
+    """An environment.yml without packages, or with a package that is not on PyPI, is rejected."""
     (tmp_path / "environment.yml").write_text(text)
     done = tiny.lock(tiny.channel(tmp_path / "channel"), tmp_path / "x.lock")
     assert done.returncode == 1

@@ -34,8 +34,8 @@ class Sources:
 
     def build(self, out: Path, env: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
         """Run the build."""
-        command = ["-m", "containers.channel", "build", "--sources", str(self.folder), "--out", str(out), *options]
-        return tiny.run(*command, env=env)
+        command = ["-m", "containers.channel", "build", "--sources", str(self.folder), "--locks", str(self.folder)]
+        return tiny.run(*command, "--out", str(out), *options, env=env)
 
 
 @pytest.fixture

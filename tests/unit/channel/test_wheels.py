@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from containers.channel.conda import PLACEHOLDER, File, Package
-from containers.channel.errors import ChannelError
 from containers.channel.wheels import wheel_package
 from tests.support import tiny
 
@@ -64,10 +63,10 @@ def test_requirements_are_evaluated_for_target(tmp_path: Path) -> None:
     assert package.depends == ["python 3.13.*", "dask-core >=2026.1", "msgpack-python"]
 
 
-def test_rejects_requirement_with_extra(tmp_path: Path) -> None:
-    """A requirement with an extra, which conda cannot express, is rejected by name."""
-    with pytest.raises(ChannelError, match=r"requests\[socks\]"):
-        wheel_package(tiny.wheel(tmp_path, "w", requires=("requests[socks]",)), "3.13")
+def test_requirement_with_extra_is_one_of_the_package(tmp_path: Path) -> None:
+    """Conda cannot express extras; the packages that they add are locked with all others."""
+    package = wheel_package(tiny.wheel(tmp_path, "w", requires=("requests[socks]>=2",)), "3.13")
+    assert package.depends == ["python 3.13.*", "requests >=2"]
 
 
 def with_modes(wheel: Path, modes: dict[str, int]) -> Path:
