@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -193,7 +194,8 @@ def test_repeated_signals_do_not_stop_cleanup(name: str, interrupted: list[str])
     until("container", name)
     while up.poll() is None:  # for as long as it cleans up
         up.send_signal(signal.SIGINT)
-        time.sleep(0.05)  # a person who presses Ctrl-C again and again, not a flood that starves the process
+        with suppress(subprocess.TimeoutExpired):
+            up.wait(0.05)  # a person who presses Ctrl-C again and again, not a flood that starves the process
     up.communicate()
     interrupted.append(name)
     assert left_of(name) == []

@@ -11,7 +11,8 @@ def test_ranks_end_with_mpirun(in_image: Run) -> None:
     script = """
 mpirun -n 3 dask-mpi --scheduler-file /tmp/scheduler.json --no-dashboard --worker-class distributed.Worker & mpirun=$!
 count() { LEFT | wc --lines; }
-until [ -s /tmp/scheduler.json ] && [ $(count) = 3 ]; do sleep 0.1; done # a rank that forks counts twice
+# Nothing announces that all ranks run. A rank that forks counts twice for a moment.
+until [ -s /tmp/scheduler.json ] && [ $(count) = 3 ]; do sleep 0.1; done
 echo before $(count)
 kill -KILL $mpirun
 for _ in $(seq 100); do [ $(count) = 0 ] && break; sleep 0.1; done

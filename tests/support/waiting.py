@@ -14,7 +14,7 @@ def until(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
     deadline = time.monotonic() + timeout
     while not (found := condition()):
         assert time.monotonic() < deadline, f"{what} did not happen within {timeout} s"
-        time.sleep(0.02)  # nothing announces it
+        time.sleep(0.02)  # between two looks at a file, a process or Slurm, which send no event
     return found
 
 
@@ -27,4 +27,5 @@ def until_in(sim: SlurmSim, condition: str, *, timeout: float = 150, **how: Any)
         timeout: seconds; it only ends a test that has failed.
         how: arguments of `SlurmSim.exec`, such as `on` and `user`.
     """
-    sim.exec("bash", "-c", f"until {condition}; do sleep 0.1; done", timeout=timeout, **how)  # nothing announces it
+    ask = f"until {condition}; do sleep 0.1; done"  # between two looks at what sends no event
+    sim.exec("bash", "-c", ask, timeout=timeout, **how)

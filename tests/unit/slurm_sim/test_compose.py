@@ -149,24 +149,30 @@ def test_starts_only_the_services_that_are_named(engine: Path) -> None:
 
 INTERRUPTED = """
 import signal, sys
-from contextlib import nullcontext
 from slurm_sim import Spec, _compose
 from slurm_sim._locking import interrupted_once
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it is ignored
-once, _compose._PATIENCE = sys.argv[1] == "once", float(sys.argv[2])
+_compose._PATIENCE = float(sys.argv[1])
 spec = Spec(name="s", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
 try:
-    with interrupted_once() if once else nullcontext():
+    with interrupted_once():
         _compose.project(spec, []).up()
 except KeyboardInterrupt:
     print("interrupted")
 """
 
 
-def interrupt(how: str, patience: float) -> str:
-    """Start a mini-cluster in a process of its own, whose Compose interrupts it, and return what that prints."""
-    words = [sys.executable, "-c", INTERRUPTED, how, str(patience)]
+def interrupted_up(patience: float) -> str:
+    """Run Compose from another Python process, never from pytest: the test's `docker` sends its parent SIGINT.
+
+    Args:
+        patience: Seconds until Compose is killed.
+
+    Returns:
+        The output of the Python process.
+    """
+    words = [sys.executable, "-c", INTERRUPTED, str(patience)]
     return subprocess.run(words, capture_output=True, check=True, text=True).stdout
 
 
@@ -174,7 +180,7 @@ def test_interrupted_compose_finishes_first(engine: Path) -> None:
     """Compose goes on to its end, and a second Ctrl-C does not change that."""
     done = engine.parent / "done"
     executable(engine, f"#!/bin/sh\nfor _ in 1 2 3; do kill -INT $PPID; sleep 0.1; done\ntouch {done}\n")
-    assert interrupt("once", 30) == "interrupted\n"
+    assert interrupted_up(patience=30) == "interrupted\n"
     assert done.exists()
 
 
@@ -184,6 +190,6 @@ def test_interrupted_compose_that_hangs_ends_with_its_processes(engine: Path) ->
     executable(
         engine, f"#!/bin/sh\nsleep 300 &\necho $! >{engine.parent}/pid\n{waits_for_a_reader}\nkill -INT $PPID\nwait\n"
     )
-    assert interrupt("again", 0.2) == "interrupted\n"
+    assert interrupted_up(patience=0.2) == "interrupted\n"
     child = Path("/proc", (engine.parent / "pid").read_text().strip())
     until(lambda: not child.exists() or " Z " in (child / "stat").read_text(), "the end of Compose's process")
