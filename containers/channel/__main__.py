@@ -29,6 +29,7 @@ ASKED = "environment.yml"  # beside the locks of a user's own environment: what 
 def main() -> int:
     """Run a command; a failure that a person can act on is a message, not a traceback."""
     args = _parser().parse_args()
+    args.locks = args.locks or _locks_of(getattr(args, "environment", environment.FILE))
     try:
         args.run(args)
     except ChannelError as error:
@@ -54,12 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         command.add_argument("--python", default=os.environ.get("PYTHON_VERSION", "3.13"), help="X.Y (%(default)s)")
         command.add_argument("--sources", type=Path, default=HERE, help="folder of debs.lock and tools.in")
-        command.add_argument("--locks", type=Path, default=solve.LOCKS, help="folder of wheels.txt and the locks")
+        command.add_argument("--locks", type=Path, help="folder of wheels.txt and the locks")
         if name == "build":
             command.add_argument("--out", type=Path, required=True, help="folder of the channel")
             command.add_argument("--locked", action="store_true", help="stop if Debian's mirror has moved on")
         if name in ("is-locked", "pin-wheels", "lock"):
-            command.add_argument("--environment", type=Path, default=environment.FILE, help="environment.yml")
+            command.add_argument("--environment", type=_path, default=environment.FILE, help="environment.yml")
         if name == "pin-wheels":
             command.add_argument("--jupyter", type=Path, default=HERE.parent / "jupyter", help="folder of kernel.in")
             command.add_argument("--upgrade", action="store_true", help="take the newest versions")
@@ -69,6 +70,15 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("channel", help="folder of the local channel, a URL, or a name such as conda-forge")
             command.add_argument("--out", type=Path, help="the lock (default: CHANNEL-linux-64.lock in --locks)")
     return parser
+
+
+def _path(text: str) -> Path:
+    return Path(text).resolve()
+
+
+def _locks_of(file: Path) -> Path:
+    """The folder of an environment's locks; a user's own lie beside its file, as containers/environment.sh knows."""
+    return solve.LOCKS if file == environment.FILE else file.with_suffix(".locks")
 
 
 def build(args: argparse.Namespace) -> None:
