@@ -22,9 +22,13 @@ export BUILDX_NO_DEFAULT_LOAD=1         # what images are made on is no image
 cd "$here/.."
 set -- docker buildx bake --file containers/docker-bake.hcl "$@"
 
-# Buildx leaves its temporary files, a Dockerfile and an empty folder a build: they go with this folder.
-TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/bake-XXXXXX")
-export TMPDIR
+# Buildx leaves its temporary files, a Dockerfile and an empty folder a build: they go with this folder, and that of a
+# build that was killed goes with the next one.
+for left in "${TMPDIR:-/tmp}/bake-$UID"-*; do
+  kill -0 "${left##*-}" 2>/dev/null || rm -rf "$left"
+done
+export TMPDIR=${TMPDIR:-/tmp}/bake-$UID-$$
+mkdir -m 700 "$TMPDIR"
 trap 'rm -rf "$TMPDIR"' EXIT
 trap 'exit 130' INT TERM HUP
 if [ -t 2 ]; then

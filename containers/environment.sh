@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 export ENV_NAME=dask-hpc
 if [ -n "${ENV-}" ]; then
-  export ENV_LOCKS=${ENV%.*}.locks
-  case $ENV_LOCKS in /*) ;; *) ENV_LOCKS=$PWD/$ENV_LOCKS ;; esac
+  case $ENV in /*) ;; *) ENV=$PWD/$ENV ;; esac
+  export ENV ENV_LOCKS=${ENV%.*}.locks
   if [ -e "$ENV_LOCKS/environment.yml" ]; then ENV_NAME=$(sed -n 's/^name: //p' "$ENV_LOCKS/environment.yml"); fi
 fi
