@@ -38,7 +38,7 @@ def await_state(sim: SlurmSim, node: str, pattern: str) -> None:
     By scontrol: sinfo may tell for minutes what was so before, if a node changes twice in one second.
     """
     try:
-        until_in(sim, f"scontrol --oneliner show node {node} | grep -Eq ' State=({pattern}) '", timeout=120)
+        until_in(sim, f"scontrol --oneliner show node {node} | grep -Eq ' State=({pattern}) '")
     except TimeoutError:
         seen = sim.exec("sh", "-c", f"scontrol show node {node}; squeue; scontrol show job", timeout=150).stdout
         pytest.fail(f"{node} is not {pattern}\n{seen}\n{sim.logs('slurmctld', lines=30)}\n{sim.logs(node, lines=30)}")

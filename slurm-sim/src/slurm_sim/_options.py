@@ -37,7 +37,7 @@ def size_options(command: Callable[..., None]) -> Callable[..., None]:
                 metavar="KEY=VALUE",
                 multiple=True,
                 callback=_conf_lines,
-                help="Replace a line of slurm.conf, such as SlurmdTimeout=10 (repeatable).",
+                help="Replace a line of slurm.conf, such as KillWait=2 (repeatable).",
             ),
             click.option("--verbose", is_flag=True, help="Show what an image build prints."),
         ]

@@ -53,7 +53,7 @@ class SlurmSim:
         bare: Login node and nodes have Slurm, PMIx and Apptainer, and nothing to run but what a SIF brings.
         sif: Only with `bare`: a SIF of this host, which all nodes find in /shared, read-only.
         jupyter: JupyterLab on the login node, see `jupyter()`.
-        slurm_conf: Lines of slurm.conf that replace the default ones: `{"SlurmdTimeout": 10}`.
+        slurm_conf: Lines of slurm.conf that replace the default ones: `{"KillWait": 2}`.
         verbose: Show what an image build prints.
 
     Raises:

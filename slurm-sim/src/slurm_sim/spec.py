@@ -88,6 +88,6 @@ def check_slurm_conf(lines: Mapping[str, object]) -> dict[str, str]:
         if not _CONF_KEY.fullmatch(key) or not str(value).strip() or not str(value).isprintable():
             raise SpecError(
                 f"{key}={value} is not a line of slurm.conf",
-                hint="write KEY=VALUE, such as SlurmdTimeout=10: https://slurm.schedmd.com/slurm.conf.html",
+                hint="write KEY=VALUE, such as KillWait=2: https://slurm.schedmd.com/slurm.conf.html",
             )
     return {key: str(value) for key, value in lines.items()}

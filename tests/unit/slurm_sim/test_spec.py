@@ -130,7 +130,7 @@ def test_rejects_what_is_no_line_of_slurm_conf(key: str, value: str) -> None:
     """A key that Slurm cannot have, no value, or a second line in a value is refused, with an example."""
     with pytest.raises(SpecError, match="is not a line of") as refused:
         check_slurm_conf({key: value})
-    assert "SlurmdTimeout=10" in refused.value.hint
+    assert "KillWait=2" in refused.value.hint
 
 
 def test_values_of_slurm_conf_become_text() -> None:
