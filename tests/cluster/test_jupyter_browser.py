@@ -29,6 +29,21 @@ look(document); return seen.size;
 """
 """How many addresses of workers the page shows, also inside of Bokeh's figures."""
 
+_TERMINAL = """
+if (window.terminal === undefined) {
+  window.terminal = "";
+  const headers = {"X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]};
+  fetch("/api/terminals", {method: "POST", headers}).then((answer) => answer.json()).then(({name}) => {
+    const socket = new WebSocket(`ws://${location.host}/terminals/websocket/${name}`);
+    socket.onmessage = (message) => { window.terminal += JSON.parse(message.data).slice(1).join(""); };
+    const command = "echo $(command -v python dask-hpc) $OMP_NUM_THREADS\\r";
+    socket.onopen = () => socket.send(JSON.stringify(["stdin", command]));
+  });
+}
+return window.terminal.includes("/opt/env/bin/python /opt/env/bin/dask-hpc 1");
+"""
+"""Whether a new terminal, as JupyterLab opens one, has the environment."""
+
 FIRST_CELLS = 8
 """Those up to the queue: text, imports, the Dask cluster, the client."""
 
@@ -49,6 +64,12 @@ def test_shows_login_page_without_token(slurm_sim: SlurmSim, browser: Browser) -
     browser.open(f"{root}/lab")
     assert "/login" in browser.driver.current_url
     assert "Password or token" in browser.run(_SAYS, "body")
+
+
+def test_terminal_has_environment(slurm_sim: SlurmSim, browser: Browser) -> None:
+    """JupyterLab's terminal is a login shell."""
+    browser.open(slurm_sim.jupyter().address)
+    browser.wait_for(_TERMINAL)
 
 
 # Alone: Chromium aborts requests when a network appears or disappears. JupyterLab once never became ready.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import shlex
+import subprocess
 
 import pytest
 
 from slurm_sim import SlurmSim
+from tests.support.command import SLURM_SIM, slurm_sim_command
 
 ASK = "command -v python dask-hpc; echo $OMP_NUM_THREADS $PMIX_MCA_gds"
 THERE = "/opt/env/bin/python\n/opt/env/bin/dask-hpc\n1 hash\n"
@@ -33,6 +36,15 @@ def test_environment_is_active_in_batch_scripts(slurm_sim: SlurmSim, first: str,
     """
     slurm_sim.exec("sbatch", "--wait", "--output=job.out", *options, stdin=f"{first}\n{ASK}\n", timeout=150)
     assert slurm_sim.exec("cat", "job.out").stdout == THERE
+
+
+def test_environment_is_active_in_shell_of_command(slurm_sim: SlurmSim) -> None:
+    """`slurm-sim shell` opens a login shell, with a terminal or without."""
+    words = ["shell", "--name", slurm_sim.name]
+    assert slurm_sim_command(*words, stdin=ASK.encode()).stdout.decode() == THERE
+    terminal = ["script", "--quiet", "--return", "--command", shlex.join([SLURM_SIM, *words]), "/dev/null"]
+    done = subprocess.run(terminal, input=f"{ASK}\nexit\n", capture_output=True, check=True, text=True, timeout=150)
+    assert THERE in done.stdout.replace("\r", "")
 
 
 def test_environment_is_active_in_steps(slurm_sim: SlurmSim) -> None:
