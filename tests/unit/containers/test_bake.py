@@ -33,7 +33,7 @@ class Builder:
             "BASE": "pull",
             "DASK_HPC_CACHE": str(self.folder),
         }
-        words = [self.root / "containers/bake.sh", "node"]
+        words: list[str | Path] = [self.root / "containers/bake.sh", "node"]
         return subprocess.run(words, env=env | variables, cwd=self.folder, capture_output=True, text=True)
 
 
