@@ -15,7 +15,8 @@ from containers.channel.names import conda_name, pypi_name
 
 FILE = Path(__file__).parents[1] / "dask-hpc" / "environment.yml"
 
-_SPEC = re.compile(r"(?:[\w.-]+::)?([\w.-]+) ?((?:[=<>!~][\w.*,<>=!~ ]*)?)")
+_VERSION = r"(?:[=!<>~]=|[=<>]) *[\w.*+!]+"
+_SPEC = re.compile(rf"(?:[\w.-]+::)?([\w.-]+) *((?:{_VERSION}(?: *, *{_VERSION})*)?)")
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _KEYS = {"name", "channels", "dependencies", "prefix"}
 _EXAMPLE = "write it as '  - name=1.2'"
@@ -45,8 +46,7 @@ class Environment:
         for name, spec in self.specs.items():
             specifier = _SPEC.fullmatch(spec)[2]  # type: ignore[index]  # `read` has seen to that
             if name != "python":
-                exact = re.fullmatch(r"=([^=*]+)", specifier)
-                found.append(pypi_name(name) + (f"=={exact[1]}.*" if exact else specifier))
+                found.append(pypi_name(name) + re.sub(r"(^|,) *= *([\w.!]+?)(\.?\*)?(?=,|$| )", r"\1==\2.*", specifier))
         return [*found, *self.pypi.values()]
 
     def over(self, other: Environment) -> Environment:

@@ -1,7 +1,7 @@
 """Debian's Python as the conda package `python`: nothing is compiled.
 
 Debian's interpreter finds its prefix from where it lies, as conda needs. Only its idea of where packages live is
-Debian's own (lib/python3/dist-packages): EDITS give it conda's, which is upstream's.
+Debian's own (dist-packages): ADDED and EDITS give it conda's, which is upstream's.
 """
 
 from __future__ import annotations
@@ -15,13 +15,34 @@ from pathlib import Path
 from containers.channel.conda import File, Link, Package
 from containers.channel.errors import ChannelError
 
-# Below lib/pythonX.Y: what Debian wrote, and what upstream and conda have.
+# Below lib/pythonX.Y. Debian's folders are frozen into the interpreter: a file in one of them is read at every start,
+# also where a user has a sitecustomize, and also by virtual environments that see the environment's packages.
+ADDED = {
+    "dist-packages/conda_layout.pth": b"import _conda_layout\n",
+    "_conda_layout.py": b'''\
+"""Packages live where conda and upstream have them; Debian's interpreter has dist-packages frozen into it."""
+
+import os
+import site
+import sys
+
+
+def getsitepackages(prefixes=None):
+    prefixes = dict.fromkeys(filter(None, site.PREFIXES if prefixes is None else prefixes))
+    return [os.path.join(prefix, "lib", "python%d.%d" % sys.version_info[:2], "site-packages") for prefix in prefixes]
+
+
+site.getsitepackages = getsitepackages
+for folder in getsitepackages():
+    if folder not in sys.path:
+        site.addsitedir(folder)
+debians = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dist-packages")
+sys.path[:] = [folder for folder in sys.path if folder != debians]
+''',
+}
+# What Debian wrote there, and what upstream and conda have.
 EDITS = {
-    # where packages are, for the interpreter and for those who ask sysconfig
-    "site.py": (
-        b'is_virtual_environment = sys.base_prefix != sys.prefix or hasattr(sys, "real_prefix")',
-        b"is_virtual_environment = True  # for the environment itself, too: no dist-packages",
-    ),
+    # where packages are, for those who ask
     "sysconfig/__init__.py": (b"prefix_scheme = 'posix_local'", b"prefix_scheme = 'posix_prefix'"),
     # where `python -m venv` finds pip: in Debian in a package of its own
     "ensurepip/__init__.py": (
@@ -60,6 +81,7 @@ def python_package(debs: list[Path], python: str, pip: Path | None = None) -> Pa
         contents |= _contents(deb, f"{lib}/")
     for path in EDITS:
         contents[f"{lib}/{path}"] = _edited(path, contents.get(f"{lib}/{path}"))
+    contents |= {f"{lib}/{path}": File(text) for path, text in ADDED.items()}
     if pip:
         contents[f"{lib}/ensurepip/_bundled/{pip.name}"] = File(pip.read_bytes())
     contents |= {"bin/python": Link(f"python{python}"), "bin/python3": Link(f"python{python}")}

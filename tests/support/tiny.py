@@ -17,7 +17,6 @@ from containers.channel.conda import File, Package, write_channel
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "name: tiny\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13\n  - tool\n"
 EDITED = {
-    "site.py": 'is_virtual_environment = sys.base_prefix != sys.prefix or hasattr(sys, "real_prefix")\n',
     "sysconfig/__init__.py": "if True:\n    if True:\n            prefix_scheme = 'posix_local'\n",
     "ensurepip/__init__.py": "x = sysconfig.get_config_var('WHEEL_PKG_DIR')\n",
 }

@@ -14,7 +14,7 @@ DASK = {"dask", "distributed", "dask_jobqueue", "dask_mpi", "mpi4py"}
 ALLOWED = {
     "slurm-sim/src/slurm_sim": {"slurm_sim", "click", "msgspec", "pytest", "rich", "testcontainers"},
     "containers/dask-hpc/src/dask_hpc": DASK
-    | {"dask_hpc", "bokeh", "click", "cryptography", "msgspec", "numpy", "rich"},
+    | {"dask_hpc", "dask_hpc_startup", "bokeh", "click", "cryptography", "msgspec", "numpy", "rich"},
     "workloads": DASK | {"dask_hpc", "click", "numpy"},
     "containers/channel": {"containers", "conda_package_streaming", "packaging", "rattler", "rich", "yaml"},
 }

@@ -10,7 +10,7 @@ import pytest
 
 from containers.channel.conda import File, Link, Package
 from containers.channel.errors import ChannelError
-from containers.channel.python import python_package
+from containers.channel.python import ADDED, python_package
 from tests.support import tiny
 
 
@@ -28,7 +28,7 @@ def test_python_package_has_conda_layout(tmp_path: Path) -> None:
     assert package.depends == ["__glibc >=2.17"]
     assert package.contents["bin/python"] == Link("python3.13")
     assert b"posix_prefix" in data(package, "lib/python3.13/sysconfig/__init__.py")
-    assert b"is_virtual_environment = True" in data(package, "lib/python3.13/site.py")
+    assert data(package, "lib/python3.13/dist-packages/conda_layout.pth") == b"import _conda_layout\n"
     assert not [path for path in package.contents if path.startswith("share/")]
 
 
@@ -90,6 +90,7 @@ def test_leaves_out_what_is_debians_alone(tmp_path: Path) -> None:
     )
     package = python_package([deb(tmp_path, EDITED | dict.fromkeys((*kept, *gone), "Debian's"))], "3.13")
     ours = {path.removeprefix("usr/") for path in EDITED} | {"bin/python", "bin/python3"}
+    ours |= {f"{LIB}/{path}" for path in ADDED}
     assert package.contents.keys() == ours | {path.removeprefix("usr/") for path in kept}
     assert package.license == "PSF-2.0"
 

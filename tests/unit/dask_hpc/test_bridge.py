@@ -57,7 +57,7 @@ def test_passes_working_directory_and_slurm_variables(site: Site) -> None:
 def test_passes_what_jobs_are_to_have(site: Site, command: str) -> None:
     """What the caller sets for sbatch and srun is set outside; what belongs to the SIF is not, and the site's stays."""
     site.command(command, "env")
-    ours = "FOO='a b' DASK_X=1 OTHER=inside LINES=$(printf '1\\n2')"
+    ours = "FOO='a b' DASK_X=1 OTHER=inside LINES=\"$(printf '1\\n2')\""
     theirs = "PYTHONPATH=/sif LD_LIBRARY_PATH=/sif APPTAINER_NAME=x HOME=/sif PRTE_MCA_plm=^slurm VIRTUAL_ENV=/sif"
     done = site.run(
         f"env {ours} {theirs} {command}", env={"OTHER": "outside", "SITE": "yes", "LD_LIBRARY_PATH": "/site"}

@@ -158,7 +158,7 @@ def test_warns_about_drifted_environment(tmp_path: Path, monkeypatch: pytest.Mon
     file.parent.mkdir(parents=True)
     drift = [{"package": "python", "locked": "3.13.5-1", "installed": "3.13.5-2"}]
     file.write_text(json.dumps({"lock_sha256": "f" * 64, "channel": "x", "drifted": True, "drift": drift}))
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
     verdict = environment.lock(Site("login node"))
     assert verdict.status == "warning"
     assert "python 3.13.5-1 -> 3.13.5-2" in verdict.seen
