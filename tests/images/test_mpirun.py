@@ -78,3 +78,11 @@ def test_processes_can_be_spawned(in_image: Run) -> None:
     code = "from mpi4py.futures import MPIPoolExecutor as P; print(list(P(2).map(abs, [-1, -2])))"
     assert in_image("mpirun", "-n", "1", "python", "-c", code).stdout == "[1, 2]\n"
     assert in_image("python", "-c", code).stdout == "[1, 2]\n"
+
+
+def test_messages_of_mpi_are_found(in_image: Run) -> None:
+    """Open MPI finds its texts also in a program that mpirun has not started."""
+    done = in_image("python", "-c", "from mpi4py import MPI; MPI.COMM_WORLD.Abort(3)", check=False)
+    assert done.returncode == 3
+    assert "MPI_ABORT was invoked on rank 0" in done.stderr
+    assert "Sorry!" not in done.stderr

@@ -6,7 +6,7 @@ import pytest
 
 from tests.images.conftest import Run
 
-ASK = 'command -v python dask-hpc; echo "$OMP_NUM_THREADS $PYTHONNOUSERSITE $PMIX_MCA_gds $LANG"'
+ASK = 'command -v python; command -v dask-hpc; echo "$OMP_NUM_THREADS $PYTHONNOUSERSITE $PMIX_MCA_gds $LANG"'
 THERE = "/opt/env/bin/python\n/opt/env/bin/dask-hpc\n1 1 hash C.UTF-8\n"
 CLEAN = ("env", "-i", "HOME=/home/hpc", "TERM=dumb")
 SHELLS = [
@@ -60,9 +60,9 @@ def test_paths_are_not_repeated(in_image: Run) -> None:
 
 def test_shell_files_have_what_the_image_sets(in_image: Run) -> None:
     """Every variable that the image's configuration sets is in both files, PATH aside."""
-    script = "env -0; echo; cat /etc/environment; echo; cat /etc/profile.d/dask-hpc.sh"
+    script = "env; echo; cat /etc/environment; echo; cat /etc/profile.d/dask-hpc.sh"
     said, environment, profile = in_image("sh", "-c", script).stdout.split("\n\n")
-    names = {entry.partition("=")[0] for entry in said.split("\0") if entry}
+    names = {entry.partition("=")[0] for entry in said.splitlines()}
     ours = {name for name in names if name.startswith(("OMP", "OPENBLAS", "MKL", "PMIX", "PRTE"))}
     ours |= {"LANG", "PYTHONNOUSERSITE"}
     assert {line.partition("=")[0] for line in environment.splitlines()} == {*ours, "PATH"}

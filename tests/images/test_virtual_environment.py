@@ -38,7 +38,7 @@ def test_isolated_environment_has_nothing_of_ours(in_image: Run, wheels: tuple[s
     script = f"python -m venv {MINE}; {PIP} beta; {MINE}/bin/python -c 'import beta; import numpy'"
     done = in_image("sh", "-c", script, options=wheels, check=False)
     assert "No module named 'numpy'" in done.stderr
-    assert "beta" not in done.stderr
+    assert "No module named 'beta'" not in done.stderr
 
 
 def test_pip_into_locked_environment_says_what_to_do(in_image: Run, wheels: tuple[str, ...]) -> None:
@@ -55,7 +55,7 @@ def test_commands_run_in_active_environment(in_image: Run, wheels: tuple[str, ..
     """After `activate`, the environment's own commands see what was added; otherwise they do not."""
     script = f"""
 {MAKE}; {PIP} alpha
-mkdir tests && echo 'import alpha' >tests/test_alpha.py
+mkdir tests && printf 'import alpha\ndef test_alpha(): pass\n' >tests/test_alpha.py
 . {MINE}/bin/activate
 pytest -q tests | tail -n 1
 dask-hpc run monte-carlo-pi --samples 1e5 --no-serial --json 2>/dev/null

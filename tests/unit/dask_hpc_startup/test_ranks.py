@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,8 +65,29 @@ def test_settings_of_users_own_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMPI_MCA_A", "mine")
     monkeypatch.setenv("OMPI_MCA_B", "")
     monkeypatch.delenv("OMPI_MCA_B")
-    ranks.prepare()
+    ranks.load(lambda: None)
     assert (os.environ["OMPI_MCA_A"], os.environ["OMPI_MCA_B"]) == ("mine", "ours")
+
+
+def test_texts_are_found_where_this_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Open MPI is told where it is, for as long as it is loaded; a user's word is left as it is."""
+    (tmp_path / "share/openmpi").mkdir(parents=True)
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    monkeypatch.setattr(ranks, "settings", lambda _: {})
+    seen = []
+    monkeypatch.delenv("OPAL_PREFIX", raising=False)
+    ranks.load(lambda: seen.append(os.environ["OPAL_PREFIX"]))
+    assert (seen.pop(), "OPAL_PREFIX" in os.environ) == (str(tmp_path), False)
+    monkeypatch.setenv("OPAL_PREFIX", "/mine")
+    ranks.load(lambda: seen.append(os.environ["OPAL_PREFIX"]))
+    assert (seen.pop(), os.environ["OPAL_PREFIX"]) == ("/mine", "/mine")
+
+
+@pytest.mark.parametrize(("interfaces", "set_"), [(["lo"], True), (["lo", "eth0"], False)], ids=["none", "a network"])
+def test_loopback_serves_without_network(monkeypatch: pytest.MonkeyPatch, interfaces: list[str], *, set_: bool) -> None:
+    """Processes that a rank starts can be reached in a container without a network."""
+    monkeypatch.setattr(socket, "if_nameindex", lambda: list(enumerate(interfaces, 1)))
+    assert settings({}).get(ranks.LOOPBACK) == ("" if set_ else None)
 
 
 def test_ucx_is_left_out_without_fabric(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 def _mpi(_module: ModuleType, execute: Callable[[], None]) -> None:
     from dask_hpc_startup import ranks
 
-    ranks.prepare()
-    execute()
+    ranks.load(execute)
     ranks.explain_errors()
 
 

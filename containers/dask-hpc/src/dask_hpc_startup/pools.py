@@ -1,14 +1,16 @@
-"""`MPIPoolExecutor` in ranks that srun has started: an error instead of a wait for ever.
+"""`MPIPoolExecutor` that cannot start or reach its workers: an error instead of a wait for ever.
 
-Its workers are started by MPI_Comm_spawn, which Slurm's PMIx does not offer. That fails in a thread of mpi4py's, and
-whoever waits for a result is not told.
+Its workers are started by MPI_Comm_spawn, which Slurm's PMIx does not offer; elsewhere they may be out of reach, as in
+a container without a network. That fails in a thread of mpi4py's, and whoever waits for a result is not told.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dask_hpc_startup.ranks import started_by_srun
 
@@ -23,6 +25,22 @@ def refuse_where_they_hang(module: ModuleType) -> None:
     """Correct `mpi4py.futures._core`; pools whose workers are there already are left alone."""
     if started_by_srun(os.environ):
         module.SpawnPool = module.ServicePool = _refuse  # type: ignore[attr-defined]
+    for name in ("_manager_spawn", "_manager_service"):
+        setattr(module, name, _telling(getattr(module, name)))
+
+
+def _telling(manager: Callable[..., None]) -> Callable[..., None]:
+    """Return a pool's thread that hands on what ended it to those who wait for the pool."""
+
+    @functools.wraps(manager)
+    def run(pool: Any, *args: Any) -> None:
+        try:
+            manager(pool, *args)
+        except BaseException as error:
+            pool.broken(f"its workers cannot be started or reached: {error}")
+            raise
+
+    return run
 
 
 def _refuse(_executor: object) -> NoReturn:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 YIELD = "OMPI_MCA_mpi_yield_when_idle"
 WINDOWS = ("OMPI_MCA_osc_sm_backing_directory", "OMPI_MCA_osc_rdma_backing_directory")
 ONE_SIDED = "OMPI_MCA_osc"
+LOOPBACK = "OMPI_MCA_btl_tcp_if_exclude"
 
 _SHM, _FABRICS = Path("/dev/shm"), Path("/sys/class/infiniband")  # noqa: S108 (where Open MPI puts windows)
 _LEAST = 1 << 30  # bytes: Docker's default is 64 MB
@@ -24,10 +26,20 @@ _BY_SRUN = {
 }  # fmt: skip
 
 
-def prepare() -> None:
-    """Set what is not set."""
+def load(execute: Callable[[], None]) -> None:
+    """Load MPI by calling `execute`, with what is not set before it."""
     for name, value in settings(os.environ).items():
         os.environ.setdefault(name, value)
+    here = "OPAL_PREFIX" not in os.environ and (Path(sys.base_prefix) / "share/openmpi").is_dir()
+    if here:
+        # Its texts are looked for where it was built. Not so for other programs that this one starts: they may have
+        # another Open MPI.
+        os.environ["OPAL_PREFIX"] = sys.base_prefix
+    try:
+        execute()
+    finally:
+        if here:
+            del os.environ["OPAL_PREFIX"]
 
 
 def settings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -43,6 +55,9 @@ def settings(environ: Mapping[str, str]) -> dict[str, str]:
     if not _FABRICS.is_dir():
         # UCX's one-sided component then says for every window, on every rank, that it cannot be used.
         found[ONE_SIDED] = "^ucx"
+    if all(name == "lo" for _, name in socket.if_nameindex()):
+        # Processes that a rank starts are reached by TCP; without a network, by loopback, which Open MPI leaves out.
+        found[LOOPBACK] = ""
     return found
 
 
