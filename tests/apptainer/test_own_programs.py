@@ -14,7 +14,7 @@ from tests.support.launcher import COMMAND, install, launch, left
 
 pytestmark = pytest.mark.timeout(400)
 
-ASK = "command -v python dask-hpc; echo $OMP_NUM_THREADS $PMIX_MCA_gds"
+ASK = "command -v python; command -v dask-hpc; echo $OMP_NUM_THREADS $PMIX_MCA_gds"
 THERE = "/opt/env/bin/python\n/opt/env/bin/dask-hpc\n1 hash\n"
 MINE = "/home/hpc/envs/mine"
 JOBQUEUE = """

@@ -43,7 +43,7 @@ def test_pingpong_passes_messages_of_every_size(slurm_sim: SlurmSim) -> None:
     assert [int(row[0]) for row in rows] == [1 << power for power in range(21)]
 
 
-YIELDS = "import os; print(os.environ.get('OMPI_MCA_mpi_yield_when_idle', 'spins'))"
+YIELDS = "import os; from mpi4py import MPI; print(os.environ.get('OMPI_MCA_mpi_yield_when_idle', 'spins'))"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_pool_of_srun_names_remedies(slurm_sim: SlurmSim) -> None:
     assert refused.returncode not in (0, 124)
     assert "python -m mpi4py.futures" in refused.stderr
     assert "mpirun inside of the allocation" in refused.stderr
-    done = slurm_sim.exec(*SRUN, "-n3", "python", "-m", "mpi4py.futures", "pool.py", timeout=150)
+    done = slurm_sim.exec(*SRUN, "-n2", "python", "-m", "mpi4py.futures", "pool.py", timeout=150)
     assert done.stdout == "[1, 2]\n"
     inside = ("salloc", "--quiet", "-N1", "-n2", "mpirun", "-n", "1", "python", "pool.py")
     assert slurm_sim.exec(*inside, timeout=150).stdout == "[1, 2]\n"

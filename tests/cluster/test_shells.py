@@ -11,7 +11,7 @@ import pytest
 from slurm_sim import SlurmSim
 from tests.support.command import SLURM_SIM, slurm_sim_command
 
-ASK = "command -v python dask-hpc; echo $OMP_NUM_THREADS $PMIX_MCA_gds"
+ASK = "command -v python; command -v dask-hpc; echo $OMP_NUM_THREADS $PMIX_MCA_gds"
 THERE = "/opt/env/bin/python\n/opt/env/bin/dask-hpc\n1 hash\n"
 
 
@@ -36,6 +36,20 @@ def test_environment_is_active_in_batch_scripts(slurm_sim: SlurmSim, first: str,
     """
     slurm_sim.exec("sbatch", "--wait", "--output=job.out", *options, stdin=f"{first}\n{ASK}\n", timeout=150)
     assert slurm_sim.exec("cat", "job.out").stdout == THERE
+
+
+def test_login_shell_of_a_job_is_that_of_now(slurm_sim: SlurmSim) -> None:
+    """With --export=NONE a job has what its user's login files set when it starts, or, if they hang, set before."""
+    script = """
+sbatch() { command sbatch --quiet --wait --export=NONE --output=job.out; cat job.out; }
+mv .profile profile; trap 'mv profile .profile' EXIT
+for text in 'export MINE=1' 'export MINE=2; sleep 60' 'export MINE=3; exit 1'; do
+  echo "$text" >.profile
+  printf '#!/bin/bash\necho mine $MINE\n' | sbatch
+done
+"""
+    assert slurm_sim.exec("bash", "-c", script, timeout=150).stdout == "mine 1\n" * 3
+    assert "down" not in slurm_sim.exec("sinfo", "--noheader", "--format=%T").stdout
 
 
 def test_environment_is_active_in_shell_of_command(slurm_sim: SlurmSim) -> None:

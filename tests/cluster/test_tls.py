@@ -11,7 +11,7 @@ import sys
 from dask_jobqueue import SLURMCluster
 from distributed import Client, LocalCluster
 
-jobs = {"cores": 1, "memory": "400MB", "interface": "eth0", "log_directory": "logs"}
+jobs = {"cores": 1, "memory": "400MB", "interface": "eth0", "log_directory": "logs", "shared_temp_directory": "."}
 kinds = {"slurm": (SLURMCluster, jobs), "local": (LocalCluster, {"n_workers": 0})}
 (kind, options), count = kinds[sys.argv[1]], int(sys.argv[2])
 for number in range(count):
