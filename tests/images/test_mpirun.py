@@ -80,6 +80,14 @@ def test_processes_can_be_spawned(in_image: Run) -> None:
     assert in_image("python", "-c", code).stdout == "[1, 2]\n"
 
 
+def test_mpi_starts_without_variables(in_image: Run) -> None:
+    """What cron and `env -i` leave out is no hindrance: Open MPI wants a home folder."""
+    spawn = "from mpi4py.futures import MPIPoolExecutor as P; print(list(P(2).map(abs, [-1, -2])))"
+    assert in_image("env", "-i", "/opt/env/bin/python", "-c", spawn).stdout == "[1, 2]\n"
+    code = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
+    assert in_image("env", "-i", "bash", "-lc", f"mpirun -n 2 python -c '{code}'").stdout == "2\n" * 2
+
+
 def test_messages_of_mpi_are_found(in_image: Run) -> None:
     """Open MPI finds its texts also in a program that mpirun has not started."""
     done = in_image("python", "-c", "from mpi4py import MPI; MPI.COMM_WORLD.Abort(3)", check=False)

@@ -12,9 +12,12 @@ COMMAND = "/home/hpc/dask-hpc"
 RUN = ("run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e7")
 
 _LEFT = """
+exec 2>/dev/null
+{
 squeue --noheader
-ls -d /tmp/dask-hpc-* /run/user/*/dask-hpc-* ~/.dask-hpc/*.tls 2>/dev/null
-ps -u hpc -o pid=,args= | grep -iE 'dask-hpc|apptainer|squashfuse' | grep -v -e squeue -e grep
+ls -d /tmp/dask-hpc-* /run/user/*/dask-hpc-* ~/.dask-hpc/*.tls
+ps -u hpc -o pid=,ppid=,etime=,args= | grep -iE 'dask-hpc|apptainer|squashfuse' | grep -v -e squeue -e grep
+} | sed "s/^/$(hostname): /"
 """
 
 

@@ -63,9 +63,11 @@ def test_settings_of_users_own_win(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is set stays; what is not set gets a value for this machine."""
     monkeypatch.setattr(ranks, "settings", lambda _: {"OMPI_MCA_A": "ours", "OMPI_MCA_B": "ours"})
     monkeypatch.setenv("OMPI_MCA_A", "mine")
+    monkeypatch.setenv("PATH", "/mine")
     monkeypatch.setenv("OMPI_MCA_B", "")
     monkeypatch.delenv("OMPI_MCA_B")
     ranks.load(lambda: None)
+    assert os.environ["PATH"] == f"/mine:{sys.base_prefix}/bin"
     assert (os.environ["OMPI_MCA_A"], os.environ["OMPI_MCA_B"]) == ("mine", "ours")
 
 
@@ -75,6 +77,7 @@ def test_texts_are_found_where_this_is_installed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
     monkeypatch.setattr(ranks, "settings", lambda _: {})
     seen = []
+    monkeypatch.setenv("PATH", "/mine")
     monkeypatch.delenv("OPAL_PREFIX", raising=False)
     ranks.load(lambda: seen.append(os.environ["OPAL_PREFIX"]))
     assert (seen.pop(), "OPAL_PREFIX" in os.environ) == (str(tmp_path), False)

@@ -1,6 +1,6 @@
 """Settings of Open MPI that depend on the machine and the job, which nobody but the rank itself can make.
 
-They are made before MPI is loaded. A value of the user's own wins: all are variables `OMPI_MCA_…`.
+They are made before MPI is loaded, by variables. A value of the user's own wins.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ def load(execute: Callable[[], None]) -> None:
     """Load MPI by calling `execute`, with what is not set before it."""
     for name, value in settings(os.environ).items():
         os.environ.setdefault(name, value)
+    path, own = os.environ.get("PATH", os.defpath), f"{sys.base_prefix}/bin"
+    if own not in path.split(":"):
+        os.environ["PATH"] = f"{path}:{own}"  # last: Open MPI looks there for what starts more processes
     here = "OPAL_PREFIX" not in os.environ and (Path(sys.base_prefix) / "share/openmpi").is_dir()
     if here:
         # Its texts are looked for where it was built. Not so for other programs that this one starts: they may have
@@ -45,6 +48,9 @@ def load(execute: Callable[[], None]) -> None:
 def settings(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for a rank with this environment."""
     found = {}
+    if "HOME" not in environ:
+        # Open MPI does not start without it, and takes no look into the list of users.
+        found["HOME"] = os.path.expanduser("~")  # noqa: PTH111 (Path.home() is an error for a user who is not in it)
     if "PMIX_RANK" in environ and crowded(environ, len(os.sched_getaffinity(0))):
         # A rank that waits spins. That is best while each has a core (1.4 µs for a message, 1.8 µs if it yields), and
         # costs milliseconds a message where ranks are more than cores. Neither srun nor mpirun tells Open MPI.
