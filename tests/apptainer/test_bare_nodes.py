@@ -12,6 +12,7 @@ import pytest
 
 from slurm_sim import SlurmSim
 from slurm_sim.running import docker
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -109,3 +110,24 @@ def test_reports_missing_user_namespaces(versions: dict[str, str]) -> None:
     assert "users cannot have user namespaces" in done.stderr
     assert "seen:  unshare" in done.stderr
     assert "max_user_namespaces" in done.stderr
+
+
+def test_job_leaves_no_file_system_server(bare: SlurmSim, shared: str) -> None:
+    """Apptainer that is killed leaves the process that serves the SIF; it ends with its job, another job's does not."""
+    script = f"""
+servers() {{ srun --quiet --overlap --jobid=$held pgrep -x -c squashfuse_ll || true; }}
+held=$(sbatch --parsable --nodelist=c1 --output=held.out --wrap 'apptainer exec {shared} sleep 300')
+sbatch --quiet --wait --nodelist=c1 --output=lost.out <<'END'
+#!/bin/bash
+until pgrep -x squashfuse_ll >/dev/null; do sleep 0.1; done
+apptainer exec {shared} sleep 300 & until pgrep -x -P $! squashfuse_ll >/dev/null; do sleep 0.1; done
+kill -KILL $!
+pgrep -x -c squashfuse_ll
+END
+tail --lines 1 lost.out
+servers
+scancel $held
+rm held.out lost.out
+"""
+    assert bare.exec("bash", "-ec", script, timeout=150).stdout == "2\n1\n"
+    until(lambda: "squashfuse" not in bare.exec("ps", "-A", on="c1").stdout, "the end of the held job")
