@@ -121,10 +121,10 @@ sbatch --quiet --wait --nodelist=c1 --output=lost.out <<'END'
 #!/bin/bash
 until pgrep -x squashfuse_ll >/dev/null; do sleep 0.1; done
 apptainer exec {shared} sleep 300 & until pgrep -x -P $! squashfuse_ll >/dev/null; do sleep 0.1; done
-kill -KILL $!
+kill -KILL $!; wait 2>/dev/null
 pgrep -x -c squashfuse_ll
 END
-tail --lines 1 lost.out
+grep --invert-match Killed lost.out
 servers
 scancel $held
 rm held.out lost.out
