@@ -40,6 +40,7 @@ def test_environment_is_active_in_batch_scripts(slurm_sim: SlurmSim, first: str,
 
 def test_login_shell_of_a_job_is_that_of_now(slurm_sim: SlurmSim) -> None:
     """With --export=NONE a job has what its user's login files set when it starts, or, if they hang, set before."""
+    # One login file sleeps for longer than the prolog waits for it.
     script = """
 sbatch() { command sbatch --quiet --wait --export=NONE --output=job.out; cat job.out; }
 mv .profile profile; trap 'mv profile .profile' EXIT

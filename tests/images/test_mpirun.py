@@ -81,7 +81,7 @@ def test_processes_can_be_spawned(in_image: Run) -> None:
 
 
 def test_mpi_starts_without_variables(in_image: Run) -> None:
-    """What cron and `env -i` leave out is no hindrance: Open MPI wants a home folder."""
+    """MPI starts without HOME and PATH, as under cron and `env -i`."""
     spawn = "from mpi4py.futures import MPIPoolExecutor as P; print(list(P(2).map(abs, [-1, -2])))"
     assert in_image("env", "-i", "/opt/env/bin/python", "-c", spawn).stdout == "[1, 2]\n"
     code = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"

@@ -1,4 +1,4 @@
-"""Pools of MPI whose workers cannot be had."""
+"""`MPIPoolExecutor` when its workers cannot start."""
 
 from __future__ import annotations
 

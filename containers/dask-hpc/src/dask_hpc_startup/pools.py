@@ -1,7 +1,7 @@
 """`MPIPoolExecutor` that cannot start or reach its workers: an error instead of a wait for ever.
 
 Its workers are started by MPI_Comm_spawn, which Slurm's PMIx does not offer; elsewhere they may be out of reach, as in
-a container without a network. That fails in a thread of mpi4py's, and whoever waits for a result is not told.
+a container without a network. mpi4py does this in a thread, and if the thread fails, results never arrive.
 """
 
 from __future__ import annotations
