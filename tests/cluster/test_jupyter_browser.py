@@ -38,11 +38,15 @@ if (window.terminal === undefined) {
     socket.onmessage = (message) => { window.terminal += JSON.parse(message.data).slice(1).join(""); };
     const command = "echo $(command -v python dask-hpc) $OMP_NUM_THREADS\\r";
     socket.onopen = () => socket.send(JSON.stringify(["stdin", command]));
-  });
+    socket.onclose = () => { window.terminal = undefined; };
+  }).catch(() => { window.terminal = undefined; });
 }
-return window.terminal.includes("/opt/env/bin/python /opt/env/bin/dask-hpc 1");
+return window.terminal?.includes("/opt/env/bin/python /opt/env/bin/dask-hpc 1");
 """
-"""Whether a new terminal, as JupyterLab opens one, has the environment."""
+"""Whether a new terminal, as JupyterLab opens one, has the environment.
+
+A request that Chromium drops, since a network came or went, is made again the next time that this is asked.
+"""
 
 FIRST_CELLS = 8
 """Those up to the queue: text, imports, the Dask cluster, the client."""

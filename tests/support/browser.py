@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
-from selenium.common.exceptions import TimeoutException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -61,8 +61,18 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.console()
-        self.driver.get(url)
+        WebDriverWait(self.driver, 120, poll_frequency=0.1).until(lambda _: self._loads(url))
         self.wait_for("return document.readyState === 'complete'")
+
+    def _loads(self, url: str) -> bool:
+        """Load a page, or return false if Chromium dropped the request, as it does when a network comes or goes."""
+        try:
+            self.driver.get(url)
+        except WebDriverException as error:
+            if "ERR_NETWORK_CHANGED" not in str(error.msg):
+                raise
+            return False
+        return True
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Return what JavaScript returns."""

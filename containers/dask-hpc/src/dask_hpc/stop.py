@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -45,13 +48,42 @@ def in_main_thread() -> bool:
 
 @contextmanager
 def handling(handler: signal._HANDLER, *signals: signal.Signals) -> Iterator[None]:
-    """Handle signals inside, in the main thread; in any other, do nothing."""
+    """Handle signals inside, in the main thread; in any other, do nothing.
+
+    What the handler raises comes out of the main thread, even if the signal comes at a moment at which Python drops
+    every exception: while it runs a finalizer, or the callback of a weak reference.
+    """
     if not in_main_thread():
         yield
         return
-    before = {signum: signal.signal(signum, handler) for signum in signals}
+    raised: dict[int, BaseException] = {}
+    drop = sys.unraisablehook
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        try:
+            if callable(handler):
+                handler(signum, frame)
+        except BaseException as error:
+            raised[signum] = error
+            raise
+
+    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+        signum = next((signum for signum, error in raised.items() if error is dropped.exc_value), None)
+        if signum is None:
+            drop(dropped)
+        else:  # the bare function: threading's locks may be held by what was interrupted
+            _thread.start_new_thread(send_again, (signum,))
+
+    def send_again(signum: int) -> None:
+        time.sleep(0.01)  # nothing tells when the callback has ended; if it has not, this happens again
+        if signal.getsignal(signum) is handle:
+            signal.pthread_kill(threading.main_thread().ident or 0, signum)
+
+    before = {signum: signal.signal(signum, handle if callable(handler) else handler) for signum in signals}
+    sys.unraisablehook = raise_again
     try:
         yield
     finally:
+        sys.unraisablehook = drop
         for signum, previous in before.items():
             signal.signal(signum, previous)

@@ -90,16 +90,19 @@ def worker_nodes(client: Client) -> list[str]:
     return sorted(set(client.run(socket.gethostname).values()))
 
 
-def quieten() -> None:
+def quieten(level: int = logging.WARNING) -> None:
     """Have Dask speak up in this process only where something is wrong, unless the user's configuration says otherwise.
 
     A cluster of Dask's silences its own lines until it is closed; some come a moment later.
+
+    Args:
+        level: of the lines that still appear, as of `logging`.
     """
     import distributed  # noqa: F401 (sets levels as it is imported)
     from dask import config
 
     if config.get("logging.distributed", None) is None:
-        logging.getLogger("distributed").setLevel(logging.WARNING)
+        logging.getLogger("distributed").setLevel(level)
 
 
 def new_name() -> str:

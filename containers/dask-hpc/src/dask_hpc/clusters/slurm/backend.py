@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import signal
 import sys
@@ -15,7 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.clusters import interfaces, sif
-from dask_hpc.clusters.base import Plan, Session, dashboard_link, new_name, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, dashboard_link, new_name, quieten, worker_nodes
 from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.plan import Request, make_request
 from dask_hpc.clusters.tls import credentials
@@ -87,8 +88,9 @@ class SlurmBackend:
 
         from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
 
-        spec, watch, clock = plan.spec, Watch(), perf_counter()
+        spec, watch, clock, logger = plan.spec, Watch(), perf_counter(), logging.getLogger("distributed")
         with ExitStack() as stack:
+            stack.callback(logger.setLevel, logger.level)
             stack.enter_context(_giving_up(spec, watch))
             stack.enter_context(_jobs_end(spec.name, screen))
             security = stack.enter_context(_security(spec))  # gone before the jobs are waited for, which may take long
@@ -114,6 +116,7 @@ def _cancelled_first(name: str, watch: Watch) -> Iterator[None]:
         yield
     except BaseException:
         watch.closing()
+        quieten(logging.CRITICAL)  # that workers go is no news now
         with not_interrupted():
             ask.cancel(name)
         raise
