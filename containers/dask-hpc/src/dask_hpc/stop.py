@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -50,40 +51,40 @@ def in_main_thread() -> bool:
 def handling(handler: signal._HANDLER, *signals: signal.Signals) -> Iterator[None]:
     """Handle signals inside, in the main thread; in any other, do nothing.
 
-    What the handler raises comes out of the main thread, even if the signal comes at a moment at which Python drops
-    every exception: while it runs a finalizer, or the callback of a weak reference.
+    What the handler raises (of a class made in Python) comes out of the main thread, even if the signal comes at a
+    moment at which it would be lost: Python drops every exception in a finalizer and in the callback of a weak
+    reference, and so do some extensions, as those of NumPy while they are imported. An exception that has been
+    dropped exists no more: then the signal is sent again.
     """
     if not in_main_thread():
         yield
         return
-    raised: dict[int, BaseException] = {}
-    drop = sys.unraisablehook
+    raised: dict[int, weakref.ref[BaseException]] = {}
+    show = sys.unraisablehook
 
     def handle(signum: int, frame: FrameType | None) -> None:
         try:
             if callable(handler):
                 handler(signum, frame)
         except BaseException as error:
-            raised[signum] = error
+            # the bare function: what was interrupted may hold threading's locks
+            raised[signum] = weakref.ref(error, lambda _: _thread.start_new_thread(send_again, (signum,)))
             raise
 
-    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
-        signum = next((signum for signum, error in raised.items() if error is dropped.exc_value), None)
-        if signum is None:
-            drop(dropped)
-        else:  # the bare function: threading's locks may be held by what was interrupted
-            _thread.start_new_thread(send_again, (signum,))
-
     def send_again(signum: int) -> None:
-        time.sleep(0.01)  # nothing tells when the callback has ended; if it has not, this happens again
+        time.sleep(0.01)  # nothing tells when that moment is over; if it is not, this happens again
         if signal.getsignal(signum) is handle:
             signal.pthread_kill(threading.main_thread().ident or 0, signum)
 
+    def show_others(dropped: sys.UnraisableHookArgs) -> None:
+        if dropped.exc_value not in [reference() for reference in raised.values()]:
+            show(dropped)
+
     before = {signum: signal.signal(signum, handle if callable(handler) else handler) for signum in signals}
-    sys.unraisablehook = raise_again
+    sys.unraisablehook = show_others
     try:
         yield
     finally:
-        sys.unraisablehook = drop
+        sys.unraisablehook = show
         for signum, previous in before.items():
             signal.signal(signum, previous)
