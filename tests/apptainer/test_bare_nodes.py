@@ -114,7 +114,7 @@ def test_reports_missing_user_namespaces(versions: dict[str, str]) -> None:
 
 def test_job_leaves_no_file_system_server(bare: SlurmSim, shared: str) -> None:
     """Apptainer that is killed leaves the process that serves the SIF; it ends with its job, another job's does not."""
-    # Apptainer does not say when it serves, so its process is looked for; the jobs that sleep are ended by the test.
+    # Apptainer does not report that it is ready, so poll for its process. The sleeping jobs are cancelled below.
     script = f"""
 servers() {{ srun --quiet --overlap --jobid=$held pgrep -x -c squashfuse_ll || true; }}
 held=$(sbatch --parsable --nodelist=c1 --output=held.out --wrap 'apptainer exec {shared} sleep 300')

@@ -64,7 +64,9 @@ def test_signal_to_launcher_leaves_nothing(site: SlurmSim, shared: str, signum: 
     )
     done = site.exec("bash", "-c", script, env={"DASK_HPC_SIF": shared}, timeout=120)
     assert f"status {status}" in done.stdout
-    assert "Traceback" not in site.exec("cat", "log").stdout
+    log = site.exec("cat", "log").stdout
+    assert "Traceback" not in log
+    assert " - ERROR - " not in log
     assert left(site) == ""
 
 

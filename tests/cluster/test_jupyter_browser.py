@@ -45,7 +45,7 @@ return window.terminal?.includes("/opt/env/bin/python /opt/env/bin/dask-hpc 1");
 """
 """Whether a new terminal, as JupyterLab opens one, has the environment.
 
-A request that Chromium drops, since a network came or went, is made again the next time that this is asked.
+Chromium aborts requests when a network interface changes; the next call then opens another terminal.
 """
 
 FIRST_CELLS = 8

@@ -61,11 +61,11 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.console()
-        WebDriverWait(self.driver, 120, poll_frequency=0.1).until(lambda _: self._loads(url))
+        WebDriverWait(self.driver, 120, poll_frequency=0.1).until(lambda _: self._loads(url), f"cannot load {url}")
         self.wait_for("return document.readyState === 'complete'")
 
     def _loads(self, url: str) -> bool:
-        """Load a page, or return false if Chromium dropped the request, as it does when a network comes or goes."""
+        """Load a page; return false if Chromium aborted the request because a network interface changed."""
         try:
             self.driver.get(url)
         except WebDriverException as error:

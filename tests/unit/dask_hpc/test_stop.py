@@ -1,4 +1,4 @@
-"""Signals that end a run."""
+"""Ending a run by a signal."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from dask_hpc.stop import Stopped, handling, not_interrupted, stopping_cleanly
 
 
 class Interrupted(Exception):  # noqa: N818 (an event)
-    """What a handler raises."""
+    """Raised by a handler."""
 
 
 class Thing:
-    """Can be referred to weakly."""
+    """Has weak references, unlike `object`."""
 
 
 class Finalized:
-    """Gets a signal in its finalizer."""
+    """Sends itself a signal in its finalizer."""
 
     def __del__(self) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def drop_weakly_referenced() -> None:
-    """Get a signal in the callback of a weak reference, as in the code of a `WeakSet`."""
+def signal_in_weak_reference() -> None:
+    """Send a signal in the callback of a weak reference, such as those of a `WeakSet`."""
     thing = Thing()
     reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGTERM))
     del thing
     assert reference() is None
 
 
-def clear() -> None:
-    """Get a signal in code that drops every exception and says nothing, as extensions do by `PyErr_Clear`."""
+def signal_in_extension() -> None:
+    """Send a signal where every exception is discarded silently, as extensions do with `PyErr_Clear`."""
     with suppress(BaseException):
         signal.raise_signal(signal.SIGTERM)
 
 
 def run_for_ever(get_signal: Callable[[], object]) -> None:
-    """Get a signal, and wait for nothing: what ends this is the same signal, sent again."""
+    """Send a signal that is discarded, then run until it is sent again."""
     with stopping_cleanly():
         get_signal()
         while True:
-            time.sleep(1)
+            time.sleep(1)  # in a loop: a signal just before a wait would not end the wait
 
 
-@pytest.mark.parametrize("get_signal", [Finalized, drop_weakly_referenced, clear])
-def test_stops_though_the_exception_is_dropped(
+@pytest.mark.parametrize("get_signal", [Finalized, signal_in_weak_reference, signal_in_extension])
+def test_signal_ends_run_despite_discarded_exception(
     get_signal: Callable[[], object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A signal ends the run even if it comes where what its handler raises is dropped, and Python says nothing."""
+    """Ends the run, silently, even if the handler's exception is discarded at first."""
     hook = sys.unraisablehook
     with pytest.raises(Stopped) as stopped:
         run_for_ever(get_signal)
@@ -64,15 +64,15 @@ def test_stops_though_the_exception_is_dropped(
     assert sys.unraisablehook is hook
 
 
-def test_other_dropped_exceptions_are_shown() -> None:
-    """What Python drops besides is shown as ever."""
+def test_other_discarded_exceptions_are_reported() -> None:
+    """Reports other discarded exceptions as Python does by default."""
     seen: list[str] = []
 
     class Failing:
         def __del__(self) -> None:
             raise ValueError("mine")
 
-    hook, sys.unraisablehook = sys.unraisablehook, lambda dropped: seen.append(str(dropped.exc_value))
+    hook, sys.unraisablehook = sys.unraisablehook, lambda discarded: seen.append(str(discarded.exc_value))
     try:
         with stopping_cleanly():
             Failing()
@@ -82,7 +82,7 @@ def test_other_dropped_exceptions_are_shown() -> None:
 
 
 def test_handlers_are_nested() -> None:
-    """What is raised in a block inside of another handler's ends the inner one alone."""
+    """An exception of the inner handler ends only the inner block."""
     seen: list[int] = []
 
     def fail(_signum: int, _frame: object) -> None:
@@ -101,6 +101,6 @@ def test_handlers_are_nested() -> None:
 
 
 def test_signals_are_held_back_while_cleaning_up() -> None:
-    """A second Ctrl-C does not interrupt what undoes a run."""
+    """Ignores signals during cleanup."""
     with stopping_cleanly(), not_interrupted():
         signal.raise_signal(signal.SIGTERM)

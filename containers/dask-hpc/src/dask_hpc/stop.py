@@ -49,12 +49,12 @@ def in_main_thread() -> bool:
 
 @contextmanager
 def handling(handler: signal._HANDLER, *signals: signal.Signals) -> Iterator[None]:
-    """Handle signals inside, in the main thread; in any other, do nothing.
+    """Handle signals inside the block, in the main thread; do nothing in any other thread.
 
-    What the handler raises (of a class made in Python) comes out of the main thread, even if the signal comes at a
-    moment at which it would be lost: Python drops every exception in a finalizer and in the callback of a weak
-    reference, and so do some extensions, as those of NumPy while they are imported. An exception that has been
-    dropped exists no more: then the signal is sent again.
+    An exception that the handler raises ends the block, even if it is discarded at first. Python discards exceptions in
+    finalizers and in callbacks of weak references; some extensions do so as well, such as NumPy's during their import.
+    A discarded exception is deleted, and the signal is then sent again. The exception's class must be defined in
+    Python, since instances of built-in ones cannot be referenced weakly.
     """
     if not in_main_thread():
         yield
@@ -67,18 +67,19 @@ def handling(handler: signal._HANDLER, *signals: signal.Signals) -> Iterator[Non
             if callable(handler):
                 handler(signum, frame)
         except BaseException as error:
-            # the bare function: what was interrupted may hold threading's locks
+            # not threading.Thread: the interrupted code may hold threading's locks
             raised[signum] = weakref.ref(error, lambda _: _thread.start_new_thread(send_again, (signum,)))
             raise
 
     def send_again(signum: int) -> None:
-        time.sleep(0.01)  # nothing tells when that moment is over; if it is not, this happens again
+        time.sleep(0.01)  # nothing signals the end of the code that discards exceptions; if it still runs, this repeats
         if signal.getsignal(signum) is handle:
             signal.pthread_kill(threading.main_thread().ident or 0, signum)
 
-    def show_others(dropped: sys.UnraisableHookArgs) -> None:
-        if dropped.exc_value not in [reference() for reference in raised.values()]:
-            show(dropped)
+    def show_others(discarded: sys.UnraisableHookArgs) -> None:
+        error = discarded.exc_value
+        if error is None or all(reference() is not error for reference in raised.values()):
+            show(discarded)
 
     before = {signum: signal.signal(signum, handle if callable(handler) else handler) for signum in signals}
     sys.unraisablehook = show_others

@@ -96,7 +96,7 @@ def quieten(level: int = logging.WARNING) -> None:
     A cluster of Dask's silences its own lines until it is closed; some come a moment later.
 
     Args:
-        level: of the lines that still appear, as of `logging`.
+        level: lowest level that is still logged, from `logging`.
     """
     import distributed  # noqa: F401 (sets levels as it is imported)
     from dask import config

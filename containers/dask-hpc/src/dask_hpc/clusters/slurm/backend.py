@@ -116,7 +116,7 @@ def _cancelled_first(name: str, watch: Watch) -> Iterator[None]:
         yield
     except BaseException:
         watch.closing()
-        quieten(logging.CRITICAL)  # that workers go is no news now
+        quieten(logging.CRITICAL)  # workers are about to disconnect, as intended
         with not_interrupted():
             ask.cancel(name)
         raise
