@@ -9,6 +9,7 @@ from dask_hpc.clusters.mpi import plan as mpi
 from dask_hpc.clusters.mpi.backend import MpiBackend
 from dask_hpc.clusters.slurm import plan as slurm
 from dask_hpc.clusters.slurm.ask import parse_nodes
+from dask_hpc.clusters.slurm.asked import Asked, asked
 from dask_hpc.clusters.slurm.backend import SlurmBackend
 
 SLURM_SINFO = """\
@@ -29,9 +30,16 @@ def slurm_request(nodes: str = SLURM_SINFO, **given: Any) -> slurm.Request:
     """Plan worker jobs for these nodes and options."""
     options = dict.fromkeys(SlurmBackend.options) | {"sbatch_option": (), "dashboard": "127.0.0.1:0"} | given
     interface = ("eth0", "login is 172.18.0.2")
-    return slurm.make_request(options, parse_nodes(nodes), interface, Path.home() / ".dask-hpc" / "x")
+    return slurm.make_request(
+        asked(options, {}, {"cpus-per-task": "cores"}), parse_nodes(nodes), interface, Path.home() / ".dask-hpc" / "x"
+    )
+
+
+def mpi_asked(**given: Any) -> Asked:
+    """Return what is asked for by these options."""
+    return asked(MPI_OPTIONS | given, {}, {"nodes": "nodes"})
 
 
 def mpi_request(**given: Any) -> mpi.Request:
     """Plan a job of MPI ranks with these options."""
-    return mpi.make_request(MPI_OPTIONS | given, parse_nodes(MPI_SINFO), Path("/home/me/.dask-hpc/one"))
+    return mpi.make_request(mpi_asked(**given), parse_nodes(MPI_SINFO), Path("/home/me/.dask-hpc/one"))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_hpc.params import Count, Memory, Walltime, format_walltime
+from dask_hpc.params import UNLIMITED, Count, Memory, Walltime, format_walltime
 
 
 @pytest.mark.parametrize(
@@ -47,21 +47,31 @@ def test_rejects_invalid_memory(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30", 1800), ("5:30", 330), ("1:30:00", 5400), ("1-0", 86400), ("1-12:30", 131400), ("2-00:00:01", 172801)],
+    [
+        ("30", 1800),
+        ("5:30", 360),
+        ("0:01", 60),
+        ("UNLIMITED", UNLIMITED),
+        ("-1", UNLIMITED),
+        ("1:30:00", 5400),
+        ("1-0", 86400),
+        ("1-12:30", 131400),
+        ("2-00:00:01", 172860),
+    ],
 )
 def test_parses_wall_time(text: str, seconds: int) -> None:
-    """All of sbatch's forms are accepted, with sbatch's meaning."""
+    """All of sbatch's forms are accepted, with sbatch's meaning: Slurm rounds up to whole minutes."""
     assert Walltime().convert(text, None, None) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "banana", "-5", "1:2:3:4", "0:30"])
+@pytest.mark.parametrize("text", ["", "0", "banana", "-5", "1:2:3:4", "0:00", "1-"])
 def test_rejects_invalid_wall_time(text: str) -> None:
-    """Another form, or less than a minute, is a usage error."""
+    """Another form, or no time at all, is a usage error."""
     with pytest.raises(click.BadParameter):
         Walltime().convert(text, None, None)
 
 
 @given(st.integers(60, 30 * 86400))
 def test_formats_and_parses_wall_time(seconds: int) -> None:
-    """A formatted wall time is read back as the same number of seconds."""
-    assert Walltime().convert(format_walltime(seconds), None, None) == seconds
+    """A formatted wall time is read back as the same number of minutes, rounded up."""
+    assert Walltime().convert(format_walltime(seconds), None, None) == -(-seconds // 60) * 60

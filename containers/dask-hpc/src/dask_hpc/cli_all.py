@@ -11,6 +11,7 @@ import click
 
 from dask_hpc.clusters import BACKENDS
 from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand, SectionedOption
+from dask_hpc.paths import LocalPath
 from dask_hpc.run_all import Order, run_all
 from dask_hpc.workload import DEFAULT_SIZE
 
@@ -35,7 +36,7 @@ def results_option(holds: str) -> SectionedOption:
     """Return --results; `holds` is what the folder gets."""
     return run_option(
         "--results",
-        type=click.Path(path_type=Path),
+        type=LocalPath(),
         default=Path("results"),
         show_default=True,
         help=f"Folder that gets {holds}.",

@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from html import escape
 from types import FrameType, TracebackType
@@ -136,19 +138,21 @@ def _values(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
     if strange := sorted(set(given) - backend.options):
         there = ", ".join(sorted(backend.options))
         raise RequestError(f"on={backend.name!r} has no option {', '.join(strange)}.", f"There are: {there}")
-    own = {"dashboard": _DASHBOARD, **_walltime(backend, given.get("partition")), **given}
+    own = {"dashboard": _DASHBOARD, **_walltime(backend, given), **given}
     command = click.Command("cluster", params=list(CLUSTER_OPTIONS))
     context = command.make_context("dask_hpc.cluster", [], default_map=own)
     return {name: context.params[name] for name in backend.options}
 
 
-def _walltime(backend: Backend, partition: str | None) -> dict[str, int]:
+def _walltime(backend: Backend, given: Mapping[str, Any]) -> dict[str, int]:
     """Return the wall time of a job that lasts while somebody reads, or the partition's, if that is less."""
     from dask_hpc.clusters.slurm import ask
+    from dask_hpc.clusters.slurm.asked import asked
 
     if backend.name != "slurm":
         return {}
     ask.require()
+    partition = asked({"sbatch_option": (), **given}, os.environ, {}).options["partition"]
     limits = [node.limit for node in ask.nodes(partition) if node.limit]
     return {"walltime": min([_WALLTIME, *limits])}
 

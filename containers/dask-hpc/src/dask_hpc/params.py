@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-__all__ = ["Count", "Memory", "Walltime", "format_walltime"]
+__all__ = ["NO_MEMORY", "UNLIMITED", "Count", "Memory", "Walltime", "format_walltime"]
+
+NO_MEMORY = 0
+"""`--memory none`: Slurm is not asked for memory."""
+
+UNLIMITED = 100 * 365 * 86400
+"""A wall time without an end, in seconds."""
 
 
 class Count(click.ParamType[int]):
@@ -39,16 +45,18 @@ class Count(click.ParamType[int]):
 
 
 class Memory(click.ParamType[int]):
-    """An amount of memory in Dask's notation (4GiB, 500MB); the value is in MiB, rounded down."""
+    """An amount of memory in Dask's notation (4GiB, 500MB), or `none`; the value is in MiB, rounded down."""
 
     name = "memory"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return MiB; a usage error if it is no amount of at least 64 MiB."""
+        """Return MiB, or `NO_MEMORY`; a usage error if it is no amount of at least 64 MiB."""
         from dask.utils import parse_bytes
 
         if isinstance(value, int):
             return value
+        if value.strip().lower() == "none":
+            return NO_MEMORY
         try:
             mib = int(parse_bytes(value)) >> 20
         except (ValueError, OverflowError):
@@ -59,7 +67,10 @@ class Memory(click.ParamType[int]):
 
 
 class Walltime(click.ParamType[int]):
-    """Slurm's wall time: minutes, M:S, H:M:S or D-H[:M[:S]]; the value is in seconds."""
+    """A wall time in any form that Slurm takes: minutes, M:S, H:M:S, D-H[:M[:S]] or UNLIMITED; the value is in seconds.
+
+    Slurm counts whole minutes, and rounds up.
+    """
 
     name = "walltime"
     _form = re.compile(r"(?:(?P<days>\d+)-)?(?P<rest>\d+(?::\d+){0,2})")
@@ -68,14 +79,17 @@ class Walltime(click.ParamType[int]):
         """Return seconds; a usage error if it is not in one of Slurm's forms or is 0."""
         if isinstance(value, int):
             return value
-        match = self._form.fullmatch(value.strip())
+        text = str(value).strip()
+        if text.upper() in {"UNLIMITED", "INFINITE", "-1"}:
+            return UNLIMITED
+        match = self._form.fullmatch(text)
         if not match:
             self.fail(f"{value!r} is not a wall time (write 30, 1:30:00 or 1-00:00:00).", param, ctx)
         parts = [int(part) for part in match["rest"].split(":")]
         seconds = self._seconds(match["days"], parts)
-        if seconds < 60:
-            self.fail(f"{value} is less than a minute, which is the least that Slurm gives.", param, ctx)
-        return seconds
+        if not seconds:
+            self.fail(f"{value} is no time at all (write UNLIMITED for none).", param, ctx)
+        return min(-(-seconds // 60) * 60, UNLIMITED)
 
     @staticmethod
     def _seconds(days: str | None, parts: list[int]) -> int:
@@ -84,7 +98,9 @@ class Walltime(click.ParamType[int]):
 
 
 def format_walltime(seconds: int) -> str:
-    """Return seconds in the form that sbatch takes, [D-]HH:MM:SS."""
+    """Return seconds in the form that sbatch takes: [D-]HH:MM:SS, or UNLIMITED."""
+    if seconds >= UNLIMITED:
+        return "UNLIMITED"
     days, rest = divmod(seconds, 86400)
     clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
     return f"{days}-{clock}" if days else clock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_takes_what_was_asked_for() -> None:
         "n_workers": 3,
         "threads_per_worker": 2,
         "memory_limit": "512MiB",
-        "local_directory": "/scratch",
+        "local_directory": Path("/scratch"),
         "dashboard_address": "127.0.0.1:1",
     }
     assert [(name, value) for name, value, _ in plan.rows] == [

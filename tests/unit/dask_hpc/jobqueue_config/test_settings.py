@@ -44,7 +44,8 @@ def loaded(**changes: Any) -> dict[str, Any]:
 def test_job_fits_every_node() -> None:
     """Cores and memory are the smallest usable node's, and the wall time is within the partition's limit."""
     seen = loaded()
-    assert (seen["queue"], seen["cores"], seen["memory"], seen["job-mem"]) == ("short", 16, "60000MiB", "60000M")
+    assert (seen["queue"], seen["cores"], seen["memory"]) == ("short", 16, "58GiB")
+    assert "job-mem" not in seen, "it would go before the memory that is given to SLURMCluster"
     assert seen["walltime"] == "00:30:00", "a string: YAML reads a bare 00:30:00 as a number"
     assert loaded(partition="long")["walltime"] == "01:00:00"
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, dashboard_link, worker_nodes
 from dask_hpc.errors import RequestError
+from dask_hpc.params import NO_MEMORY
+from dask_hpc.paths import LocalPath
 from dask_hpc.results import ClusterFacts, Value
 from dask_hpc.show import Screen
 
@@ -34,14 +36,16 @@ class LocalBackend:
         threads = options["threads"] or 1
         if workers > 64 * cores:
             raise RequestError(f"{workers} workers are too many for the {cores} cores of this machine.")
-        memory = f"{options['memory']}MiB" if options["memory"] else "auto"
+        memory = "auto" if options["memory"] is None else f"{options['memory']}MiB"
         spec = {"n_workers": workers, "threads_per_worker": threads, "memory_limit": memory}
         rows = [
             ("workers", str(workers), f"of {cores} cores here"),
             ("threads", f"{threads} a worker", ""),
-            ("memory", f"{memory} a worker", "" if options["memory"] else "the machine's, shared out by cores"),
+            ("memory", *_memory_row(options["memory"])),
         ]
-        spec["local_directory"], spec["dashboard_address"] = options["local_directory"], options["dashboard"]
+        folder = options["local_directory"]
+        spec["local_directory"] = LocalPath().convert(folder, None, None) if folder else None
+        spec["dashboard_address"] = options["dashboard"]
         settings: dict[str, Value] = {"workers": workers, "threads": threads, "memory": memory}
         return Plan(rows, settings, spec, workers, _worker_memory(options["memory"], threads), threads)
 
@@ -83,6 +87,12 @@ def _keep_main_out_of_workers() -> None:
 
     prepared.keeps_main_out = True  # type: ignore[attr-defined]
     multiprocessing.spawn.get_preparation_data = prepared
+
+
+def _memory_row(mib: int | None) -> tuple[str, str]:
+    if mib is None:
+        return "auto a worker", "the machine's, shared out by cores"
+    return ("no limit", "asked for") if mib == NO_MEMORY else (f"{mib}MiB a worker", "asked for")
 
 
 def _worker_memory(mib: int | None, threads: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from dask_hpc.params import Count, Memory, Walltime
+from dask_hpc.paths import LocalPath, NodePath
 
 __all__ = ["CLUSTER_OPTIONS", "SectionedCommand", "SectionedOption"]
 
@@ -59,9 +60,15 @@ CLUSTER_OPTIONS: list[SectionedOption] = [
     _all(
         "--memory",
         type=Memory(),
-        help="Memory of a job (slurm), a rank (mpi) or a worker (local). [default: its fair share]",
+        help="Memory of a job (slurm), a rank (mpi) or a worker (local); none: ask Slurm for none. "
+        "[default: its fair share]",
     ),
-    _all("--local-directory", metavar="DIR", help="Where workers spill to: a disk of their own. [default: /tmp]"),
+    _all(
+        "--local-directory",
+        metavar="DIR",
+        type=NodePath(),
+        help="Where workers spill to: a disk of their own, such as '$TMPDIR'. [default: /tmp]",
+    ),
     _all(
         "--dashboard",
         metavar="ADDRESS",
@@ -85,17 +92,26 @@ CLUSTER_OPTIONS: list[SectionedOption] = [
     _mpi(
         "--scheduler-file",
         metavar="FILE",
+        type=LocalPath(),
         help="Of a dask-mpi cluster that is there already: run on that, and leave it. [default: submit a job]",
     ),
     _jobs("--walltime", type=Walltime(), help="Longest time of a job. [default: 10 minutes]"),
-    _jobs("--partition", help="Slurm partition. [default: Slurm's]"),
-    _jobs("--account", help="Account that jobs are charged to."),
-    _jobs("--sbatch-option", multiple=True, metavar="OPTION", help="Anything else for sbatch, such as --qos=debug."),
+    _jobs("--partition", help="Slurm partition. [default: $SBATCH_PARTITION, or Slurm's]"),
+    _jobs("--account", help="Account that jobs are charged to. [default: $SBATCH_ACCOUNT, or Slurm's]"),
+    _jobs(
+        "--sbatch-option",
+        multiple=True,
+        metavar="OPTION",
+        help="Anything else for sbatch, such as --qos=debug; replaces what the run would ask for.",
+    ),
     _jobs(
         "--interface", help="Network interface of scheduler and workers. [default: the one others reach this host by]"
     ),
     _jobs(
-        "--log-directory", metavar="DIR", help="Shared folder for the jobs' logs. [default: one a run, in ~/.dask-hpc]"
+        "--log-directory",
+        metavar="DIR",
+        type=LocalPath(),
+        help="Shared folder for the jobs' logs. [default: one a run, in ~/.dask-hpc]",
     ),
     _jobs("--timeout", type=_SMALL, default="300", show_default=True, help="Seconds to wait for the workers."),
     _jobs("--tls/--no-tls", default=True, show_default=True, help="Encrypt and authenticate all connections."),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dask_hpc.identity import venv
+from dask_hpc.paths import in_bash
 
 __all__ = ["Sif", "current"]
 
@@ -43,10 +44,10 @@ class Sif:
         """
         gpu = any(_GPU.search(option) for option in sbatch_options)
         wanted = [folder for folder in folders if not _is_under(folder, "/tmp")]  # noqa: S108
-        binds = [*self.binds, *wanted, *([self.venv] if self.venv else [])]
+        binds = [in_bash(folder) for folder in (*self.binds, *wanted, *([self.venv] if self.venv else []))]
         python = shlex.quote(f"{self.venv}/bin/python") if self.venv else "python"
         # TMPDIR is the job's own affair: its script knows it, this process does not
-        bind = f'{shlex.quote(",".join(binds))}"${{TMPDIR:+,$TMPDIR}}"' if binds else '"${TMPDIR:-/tmp}"'
+        bind = f'{",".join(binds)}"${{TMPDIR:+,$TMPDIR}}"' if binds else '"${TMPDIR:-/tmp}"'
         options = ["--cleanenv", "--bind", bind, *["--nv"] * gpu]
         return " ".join([self.program, "exec", *options, shlex.quote(self.path), python])
 

@@ -17,6 +17,7 @@ from dask_hpc.doctor.examine import examine
 from dask_hpc.doctor.site import Site, here
 from dask_hpc.doctor.verdict import Finding
 from dask_hpc.mpi_launch import launch
+from dask_hpc.paths import LocalPath
 from dask_hpc.show import Screen
 from dask_hpc.stop import stopping_cleanly
 
@@ -37,9 +38,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
 @click.option("--no-job", is_flag=True, help="Look at this machine only: run nothing on the nodes.")
 @click.option("--partition", help="Whose nodes to ask. [default: Slurm's]")
-@click.option(
-    "--folder", "folders", multiple=True, type=click.Path(path_type=Path), help="One more folder that must be shared."
-)
+@click.option("--folder", "folders", multiple=True, type=LocalPath(), help="One more folder that must be shared.")
 def doctor(as_json: bool, no_job: bool, partition: str | None, folders: tuple[Path, ...]) -> None:
     """Look at all that a run needs, on a login node, in an allocation or on a laptop.
 

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-__all__ = ["Answer", "run", "srun_environment", "stop_all"]
+from dask_hpc.clusters.slurm.environ import plain
 
-_KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
+__all__ = ["Answer", "run", "srun_environment", "stop_all"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Answer:
 
 def run(*command: str, timeout: float = 15, env: Mapping[str, str] | None = None) -> Answer:
     """Run a command with nothing on its standard input, for `timeout` seconds at most."""
-    environment = {**(os.environ if env is None else env), "LC_ALL": "C"}
+    environment = plain(os.environ if env is None else env) | {"LC_ALL": "C"}
     try:
         with _RUNNING.start(command, environment) as process:
             return _wait(process, command[0], timeout)
@@ -95,6 +95,4 @@ def _wait(process: subprocess.Popen[str], name: str, timeout: float) -> Answer:
 
 def srun_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for an srun that must not take on the size of the job or step that it is called in."""
-    ours = ("SLURM_", "PMIX_NAMESPACE", "PMIX_RANK", "PMIX_SERVER", "OMPI_COMM", "PMI_", "PRTE_LAUNCHED")
-    kept = {name: value for name, value in environ.items() if name in _KEPT or not name.startswith(ours)}
-    return kept | {"SLURM_PMIX_FENCE": "ring"}  # what MPI needs: see `fences` in checks/mpi.py
+    return plain(environ) | {"SLURM_PMIX_FENCE": "ring"}  # what MPI needs: see `fences` in checks/mpi.py

@@ -14,6 +14,7 @@ from typing import Literal
 
 from dask_hpc.clusters import interfaces
 from dask_hpc.clusters.sif import Sif, current
+from dask_hpc.clusters.slurm.environ import CHOICES
 from dask_hpc.doctor.survey import Survey, take
 from dask_hpc.errors import RequestError
 from dask_hpc.identity import share_folder, venv
@@ -102,4 +103,4 @@ def here(environ: Mapping[str, str], folders: Sequence[Path], *, jobs: bool, par
         place = "machine without Slurm"
     own = [Path(folder)] if (folder := venv()) else []
     wanted = dict.fromkeys(folder.absolute() for folder in (Path.home(), Path.cwd(), *own, *folders))
-    return Site(place, missing, tuple(wanted), jobs, partition, dict(environ))
+    return Site(place, missing, tuple(wanted), jobs, partition or environ.get(CHOICES["partition"]), dict(environ))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dask_hpc.clusters.slurm import ask
+from dask_hpc.clusters.slurm.environ import place
 from dask_hpc.doctor.commands import Answer, run, srun_environment
 from dask_hpc.doctor.listener import Listener
 from dask_hpc.errors import DaskHpcError
@@ -103,11 +104,11 @@ def step_options(environ: Mapping[str, str], partition: str | None) -> tuple[lis
         listed = ask.ask("scontrol", "show", "hostnames", environ.get("SLURM_JOB_NODELIST", "")).split()
         return [f"--jobid={job}", "--overlap", "--mem=0"], listed
     found = ask.nodes(partition)
-    idle = [node.name for node in found if node.state.rstrip("~#+") == "idle"][:MOST_NODES]
+    idle = [node.name for node in found if node.state == "idle"][:MOST_NODES]  # awake, and kept for nobody
     where = [f"--partition={found[0].partition}"] if found else []
     # --immediate: other people's work comes first
     name = ["--job-name=dask-hpc-doctor", "--time=1", "--immediate=15", "--quiet"]
-    return [*name, *where], idle
+    return [*name, *where, *place(environ)], idle
 
 
 def parse(text: str, token: str, folders: Sequence[str]) -> list[NodeReport]:

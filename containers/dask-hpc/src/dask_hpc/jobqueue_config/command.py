@@ -13,6 +13,7 @@ from dask_hpc.doctor.site import here
 from dask_hpc.errors import RequestError, ResultsError
 from dask_hpc.jobqueue_config.look import look
 from dask_hpc.jobqueue_config.settings import render
+from dask_hpc.paths import LocalPath
 from dask_hpc.show import Screen
 
 __all__ = ["jobqueue_config", "write"]
@@ -27,7 +28,7 @@ Examples:
 @click.command("jobqueue-config", epilog=_EXAMPLES)
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=LocalPath(),
     default=Path("~/.config/dask/jobqueue.yaml"),
     show_default=True,
     help="Where to write it; - is standard output.",

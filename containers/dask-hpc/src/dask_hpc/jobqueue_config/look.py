@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from dask_hpc.clusters.sif import Sif
 from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.ask import Node
+from dask_hpc.clusters.slurm.environ import CHOICES
 from dask_hpc.doctor.commands import run, srun_environment
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.survey import on, step_options
@@ -88,7 +90,12 @@ def _default(partitions: Mapping[str, Sequence[Node]]) -> str:
 
 
 def accounts() -> tuple[list[str], str]:
-    """Return the accounts that this user may charge, the default one first, or why they are not known."""
+    """Return the accounts that this user may charge, the default one first, or why they are not known.
+
+    $SBATCH_ACCOUNT goes before them all.
+    """
+    if chosen := os.environ.get(CHOICES["account"]):
+        return [chosen], ""
     answer = run("sacctmgr", "-nP", "show", "assoc", f"user={getpass.getuser()}", "format=account")
     if answer.status is None:
         return [], "sacctmgr is not here to be asked"

@@ -54,7 +54,7 @@ def _size(facts: Facts) -> list[Setting]:
     return [
         ("cores", node.cpus, f"of a job: all that {node.name} has, the smallest node here"),
         ("processes", 1, "of a job: NumPy lets threads run side by side; more for pure Python"),
-        ("memory", f"{node.memory}MiB", f"of a job: all that Slurm has on {node.name}; Dask spills before it is full"),
+        ("memory", _memory(facts), f"of a job: what {node.name} has; Dask spills before it is full"),
         *_mem(facts),
         ("walltime", format_walltime(min(limit or _HOUR, _HOUR)), f"of a job; {ends}; short jobs start sooner"),
     ]
@@ -63,8 +63,18 @@ def _size(facts: Facts) -> list[Setting]:
 def _mem(facts: Facts) -> list[Setting]:
     if facts.memory_refusal:
         return [("job-directives-skip", ["--mem="], f"sbatch refuses --mem here: {facts.memory_refusal}")]
-    why = "sbatch takes --mem; without this line dask-jobqueue rounds up to whole GiB, more than a node may have"
-    return [("job-mem", f"{facts.smallest.memory}M", why), ("job-directives-skip", [], "sbatch takes them all")]
+    return [("job-directives-skip", [], "sbatch takes them all")]
+
+
+def _memory(facts: Facts) -> str:
+    """Return a node's memory, in whole GiB where there are any: dask-jobqueue asks Slurm for so many, rounded up.
+
+    A line `job-mem`, which would say it to the MiB, would also go before the `memory` that is given to SLURMCluster().
+    """
+    mib = facts.smallest.memory
+    if facts.memory_refusal:
+        return f"{mib}MiB"
+    return f"{mib >> 10}GiB" if mib >= 1024 else f"{mib}MiB"
 
 
 def _network(facts: Facts) -> list[Setting]:

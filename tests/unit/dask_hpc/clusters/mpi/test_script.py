@@ -65,10 +65,13 @@ def test_sbatch_is_told_everything_that_was_planned() -> None:
     assert directives(script(account="me"))["account"] == "me"
 
 
-def test_a_users_option_comes_last() -> None:
-    """Slurm takes the last of two: a user can change whatever was chosen."""
-    lines = [line for line in script(sbatch_option=("--mem=1G",)).splitlines() if line.startswith("#SBATCH")]
-    assert lines[-1] == "#SBATCH --mem=1G"
+def test_a_users_option_replaces_ours() -> None:
+    """Also the one that it excludes; its value is quoted as sbatch takes it."""
+    seen = directives(script(sbatch_option=("--mem-per-cpu=500M", "--requeue", "--comment=two words")))
+    assert seen["mem-per-cpu"] == "500M"
+    assert "requeue" in seen
+    assert not {"mem", "no-requeue"} & set(seen)
+    assert '#SBATCH "--comment=two words"\n' in script(sbatch_option=("--comment=two words",))
 
 
 @pytest.mark.parametrize("image", [None, Sif("/x.sif", "apptainer")])
@@ -85,7 +88,7 @@ def test_bash_stops_at_the_first_error(image: Sif | None) -> None:
 def test_ranks_are_told_where_to_spill_and_where_the_dashboard_listens() -> None:
     """A folder with a blank stays one word."""
     text = script(local_directory="/local disk", dashboard="0.0.0.0:1")
-    assert "--local-directory '/local disk' --dashboard-address 0.0.0.0:1" in text
+    assert "--dashboard-address 0.0.0.0:1 --local-directory '/local disk'" in text
 
 
 def test_in_a_sif_ranks_see_the_clusters_folder_and_disk() -> None:

@@ -44,7 +44,7 @@ def test_nodes_are_those_of_one_partition(commands: Commands, partition: str | N
     """Slurm's default, or the one that was asked for."""
     commands.sinfo("batch*", "gpu", nodes=OTHERS)
     assert [node.name for node in ask.nodes(partition)] == names
-    assert commands.calls("sinfo") == ["-h -N -o %N|%P|%c|%m|%t|%C|%l"]
+    assert commands.calls("sinfo") == ["-h -a -N -o %N|%P|%c|%m|%t|%C|%l"]
 
 
 def test_without_a_default_partition_it_is_the_first(commands: Commands) -> None:
@@ -61,7 +61,7 @@ def test_a_partition_without_nodes_has_none(commands: Commands) -> None:
     assert ask.nodes() == []
 
 
-@pytest.mark.parametrize(("typed", "hint"), [("bacth", "--partition batch?"), ("x", "one of these")])
+@pytest.mark.parametrize(("typed", "hint"), [("bacth", "did you mean batch?"), ("x", "one of these")])
 def test_an_unknown_partition_is_refused(commands: Commands, typed: str, hint: str) -> None:
     """The error lists what there is, and recognises a near miss."""
     commands.sinfo("batch*", "gpu", nodes=OTHERS)

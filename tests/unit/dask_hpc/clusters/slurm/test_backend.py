@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dask import config
 from dask_jobqueue.slurm import SLURMJob
 
 from dask_hpc.clusters.base import Plan
@@ -19,7 +18,7 @@ from dask_hpc.show import Screen
 from tests.support.requests import SLURM_SINFO, slurm_request
 from tests.support.site_commands import Commands
 
-SETTINGS = {"local_directory": "/tmp", "job_extra_directives": [], "job_script_prologue": ["export OMP_NUM_THREADS=1"]}
+SETTINGS = {"job_script_prologue": ["export OMP_NUM_THREADS=1"]}
 
 
 @pytest.fixture(autouse=True)
@@ -29,17 +28,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def script(request: Request, **given: Any) -> str:
-    options = {"interface": None, "account": None, "sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": True} | given
+    options = {"interface": None, "dashboard": "127.0.0.1:0"} | given
     settings = cluster_settings(request, options, "dask-hpc-test")
-    del settings["scheduler_options"]
+    del settings["scheduler_options"], settings["config_name"]
     return str(SLURMJob("tls://192.0.2.1:8786", name="one", **settings).job_script())
 
 
 def test_job_script_requests_what_was_planned() -> None:
     """Cores, memory to the MiB, wall time and partition are in the script; workers have no open dashboard."""
     text = script(slurm_request())
-    for line in ("--cpus-per-task=2", "--mem=4000M", "-t 00:10:00", "-p batch", "-J dask-hpc-test"):
-        assert f"#SBATCH {line}\n" in text
+    for line in ("cpus-per-task=2", "mem=4000M", "time=00:10:00", "partition=batch", "job-name=dask-hpc-test"):
+        assert f"#SBATCH --{line}\n" in text
     for word in ("--nthreads 2", "--no-nanny", "--no-dashboard", "--local-directory /tmp", "OMP_NUM_THREADS=1"):
         assert word in text
 
@@ -70,8 +69,8 @@ def test_reports_missing_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_adds_nv_for_gpu_jobs(option: str) -> None:
     """If a job requests a GPU, --nv shows it in the SIF; otherwise it would only warn."""
     sif = Sif("/shared/the.sif", "apptainer")
-    assert " --nv " in in_sif(sif, SETTINGS | {"job_extra_directives": [option]}, None)["python"]
-    assert "--nv" not in in_sif(sif, SETTINGS, None)["python"]
+    assert " --nv " in in_sif(sif, slurm_request(sbatch_option=(option,)), SETTINGS, None)["python"]
+    assert "--nv" not in in_sif(sif, slurm_request(), SETTINGS, None)["python"]
 
 
 @pytest.fixture
@@ -138,9 +137,11 @@ def test_an_unknown_partition_is_refused_before_anything_is_submitted(planned: C
 
 def test_workers_are_told_only_what_was_asked_for() -> None:
     """The account, options of sbatch, and folders; the scheduler has its interface and dashboard."""
-    options = {"interface": None, "account": "me", "sbatch_option": ("--qos=x",), "dashboard": "0.0.0.0:1", "tls": True}
-    seen = cluster_settings(slurm_request(log_directory="/logs"), options, "one")
-    assert (seen["account"], seen["job_extra_directives"], seen["log_directory"]) == ("me", ["--qos=x"], "/logs")
+    options = {"interface": None, "dashboard": "0.0.0.0:1"}
+    request = slurm_request(log_directory="/my logs", account="me", sbatch_option=("-q x",))
+    seen = cluster_settings(request, options, "one")
+    assert {"--account=me", "--qos=x", '"--output=/my logs/one-%j.out"'} < set(seen["job_extra_directives"])
+    assert seen["log_directory"] == "/my logs"
     assert seen["scheduler_options"] == {"interface": "eth0", "dashboard_address": "0.0.0.0:1"}
     assert "interface" not in seen
     lines = {f"export {name}_NUM_THREADS=1" for name in ("OMP", "OPENBLAS", "MKL")}
@@ -150,7 +151,7 @@ def test_workers_are_told_only_what_was_asked_for() -> None:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_workers_have_no_dashboard(processes: int) -> None:
     """Neither a worker nor a nanny shows anything to the network."""
-    options = {"interface": None, "account": None, "sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": True}
+    options = {"interface": None, "dashboard": "127.0.0.1:0"}
     seen = cluster_settings(slurm_request(processes=processes), options, "one")
     assert seen["worker_extra_args"] == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     assert seen["nanny"] is (processes > 1)
@@ -158,17 +159,17 @@ def test_workers_have_no_dashboard(processes: int) -> None:
 
 def test_in_a_sif_workers_see_the_credentials() -> None:
     """Their folder is bound, and a node that lacks the file says so."""
-    seen = in_sif(Sif("/x.sif", "apptainer"), SETTINGS, Path("/home/me/one.tls"))
+    seen = in_sif(Sif("/x.sif", "apptainer"), slurm_request(), SETTINGS, Path("/home/me/one.tls"))
     assert "--bind /home/me/one.tls" in seen["python"]
     assert any("/home/me/one.tls/cert.pem" in line for line in seen["job_script_prologue"])
     assert seen["job_script_prologue"][0] == "export OMP_NUM_THREADS=1"
-    without = in_sif(Sif("/x.sif", "apptainer"), SETTINGS, None)
+    without = in_sif(Sif("/x.sif", "apptainer"), slurm_request(), SETTINGS, None)
     assert "--bind" in without["python"]
     assert "cert.pem" not in str(without)
 
 
 def test_a_worker_in_a_sif_is_the_jobs_own_process() -> None:
-    """Slurm's signals reach it, unless the site has something to do after it."""
-    assert in_sif(Sif("/x.sif", "apptainer"), SETTINGS, None)["python"].startswith("exec apptainer exec ")
-    with config.set({"jobqueue.slurm.job-script-epilogue": ["echo done"]}):
-        assert in_sif(Sif("/x.sif", "apptainer"), SETTINGS, None)["python"].startswith("apptainer exec ")
+    """Slurm's signals reach it."""
+    assert in_sif(Sif("/x.sif", "apptainer"), slurm_request(), SETTINGS, None)["python"].startswith(
+        "exec apptainer exec "
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dask_hpc.clusters.slurm.ask import Node
+from dask_hpc.clusters.slurm.asked import Asked
 from dask_hpc.clusters.slurm.choose import describe_nodes, refuse_long, settle, smallest_idle, usable, usual
 from dask_hpc.errors import RequestError
 
@@ -18,13 +19,41 @@ def node(name: str = "n", **given: Any) -> Node:
     return Node(name, "batch", default=True, **fields | given)
 
 
-@pytest.mark.parametrize("state", ["idle", "mix", "alloc", "comp", "resv", "plnd", "idle~", "alloc#", "mix+"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        "idle",
+        "mix",
+        "alloc",
+        "comp",
+        "resv",
+        "plnd",
+        "maint",
+        "boot",
+        "block",
+        "pow_dn",
+        "pow_up",
+        "idle~",
+        "alloc#",
+        "mix+",
+        "mix-",
+        "alloc-",
+        "idle%",
+        "idle!",
+        "alloc@",
+        "idle^",
+        "mix$",
+    ],  # fmt: skip
+)
 def test_nodes_that_jobs_can_start_on_are_usable(state: str) -> None:
     """Now or later, and those that a cloud has to start first."""
     assert usable([node(state=state)], None) == [node(state=state)]
 
 
-@pytest.mark.parametrize("state", ["down", "drain", "drng", "fail", "maint", "unk", "idle*", "down*"])
+@pytest.mark.parametrize(
+    "state",
+    ["down", "drain", "drng", "fail", "failg", "unk", "futr", "inval", "idle*", "down*", "down~", "drain$", "drng@"],
+)
 def test_nodes_that_no_job_can_start_on_are_not(state: str) -> None:
     """A node that does not answer is marked with a star."""
     with pytest.raises(RequestError, match=r"n: 4 cores"):
@@ -69,8 +98,11 @@ def test_logs_and_disk_have_their_places() -> None:
 def test_what_is_given_goes_before_what_is_chosen() -> None:
     """Also a zero and an empty text; each setting has its reason."""
     choices = {"cores": (4, "the node has them"), "memory": (100, "its share"), "logs": (Path("/a"), "shared")}
-    settled = settle({"partition": None, "cores": 0, "memory": None, "logs": "/b"}, [node()], choices)
-    assert settled == {
+    options = {"partition": None, "cores": 0, "memory": None, "logs": "/b"}
+    given = Asked(options, {"cores": "asked for", "logs": "$LOGS"}, [])
+    assert settle(given, [node()], choices, {"mem": (5, "half of it")}) == {
+        "asked": given,
+        "mem": 5,
         "partition": "batch",
         "cores": 0,
         "memory": 100,
@@ -79,10 +111,10 @@ def test_what_is_given_goes_before_what_is_chosen() -> None:
             "partition": "Slurm's default",
             "cores": "asked for",
             "memory": "its share",
-            "logs": "asked for",
+            "logs": "$LOGS",
+            "mem": "half of it",
         },
     }
-    assert settle({"partition": "batch"}, [node()], {})["reasons"]["partition"] == "asked for"
 
 
 @pytest.mark.parametrize(("walltime", "limit"), [(60, None), (60, 60), (59, 60)])

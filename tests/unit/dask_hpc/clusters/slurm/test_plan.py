@@ -25,6 +25,7 @@ def test_takes_defaults_from_idle_nodes() -> None:
     assert request.partition == "batch"
     assert request.interface == "eth0"
     assert set(request.reasons) == set(request.settings())
+    assert [row[0] for row in request.rows()] == [name.replace("_", " ") for name in request.settings()]
 
 
 def test_memory_follows_cores() -> None:
@@ -45,6 +46,7 @@ def test_options_override_defaults() -> None:
     [
         ({"cores": 65}, ["65 cores", "c1: 4 cores", "--cores"]),
         ({"cores": 64}, ["64 cores", "down"]),
+        ({"sbatch_option": ("--mem=9T",)}, ["9437184 MiB"]),
         ({"memory": 999_999}, ["999999 MiB", "16000 MiB"]),
         ({"processes": 3}, ["3 processes", "2 cores"]),
         ({"walltime": 7200}, ["01:00:00", "02:00:00", "--walltime"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.clusters.mpi.plan import Request, make_request
 from dask_hpc.clusters.mpi.script import job_script
 from dask_hpc.clusters.slurm import ask
+from dask_hpc.clusters.slurm.asked import asked
+from dask_hpc.clusters.slurm.environ import plain
 from dask_hpc.clusters.slurm.judge import ALIVE, judge, log_tails, queue_lines
 from dask_hpc.errors import ClusterError
 from dask_hpc.results import ClusterFacts, Job
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plan", "start"]
 
+_BY_SBATCH = {"cpus-per-task": "threads", "nodes": "nodes", "ntasks-per-node": "ranks_per_node"}
 _ENDING = 40.0  # seconds for a job to end by itself after its cluster was shut down, or with a node that is lost
 
 
@@ -50,12 +54,15 @@ class _Spec:
 def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
     """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
     ask.require()
-    nodes = ask.nodes(options["partition"])
+    wanted = asked(options, os.environ, _BY_SBATCH)
+    options = wanted.options
+    nodes = ask.nodes(options["partition"], wanted.sources.get("partition", ""))
     if not options["tls"]:
         screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
     name = new_name()
     home = Path.home() / ".dask-hpc"
-    request = make_request(options, nodes, home / name)
+    request = make_request(wanted, nodes, home / name)
+    request.sbatch(name)  # raises before anything is started
     interface = options["interface"] or "each node's own"
     rows = [
         *request.rows(),
@@ -105,6 +112,7 @@ def _submit(script: str, logs: Path) -> None:
             errors="replace",
             timeout=60,
             check=False,
+            env=plain(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ClusterError("The job could not be submitted.", str(error), "see 'scontrol ping'.") from error

@@ -8,6 +8,7 @@ import click
 
 from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.clusters.mpi.setup import job_folder
+from dask_hpc.paths import LocalPath
 
 __all__ = ["mpi", "mpi_folder"]
 
@@ -28,7 +29,7 @@ def mpi(words: tuple[str, ...]) -> None:
 @click.command("mpi-folder")
 @click.option("--tls/--no-tls", default=True, show_default=True, help="With credentials.")
 @click.option("--remove", is_flag=True, help="Remove it instead.")
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", type=LocalPath(), required=False)
 def mpi_folder(folder: Path | None, *, tls: bool, remove: bool) -> None:
     """Make a private folder for a dask-mpi cluster, and print its path.
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dask_hpc.clusters.mpi.traps import refuse_small_world
 from dask_hpc.clusters.slurm.ask import Node
-from dask_hpc.clusters.slurm.choose import Choices, describe_nodes, refuse_long, settle, smallest_idle, usable, usual
+from dask_hpc.clusters.slurm.asked import Asked
+from dask_hpc.clusters.slurm.choose import (
+    Choices,
+    describe_nodes,
+    memory_on_node,
+    refuse_long,
+    settle,
+    shown,
+    smallest_idle,
+    usable,
+    usual,
+)
+from dask_hpc.clusters.slurm.sbatch import SbatchOption, combine, log_options
 from dask_hpc.errors import RequestError
 from dask_hpc.params import format_walltime
 from dask_hpc.results import Value
@@ -31,12 +42,30 @@ class Request:
     partition: str
     local_directory: str
     log_directory: Path
+    mem: SbatchOption | None
+    asked: Asked
     reasons: Mapping[str, str]
 
     @property
     def world(self) -> int:
         """How many ranks there are: a scheduler, and workers."""
         return self.nodes * self.ranks_per_node
+
+    def sbatch(self, name: str) -> list[SbatchOption]:
+        """Return sbatch's options for a job of that name; raises `RequestError`."""
+        ours = [
+            SbatchOption("job-name", name),
+            *log_options(self.log_directory, name),
+            SbatchOption("partition", self.partition),
+            *self.asked.place(),
+            SbatchOption("nodes", str(self.nodes)),
+            SbatchOption("ntasks-per-node", str(self.ranks_per_node)),
+            SbatchOption("cpus-per-task", str(self.threads)),
+            *([self.mem] if self.mem else []),
+            SbatchOption("time", format_walltime(self.walltime)),
+            SbatchOption("no-requeue"),  # started again after a node was lost, it would wait for a client that has gone
+        ]
+        return combine(ours, self.asked.sbatch)
 
     def settings(self) -> dict[str, Value]:
         """Return the settings for programs."""
@@ -50,41 +79,47 @@ class Request:
             "partition": self.partition,
             "local_directory": self.local_directory,
             "log_directory": str(self.log_directory),
+            **self.asked.settings(),
         }
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Return the settings for people, with their reasons."""
         reasons = {**self.reasons, "world": f"rank 0 is the scheduler, {self.world - 1} are workers"}
-        return [(name.replace("_", " "), str(value), reasons[name]) for name, value in self.settings().items()]
+        return [*shown(self.settings(), reasons), *self.asked.rows()]
 
 
-def make_request(options: Mapping[str, Any], nodes: Sequence[Node], logs: Path) -> Request:
+def make_request(asked: Asked, nodes: Sequence[Node], logs: Path) -> Request:
     """Return what to ask for.
 
     Args:
-        options: the command line's; None where nothing was given.
+        asked: what the user has asked for.
         nodes: the partition's.
         logs: folder for the job's logs, if none was given.
 
     Raises:
         RequestError: there are no usable nodes, too few, or none that has what a node of the job needs.
     """
-    up = usable(nodes, options["partition"])
-    request = Request(**settle(options, up, _choices(options, up, logs)))
+    up = usable(nodes, asked.options["partition"])
+    _, smallest = smallest_idle(up)
+    threads = asked.options["threads"] or 1
+    ranks = asked.options["ranks_per_node"] or max(1, min(smallest.cpus // threads, _RANKS))
+    share = smallest.memory * threads // smallest.cpus * ranks
+    memory, why, mem = memory_on_node(
+        asked, ranks * threads, (share, f"{smallest.name} has {smallest.memory} MiB"), ranks
+    )
+    worked_out = {"memory": (memory // ranks, f"of a rank; {why}")}
+    request = Request(mem=mem, **settle(asked, up, _choices(up, ranks, logs), worked_out))
     refuse_small_world(request.world, ["the scheduler", "a worker"])
     _refuse_what_cannot_be(request, up)
     return request
 
 
-def _choices(options: Mapping[str, Any], up: Sequence[Node], logs: Path) -> Choices:
+def _choices(up: Sequence[Node], ranks: int, logs: Path) -> Choices:
     idle, smallest = smallest_idle(up)
-    threads = options["threads"] or 1
-    ranks = options["ranks_per_node"] or max(1, min(smallest.cpus // threads, _RANKS))
     return {
         "nodes": (min(idle, _NODES), f"of the {idle} idle, {_NODES} at most"),
         "ranks_per_node": (ranks, f"{smallest.name} has {smallest.cpus} cores; {_RANKS} at most"),
         "threads": (1, "of a rank: --cpus-per-task"),
-        "memory": (smallest.memory * threads // smallest.cpus, f"of a rank; {smallest.name} has {smallest.memory} MiB"),
         **usual(smallest, logs),
     }
 

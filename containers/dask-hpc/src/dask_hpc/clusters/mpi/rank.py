@@ -20,6 +20,7 @@ from dask_hpc.clusters.mpi import world as mpi_world
 from dask_hpc.clusters.mpi.setup import Ready, prepared
 from dask_hpc.clusters.mpi.traps import refuse_nanny, refuse_small_world
 from dask_hpc.clusters.mpi.world import World
+from dask_hpc.paths import LocalPath
 from dask_hpc.stop import stopping_cleanly
 
 __all__ = ["NO_DASHBOARD", "main"]
@@ -58,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def _parse(command: click.Command, words: list[str], world: World) -> tuple[dict[str, Any], set[str]]:
     """Return the parameters and the names of those that were not given; raises for what will not do."""
     own = (
-        click.Option(["--folder"], type=click.Path(path_type=Path), help="Private folder. [default: in ~/.dask-hpc]"),
+        click.Option(["--folder"], type=LocalPath(), help="Private folder. [default: in ~/.dask-hpc]"),
         click.Option(["--tls/--no-tls"], default=True, show_default=True, help="Encrypt and authenticate."),
     )
     ours = click.Command(_NAME, params=[*command.params, *own], help=__doc__)

@@ -10,7 +10,7 @@ from typing import Any
 from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.clusters.mpi.plan import Request
 from dask_hpc.clusters.sif import Sif
-from dask_hpc.params import format_walltime
+from dask_hpc.paths import in_bash
 
 __all__ = ["job_script"]
 
@@ -28,7 +28,7 @@ def job_script(request: Request, options: Mapping[str, Any], name: str, folder: 
     return "\n".join(
         [
             "#!/bin/bash",
-            *_directives(request, options, name),
+            *(option.directive for option in request.sbatch(name)),
             "",
             "set -eu",
             "export SLURM_PMIX_FENCE=ring  # with Slurm's default, MPI_Init over several nodes crashes now and then",
@@ -38,34 +38,16 @@ def job_script(request: Request, options: Mapping[str, Any], name: str, folder: 
     )
 
 
-def _directives(request: Request, options: Mapping[str, Any], name: str) -> list[str]:
-    logs = request.log_directory
-    asked = {
-        "job-name": name,
-        "output": f"{logs}/{name}-%j.out",
-        "error": f"{logs}/{name}-%j.err",
-        "partition": request.partition,
-        "account": options["account"],
-        "nodes": request.nodes,
-        "ntasks-per-node": request.ranks_per_node,
-        "cpus-per-task": request.threads,
-        "mem": f"{request.memory * request.ranks_per_node}M",
-        "time": format_walltime(request.walltime),
-    }
-    lines = [f"#SBATCH --{key}={value}" for key, value in asked.items() if value is not None]
-    # started again after a node was lost, it would wait for a client that has gone
-    return [*lines, "#SBATCH --no-requeue", *(f"#SBATCH {option}" for option in options["sbatch_option"])]
-
-
 def _step(request: Request, options: Mapping[str, Any], folder: Folder, image: Sif | None) -> list[str]:
-    rank = ["-m", "dask_hpc.clusters.mpi.rank", "--folder", str(folder.path)]
-    rank += ["--local-directory", request.local_directory, "--dashboard-address", options["dashboard"]]
-    rank += ["--interface", options["interface"]] if options["interface"] else []
+    words = ["-m", "dask_hpc.clusters.mpi.rank", "--folder", str(folder.path)]
+    words += ["--dashboard-address", options["dashboard"]]
+    words += ["--interface", options["interface"]] if options["interface"] else []
+    rank = f"{shlex.join(words)} --local-directory {in_bash(request.local_directory)}"
     # one dead rank ends the step: the others would wait for it in MPI
     srun = f"srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task={request.threads}"
     if image is None:
-        return [f"exec {srun} {shlex.quote(sys.executable)} {shlex.join(rank)}"]
-    python = image.python([request.local_directory, str(folder.path)], options["sbatch_option"])
+        return [f"exec {srun} {shlex.quote(sys.executable)} {rank}"]
+    python = image.python([request.local_directory, str(folder.path)], map(str, request.asked.sbatch))
     prologue = image.prologue([folder.config])
-    inside = "\n".join(["set -eu", *prologue, f"exec {python} {shlex.join(rank)}"])
+    inside = "\n".join(["set -eu", *prologue, f"exec {python} {rank}"])
     return ["# on every node: what may lack there is named", f"exec {srun} bash -c {shlex.quote(inside)}"]

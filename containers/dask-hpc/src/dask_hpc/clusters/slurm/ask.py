@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 
 import click
 
 from dask_hpc.clusters import sif
+from dask_hpc.clusters.slurm.environ import plain
 from dask_hpc.errors import ClusterError, RequestError
-from dask_hpc.params import Walltime
+from dask_hpc.params import UNLIMITED, Walltime
 
 __all__ = ["Node", "QueuedJob", "cancel", "ended", "jobs", "nodes", "queue", "require", "wait_until_gone"]
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "sinfo")
+_UNUSABLE = {"down", "drain", "drng", "fail", "failg", "futr", "inval", "unk", "canc_r"}
 _NODE_FORMAT = "%N|%P|%c|%m|%t|%C|%l"
 _QUEUE_FORMAT = "%.10i %.12P %.28j %.10u %.2t %.8M %.4C %.8m %R"
 
@@ -37,8 +41,17 @@ class Node:
 
     @property
     def up(self) -> bool:
-        """Whether jobs can start on it, now or later."""
-        return self.state.rstrip("~#+") in {"idle", "mix", "alloc", "comp", "resv", "plnd"}
+        """Whether jobs can start on it, now or later: a node that is asleep, planned for or under maintenance counts.
+
+        The state is sinfo's short one: a word, and a sign for what happens to the node. `*` is no answer from it.
+        """
+        word, sign = re.fullmatch(r"(\w*)(.*)", self.state, re.DOTALL).groups()  # type: ignore[union-attr]
+        return word not in _UNUSABLE and "*" not in sign
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs on it."""
+        return self.idle_cpus == self.cpus
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ def require() -> None:
 
 def ask(*command: str, check: bool = True) -> str:
     """Return what one of Slurm's commands prints; raises `ClusterError` if it fails or takes a minute."""
-    environment = {**os.environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
+    environment = plain() | {"LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=60, check=False, env=environment
@@ -85,28 +98,34 @@ def ask(*command: str, check: bool = True) -> str:
     return done.stdout
 
 
-def nodes(partition: str | None = None) -> list[Node]:
+def nodes(partition: str | None = None, source: str = "--partition") -> list[Node]:
     """Return the nodes of a partition; without one, of Slurm's default, or of the first if none is the default.
+
+    Args:
+        partition: its name, or several with commas between them.
+        source: what has named it.
 
     Raises:
         RequestError: Slurm has no partition of that name.
     """
-    found = parse_nodes(ask("sinfo", "-h", "-N", "-o", _NODE_FORMAT))
+    found = parse_nodes(ask("sinfo", "-h", "-a", "-N", "-o", _NODE_FORMAT))
     if partition is None and found:
         partition = next((node.partition for node in found if node.default), found[0].partition)
-    chosen = [node for node in found if node.partition == partition]
-    if partition and not chosen:
-        _refuse_unknown(partition)
+    wanted = (partition or "").split(",")
+    chosen = [node for node in found if node.partition in wanted]
+    if partition and set(wanted) - {node.partition for node in chosen}:
+        _refuse_unknown(wanted, source)
     return chosen
 
 
-def _refuse_unknown(partition: str) -> None:
-    there = list(dict.fromkeys(ask("sinfo", "-h", "-o", "%R").split()))  # those without a node as well
-    if partition in there:
-        return
-    near = difflib.get_close_matches(partition, there, n=1)
-    todo = f"did you mean --partition {near[0]}?" if near else "--partition takes one of these."
-    raise RequestError(f"There is no partition {partition!r}.", f"There are: {', '.join(there) or '(none)'}", todo)
+def _refuse_unknown(wanted: Sequence[str], source: str) -> None:
+    there = list(dict.fromkeys(ask("sinfo", "-h", "-a", "-o", "%R").split()))  # those without a node as well
+    for partition in wanted:
+        if partition in there:
+            continue
+        near = difflib.get_close_matches(partition, there, n=1)
+        todo = f"did you mean {near[0]}? {source} has named it." if near else f"{source} takes one of these."
+        raise RequestError(f"There is no partition {partition!r}.", f"There are: {', '.join(there) or '(none)'}", todo)
 
 
 def parse_nodes(text: str) -> list[Node]:
@@ -132,9 +151,10 @@ def _number(text: str) -> int:
 
 def _limit(text: str) -> int | None:
     try:
-        return Walltime().convert(text, None, None)
+        seconds = Walltime().convert(text, None, None)
     except click.BadParameter:
-        return None  # "infinite", "n/a"
+        return None  # "n/a"
+    return None if seconds == UNLIMITED else seconds
 
 
 def jobs(name: str) -> list[QueuedJob]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -18,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 from dask_hpc.clusters import interfaces, sif
 from dask_hpc.clusters.base import Plan, Session, dashboard_link, new_name, quieten, worker_nodes
 from dask_hpc.clusters.slurm import ask
+from dask_hpc.clusters.slurm.asked import asked
 from dask_hpc.clusters.slurm.plan import Request, make_request
 from dask_hpc.clusters.tls import credentials
 from dask_hpc.errors import ClusterError
-from dask_hpc.params import format_walltime
+from dask_hpc.paths import in_bash
 from dask_hpc.results import ClusterFacts, Job
 from dask_hpc.show import Screen
 from dask_hpc.stop import handling, not_interrupted
@@ -32,7 +35,10 @@ if TYPE_CHECKING:
 
     from dask_hpc.clusters.slurm.watch import Watch
 
-__all__ = ["SlurmBackend", "cluster_settings", "in_sif"]
+__all__ = ["CONFIG_NAME", "SlurmBackend", "cluster_settings", "in_sif"]
+
+CONFIG_NAME = "dask-hpc-run"
+"""The section of Dask's configuration, beside `slurm`, that a run's jobs take their settings from."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +72,17 @@ class SlurmBackend:
     def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
         """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
         ask.require()
-        nodes = ask.nodes(options["partition"])
+        wanted = asked(options, os.environ, {"cpus-per-task": "cores"})
+        options = wanted.options
+        nodes = ask.nodes(options["partition"], wanted.sources.get("partition", ""))
         if options["interface"]:
             interfaces.address(options["interface"])
         if not options["tls"]:
             screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
         name = new_name()
         home = Path.home() / ".dask-hpc"
-        request = make_request(options, nodes, interfaces.choose(), home / name)
+        request = make_request(wanted, nodes, interfaces.choose(), home / name)
+        request.sbatch(name)  # raises before anything is started
         rows = [*request.rows(), ("TLS", "on" if options["tls"] else "off", "credentials for this run alone")]
         if image := sif.current():
             rows.append(("SIF", image.path, "workers run in the same one as this program"))
@@ -145,22 +154,32 @@ def _security(spec: _Spec) -> Iterator[Security | None]:
 
 @contextmanager
 def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[SLURMCluster]:
+    from dask import config
     from dask_jobqueue import SLURMCluster
 
     from dask_hpc.clusters.slurm.watch import recording_job
 
     settings = cluster_settings(spec.request, spec.options, spec.name)
     if image := sif.current():
-        settings |= in_sif(image, settings, spec.tls)
-    cluster = SLURMCluster(**settings | {"security": security, "job_cls": recording_job(watch)})
-    try:
-        scheduler: Any = cluster.scheduler  # it runs in this process
-        scheduler.add_plugin(watch)
-        yield cluster
-    finally:
-        watch.closing()
-        with not_interrupted():
-            cluster.close(timeout=60)
+        settings |= in_sif(image, spec.request, settings, spec.tls)
+    with config.set({f"jobqueue.{CONFIG_NAME}": _defaults()}):
+        cluster = SLURMCluster(**settings | {"security": security, "job_cls": recording_job(watch)})
+        try:
+            scheduler: Any = cluster.scheduler  # it runs in this process
+            scheduler.add_plugin(watch)
+            yield cluster
+        finally:
+            watch.closing()
+            with not_interrupted():
+                cluster.close(timeout=60)
+
+
+def _defaults() -> Any:
+    """Return dask-jobqueue's own settings, for a section that no user has: a run is as it was planned."""
+    from dask import config
+
+    [packaged] = config.collect_yaml([str(files("dask_jobqueue") / "jobqueue.yaml")])
+    return packaged["jobqueue"]["slurm"]
 
 
 def cluster_settings(request: Request, options: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -169,23 +188,25 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
     Workers without a nanny and without a dashboard import Dask once rather than twice, and never import Bokeh:
     two of them connect in a fifth of the time. What the nanny did, Slurm does (memory), or the prologue (threads).
     It comes back with several processes a job, since dask-worker cannot start those without.
+
+    The worker replaces its job's script (`exec`): Slurm's signals then reach the worker, the job lasts until it has
+    ended, and it ends with the job. A child of the script outlives it where Slurm follows processes by their parents
+    alone (without cgroups): a worker that computes ends only when its task does.
     """
     interface = {"interface": options["interface"]} if options["interface"] else {}
     environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     extra = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     return {
-        "python": _in_place_of_the_script(shlex.quote(sys.executable)),
-        "queue": request.partition,
-        "account": options["account"],
+        "config_name": CONFIG_NAME,
+        "python": f"exec {shlex.quote(sys.executable)}",
         "cores": request.cores,
         "processes": request.processes,
         "memory": f"{request.memory}MiB",
-        "job_mem": f"{request.memory}M",  # dask-jobqueue would round up to whole GiB: more than the node may have
-        "walltime": format_walltime(request.walltime),
         "job_name": name,
-        "job_extra_directives": list(options["sbatch_option"]),
+        "job_directives_skip": [""],  # all: ours are quoted, and the user's replace them
+        "job_extra_directives": [option.argument for option in request.sbatch(name)],
         "job_script_prologue": [f"export {key}={value}" for key, value in environment.items()],
-        "local_directory": request.local_directory,
+        "local_directory": in_bash(request.local_directory),
         "log_directory": str(request.log_directory),
         "nanny": request.processes > 1,
         "worker_extra_args": extra,
@@ -194,28 +215,15 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
     }
 
 
-def in_sif(image: sif.Sif, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
+def in_sif(image: sif.Sif, request: Request, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
     """Return the arguments for `SLURMCluster` that differ where its workers run in a SIF."""
-    folders = [settings["local_directory"], *([str(tls)] if tls else [])]
+    folders = [request.local_directory, *([str(tls)] if tls else [])]
     needed = [tls / "cert.pem"] if tls else []
-    python = image.python(folders, settings["job_extra_directives"])
+    python = image.python(folders, map(str, request.asked.sbatch))
     return {
-        "python": _in_place_of_the_script(python),
+        "python": f"exec {python}",
         "job_script_prologue": [*settings["job_script_prologue"], *image.prologue(needed)],
     }
-
-
-def _in_place_of_the_script(python: str) -> str:
-    """Return the command so that the worker replaces its job's script, unless the site has an epilogue to run after it.
-
-    Slurm's signals then reach the worker, the job lasts until it has ended, and it ends with the job. A child of the
-    script outlives it where Slurm follows processes by their parents alone (without cgroups): a worker that computes
-    ends only when its task does.
-    """
-    import dask_jobqueue  # noqa: F401 (brings its defaults, among them the site's epilogue)
-    from dask import config
-
-    return python if config.get("jobqueue.slurm.job-script-epilogue", None) else f"exec {python}"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 
-__all__ = ["CHOICES", "plain"]
+__all__ = ["CHOICES", "place", "plain"]
 
 CHOICES = {
     "account": "SBATCH_ACCOUNT",
@@ -25,10 +25,16 @@ _OPTIONS = re.compile(
     r"(S(ACCT|ALLOC|BATCH|CANCEL|CONTROL|INFO|LURM|QUEUE|RUN|STAT)|PMI|PRTE|OMPI_COMM)_"
     r"|PMIX_(NAMESPACE|RANK|SERVER|DSTORE|GDS|HOSTNAME|VERSION|SYSTEM|SECURITY|BFROP)"
 )
-_SITE_S = re.compile(r"SLURM_(CONF(_SERVER)?|PMIX_\w+|SPANK_\w+|UMASK)")
+_OF_THE_SITE = re.compile(r"SLURM_(CONF(_SERVER)?|PMIX_\w+|SPANK_\w+|UMASK)")
 """Where Slurm is, how its MPI plugin works: no options of a job."""
+
+
+def place(environ: Mapping[str, str]) -> list[str]:
+    """Return the options, for any of Slurm's commands that starts a job, of what was chosen; not the partition."""
+    names = [name for name, variable in CHOICES.items() if name != "partition" and environ.get(variable)]
+    return [f"--{name}={environ[CHOICES[name]]}" for name in names]
 
 
 def plain(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return a process's environment without what changes an option of a Slurm command, or describes a job."""
-    return {name: value for name, value in environ.items() if _SITE_S.fullmatch(name) or not _OPTIONS.match(name)}
+    return {name: value for name, value in environ.items() if _OF_THE_SITE.fullmatch(name) or not _OPTIONS.match(name)}

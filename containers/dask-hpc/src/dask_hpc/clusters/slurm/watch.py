@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.ask import QueuedJob
+from dask_hpc.clusters.slurm.environ import plain
 from dask_hpc.clusters.slurm.judge import judge, log_tails, queue_lines
 from dask_hpc.errors import ClusterError
 from dask_hpc.stop import in_main_thread
@@ -106,6 +108,13 @@ def recording_job(watch: Watch) -> type[SLURMJob]:
     """Return dask-jobqueue's job, which tells when sbatch refuses: `SLURMCluster.scale` itself only logs that."""
 
     class RecordingJob(SLURMJob):
+        def __init__(self, *args: Any, security: Any = None, **kwargs: Any) -> None:
+            super().__init__(*args, security=security and _Quoted(security), **kwargs)
+
+        @staticmethod
+        async def _call(cmd: Sequence[str], **kwargs: Any) -> Any:
+            return await SLURMJob._call(cmd, env=plain(), **kwargs)
+
         async def start(self) -> None:
             try:
                 await super().start()
@@ -115,6 +124,17 @@ def recording_job(watch: Watch) -> type[SLURMJob]:
                 watch.fail(_refused(str(error)))
 
     return RecordingJob
+
+
+class _Quoted:
+    """Credentials whose paths go into a job's script."""
+
+    def __init__(self, security: Any) -> None:
+        self._security = security
+
+    def get_tls_config_for_role(self, role: str) -> dict[str, str]:
+        """Return the paths, as words of bash."""
+        return {key: shlex.quote(value) for key, value in self._security.get_tls_config_for_role(role).items()}
 
 
 def _refused(message: str) -> ClusterError:

@@ -1,0 +1,162 @@
+"""Options for sbatch: the user's, in any form that sbatch takes, and ours, as the directives of a job script.
+
+The user's replace ours. https://slurm.schedmd.com/sbatch.html
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dask_hpc.errors import RequestError
+
+__all__ = ["SbatchOption", "combine", "log_options", "mebibytes", "parse"]
+
+_SHORT = {
+    "A": "account", "a": "array", "B": "extra-node-info", "b": "begin", "C": "constraint", "c": "cpus-per-task",
+    "D": "chdir", "d": "dependency", "e": "error", "F": "nodefile", "G": "gpus", "H": "hold", "h": "help", "i": "input",
+    "J": "job-name", "k": "no-kill", "L": "licenses", "M": "clusters", "m": "distribution", "N": "nodes", "n": "ntasks",
+    "O": "overcommit", "o": "output", "p": "partition", "Q": "quiet", "q": "qos", "S": "core-spec",
+    "s": "oversubscribe", "t": "time", "u": "usage", "V": "version", "v": "verbose", "W": "wait", "w": "nodelist",
+    "x": "exclude",
+}  # fmt: skip
+_FLAGS = frozenset("HhkOQsuVvW")
+_LONG = (
+    *_SHORT.values(),
+    *"""
+acctg-freq batch bb bbf cluster cluster-constraint comment constraint container container-id contiguous cores-per-socket
+cpu-freq cpus-per-gpu deadline delay-boot exclusive export export-file extra get-user-env gid gpu-bind gpu-freq
+gpus-per-node gpus-per-socket gpus-per-task gres gres-flags hint ignore-pbs kill-on-invalid-dep mail-type mail-user
+mcs-label mem mem-bind mem-per-cpu mem-per-gpu mincpus network nice no-requeue ntasks-per-core ntasks-per-gpu
+ntasks-per-node ntasks-per-socket open-mode parsable power prefer priority profile propagate reboot requeue reservation
+segment signal sockets-per-node spread-job stepmgr switches tasks-per-node test-only thread-spec threads-per-core
+time-min tmp tres-bind tres-per-task uid use-min-nodes wait-all-nodes wckey wrap
+""".split(),  # noqa: SIM905 (a table)
+)
+_ONE_OF = (
+    frozenset({"mem", "mem-per-cpu", "mem-per-gpu"}),
+    frozenset({"requeue", "no-requeue"}),
+    frozenset({"cpus-per-task", "cpus-per-gpu"}),
+)
+_TO_SBATCH_ALONE = "It tells sbatch how to behave, not Slurm what a job needs."
+_REFUSED = {
+    "job-name": "A run finds its jobs by their name.",
+    "array": "--jobs or --nodes says how large the Dask cluster is.",
+    "clusters": "A run asks for nodes, and watches its jobs, on this cluster.",
+    "wrap": "The job script is the run's own.",
+    **dict.fromkeys(
+        ("help", "parsable", "quiet", "test-only", "usage", "verbose", "version", "wait"), _TO_SBATCH_ALONE
+    ),
+}
+_PLAIN = re.compile(r"[\w.,:/=@%+-]*")
+
+
+@dataclass(frozen=True)
+class SbatchOption:
+    """An option by its long name; `value` is None for a flag."""
+
+    name: str
+    value: str | None = None
+
+    def __str__(self) -> str:
+        return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
+
+    @property
+    def argument(self) -> str:
+        """The option as a directive has it: quoted as sbatch, which is no shell, takes it."""
+        text = str(self)
+        return text if _PLAIN.fullmatch(text) else '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+
+    @property
+    def directive(self) -> str:
+        """The line of a job script."""
+        return f"#SBATCH {self.argument}"
+
+
+def parse(texts: Iterable[str]) -> list[SbatchOption]:
+    """Return the options in the values of `--sbatch-option`; each may have several.
+
+    Raises:
+        RequestError: one is no option, or one that a run cannot do with.
+    """
+    return [_option(words) for text in texts for words in _split(text)]
+
+
+def _split(text: str) -> list[str]:
+    """Return the options in a text; blanks belong to a value unless an option follows them."""
+    if not re.match(r"\s*--?[A-Za-z]", text) or "\n" in text:
+        raise RequestError(
+            f"{text!r} is no option of sbatch's.",
+            todo="write --sbatch-option=--qos=debug: with the dashes, on one line.",
+        )
+    try:
+        quoted = shlex.split(text) if re.search(r"[\"'\\]", text) else None
+    except ValueError:  # an apostrophe
+        return [text.strip()]
+    if quoted is None:
+        return re.split(r"\s+(?=--?[A-Za-z])", text.strip())
+    options: list[str] = []
+    for word in quoted:
+        if re.match(r"--?[A-Za-z]", word) or not options:
+            options.append(word)
+        else:
+            options[-1] += f" {word}"
+    return options
+
+
+def _option(text: str) -> SbatchOption:
+    if text.startswith("--"):
+        typed, _, value = re.split(r"(=|\s+|$)", text[2:], maxsplit=1)
+        option = SbatchOption(_long(typed), value if len(typed) + 2 < len(text) else None)
+    elif text[1] in _FLAGS:
+        if rest := text[2:].strip():
+            raise RequestError(f"-{text[1]} takes no value.", f"Found: {rest!r}", "write one option at a time.")
+        option = SbatchOption(_SHORT[text[1]])
+    else:
+        option = SbatchOption(_SHORT.get(text[1], text[1]), text[2:].strip())
+    if why := _REFUSED.get(option.name):
+        raise RequestError(f"--sbatch-option cannot be {text}.", why, "leave it out.")
+    return option
+
+
+def _long(typed: str) -> str:
+    """Return the name that an option is short for, as sbatch does: one that begins like no other."""
+    name = typed.replace("tasks-per-node", "ntasks-per-node") if typed == "tasks-per-node" else typed
+    near = [long for long in _LONG if long.startswith(name)]
+    return near[0] if name not in _LONG and len(near) == 1 else name
+
+
+def combine(ours: Iterable[SbatchOption], given: Sequence[SbatchOption]) -> list[SbatchOption]:
+    """Return our options and the user's; his replace ours of the same meaning."""
+    taken = {option.name for option in given}
+    for group in _ONE_OF:
+        taken |= group if taken & group else set()
+    return [*(option for option in ours if option.name not in taken), *given]
+
+
+def log_options(folder: Path, name: str) -> list[SbatchOption]:
+    r"""Return where a job writes to; raises `RequestError` for a folder that sbatch cannot be told.
+
+    sbatch replaces %-signs in a file's name by the job's number and so on, and leaves them alone in one with a \\.
+    """
+    text = str(folder)
+    if "\\" in text or "\n" in text:
+        raise RequestError(
+            f"Slurm cannot write logs to {text!r}.",
+            "sbatch removes a backslash from the name of a file.",
+            "name another --log-directory.",
+        )
+    stem = f"{text.replace('%', '%%')}/{name}-%j"
+    return [SbatchOption("output", f"{stem}.out"), SbatchOption("error", f"{stem}.err")]
+
+
+def mebibytes(text: str | None) -> int | None:
+    """Return an amount of memory as sbatch takes it, in MiB: a bare number has that unit; None for anything else."""
+    match = re.fullmatch(r"(\d+)([kmgtKMGT]?)[bB]?", (text or "").strip())
+    if not match:
+        return None
+    shift = {"k": -10, "": 0, "m": 0, "g": 10, "t": 20}[match[2].lower()]
+    return int(match[1]) << shift if shift >= 0 else (int(match[1]) + 1023) >> 10

@@ -1,0 +1,60 @@
+"""Paths that a user gives."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from dask_hpc.paths import LocalPath, NodePath, in_bash
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the variables that the tests name."""
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SCRATCH", "/scratch/my disk")
+    monkeypatch.delenv("NOWHERE", raising=False)
+
+
+CASES = [
+    ("~/logs", "/home/me/logs"),
+    ("~", "/home/me"),
+    ("$SCRATCH/logs", "/scratch/my disk/logs"),
+    ("${SCRATCH}s/a b", "/scratch/my disks/a b"),
+    ("/a b/it's", "/a b/it's"),
+    ('/a"b`c', '/a"b`c'),
+    ("~/$(touch x)/$SCRATCH", "/home/me/$(touch x)//scratch/my disk"),
+    ("/100$", "/100$"),
+    ("/a\\b $SCRATCH", "/a\\b /scratch/my disk"),
+]
+
+
+@pytest.mark.parametrize(("text", "path"), CASES)
+def test_expands_like_a_shell(text: str, path: str) -> None:
+    """A tilde and variables, and nothing else."""
+    assert LocalPath().convert(text, None, None) == Path(path)
+
+
+@pytest.mark.parametrize(("text", "path"), CASES)
+def test_bash_expands_the_same(text: str, path: str) -> None:
+    """On the node, as one word."""
+    done = subprocess.run(["bash", "-c", f"printf %s {in_bash(text)}"], capture_output=True, text=True, check=True)
+    assert done.stdout == path
+
+
+@pytest.mark.parametrize("text", ["$NOWHERE/logs", "${NOWHERE}", "~nobody-here/x", "", " ", "a\nb"])
+def test_refuses_what_stands_for_nothing(text: str) -> None:
+    """A variable that is not set would make another path of it."""
+    with pytest.raises(click.BadParameter):
+        LocalPath().convert(text, None, None)
+
+
+def test_a_variable_that_a_node_lacks_ends_the_job() -> None:
+    """The message names it."""
+    done = subprocess.run(["bash", "-c", f"echo {in_bash('$NOWHERE/x')}"], capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "NOWHERE: is not set on this node" in done.stderr
+    assert NodePath().convert("$NOWHERE/x", None, None) == "$NOWHERE/x"
