@@ -47,9 +47,19 @@ def test_slurmcluster_needs_no_arguments(home: SlurmSim, arguments: dict[str, bo
     assert seen["nodes"] == ["c1", "c2"]
     assert seen["threads"] == [2, 2]
     assert seen["interface"].startswith("tls://" if arguments else "tcp://")
-    assert "#SBATCH --mem=4096M" in seen["script"]
+    assert "#SBATCH --mem=4G\n" in seen["script"]
     assert "--interface eth0" in seen["script"]
     assert home.exec("sh", "-c", "ls -d .dask-jobqueue* 2>/dev/null", check=False).stdout == "", "no key stays"
+
+
+def test_what_is_given_goes_before_the_file(home: SlurmSim) -> None:
+    """Each argument of SLURMCluster's is in the job's script as it was given."""
+    home.exec("dask-hpc", "jobqueue-config", "--no-job", timeout=150)
+    given = 'cores=1, memory="1GB", walltime="5", queue="other", account="chem", job_extra_directives=["--exclusive"]'
+    program = f"from dask_jobqueue import SLURMCluster; print(SLURMCluster({given}).job_script())"
+    script = home.exec("python", "-c", program).stdout
+    for line in ("--cpus-per-task=1", "--mem=954M", "-t 5", "-p other", "-A chem", "--exclusive"):
+        assert f"#SBATCH {line}\n" in script
 
 
 def test_keeps_edited_file(home: SlurmSim) -> None:
@@ -74,7 +84,7 @@ def test_prints_to_standard_output(home: SlurmSim) -> None:
         "general: 2 nodes of 2 cores, 4096 MiB",
         'queue: "general"',
         "keeps no accounts",
-        "sbatch takes --mem",
+        "sbatch takes them all",
     ):
         assert words in done.stdout
     assert home.exec("ls", FILE, check=False).returncode != 0

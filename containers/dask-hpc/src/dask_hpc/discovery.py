@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+from dask_hpc.dask_settings import blamed
 from dask_hpc.errors import WorkloadError
 from dask_hpc.identity import share_folder
 from dask_hpc.workload import Workload
@@ -55,6 +56,8 @@ def load(file: Path) -> Workload:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        with blamed():
+            import distributed  # noqa: F401 (what fails here is not the workload's fault)
         raise WorkloadError(f"The workload {file} cannot be loaded.", f"{type(error).__name__}: {error}") from error
     finally:
         del sys.modules[module.__name__]

@@ -18,6 +18,7 @@ from html import escape
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dask_hpc.dask_settings import blamed
 from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.stop import in_main_thread
 
@@ -51,7 +52,8 @@ class DaskCluster:
 
         quieten()
         self._screen.table(f"Dask cluster ({self._backend.name})", ("setting", "value", "why"), self._plan.rows)
-        return self._stack.enter_context(self._backend.start(self._plan, self._screen)).client
+        with blamed():
+            return self._stack.enter_context(self._backend.start(self._plan, self._screen)).client
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -101,7 +103,8 @@ def cluster(on: str | None = None, **options: Any) -> DaskCluster:
     if name not in BACKENDS:
         raise RequestError(f"There is no on={name!r}.", f"There are: {', '.join(BACKENDS)}")
     backend, screen = BACKENDS[name], Screen()
-    return DaskCluster(backend, backend.plan(_values(backend, options), screen), screen)
+    with blamed():
+        return DaskCluster(backend, backend.plan(_values(backend, options), screen), screen)
 
 
 class Drawn:

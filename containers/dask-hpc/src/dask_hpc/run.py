@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -14,6 +14,7 @@ import msgspec
 
 from dask_hpc.clusters import Backend, Plan, Session
 from dask_hpc.clusters.base import quieten
+from dask_hpc.dask_settings import blamed
 from dask_hpc.errors import ResultsError
 from dask_hpc.fit import refuse_backend, refuse_what_does_not_fit
 from dask_hpc.identity import environment, versions
@@ -67,7 +68,8 @@ def _plan(asked: Asked, backend: Backend, options: Mapping[str, Any], screen: Sc
     refuse_backend(asked.workload, backend.name)
     if asked.workload.validate:
         asked.workload.validate(**asked.parameters)
-    plan = backend.plan(options, screen)
+    with blamed():
+        plan = backend.plan(options, screen)
     refuse_what_does_not_fit(asked.workload, asked.parameters, plan, one_machine=backend.name == "local")
     return plan
 
@@ -76,7 +78,9 @@ def _run(asked: Asked, backend: Backend, plan: Plan, store: Store, screen: Scree
     quieten()
     with stopping_cleanly():
         start = perf_counter()
-        with backend.start(plan, screen) as session:
+        with ExitStack() as stack:
+            with blamed():
+                session = stack.enter_context(backend.start(plan, screen))
             outcome, seen = _compute(asked, session, store, screen)
             facts, ended = session.facts(), perf_counter()
         timings = {"total": perf_counter() - start, "close": perf_counter() - ended}

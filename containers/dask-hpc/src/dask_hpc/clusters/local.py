@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, dashboard_link, worker_nodes
+from dask_hpc.dask_settings import OF_A_RUN
 from dask_hpc.errors import RequestError
 from dask_hpc.params import NO_MEMORY
 from dask_hpc.paths import LocalPath
@@ -52,11 +53,13 @@ class LocalBackend:
     @contextmanager
     def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:
         """Start `LocalCluster`; nothing listens beyond 127.0.0.1, unless the dashboard was asked to."""
+        from dask import config
         from distributed import Client, LocalCluster
 
         start = perf_counter()
         _keep_main_out_of_workers()
         with (
+            config.set(OF_A_RUN),
             tempfile.TemporaryDirectory(prefix="dask-hpc-", dir=plan.spec["local_directory"]) as scratch,
             LocalCluster(host="127.0.0.1", **{**plan.spec, "local_directory": scratch}) as cluster,
             Client(cluster) as client,

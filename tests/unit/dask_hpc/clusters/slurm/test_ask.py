@@ -61,7 +61,7 @@ def test_a_partition_without_nodes_has_none(commands: Commands) -> None:
     assert ask.nodes() == []
 
 
-@pytest.mark.parametrize(("typed", "hint"), [("bacth", "did you mean batch?"), ("x", "one of these")])
+@pytest.mark.parametrize(("typed", "hint"), [("bacth", "did you mean --partition batch?"), ("x", "one of these")])
 def test_an_unknown_partition_is_refused(commands: Commands, typed: str, hint: str) -> None:
     """The error lists what there is, and recognises a near miss."""
     commands.sinfo("batch*", "gpu", nodes=OTHERS)

@@ -14,6 +14,12 @@ from dask_hpc.errors import RequestError
 VARIABLES = {"SBATCH_ACCOUNT": "chem", "SBATCH_PARTITION": "long", "SBATCH_QOS": "high", "SBATCH_RESERVATION": "class"}
 
 
+OPTIONS = [
+    "SBATCH_JOB_NAME", "SBATCH_PARTITION", "SALLOC_QOS", "SQUEUE_STATES", "SINFO_FORMAT", "SCANCEL_STATE",
+    "SLURM_JOB_ID", "SLURM_MEM_PER_CPU", "SLURM_CLUSTERS", "PMIX_RANK", "PMI_FD", "OMPI_COMM_WORLD_SIZE",
+]  # fmt: skip
+
+
 def given(environ: dict[str, str] | None = None, *sbatch: str, **options: Any) -> Asked:
     everything = dict.fromkeys(SlurmBackend.options) | {"sbatch_option": sbatch} | options
     return asked(everything, environ or {}, {"cpus-per-task": "cores"})
@@ -47,20 +53,7 @@ def test_a_value_that_cannot_be_planned_with_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "SBATCH_JOB_NAME",
-        "SBATCH_PARTITION",
-        "SALLOC_QOS",
-        "SQUEUE_STATES",
-        "SINFO_FORMAT",
-        "SCANCEL_STATE",
-        "SLURM_JOB_ID",
-        "SLURM_MEM_PER_CPU",
-        "SLURM_CLUSTERS",
-        "PMIX_RANK",
-        "PMI_FD",
-        "OMPI_COMM_WORLD_SIZE",
-    ],  # fmt: skip
+    OPTIONS,
 )
 def test_slurms_commands_do_not_see_options_in_variables(name: str) -> None:
     """Neither what a user has set, nor what describes the job that this runs in."""

@@ -12,6 +12,11 @@ from dask_hpc.clusters.slurm.asked import Asked
 from dask_hpc.clusters.slurm.choose import describe_nodes, refuse_long, settle, smallest_idle, usable, usual
 from dask_hpc.errors import RequestError
 
+USABLE = [
+    "idle", "mix", "alloc", "comp", "resv", "plnd", "maint", "boot", "block", "pow_dn", "pow_up", "idle~", "alloc#",
+    "mix+", "mix-", "alloc-", "idle%", "idle!", "alloc@", "idle^", "mix$",
+]  # fmt: skip
+
 
 def node(name: str = "n", **given: Any) -> Node:
     """Return an idle node of four cores."""
@@ -21,29 +26,7 @@ def node(name: str = "n", **given: Any) -> Node:
 
 @pytest.mark.parametrize(
     "state",
-    [
-        "idle",
-        "mix",
-        "alloc",
-        "comp",
-        "resv",
-        "plnd",
-        "maint",
-        "boot",
-        "block",
-        "pow_dn",
-        "pow_up",
-        "idle~",
-        "alloc#",
-        "mix+",
-        "mix-",
-        "alloc-",
-        "idle%",
-        "idle!",
-        "alloc@",
-        "idle^",
-        "mix$",
-    ],  # fmt: skip
+    USABLE,
 )
 def test_nodes_that_jobs_can_start_on_are_usable(state: str) -> None:
     """Now or later, and those that a cloud has to start first."""

@@ -23,6 +23,7 @@ from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.asked import asked
 from dask_hpc.clusters.slurm.environ import plain
 from dask_hpc.clusters.slurm.judge import ALIVE, judge, log_tails, queue_lines
+from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted, without_theirs
 from dask_hpc.errors import ClusterError
 from dask_hpc.results import ClusterFacts, Job
 from dask_hpc.show import Screen
@@ -54,9 +55,10 @@ class _Spec:
 def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
     """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
     ask.require()
+    refuse_unencrypted(tls=options["tls"])
     wanted = asked(options, os.environ, _BY_SBATCH)
     options = wanted.options
-    nodes = ask.nodes(options["partition"], wanted.sources.get("partition", ""))
+    nodes = ask.nodes(options["partition"], wanted.way("partition"))
     if not options["tls"]:
         screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
     name = new_name()
@@ -78,10 +80,13 @@ def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
 @contextmanager
 def start(plan: Plan, screen: Screen) -> Iterator[Session]:
     """Submit the job and wait for its workers; at the end no job, file or process is left."""
+    from dask import config
+
     spec: _Spec = plan.spec["attached"]
     clock = perf_counter()
     lifetime = timedelta(seconds=spec.request.walltime)
     told = {"dask-hpc": {"mpi": {"wait-for-client": spec.options["timeout"]}}}
+    config.set(OF_A_RUN, config=told)
     with spec.folder.kept(tls=spec.options["tls"], lifetime=lifetime, settings=told), _job_ends(spec, screen):
         script = job_script(spec.request, spec.options, spec.name, spec.folder, sif.current())
         screen.text("Job script", script)
@@ -112,7 +117,7 @@ def _submit(script: str, logs: Path) -> None:
             errors="replace",
             timeout=60,
             check=False,
-            env=plain(),
+            env=without_theirs(plain()),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ClusterError("The job could not be submitted.", str(error), "see 'scontrol ping'.") from error

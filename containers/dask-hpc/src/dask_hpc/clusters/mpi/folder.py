@@ -99,11 +99,12 @@ class Folder:
 
 def configuration(security: Security | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return Dask's configuration for all processes of the cluster: paths, and no secret."""
+    from dask import config
+
     ours: dict[str, Any] = {
         "distributed": {"scheduler": {"preload": [PRELOAD]}, "worker": {"preload": [PRELOAD]}},
         # tracebacks for connections and tasks that end as they should
         "logging": {"distributed.batched": "warning", "distributed.worker.state_machine": "error"},
-        **settings,
     }
     if security:
         roles = {
@@ -115,7 +116,7 @@ def configuration(security: Security | None, settings: Mapping[str, Any]) -> dic
             "require-encryption": True,
             "tls": {"ca-file": security.tls_ca_file, **roles},
         }
-    return ours
+    return dict(config.merge(ours, settings))
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:

@@ -124,7 +124,7 @@ def _refuse_unknown(wanted: Sequence[str], source: str) -> None:
         if partition in there:
             continue
         near = difflib.get_close_matches(partition, there, n=1)
-        todo = f"did you mean {near[0]}? {source} has named it." if near else f"{source} takes one of these."
+        todo = f"did you mean {source} {near[0]}?" if near else f"{source} takes one of these."
         raise RequestError(f"There is no partition {partition!r}.", f"There are: {', '.join(there) or '(none)'}", todo)
 
 

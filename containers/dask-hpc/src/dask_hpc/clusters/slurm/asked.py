@@ -34,6 +34,11 @@ class Asked:
     sources: Mapping[str, str]
     sbatch: list[SbatchOption]
 
+    def way(self, name: str) -> str:
+        """Return how something was given, for an error: our option, or what stands for it."""
+        source = self.sources.get(name, GIVEN)
+        return f"--{name.replace('_', '-')}" if source == GIVEN else source.partition("=")[0]
+
     def place(self) -> list[SbatchOption]:
         """Return where the jobs go, for sbatch and srun; without the partition, which Slurm's default may be."""
         return [

@@ -23,6 +23,7 @@ from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.asked import asked
 from dask_hpc.clusters.slurm.plan import Request, make_request
 from dask_hpc.clusters.tls import credentials
+from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted
 from dask_hpc.errors import ClusterError
 from dask_hpc.paths import in_bash
 from dask_hpc.results import ClusterFacts, Job
@@ -72,9 +73,10 @@ class SlurmBackend:
     def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
         """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
         ask.require()
+        refuse_unencrypted(tls=options["tls"])
         wanted = asked(options, os.environ, {"cpus-per-task": "cores"})
         options = wanted.options
-        nodes = ask.nodes(options["partition"], wanted.sources.get("partition", ""))
+        nodes = ask.nodes(options["partition"], wanted.way("partition"))
         if options["interface"]:
             interfaces.address(options["interface"])
         if not options["tls"]:
@@ -162,7 +164,7 @@ def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[S
     settings = cluster_settings(spec.request, spec.options, spec.name)
     if image := sif.current():
         settings |= in_sif(image, spec.request, settings, spec.tls)
-    with config.set({f"jobqueue.{CONFIG_NAME}": _defaults()}):
+    with config.set(OF_A_RUN), config.set({f"jobqueue.{CONFIG_NAME}": _defaults()}):
         cluster = SLURMCluster(**settings | {"security": security, "job_cls": recording_job(watch)})
         try:
             scheduler: Any = cluster.scheduler  # it runs in this process
