@@ -16,6 +16,7 @@ __all__ = ["Sif", "current"]
 
 # What passes from a job into its SIF, by name; --cleanenv keeps out the rest, such as a PYTHONPATH of some module.
 _PASSED = ("SLURM", "DASK", "CUDA", "NVIDIA", "ROCR", "UCX", "OMP", "OPENBLAS", "MKL", "PMIX", "OMPI", "PRTE")
+_NO_DISK = 'fail "there is no folder to spill to, and none can be made" "name another --local-directory"'
 _GPU = re.compile(r"gpu|^-G")
 
 
@@ -51,21 +52,24 @@ class Sif:
         options = ["--cleanenv", "--bind", bind, *["--nv"] * gpu]
         return " ".join([self.program, "exec", *options, shlex.quote(self.path), python])
 
-    def prologue(self, needed: Iterable[Path]) -> list[str]:
+    def prologue(self, needed: Iterable[Path], disk: str | None = None) -> list[str]:
         """Return the lines of bash that come before it: what may lack on a node is named, with the node.
 
         Args:
             needed: files that workers read.
+            disk: the folder that they spill to: it is made, since Apptainer binds only what there is.
         """
         files = " ".join(shlex.quote(str(file)) for file in (self.path, *needed))
         variables = " ".join(f"${{!{prefix}_*}}" for prefix in _PASSED)
         prefix = f"{self.program.upper()}ENV"
+        make = [f"mkdir -p -- {in_bash(disk)} || {_NO_DISK}"] if disk else []
         return [
             'fail() { echo "dask-hpc: node $(hostname): $1. What to do: $2." >&2; exit 1; }',
             f"command -v {self.program} >/dev/null ||"
             f' fail "there is no {self.program} on PATH" "leave it out: --sbatch-option=--exclude=$(hostname)"',
             f'for file in {files}; do [ -r "$file" ] ||'
             ' fail "$file cannot be read" "put it on a file system that all nodes share"; done',
+            *make,
             '[ -d "${TMPDIR:-}" ] || unset TMPDIR',
             f'for name in ${{TMPDIR:+TMPDIR}} {variables}; do export "{prefix}_$name=${{!name}}"; done',
         ]

@@ -117,7 +117,11 @@ def _python(facts: Facts, folder: str) -> list[Setting]:
         return [("python", sys.executable, "the Python that this ran in, the same on the nodes")]
     return [
         ("python", facts.sif.python([folder], []), "the one in the SIF that this ran in"),
-        ("job-script-prologue", facts.sif.prologue([]), "names what a node lacks, and passes variables into the SIF"),
+        (
+            "job-script-prologue",
+            facts.sif.prologue([], folder),
+            "names what a node lacks, and passes variables into the SIF",
+        ),
     ]
 
 

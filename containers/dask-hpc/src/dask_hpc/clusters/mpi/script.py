@@ -48,6 +48,6 @@ def _step(request: Request, options: Mapping[str, Any], folder: Folder, image: S
     if image is None:
         return [f"exec {srun} {shlex.quote(sys.executable)} {rank}"]
     python = image.python([request.local_directory, str(folder.path)], map(str, request.asked.sbatch))
-    prologue = image.prologue([folder.config])
+    prologue = image.prologue([folder.config], request.local_directory)
     inside = "\n".join(["set -eu", *prologue, f"exec {python} {rank}"])
     return ["# on every node: what may lack there is named", f"exec {srun} bash -c {shlex.quote(inside)}"]

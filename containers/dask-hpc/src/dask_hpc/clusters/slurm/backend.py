@@ -224,7 +224,7 @@ def in_sif(image: sif.Sif, request: Request, settings: Mapping[str, Any], tls: P
     python = image.python(folders, map(str, request.asked.sbatch))
     return {
         "python": f"exec {python}",
-        "job_script_prologue": [*settings["job_script_prologue"], *image.prologue(needed)],
+        "job_script_prologue": [*settings["job_script_prologue"], *image.prologue(needed, request.local_directory)],
     }
 
 
