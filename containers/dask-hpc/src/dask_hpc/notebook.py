@@ -138,6 +138,8 @@ def _values(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
 
     from dask_hpc.clusters.options import CLUSTER_OPTIONS
 
+    if isinstance(given.get("sbatch_option"), str):
+        given = {**given, "sbatch_option": [given["sbatch_option"]]}
     if strange := sorted(set(given) - backend.options):
         there = ", ".join(sorted(backend.options))
         raise RequestError(f"on={backend.name!r} has no option {', '.join(strange)}.", f"There are: {there}")

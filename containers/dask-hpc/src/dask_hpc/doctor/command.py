@@ -37,7 +37,7 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
 @click.option("--no-job", is_flag=True, help="Look at this machine only: run nothing on the nodes.")
-@click.option("--partition", help="Whose nodes to ask. [default: Slurm's]")
+@click.option("--partition", help="Whose nodes to ask. [default: $SBATCH_PARTITION, or Slurm's]")
 @click.option("--folder", "folders", multiple=True, type=LocalPath(), help="One more folder that must be shared.")
 def doctor(as_json: bool, no_job: bool, partition: str | None, folders: tuple[Path, ...]) -> None:
     """Look at all that a run needs, on a login node, in an allocation or on a laptop.

@@ -33,7 +33,7 @@ Examples:
     show_default=True,
     help="Where to write it; - is standard output.",
 )
-@click.option("--partition", help="Slurm partition. [default: Slurm's]")
+@click.option("--partition", help="Slurm partition. [default: $SBATCH_PARTITION, or Slurm's]")
 @click.option("--no-job", is_flag=True, help="Ask Slurm alone: run nothing on the nodes.")
 @click.option("--force", is_flag=True, help="Replace a file that differs.")
 def jobqueue_config(output: Path, partition: str | None, no_job: bool, force: bool) -> None:

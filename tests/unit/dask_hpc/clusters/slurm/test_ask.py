@@ -39,9 +39,12 @@ def test_rejects_unexpected_sinfo_line(line: str) -> None:
 OTHERS = SLURM_SINFO + "c9|gpu|32|64000|idle|0/32/0/32|infinite\n"
 
 
-@pytest.mark.parametrize(("partition", "names"), [(None, ["c1", "c2", "c3", "c4"]), ("gpu", ["c9"])])
+@pytest.mark.parametrize(
+    ("partition", "names"),
+    [(None, ["c1", "c2", "c3", "c4"]), ("gpu", ["c9"]), ("gpu,batch", ["c1", "c2", "c3", "c4", "c9"])],
+)
 def test_nodes_are_those_of_one_partition(commands: Commands, partition: str | None, names: list[str]) -> None:
-    """Slurm's default, or the one that was asked for."""
+    """Slurm's default, or those that were asked for."""
     commands.sinfo("batch*", "gpu", nodes=OTHERS)
     assert [node.name for node in ask.nodes(partition)] == names
     assert commands.calls("sinfo") == ["-h -a -N -o %N|%P|%c|%m|%t|%C|%l"]
