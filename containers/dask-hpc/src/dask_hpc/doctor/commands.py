@@ -16,6 +16,9 @@ from dask_hpc.clusters.slurm.environ import plain
 __all__ = ["Answer", "run", "srun_environment", "stop_all"]
 
 
+_OF_SLURM = {"sacctmgr", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun"}
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command said; `status` is None if it could not be run or did not end in time."""
@@ -33,7 +36,10 @@ class Answer:
 
 def run(*command: str, timeout: float = 15, env: Mapping[str, str] | None = None) -> Answer:
     """Run a command with nothing on its standard input, for `timeout` seconds at most."""
-    environment = plain(os.environ if env is None else env) | {"LC_ALL": "C"}
+    environment = os.environ if env is None else env
+    if command[0] in _OF_SLURM:
+        environment = plain(environment)
+    environment = {**environment, "LC_ALL": "C"}
     try:
         with _RUNNING.start(command, environment) as process:
             return _wait(process, command[0], timeout)
