@@ -33,6 +33,13 @@ def _tls(module: ModuleType, execute: Callable[[], None]) -> None:
     listener.drop_what_comes_too_late(module)
 
 
+def _dashboards(module: ModuleType, execute: Callable[[], None]) -> None:
+    execute()
+    from dask_hpc_startup import dashboards
+
+    dashboards.close_to_others(module)
+
+
 def _runner(module: ModuleType, execute: Callable[[], None]) -> None:
     from dask_hpc_startup import runner
 
@@ -42,6 +49,7 @@ def _runner(module: ModuleType, execute: Callable[[], None]) -> None:
 CORRECTED: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {
     "dask_jobqueue.runner": _runner,
     "distributed.comm.tcp": _tls,
+    "distributed.node": _dashboards,
     "mpi4py.MPI": _mpi,
     "mpi4py.futures._core": _pools,
 }

@@ -16,7 +16,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.clusters import interfaces, sif
-from dask_hpc.clusters.base import Plan, Session, dashboard_link, new_name, quieten, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, new_name, quieten, worker_nodes
+from dask_hpc.clusters.dashboard import show_dashboard
 from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.plan import Request, make_request
 from dask_hpc.clusters.tls import credentials
@@ -104,7 +105,7 @@ class SlurmBackend:
             timings["workers"] = perf_counter() - clock
             client = stack.enter_context(Client(cluster))
             screen.text("squeue", ask.queue(spec.name))
-            screen.note(f"dashboard: {dashboard_link(cluster)}")
+            show_dashboard(cluster, screen)
             with _cancelled_first(spec.name, watch):
                 yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
 
