@@ -1,8 +1,8 @@
 """Close the HTTP servers of Dask's processes to other users.
 
 They have no password, and Dask opens them as TCP ports: a scheduler's, with the dashboard, on every interface unless
-told otherwise. Loopback protects nothing on a node that users share. Here a scheduler listens on a Unix socket that only
-its user can connect to, and workers do not listen. `ssh -L 8787:SOCKET HOST` leads to the dashboard.
+told otherwise. Loopback protects nothing on a node that users share. Here a scheduler listens on a Unix socket that
+only its user can connect to, and workers do not listen. `ssh -L 8787:SOCKET HOST` leads to the dashboard.
 
 To have a TCP port nevertheless, name the interface by its address, such as 0.0.0.0:8787.
 """
@@ -15,6 +15,7 @@ import os
 import re
 import ssl
 from functools import wraps
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -35,12 +36,12 @@ class PrivateServer(HTTPServer):
     Attributes:
         address: the host that links name; `ssh -L` makes it lead here.
         port: the port that links name, and the name of the socket.
-        socket_path: where it listens, or nothing if it does not.
+        socket_path: where it listens, None if it does not.
     """
 
     address = "localhost"
     port = 0
-    socket_path = ""
+    socket_path: Path | None = None
 
     def listen_privately(self, port: int) -> None:
         """Listen on the socket of this number, or of the next one that is free."""
@@ -57,7 +58,7 @@ class PrivateServer(HTTPServer):
     def _remove(self) -> None:
         if self.socket_path:
             sockets.remove(self.socket_path)
-            self.socket_path = ""
+            self.socket_path = None
 
 
 def close_to_others(module: ModuleType) -> None:

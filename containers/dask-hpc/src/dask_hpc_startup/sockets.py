@@ -13,16 +13,17 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from tornado.netutil import bind_unix_socket
 
 __all__ = ["listen", "remove"]
 
-_TMP = "/tmp"  # noqa: S108 (the folder in it is checked to be the user's)
+_TMP = Path("/tmp")  # noqa: S108 (the folder in it is checked to be the user's)
 _FIRST, _LAST = 8787, 65535  # ports that `ssh -L` can forward; the first is where people look for Dask's dashboard
 
 
-def listen(number: int) -> tuple[socket.socket, str, int]:
+def listen(number: int) -> tuple[socket.socket, Path, int]:
     """Return a listening socket, its path and its number, which is the first free one from `number` on.
 
     Sockets of processes that were killed are removed first.
@@ -34,29 +35,28 @@ def listen(number: int) -> tuple[socket.socket, str, int]:
         OSError: no socket can be made.
     """
     with _locked(None) as folder:
-        taken = {name for name in os.listdir(folder) if not _removed_if_stale(f"{folder}/{name}")}
-        free = (one for one in range(number or _FIRST, _LAST + 1) if f"{one}.sock" not in taken)
+        taken = {path for path in list(folder.iterdir()) if not _removed_if_stale(path)}
+        free = (one for one in range(number or _FIRST, _LAST + 1) if folder / f"{one}.sock" not in taken)
         if (chosen := next(free, 0)) == 0:
             raise OSError(f"{folder}: no number from {number} on is free")
-        path = f"{folder}/{chosen}.sock"
-        return bind_unix_socket(path, mode=0o600), path, chosen
+        path = folder / f"{chosen}.sock"
+        return bind_unix_socket(str(path), mode=0o600), path, chosen
 
 
-def remove(path: str) -> None:
+def remove(path: Path) -> None:
     """Remove a socket, and the folder with its last one."""
-    folder = os.path.dirname(path)
-    with suppress(OSError), _locked(folder):
-        os.unlink(path)
-        os.rmdir(folder)
+    with suppress(OSError), _locked(path.parent) as folder:
+        path.unlink()
+        folder.rmdir()
 
 
-def _removed_if_stale(path: str) -> bool:
+def _removed_if_stale(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         try:
-            probe.connect(path)
+            probe.connect(str(path))
         except ConnectionRefusedError:
-            os.unlink(path)
+            path.unlink()
             return True
         except OSError:  # its queue is full
             return False
@@ -64,7 +64,7 @@ def _removed_if_stale(path: str) -> bool:
 
 
 @contextmanager
-def _locked(folder: str | None) -> Iterator[str]:
+def _locked(folder: Path | None) -> Iterator[Path]:
     """Yield a folder, the user's own by default, that no other process changes meanwhile."""
     while True:
         path = folder or _own_folder()
@@ -84,21 +84,21 @@ def _locked(folder: str | None) -> Iterator[str]:
             os.close(descriptor)
 
 
-def _still_there(path: str, descriptor: int) -> bool:
+def _still_there(path: Path, descriptor: int) -> bool:
     with suppress(FileNotFoundError):
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
     return False
 
 
-def _own_folder() -> str:
+def _own_folder() -> Path:
     """Return the folder, made if need be; a new one if another user has taken its name."""
-    path = f"{_TMP}/dask-hpc-{os.geteuid()}.dashboards"
+    path = _TMP / f"dask-hpc-{os.geteuid()}.dashboards"
     with suppress(FileExistsError):
-        os.mkdir(path, 0o700)
+        path.mkdir(0o700)
     with suppress(FileNotFoundError):  # removed by another process
-        found = os.lstat(path)
+        found = path.lstat()
         if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
-            return tempfile.mkdtemp(prefix="dask-hpc-", dir=_TMP)
+            return Path(tempfile.mkdtemp(prefix="dask-hpc-", dir=_TMP))
         if stat.S_IMODE(found.st_mode) != 0o700:
-            os.chmod(path, 0o700)
+            path.chmod(0o700)
     return path

@@ -17,7 +17,7 @@ from dask_hpc.show import Screen
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Backend", "Plan", "Session", "new_name", "quieten", "worker_nodes"]
+__all__ = ["Backend", "Plan", "Session", "dashboard_link", "new_name", "quieten", "worker_nodes"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,18 @@ class Backend(Protocol):
 
     def start(self, plan: Plan, screen: Screen) -> AbstractContextManager[Session]:
         """Start it, and leave nothing behind when the context ends; raises `ClusterError`."""
+
+
+def dashboard_link(cluster: Any) -> str:
+    """Return where the dashboard really listens; Dask's own link names the scheduler's host, bound to or not.
+
+    In the form that Dask is configured for: behind a proxy of Jupyter's it is another one.
+    """
+    from distributed.utils import format_dashboard_link
+
+    server = cluster.scheduler.http_server
+    host = cluster.scheduler.ip if server.address == "0.0.0.0" else server.address  # noqa: S104 (a comparison)
+    return str(format_dashboard_link(host, server.port))
 
 
 def worker_nodes(client: Client) -> list[str]:

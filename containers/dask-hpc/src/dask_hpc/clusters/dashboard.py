@@ -7,24 +7,13 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from dask_hpc.clusters.base import dashboard_link
 from dask_hpc.show import Screen
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["dashboard_link", "show_dashboard", "show_dashboard_elsewhere", "tunnel"]
-
-
-def dashboard_link(cluster: Any) -> str:
-    """Return where the dashboard really listens; Dask's own link names the scheduler's host, bound to or not.
-
-    In the form that Dask is configured for: behind a proxy of Jupyter's it is another one.
-    """
-    from distributed.utils import format_dashboard_link
-
-    server = cluster.scheduler.http_server
-    host = cluster.scheduler.ip if server.address == "0.0.0.0" else server.address  # noqa: S104 (a comparison)
-    return str(format_dashboard_link(host, server.port))
+__all__ = ["show_dashboard", "show_dashboard_elsewhere", "tunnel"]
 
 
 def tunnel(dask_scheduler: Any) -> str:
@@ -32,7 +21,7 @@ def tunnel(dask_scheduler: Any) -> str:
 
     Runs where the scheduler is. From a job's node, the command goes by the host that submitted the job.
     """
-    path = getattr(dask_scheduler.http_server, "socket_path", "")
+    path = getattr(dask_scheduler.http_server, "socket_path", None)
     if not path:
         return ""
     user, host = getpass.getuser(), socket.gethostname()

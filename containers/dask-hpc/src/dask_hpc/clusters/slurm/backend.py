@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SlurmBackend", "cluster_settings", "in_sif"]
 
+_RESTARTABLE = "dask_hpc.clusters.slurm.worker.RestartableWorker"
+
 
 @dataclass(frozen=True)
 class _Spec:
@@ -89,7 +91,8 @@ class SlurmBackend:
 
         from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
 
-        spec, watch, clock, logger = plan.spec, Watch(), perf_counter(), logging.getLogger("distributed")
+        spec, clock, logger = plan.spec, perf_counter(), logging.getLogger("distributed")
+        watch = Watch(lambda: _jobs_alive(spec.name))
         with ExitStack() as stack:
             stack.callback(logger.setLevel, logger.level)
             stack.enter_context(_giving_up(spec, watch))
@@ -148,12 +151,14 @@ def _security(spec: _Spec) -> Iterator[Security | None]:
 def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[SLURMCluster]:
     from dask_jobqueue import SLURMCluster
 
-    from dask_hpc.clusters.slurm.watch import recording_job
+    from dask_hpc.clusters.slurm.watch import WatchedScheduler, recording_job
 
     settings = cluster_settings(spec.request, spec.options, spec.name)
     if image := sif.current():
         settings |= in_sif(image, settings, spec.tls)
-    cluster = SLURMCluster(**settings | {"security": security, "job_cls": recording_job(watch)})
+    kinds = {"job_cls": recording_job(watch), "scheduler_cls": WatchedScheduler}
+    cluster = SLURMCluster(**settings | kinds, security=security)
+    watch.cluster = cluster
     try:
         scheduler: Any = cluster.scheduler  # it runs in this process
         scheduler.add_plugin(watch)
@@ -168,12 +173,13 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
     """Return the arguments for `SLURMCluster`.
 
     Workers without a nanny and without a dashboard import Dask once rather than twice, and never import Bokeh:
-    two of them connect in a fifth of the time. What the nanny did, Slurm does (memory), or the prologue (threads).
-    It comes back with several processes a job, since dask-worker cannot start those without.
+    two of them connect in a fifth of the time. What the nanny did, Slurm does (memory), the prologue (threads), or the
+    worker itself (restarts). It comes back with several processes a job, since dask-worker cannot start those without.
     """
     interface = {"interface": options["interface"]} if options["interface"] else {}
     environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     extra = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    nanny = request.processes > 1
     return {
         "python": _in_place_of_the_script(shlex.quote(sys.executable)),
         "queue": request.partition,
@@ -188,8 +194,8 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
         "job_script_prologue": [f"export {key}={value}" for key, value in environment.items()],
         "local_directory": request.local_directory,
         "log_directory": str(request.log_directory),
-        "nanny": request.processes > 1,
-        "worker_extra_args": extra,
+        "nanny": nanny,
+        "worker_extra_args": extra if nanny else [*extra, "--worker-class", _RESTARTABLE],
         "scheduler_options": {"interface": request.interface, "dashboard_address": options["dashboard"]},
         **interface,
     }
@@ -228,6 +234,16 @@ def _jobs_end(name: str, screen: Screen) -> Iterator[None]:
         with not_interrupted(), screen.stage("waiting for the Slurm jobs to end"):
             ask.cancel(name)
             ask.wait_until_gone(name)
+
+
+def _jobs_alive(name: str) -> bool:
+    """Return whether workers may still come from jobs of that name; if Slurm cannot be asked, they may."""
+    from dask_hpc.clusters.slurm.judge import ALIVE
+
+    try:
+        return any(job.state in ALIVE - {"COMPLETING"} for job in ask.jobs(name))
+    except ClusterError:
+        return True
 
 
 @contextmanager
