@@ -40,6 +40,13 @@ def _dashboards(module: ModuleType, execute: Callable[[], None]) -> None:
     dashboards.close_to_others(module)
 
 
+def _lost_workers(module: ModuleType, execute: Callable[[], None]) -> None:
+    execute()
+    from dask_hpc_startup import lost_workers
+
+    lost_workers.wait_for_restarted(module)
+
+
 def _runner(module: ModuleType, execute: Callable[[], None]) -> None:
     from dask_hpc_startup import runner
 
@@ -49,6 +56,7 @@ def _runner(module: ModuleType, execute: Callable[[], None]) -> None:
 CORRECTED: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {
     "dask_jobqueue.runner": _runner,
     "distributed.comm.tcp": _tls,
+    "distributed.deploy.spec": _lost_workers,
     "distributed.node": _dashboards,
     "mpi4py.MPI": _mpi,
     "mpi4py.futures._core": _pools,
