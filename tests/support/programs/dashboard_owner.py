@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from bokeh.client import pull_session
 from tornado.routing import PathMatches
@@ -16,7 +17,7 @@ from tornado.routing import PathMatches
 from dask_hpc import cluster
 
 
-def about(dask_scheduler):
+def about(dask_scheduler: Any) -> dict[str, Any]:
     """Return the routes of the scheduler's HTTP server, and where it listens."""
     server, application = dask_scheduler.http_server, dask_scheduler.http_application
     routers = [application.default_router, application.wildcard_router]
@@ -32,7 +33,7 @@ def about(dask_scheduler):
     return {"routes": plain, "port": server.port, "socket": str(server.socket_path), "host": os.uname().nodename}
 
 
-def ask(path, route):
+def ask(path: str, route: str) -> int:
     """Return the status of a request through the socket."""
     import socket
 
@@ -42,21 +43,21 @@ def ask(path, route):
         return int(connection.recv(64).split()[1])
 
 
-def asked(path, routes):
+def asked(path: str, routes: list[str]) -> dict[str, int]:
     """Return the status of every route; runs on the scheduler's node."""
     return {route: ask(path, route) for route in routes}
 
 
-async def forward(path):
+async def forward(path: str) -> int:
     """Do what `ssh -L` does, and return the number of figures that the page gets over its WebSocket."""
 
-    async def copy(reader, writer):
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while part := await reader.read(65536):
             writer.write(part)
             await writer.drain()
         writer.close()
 
-    async def connected(reader, writer):
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_reader, to_writer = await asyncio.open_unix_connection(path)
         await asyncio.gather(copy(reader, to_writer), copy(to_reader, writer), return_exceptions=True)
 
@@ -65,13 +66,13 @@ async def forward(path):
         return await asyncio.to_thread(figures, port)
 
 
-def figures(port):
+def figures(port: int) -> int:
     """Return how many roots the status page's document has."""
     with pull_session(url=f"http://localhost:{port}/status") as session:
         return len(session.document.roots)
 
 
-def main():
+def main() -> None:
     """Write what is found, and wait."""
     backend, options = sys.argv[1], json.loads(sys.argv[2])
     with cluster(on=backend, **options) as client:
