@@ -32,8 +32,9 @@ NOTES = (
     "On this machine and on the Dask cluster that the run was given, the code is the same: only the client differs.",
     "Dask leaves one folder in local_directory: dask-scratch-space, with two empty lock files. The folders of workers "
     "in it go with the workers; here local_directory is a temporary one, which goes as well.",
-    "LocalCluster's dashboard listens on every interface, port 8787, unless dashboard_address says otherwise; here it "
-    "is 127.0.0.1 and a free port.",
+    "Without security=True, every user of this machine can run anything in your name through LocalCluster's ports, "
+    "even on 127.0.0.1. Its dashboard listens on every interface, port 8787, unless dashboard_address says otherwise; "
+    "in this environment it is a socket that only you can open.",
 )
 
 
@@ -66,6 +67,7 @@ def own_cluster(n_workers: int, threads_per_worker: int, memory_limit: int, fold
             memory_limit=f"{memory_limit}MiB",
             local_directory=folder,
             host="127.0.0.1",
+            security=True,  # other users of this machine reach 127.0.0.1 as well
             dashboard_address="127.0.0.1:0",
         ) as cluster,
         Client(cluster, set_as_default=False) as client,

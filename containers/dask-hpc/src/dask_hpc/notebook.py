@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DaskCluster", "Drawn", "cluster", "draw"]
 
-_DASHBOARD = "127.0.0.1:8787"  # Dask's own port, where people look for it; another one if that is taken
+_DASHBOARD = "127.0.0.1:8787"  # names Dask's own port, where people look for it; another one if that is taken
 _WALLTIME = 3600  # seconds: cells are run by somebody who reads
 _HEIGHT = 440  # of a picture in a notebook, in pixels
 

@@ -33,6 +33,20 @@ def _tls(module: ModuleType, execute: Callable[[], None]) -> None:
     listener.drop_what_comes_too_late(module)
 
 
+def _dashboards(module: ModuleType, execute: Callable[[], None]) -> None:
+    execute()
+    from dask_hpc_startup import dashboards
+
+    dashboards.close_to_others(module)
+
+
+def _lost_workers(module: ModuleType, execute: Callable[[], None]) -> None:
+    execute()
+    from dask_hpc_startup import lost_workers
+
+    lost_workers.wait_for_restarted(module)
+
+
 def _runner(module: ModuleType, execute: Callable[[], None]) -> None:
     from dask_hpc_startup import runner
 
@@ -42,6 +56,8 @@ def _runner(module: ModuleType, execute: Callable[[], None]) -> None:
 CORRECTED: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {
     "dask_jobqueue.runner": _runner,
     "distributed.comm.tcp": _tls,
+    "distributed.deploy.spec": _lost_workers,
+    "distributed.node": _dashboards,
     "mpi4py.MPI": _mpi,
     "mpi4py.futures._core": _pools,
 }

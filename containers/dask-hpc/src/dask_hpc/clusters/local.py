@@ -7,10 +7,14 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from dask_hpc.clusters.base import Plan, Session, dashboard_link, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, worker_nodes
+from dask_hpc.clusters.dashboard import show_dashboard
+from dask_hpc.clusters.tls import credentials
 from dask_hpc.dask_settings import OF_A_RUN
 from dask_hpc.errors import RequestError
 from dask_hpc.params import NO_MEMORY
@@ -21,6 +25,7 @@ from dask_hpc.show import Screen
 __all__ = ["LocalBackend"]
 
 _MOST_WORKERS = 8
+_LIFETIME = timedelta(days=365)  # of the credentials; a notebook may go on for long
 _NANNY_S_PROCESS = "Dask Worker process (from Nanny)"  # the name that distributed gives it
 
 
@@ -43,6 +48,7 @@ class LocalBackend:
             ("workers", str(workers), f"of {cores} cores here"),
             ("threads", f"{threads} a worker", ""),
             ("memory", *_memory_row(options["memory"])),
+            ("TLS", "on", "credentials for this run alone"),
         ]
         folder = options["local_directory"]
         spec["local_directory"] = LocalPath().convert(folder, None, None) if folder else None
@@ -52,7 +58,10 @@ class LocalBackend:
 
     @contextmanager
     def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:
-        """Start `LocalCluster`; nothing listens beyond 127.0.0.1, unless the dashboard was asked to."""
+        """Start `LocalCluster`; nothing listens beyond 127.0.0.1, unless the dashboard was asked to.
+
+        With TLS: all users of this machine reach 127.0.0.1, and an open scheduler would run anything for them.
+        """
         from dask import config
         from distributed import Client, LocalCluster
 
@@ -61,13 +70,14 @@ class LocalBackend:
         with (
             config.set(OF_A_RUN),
             tempfile.TemporaryDirectory(prefix="dask-hpc-", dir=plan.spec["local_directory"]) as scratch,
-            LocalCluster(host="127.0.0.1", **{**plan.spec, "local_directory": scratch}) as cluster,
+            credentials(Path(scratch, "tls"), _LIFETIME) as security,
+            LocalCluster(host="127.0.0.1", security=security, **{**plan.spec, "local_directory": scratch}) as cluster,
             Client(cluster) as client,
         ):
             with screen.stage("waiting for the workers"):
                 client.wait_for_workers(plan.spec["n_workers"], timeout=60)
             timings = {"cluster": perf_counter() - start}
-            screen.note(f"dashboard: {dashboard_link(cluster)}")
+            show_dashboard(cluster, screen)
             yield Session(client, lambda: _facts(client, plan), timings)
 
 
@@ -109,5 +119,5 @@ def _worker_memory(mib: int | None, threads: int) -> int:
 def _facts(client: Any, plan: Plan) -> ClusterFacts:
     threads = client.nthreads()
     return ClusterFacts(
-        "local", len(threads), sum(threads.values()), worker_nodes(client), tls=False, settings=plan.settings
+        "local", len(threads), sum(threads.values()), worker_nodes(client), tls=True, settings=plan.settings
     )

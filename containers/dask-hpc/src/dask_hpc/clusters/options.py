@@ -74,7 +74,8 @@ CLUSTER_OPTIONS: list[SectionedOption] = [
         metavar="ADDRESS",
         default="127.0.0.1:0",
         show_default=True,
-        help="Where Dask's dashboard listens.",
+        help="Port of the dashboard's link, which leads to a socket of yours alone. With an interface's address: a TCP "
+        "port, without a password.",
     ),
     _all("--threads", type=_SMALL, help="Threads of a worker; not with --on slurm. [default: 1]"),
     _local("--workers", type=_SMALL, help="Worker processes. [default: one a core, at most 8]"),

@@ -91,7 +91,7 @@ def _network(facts: Facts) -> list[Setting]:
         (
             "scheduler-options",
             scheduler,
-            f"the scheduler runs here: {why}; its dashboard is for this machine alone",
+            f"the scheduler runs here: {why}; its dashboard is a socket of yours alone",
         ),
         (
             "worker-extra-args",

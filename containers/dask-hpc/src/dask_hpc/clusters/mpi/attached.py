@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dask_hpc.clusters import sif
 from dask_hpc.clusters.base import Plan, Session, new_name, worker_nodes
+from dask_hpc.clusters.dashboard import show_dashboard_elsewhere
 from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.clusters.mpi.plan import Request, make_request
@@ -97,6 +98,7 @@ def start(plan: Plan, screen: Screen) -> Iterator[Session]:
         timings["workers"] = perf_counter() - clock - timings["submit"]
         screen.text("squeue", ask.queue(spec.name))
         with _closed(client), _explained(spec, client):
+            show_dashboard_elsewhere(client, screen)
             yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
             client.shutdown()
         _await_end(spec, screen)

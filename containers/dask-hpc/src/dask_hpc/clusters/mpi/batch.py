@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, quieten, worker_nodes
+from dask_hpc.clusters.dashboard import show_dashboard_elsewhere
 from dask_hpc.clusters.mpi import world as mpi_world
 from dask_hpc.clusters.mpi.hush import speak
 from dask_hpc.clusters.mpi.rank import NO_DASHBOARD
@@ -116,6 +117,7 @@ def start(plan: Plan, screen: Screen) -> Iterator[Session]:
     with screen.stage(f"waiting for {plan.workers} workers"):
         _await_workers(client, plan)
     timings = {"cluster": perf_counter() - clock}
+    show_dashboard_elsewhere(client, screen)
     try:
         yield Session(client, lambda: _facts(client, plan), timings)
     except Stopped as stopped:

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, worker_nodes
+from dask_hpc.clusters.dashboard import show_dashboard_elsewhere
 from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.errors import ClusterError, RequestError
@@ -63,7 +64,9 @@ def start(plan: Plan, screen: Screen) -> Iterator[Session]:
                 client.wait_for_workers(max(1, plan.workers), timeout=timeout)
         except TimeoutError as error:
             raise ClusterError(f"The workers have not come in {timeout} s.", str(error), "see its log.") from error
-        yield Session(client, lambda: _facts(client, plan), {"cluster": perf_counter() - clock})
+        timings = {"cluster": perf_counter() - clock}
+        show_dashboard_elsewhere(client, screen)
+        yield Session(client, lambda: _facts(client, plan), timings)
 
 
 def _security(plan: Plan) -> Any:

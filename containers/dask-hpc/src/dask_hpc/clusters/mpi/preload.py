@@ -22,7 +22,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from dask import config
 
@@ -54,11 +54,20 @@ def dask_setup(server: Any) -> None:
         atexit.register(_end)
         logging.getLogger("distributed.worker").addFilter(_without_traceback)
     if hasattr(server, "add_plugin"):  # a scheduler
+        server.handlers |= {"restart": _refuse_restart, "restart_workers": _refuse_restart}
         _publish(server)
         if "world" in config.get("dask-hpc.mpi", {}):
             # the others wait for it (`mpi_world.wait`), and dask-mpi goes on
             _Ending.entered = _mpi().COMM_WORLD.Ibarrier()
         server.add_plugin(WorldWatch(server, config.get("dask-hpc.mpi", {}), _give_up))
+
+
+async def _refuse_restart(**_: Any) -> NoReturn:
+    """Refuse before anything is lost: Dask would end the workers, and wait for them in vain."""
+    raise RuntimeError(
+        "The workers are MPI ranks, which cannot be restarted: the MPI world would break. "
+        "What to do: release results by client.cancel(futures), or start another cluster."
+    )
 
 
 def dask_teardown(server: Any) -> None:

@@ -18,7 +18,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.clusters import interfaces, sif
-from dask_hpc.clusters.base import Plan, Session, dashboard_link, new_name, quieten, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, new_name, quieten, worker_nodes
+from dask_hpc.clusters.dashboard import show_dashboard
 from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.asked import asked
 from dask_hpc.clusters.slurm.plan import Request, make_request
@@ -40,6 +41,8 @@ __all__ = ["CONFIG_NAME", "SlurmBackend", "cluster_settings", "in_sif"]
 
 CONFIG_NAME = "dask-hpc-run"
 """The section of Dask's configuration, beside `slurm`, that a run's jobs take their settings from."""
+
+_RESTARTABLE = "dask_hpc.clusters.slurm.worker.RestartableWorker"
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ class SlurmBackend:
 
         from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
 
-        spec, watch, clock, logger = plan.spec, Watch(), perf_counter(), logging.getLogger("distributed")
+        spec, clock, logger = plan.spec, perf_counter(), logging.getLogger("distributed")
+        watch = Watch(lambda: _jobs_alive(spec.name))
         with ExitStack() as stack:
             stack.callback(logger.setLevel, logger.level)
             stack.enter_context(_giving_up(spec, watch))
@@ -115,7 +119,7 @@ class SlurmBackend:
             timings["workers"] = perf_counter() - clock
             client = stack.enter_context(Client(cluster))
             screen.text("squeue", ask.queue(spec.name))
-            screen.note(f"dashboard: {dashboard_link(cluster)}")
+            show_dashboard(cluster, screen)
             with _cancelled_first(spec.name, watch):
                 yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
 
@@ -159,13 +163,15 @@ def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[S
     from dask import config
     from dask_jobqueue import SLURMCluster
 
-    from dask_hpc.clusters.slurm.watch import recording_job
+    from dask_hpc.clusters.slurm.watch import WatchedScheduler, recording_job
 
     settings = cluster_settings(spec.request, spec.options, spec.name)
     if image := sif.current():
         settings |= in_sif(image, spec.request, settings, spec.tls)
+    kinds = {"job_cls": recording_job(watch), "scheduler_cls": WatchedScheduler}
     with config.set(OF_A_RUN), config.set({f"jobqueue.{CONFIG_NAME}": _defaults()}):
-        cluster = SLURMCluster(**settings | {"security": security, "job_cls": recording_job(watch)})
+        cluster = SLURMCluster(**settings | kinds, security=security)
+        watch.cluster = cluster
         try:
             scheduler: Any = cluster.scheduler  # it runs in this process
             scheduler.add_plugin(watch)
@@ -188,8 +194,8 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
     """Return the arguments for `SLURMCluster`.
 
     Workers without a nanny and without a dashboard import Dask once rather than twice, and never import Bokeh:
-    two of them connect in a fifth of the time. What the nanny did, Slurm does (memory), or the prologue (threads).
-    It comes back with several processes a job, since dask-worker cannot start those without.
+    two of them connect in a fifth of the time. What the nanny did, Slurm does (memory), the prologue (threads), or the
+    worker itself (restarts). It comes back with several processes a job, since dask-worker cannot start those without.
 
     The worker replaces its job's script (`exec`): Slurm's signals then reach the worker, the job lasts until it has
     ended, and it ends with the job. A child of the script outlives it where Slurm follows processes by their parents
@@ -198,6 +204,7 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
     interface = {"interface": options["interface"]} if options["interface"] else {}
     environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     extra = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    nanny = request.processes > 1
     return {
         "config_name": CONFIG_NAME,
         "python": f"exec {shlex.quote(sys.executable)}",
@@ -210,8 +217,8 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
         "job_script_prologue": [f"export {key}={value}" for key, value in environment.items()],
         "local_directory": in_bash(request.local_directory),
         "log_directory": str(request.log_directory),
-        "nanny": request.processes > 1,
-        "worker_extra_args": extra,
+        "nanny": nanny,
+        "worker_extra_args": extra if nanny else [*extra, "--worker-class", _RESTARTABLE],
         "scheduler_options": {"interface": request.interface, "dashboard_address": options["dashboard"]},
         **interface,
     }
@@ -237,6 +244,16 @@ def _jobs_end(name: str, screen: Screen) -> Iterator[None]:
         with not_interrupted(), screen.stage("waiting for the Slurm jobs to end"):
             ask.cancel(name)
             ask.wait_until_gone(name)
+
+
+def _jobs_alive(name: str) -> bool:
+    """Return whether workers may still come from jobs of that name; if Slurm cannot be asked, they may."""
+    from dask_hpc.clusters.slurm.judge import ALIVE
+
+    try:
+        return any(job.state in ALIVE - {"COMPLETING"} for job in ask.jobs(name))
+    except ClusterError:
+        return True
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from dask_jobqueue.slurm import SLURMJob
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.scheduler import Scheduler
 
 from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.ask import QueuedJob
@@ -21,7 +23,7 @@ from dask_hpc.clusters.slurm.judge import judge, log_tails, queue_lines
 from dask_hpc.errors import ClusterError
 from dask_hpc.stop import in_main_thread
 
-__all__ = ["AllWorkersLost", "Watch", "recording_job", "wait_for_workers"]
+__all__ = ["AllWorkersLost", "Watch", "WatchedScheduler", "recording_job", "wait_for_workers"]
 
 _GRACE = 3  # seconds without any worker before a run is given up: a restarted one would be back by then
 _RESTART = 10  # seconds that a nanny may take to restart a worker while others still start, and all import Dask
@@ -32,11 +34,19 @@ class AllWorkersLost(Exception):  # noqa: N818 (an event, raised in the main thr
 
 
 class Watch(SchedulerPlugin):
-    """Counts workers in the scheduler, which runs in this process: nothing polls for them."""
+    """Counts workers in the scheduler, which runs in this process: nothing polls for them.
+
+    Args:
+        jobs_alive: tells whether a job waits or runs that workers may still come from; blocks while it asks Slurm.
+    """
 
     name = "dask-hpc-watch"
+    cluster: Any = None  # the SLURMCluster, once it is there
 
-    def __init__(self) -> None:
+    def __init__(self, jobs_alive: Callable[[], bool] = lambda: True) -> None:
+        self._jobs_alive = jobs_alive
+        self._awaited = False  # workers that the user has restarted, or asked for
+        self._emptied = 0
         self.failure: Exception | None = None
         self.gave_up = False
         self._by_signal = in_main_thread()
@@ -51,6 +61,7 @@ class Watch(SchedulerPlugin):
         """A worker has connected."""
         name = self._names[worker] = str(scheduler.workers[worker].name)
         self._lost.pop(name, None)
+        self._awaited = False
         self._update(len(scheduler.workers))
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
@@ -58,17 +69,37 @@ class Watch(SchedulerPlugin):
         self._lost[self._names.pop(worker, worker)] = monotonic()
         self._update(len(scheduler.workers))
         if not scheduler.workers and not self._closing:
-            scheduler.loop.call_later(_GRACE, self._give_up, scheduler)
+            self._emptied += 1
+            scheduler.loop.call_later(_GRACE, self._give_up, scheduler, self._emptied)
 
-    def _give_up(self, scheduler: Any) -> None:
+    def restarting(self) -> None:
+        """Workers were told to begin anew: they go, and come back."""
+        self._awaited = True
+
+    def _give_up(self, scheduler: Any, emptied: int) -> None:
         """Wake the thread that waits for a result that nobody computes any more."""
-        if self._count or self._closing:
+        if self._count or self._closing or emptied != self._emptied or self._none_wanted():
+            return
+        if self._awaited:
+            scheduler.loop.add_callback(self._await_return, scheduler, emptied)
             return
         self.gave_up = True
         if self._by_signal:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
         else:  # Dask cancels what the client waits for
             scheduler.loop.add_callback(scheduler.close, reason="all workers have gone")
+
+    def _none_wanted(self) -> bool:
+        """Return whether the user has scaled the cluster to nothing, or has Dask scale it."""
+        return self.cluster is not None and not (self.cluster.worker_spec and self.cluster._adaptive is None)
+
+    async def _await_return(self, scheduler: Any, emptied: int) -> None:
+        """Look again later, unless the jobs have ended that the workers would come from."""
+        self._awaited = await asyncio.to_thread(self._jobs_alive)
+        if self._awaited:
+            scheduler.loop.call_later(_GRACE, self._give_up, scheduler, emptied)
+        else:
+            self._give_up(scheduler, emptied)
 
     def _update(self, count: int) -> None:
         with self._changed:
@@ -84,6 +115,7 @@ class Watch(SchedulerPlugin):
     def submitted(self, name: str, job: str) -> None:
         """Slurm has taken a job, whose workers will have that name, with `-0` and so on behind it if there are more."""
         self._jobs[name] = job
+        self._awaited = True
 
     def lost(self) -> set[str]:
         """Return the jobs of workers that were here and have been gone for longer than a restart takes."""
@@ -102,6 +134,18 @@ class Watch(SchedulerPlugin):
             if self.failure:
                 raise self.failure
             return self._count >= count
+
+
+class WatchedScheduler(Scheduler):
+    """A scheduler that tells its watch when workers are restarted: they go, and come back."""
+
+    async def restart_workers(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Restart workers, as Dask does it."""
+        for plugin in self.plugins.values():
+            if isinstance(plugin, Watch):
+                plugin.restarting()
+        restarted: dict[str, Any] = await super().restart_workers(*args, **kwargs)
+        return restarted
 
 
 def recording_job(watch: Watch) -> type[SLURMJob]:

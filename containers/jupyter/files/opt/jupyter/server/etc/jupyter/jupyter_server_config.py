@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
+
+from jupyter_server_proxy.handlers import LocalProxyHandler
 
 c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 (traitlets' own way)
 
@@ -19,3 +23,15 @@ c.ServerApp.root_dir = "/home/hpc"
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.news_url = None
 c.LabApp.extension_manager = "readonly"
+
+
+# /proxy/PORT leads to the dashboard of that number where there is one: a socket that only its user can connect to. The
+# environment's dask_hpc_startup/sockets.py makes it; a folder of another user's could show anything here.
+def _dashboard(handler: LocalProxyHandler) -> str | None:
+    folder = Path("/tmp", f"dask-hpc-{os.getuid()}.dashboards")  # noqa: S108
+    path = folder / f"{handler.path_args[0]}.sock"
+    own = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+    return str(path) if own and path.is_socket() else None
+
+
+LocalProxyHandler.unix_socket = property(_dashboard)

@@ -1,0 +1,58 @@
+"""Tell where the dashboard of a Dask cluster is, and how to reach it; `dask_hpc_startup.dashboards` decides that."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from dask_hpc.clusters.base import dashboard_link
+from dask_hpc.show import Screen
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["show_dashboard", "show_dashboard_elsewhere", "tunnel"]
+
+
+def tunnel(dask_scheduler: Any) -> str:
+    """Return the command that makes the dashboard's link work on the user's machine; none for a TCP port.
+
+    Runs where the scheduler is. From a job's node, the command goes by the host that submitted the job.
+    """
+    path = getattr(dask_scheduler.http_server, "socket_path", None)
+    if not path:
+        return ""
+    user, host = getpass.getuser(), socket.gethostname()
+    login = os.environ.get("SLURM_SUBMIT_HOST", host)
+    jump = f"-J {user}@{login} " if login != host else ""
+    return f"ssh -L {dask_scheduler.http_server.port}:{path} {jump}{user}@{host}"
+
+
+def show_dashboard(cluster: Any, screen: Screen) -> None:
+    """Show the link to the dashboard of this process's scheduler, and what the user types to open it elsewhere."""
+    link, command = dashboard_link(cluster), tunnel(cluster.scheduler)
+    if link.startswith("/"):  # behind Jupyter's proxy, which finds the socket
+        command = ""
+    elif not command:
+        screen.warn(f"the dashboard has no password: whoever reaches {link} can read it.")
+    _show(link, command, screen)
+
+
+def show_dashboard_elsewhere(client: Client, screen: Screen) -> None:
+    """Show the same for a scheduler in another process, if that one can tell."""
+    try:
+        port, command = client.run_on_scheduler(_port_and_tunnel)
+    except Exception:  # noqa: BLE001 (any scheduler: one of another environment lacks this package)
+        return
+    if command:
+        _show(f"http://localhost:{port}/status", command, screen)
+
+
+def _port_and_tunnel(dask_scheduler: Any) -> tuple[int, str]:
+    return dask_scheduler.http_server.port, tunnel(dask_scheduler)
+
+
+def _show(link: str, command: str, screen: Screen) -> None:
+    screen.note(f"dashboard: {link}" + (f" after {command}" if command else ""))

@@ -1,0 +1,104 @@
+"""Close the HTTP servers of Dask's processes to other users.
+
+They have no password, and Dask opens them as TCP ports: a scheduler's, with the dashboard, on every interface unless
+told otherwise. Loopback protects nothing on a node that users share. Here a scheduler listens on a Unix socket that
+only its user can connect to, and workers do not listen. `ssh -L 8787:SOCKET HOST` leads to the dashboard.
+
+To have a TCP port nevertheless, name the interface by its address, such as 0.0.0.0:8787.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import re
+import ssl
+from functools import wraps
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from dask import config
+from tornado.httpserver import HTTPServer
+
+from dask_hpc_startup import sockets
+
+__all__ = ["PrivateServer", "close_to_others"]
+
+_OF_ONE_MACHINE = re.compile(r"localhost|127\.[\d.]+|\[?::1\]?", re.IGNORECASE)
+_LINK = "distributed.dashboard.link"
+
+
+class PrivateServer(HTTPServer):
+    """An HTTP server that only its user can connect to.
+
+    Attributes:
+        address: the host that links name; `ssh -L` makes it lead here.
+        port: the port that links name, and the name of the socket.
+        socket_path: where it listens, None if it does not.
+    """
+
+    address = "localhost"
+    port = 0
+    socket_path: Path | None = None
+
+    def listen_privately(self, port: int) -> None:
+        """Listen on the socket of this number, or of the next one that is free."""
+        listener, self.socket_path, self.port = sockets.listen(port)
+        self.add_socket(listener)
+        owner = os.getpid()
+        atexit.register(lambda: self._remove() if os.getpid() == owner else None)
+
+    def stop(self) -> None:
+        """Stop listening, and remove the socket."""
+        super().stop()
+        self._remove()
+
+    def _remove(self) -> None:
+        if self.socket_path:
+            sockets.remove(self.socket_path)
+            self.socket_path = None
+
+
+def close_to_others(module: ModuleType) -> None:
+    """Correct `distributed.node`."""
+    start = module.ServerNode.start_http_server
+
+    @wraps(start)
+    def start_http_server(
+        node: Any, routes: Any, dashboard_address: Any, default_port: int = 0, ssl_options: Any = None
+    ) -> None:
+        places = module.clean_dashboard_address(dashboard_address or default_port)
+        if any(place["address"] and not _OF_ONE_MACHINE.fullmatch(place["address"]) for place in places):
+            start(node, routes, dashboard_address, default_port, ssl_options)
+            if hasattr(node, "add_plugin"):  # a scheduler: localhost, which dask.yaml names, may be another machine
+                config.set({_LINK: config.get(_LINK).replace("//localhost:", "//{host}:")})
+            return
+        node.http_application = module.RoutingApplication(routes)
+        node.http_server = server = PrivateServer(node.http_application, ssl_options=_tls() or ssl_options)
+        server.port = places[0]["port"]
+        if hasattr(node, "add_plugin"):
+            _listen(server)
+        node.services["dashboard"] = server
+
+    module.ServerNode.start_http_server = start_http_server
+
+
+def _listen(server: PrivateServer) -> None:
+    logger = logging.getLogger("distributed.scheduler")
+    try:
+        server.listen_privately(server.port)
+    except OSError as error:
+        logger.warning("No dashboard: its socket cannot be made. %s", error)
+    else:
+        logger.info("  dashboard on: %25s", server.socket_path)
+
+
+def _tls() -> ssl.SSLContext | None:
+    cert, key, ca = (config.get(f"distributed.scheduler.dashboard.tls.{name}") for name in ("cert", "key", "ca-file"))
+    if not cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
+    context.load_cert_chain(cert, keyfile=key)
+    return context

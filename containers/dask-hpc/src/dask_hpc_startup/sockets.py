@@ -1,0 +1,104 @@
+"""Unix sockets that only their user can connect to: numbered, in one folder per user and machine.
+
+The folder is in /tmp, which is local to the machine, survives a logout, and keeps paths within the 107 bytes that the
+kernel allows. Jupyter's proxy and the launcher of the SIF know it as well.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tornado.netutil import bind_unix_socket
+
+__all__ = ["listen", "remove"]
+
+_TMP = Path("/tmp")  # noqa: S108 (the folder in it is checked to be the user's)
+_FIRST, _LAST = 8787, 65535  # ports that `ssh -L` can forward; the first is where people look for Dask's dashboard
+
+
+def listen(number: int) -> tuple[socket.socket, Path, int]:
+    """Return a listening socket, its path and its number, which is the first free one from `number` on.
+
+    Sockets of processes that were killed are removed first.
+
+    Args:
+        number: a port's; 0 stands for Dask's own.
+
+    Raises:
+        OSError: no socket can be made.
+    """
+    with _locked(None) as folder:
+        taken = {path for path in list(folder.iterdir()) if not _removed_if_stale(path)}
+        free = (one for one in range(number or _FIRST, _LAST + 1) if folder / f"{one}.sock" not in taken)
+        if (chosen := next(free, 0)) == 0:
+            raise OSError(f"{folder}: no number from {number} on is free")
+        path = folder / f"{chosen}.sock"
+        return bind_unix_socket(str(path), mode=0o600), path, chosen
+
+
+def remove(path: Path) -> None:
+    """Remove a socket, and the folder with its last one."""
+    with suppress(OSError), _locked(path.parent) as folder:
+        path.unlink()
+        folder.rmdir()
+
+
+def _removed_if_stale(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return True
+        except OSError:  # its queue is full
+            return False
+    return False
+
+
+@contextmanager
+def _locked(folder: Path | None) -> Iterator[Path]:
+    """Yield a folder, the user's own by default, that no other process changes meanwhile."""
+    while True:
+        path = folder or _own_folder()
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            if folder:
+                raise
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _still_there(path, descriptor):
+                yield path
+                return
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile would keep the lock
+            os.close(descriptor)
+
+
+def _still_there(path: Path, descriptor: int) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    return False
+
+
+def _own_folder() -> Path:
+    """Return the folder, made if need be; a new one if another user has taken its name."""
+    path = _TMP / f"dask-hpc-{os.geteuid()}.dashboards"
+    with suppress(FileExistsError):
+        path.mkdir(0o700)
+    with suppress(FileNotFoundError):  # removed by another process
+        found = path.lstat()
+        if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+            return Path(tempfile.mkdtemp(prefix="dask-hpc-", dir=_TMP))
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            path.chmod(0o700)
+    return path

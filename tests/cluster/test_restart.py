@@ -1,0 +1,133 @@
+"""Restarting the workers of a Dask cluster: they come back empty, in the same Slurm jobs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from slurm_sim import SlurmSim
+
+pytestmark = pytest.mark.timeout(250)
+
+RESTARTED = """
+import json, os, subprocess, sys, time
+from dask_hpc import cluster
+
+def forever():
+    time.sleep(600)
+
+def slow(number):
+    time.sleep(1)
+    return number
+
+def jobs():
+    return subprocess.run(["squeue", "-h", "-o", "%i %T"], capture_output=True, text=True).stdout
+
+found = {"counts": []}
+with cluster(on=sys.argv[1], **json.loads(sys.argv[2])) as client:
+    before, count = jobs(), len(client.nthreads())
+    client.run(setattr, os, "mark", 1)
+
+    kept = client.submit(sum, [1, 2])
+    kept.result()
+    client.restart(timeout=60)
+    found["kept"], found["marked"] = kept.status, sum(client.run(hasattr, os, "mark").values())
+    found["counts"].append(len(client.nthreads()))
+
+    running = client.map(lambda _: forever(), range(count))
+    while not any(client.processing().values()):
+        time.sleep(0.05)
+    client.restart(timeout=60)
+    found["running"] = sorted({future.status for future in running})
+    found["counts"].append(len(client.nthreads()))
+
+    client.restart(wait_for_workers=False)
+    client.wait_for_workers(count, timeout=60)
+    found["counts"].append(len(client.nthreads()))
+
+    names = [worker["name"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
+    again = client.map(slow, range(2))
+    found["by name"] = sorted(set(client.restart_workers(names, timeout=60).values()))
+    found["results"], found["counts"] = client.gather(again), [*found["counts"], len(client.nthreads())]
+    found["same jobs"] = before == jobs()
+print(json.dumps(found))
+"""
+
+REFUSED = """
+from dask_hpc import cluster
+
+with cluster(on="mpi", nodes=2, ranks_per_node=2) as client:
+    workers = list(client.scheduler_info(n_workers=-1)["workers"])
+    ways = [(client.restart, {}), (client.restart, {"wait_for_workers": False})]
+    for restart, how in [*ways, (client.restart_workers, {"workers": workers})]:
+        try:
+            restart(**how)
+        except (RuntimeError, ValueError) as error:
+            print("refused", error)
+    print("computes", client.submit(sum, [1, 2]).result())
+"""
+
+LOST = """
+import subprocess, sys, time
+from dask_hpc import ClusterError, cluster
+
+with cluster(on="slurm", jobs=2) as client:
+    client.cluster.scale(0)
+    while client.nthreads():
+        time.sleep(0.1)
+    time.sleep(4)  # longer than the watch waits before it gives up: nothing may happen
+    client.cluster.scale(jobs=1)
+    client.wait_for_workers(1, timeout=60)
+    print("scaled", client.submit(sum, [1, 2]).result(timeout=60))
+    restart = sys.argv[1:] == ["restart"]
+try:
+    with cluster(on="slurm", jobs=2) as client:
+        if restart:
+            client.restart(timeout=60)
+        future = client.submit(time.sleep, 600)
+        subprocess.run(["scancel", "--me"], check=True)
+        begin = time.monotonic()
+        if restart:
+            client.restart(timeout=120)
+        future.result()
+except ClusterError as error:
+    print("lost", error.message.splitlines()[0], time.monotonic() - begin < 30)
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [("slurm", {"jobs": 2}), ("slurm", {"jobs": 1, "processes": 2}), ("local", {"workers": 2})],
+)
+def test_workers_restart_in_place(slurm_sim: SlurmSim, backend: str, options: dict[str, Any]) -> None:
+    """Restarted workers come back without their state, as many as before; futures and running tasks are cancelled."""
+    done = slurm_sim.exec("python", "-c", RESTARTED, backend, json.dumps(options), timeout=240)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == {
+        "kept": "cancelled",
+        "marked": 0,
+        "running": ["cancelled"],
+        "by name": ["OK"],
+        "results": [0, 1],
+        "counts": [2] * 4,
+        "same jobs": True,
+    }
+
+
+def test_mpi_ranks_refuse_to_restart(slurm_sim: SlurmSim) -> None:
+    """The error says why, and the cluster goes on."""
+    told = slurm_sim.exec("python", "-c", REFUSED, timeout=120).stdout.splitlines()
+    refused = [line for line in told if line.startswith("refused")]
+    assert len(refused) == 3
+    assert all("MPI ranks, which cannot be restarted" in line for line in refused[:2])
+    assert told[-1] == "computes 3"
+
+
+@pytest.mark.parametrize("how", ["", "restart"])
+def test_loss_is_told_and_scaling_is_none(slurm_sim: SlurmSim, how: str) -> None:
+    """Cancelled jobs end the run within seconds, also in the middle of a restart; scaling to zero does not."""
+    told = slurm_sim.exec("python", "-c", LOST, *filter(None, [how]), timeout=200).stdout.splitlines()
+    assert "scaled 3" in told
+    assert told[-1] == "lost All workers have gone while the workload was running. True"

@@ -1,0 +1,66 @@
+"""Workers that restart stay; those that stay away are closed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from dask import config
+from distributed.deploy import spec
+
+from dask_hpc_startup.lost_workers import wait_for_restarted
+
+
+class Job:
+    """A worker's job."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def corrected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Correct it for one test."""
+    monkeypatch.setattr(spec.SpecCluster, "_update_worker_status", spec.SpecCluster._update_worker_status)
+    wait_for_restarted(spec)
+
+
+def told(*messages: tuple[str, str], info: dict[str, Any] | None = None) -> bool:
+    """Tell a cluster of workers that come and go, then wait for its look at them; return whether the job was closed."""
+
+    async def run() -> bool:
+        job = Job()
+        cluster: Any = spec.SpecCluster.__new__(spec.SpecCluster)
+        cluster.__dict__.update(workers={"job": job}, scheduler_info={"workers": info or {}}, _futures=set())
+        cluster.status = spec.Status.closed
+        for op, address in messages:
+            message = {"workers": {address: {"name": "job"}}} if op == "add" else address
+            spec.SpecCluster._update_worker_status(cluster, op, message)
+        looked = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.02, looked.set)  # after the cluster's own
+        await looked.wait()
+        await asyncio.gather(*cluster._futures)
+        return job.closed
+
+    with config.set({"distributed.deploy.lost-worker-timeout": "10ms"}):
+        return asyncio.run(run())
+
+
+def test_worker_that_stays_away_is_closed() -> None:
+    """As Dask does it."""
+    assert told(("add", "a"), ("remove", "a"))
+
+
+@pytest.mark.parametrize("last", [[], [("remove", "b")]])
+def test_worker_that_comes_back_is_kept(last: list[tuple[str, str]]) -> None:
+    """It has come back once; that it is away again at the moment is another matter."""
+    assert not told(("add", "a"), ("remove", "a"), ("add", "b"))
+    assert told(("add", "a"), ("remove", "a"), ("add", "b"), *last) is bool(last)
+
+
+def test_late_message_is_dropped() -> None:
+    """`wait_for_workers` may know already that a worker has gone."""
+    assert not told(("remove", "gone"))

@@ -1,0 +1,79 @@
+"""Sockets that only their user can connect to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dask_hpc_startup import sockets
+
+
+@pytest.fixture(autouse=True)
+def tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return what stands for /tmp: a short path, as a socket's has 107 bytes at most."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setattr(sockets, "_TMP", Path(folder))
+        yield Path(folder)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_folder_and_socket_are_private(tmp: Path) -> None:
+    """Modes are 0700 and 0600, also if the folder was there with others; the last socket takes the folder along."""
+    (tmp / f"dask-hpc-{os.geteuid()}.dashboards").mkdir(mode=0o755)
+    listener, path, number = sockets.listen(8787)
+    with listener:
+        assert (mode(path.parent), mode(path), number) == (0o700, 0o600, 8787)
+    sockets.remove(path)
+    assert list(tmp.iterdir()) == []
+    sockets.remove(path)
+
+
+def test_number_is_next_free_one() -> None:
+    """0 stands for Dask's own; a number in use is passed over; a socket of a killed process is replaced."""
+    first, second, other = sockets.listen(0), sockets.listen(0), sockets.listen(9000)
+    assert [one[2] for one in (first, second, other)] == [8787, 8788, 9000]
+    first[0].close()  # as if killed: its file is left
+    assert first[1].exists()
+    again = sockets.listen(0)
+    assert again[2] == 8787
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(again[1]))
+    for one in (second, other, again):
+        one[0].close()
+
+
+def test_parallel_starts_and_ends_share_folder(tmp: Path) -> None:
+    """Sockets that come and go at the same time never collide."""
+
+    def once(_: int) -> None:
+        listener, path, _number = sockets.listen(0)
+        with listener, socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            sockets.remove(path)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(once, range(200)))
+    assert list(tmp.iterdir()) == []
+
+
+def test_name_taken_by_another_is_not_used(tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of another user's, or a link, is left alone."""
+    (tmp / "elsewhere").mkdir()
+    (tmp / f"dask-hpc-{os.geteuid()}.dashboards").symlink_to(tmp / "elsewhere")
+    listener, path, _ = sockets.listen(0)
+    listener.close()
+    assert path.parent.parent == tmp
+    assert mode(path.parent) == 0o700
+    assert list((tmp / "elsewhere").iterdir()) == []
+    sockets.remove(path)
+    assert not path.parent.exists()
