@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from slurm_sim.errors import CommandError, SlurmSimError, SpecError
-from slurm_sim.running import docker
+from slurm_sim.running import Completed, docker
 
 if TYPE_CHECKING:
     from slurm_sim.cluster import SlurmSim
@@ -56,12 +56,12 @@ def inject(sim: SlurmSim, fault: Fault, *nodes: str) -> None:
     controller = sim.container("slurmctld")
     match fault:
         case Fault.CONTROLLER_LOST:
-            _engine("kill", controller)
+            _engine(sim, "slurmctld", "kill", controller)
         case Fault.CONTROLLER_RESTARTED:
-            _engine("restart", "--time=10", controller)
+            _engine(sim, "slurmctld", "restart", "--time=10", controller)
         case Fault.HEAL if not nodes:
-            _engine("start", controller)
-            _await_truth(sim)
+            _engine(sim, "slurmctld", "start", controller)
+            await_truth(sim)
         case _:
             for node in _checked(sim, nodes):
                 _inject_node(sim, fault, node)
@@ -69,34 +69,35 @@ def inject(sim: SlurmSim, fault: Fault, *nodes: str) -> None:
 
 def _inject_node(sim: SlurmSim, fault: Fault, node: str) -> None:
     container, network = sim.container(node), f"{sim.name}_default"
+    if fault != Fault.HEAL and sim.state(node) not in ("running", "paused"):
+        sim.check_service(node)
     match fault:
         case Fault.NODE_LOST:
-            _engine("kill", container)
+            _engine(sim, node, "kill", container)
         case Fault.NODE_HANGS:
-            _pause(container)
+            _pause(sim, node)
         case Fault.NODE_CUT_OFF:
-            _engine("network", "disconnect", network, container)
+            _engine(sim, node, "network", "disconnect", network, container)
         case Fault.NODE_DRAINED:
             _admin(sim, f"nodename={node}", "state=drain", "reason=drained on purpose")
         case Fault.HEAL:
             _heal(sim, node)
 
 
-def _pause(container: str) -> None:
+def _pause(sim: SlurmSim, node: str) -> None:
     """Stop every process of a container. The kernel gives up, now and then, while many of them start and end."""
     for _ in range(_FREEZES):
-        done = docker("pause", container)
+        done = docker("pause", sim.container(node))
         if "unable to freeze" not in done.stderr:
             break
-    if done.returncode:
-        raise SlurmSimError("the engine would not pause " + container, seen=done.stderr)
+    _check(sim, node, done, f"pause {node}")
 
 
 def _heal(sim: SlurmSim, node: str) -> None:
     container, network = sim.container(node), f"{sim.name}_default"
     docker("unpause", container)  # fails, rightly, unless it hangs
     docker("network", "connect", *_AS_BEFORE, f"--alias={node}", network, container)  # likewise, unless it was cut off
-    _engine("start", container)
+    _engine(sim, node, "start", container)
     try:
         _admin(sim, f"nodename={node}", "state=resume")
     except CommandError as error:
@@ -104,8 +105,8 @@ def _heal(sim: SlurmSim, node: str) -> None:
             raise
 
 
-def _await_truth(sim: SlurmSim) -> None:
-    """Returns when Slurm believes of no batch job that it runs whose node knows nothing of it.
+def await_truth(sim: SlurmSim) -> None:
+    """Return when Slurm believes of no batch job that it runs whose node knows nothing of it.
 
     By itself Slurm asks a node for its jobs at each 20th ping, which is every 200 s here, and takes its word once a job
     is older than BatchStartTimeout and 10 s. A node that is told to read its configuration again tells Slurm unasked.
@@ -145,7 +146,11 @@ def _checked(sim: SlurmSim, nodes: tuple[str, ...]) -> tuple[str, ...]:
     return nodes
 
 
-def _engine(*arguments: str) -> None:
-    done = docker(*arguments)
+def _engine(sim: SlurmSim, service: str, *arguments: str) -> None:
+    _check(sim, service, docker(*arguments), f"{arguments[0]} {arguments[-1]}")
+
+
+def _check(sim: SlurmSim, service: str, done: Completed, what: str) -> None:
     if done.returncode:
-        raise SlurmSimError(f"the engine would not {arguments[0]} {arguments[-1]}", seen=done.stderr)
+        sim.check_service(service)
+        raise SlurmSimError(f"the engine would not {what}", seen=done.stderr)
