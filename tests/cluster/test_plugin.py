@@ -44,15 +44,6 @@ def run(*command: str | Path, cwd: Path | None = None, timeout: float = 100) -> 
 
 
 @pytest.fixture(scope="session")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built out of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, root)
-    (built,) = folder.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="session")
 def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh venv with the wheel and what it asks for; nothing of this checkout. Returns its folder."""
     venv = tmp_path_factory.mktemp("theirs") / "venv"

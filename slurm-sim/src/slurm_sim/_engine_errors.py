@@ -19,10 +19,10 @@ _NO_ENGINE = re.compile(
 
 # In this order: the first that is found in what was printed. Hints may name the engine's address.
 _HINTS = {
-    r"permission denied while trying to connect": "add yourself to the group 'docker' and log in again, or use sudo",
-    r"context not found|context \S+ does not exist": "'docker context ls' lists them; change or unset DOCKER_CONTEXT",
-    r"(?:ca|cert|key)\.pem|x509|tls:|HTTP request to an HTTPS": "see DOCKER_TLS_VERIFY, and ca.pem, cert.pem and key.pem "
-    "in DOCKER_CERT_PATH",
+    r"permission denied while trying to connect": "join the group 'docker' and log in again, or use sudo",
+    r"context not found|context \S+ does not exist": "'docker context ls' lists them; see DOCKER_CONTEXT",
+    r"(?:ca|cert|key)\.pem|x509|tls:|HTTP request to an HTTPS": "see DOCKER_TLS_VERIFY, and ca.pem, cert.pem and "
+    "key.pem in DOCKER_CERT_PATH",
     r"client version \S+ is too new": "unset DOCKER_API_VERSION, or update the engine",
     r"client version \S+ is too old": "unset DOCKER_API_VERSION, or update the docker command",
     r"resolve docker endpoint|parse docker host|invalid bind address": "write {host} as unix://…, tcp://… or ssh://…",
@@ -30,17 +30,17 @@ _HINTS = {
     r"no such host|no route to host|i/o timeout|tcp://": "see that {host} is right, and that an engine listens there",
     r"non-overlapping IPv4 address pool|predefined address pools": "end other mini-clusters ('slurm-sim list'), remove "
     "unused networks ('docker network prune'), or add default-address-pools to the engine's daemon.json",
-    r"no space left on device|disk quota exceeded": "make room on the engine's disk: 'docker system df' lists what is there",
+    r"no space left on device|quota exceeded": "make room on the engine's disk: see 'docker system df'",
     r"port is already allocated|address already in use": "another program took the port in between: try again",
     r"name \S+ is already in use": "remove that container with 'docker rm --force', or take another --name",
     r"pull access denied|no such image|manifest unknown|failed to resolve reference": "build or pull the image: "
     "'containers/bake.sh' builds ours",
-    r"is not a docker command|unknown (?:shorthand )?flag|unknown docker command": "install Docker's Compose plugin, "
-    "2.23.1 or newer: docker-compose-plugin, or docker-compose on Debian 13",
-    r"additional propert|unsupported config option|cannot unmarshal|!reset": "update Docker's Compose plugin to 2.23.1 or "
-    "newer; 'docker compose version' says which it is",
-    r"too many open files|cannot allocate memory|resource temporarily unavailable": "take fewer nodes: the engine's host is "
-    "out of memory, files or processes",
+    r"is not a docker command|unknown (?:shorthand )?flag|unknown docker command": "install the plugin of Docker "
+    "for Compose, 2.23.1 or newer: docker-compose-plugin, or docker-compose on Debian 13",
+    r"additional propert|unsupported config option|cannot unmarshal|!reset": "update Docker's plugin for Compose "
+    "to 2.23.1 or newer; 'docker compose version' says which it is",
+    r"too many open files|cannot allocate memory|resource temporarily unavailable": "take fewer nodes: the "
+    "engine's host is out of memory, files or processes",
     r"/dev/fuse": "load the kernel's module on the engine's host, 'modprobe fuse': bare nodes mount SIFs with it",
     r"network \S+ not found": "'slurm-sim down' removes what is left, and 'slurm-sim up' starts anew",
     r"connect|EOF|connection reset|broken pipe": _START,

@@ -81,8 +81,9 @@ def _jupyter(sim: SlurmSim) -> Jupyter | dict[str, str] | None:
 def _lines(found: Jupyter | dict[str, str] | None) -> list[tuple[str, str]]:
     match found:
         case Jupyter():
+            first = f"on {found.elsewhere}, from here" if found.elsewhere else "from another machine"
             tunnels = {
-                "from another machine": found.tunnel,
+                first: found.tunnel,
                 "on a real cluster": "ssh -L 8888:127.0.0.1:8888 USER@LOGIN",
             }
             return [("JupyterLab", found.address), *found.pages.items(), *tunnels.items()]

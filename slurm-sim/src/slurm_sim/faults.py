@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
@@ -13,9 +14,10 @@ from slurm_sim.running import Completed, docker
 if TYPE_CHECKING:
     from slurm_sim.cluster import SlurmSim
 
-_SPOOL = "/var/spool/slurmd"
+_SOCKETS = "/proc/net/unix"  # those that somebody listens on; a node that was stopped still has the files of others
 _BATCH_STEP = 4294967291  # Slurm's number of a batch script's step; slurmstepd listens on a socket of that name
 _AS_BEFORE = ("--driver-opt", "com.docker.network.endpoint.ifname=eth0")  # ignored by engines before 28
+_DOWN = re.compile("No such container|is not running|is paused")  # Slurm finds out itself that such a node is lost
 _FREEZES = 20
 _TRUTH_SECONDS = 120  # BatchStartTimeout and 10 s, and far more for a busy machine
 
@@ -125,11 +127,11 @@ def await_truth(sim: SlurmSim) -> None:
 def _nodes_without_their_jobs(sim: SlurmSim) -> set[str]:
     listed = sim.exec("squeue", "--noheader", "--states=running", "--Format=BatchFlag:4,JobID:12,BatchHost:64").stdout
     hosts = {job: host for batch, job, host in map(str.split, listed.splitlines()) if batch == "1"}
-    here = {node: docker("exec", sim.container(node), "ls", _SPOOL) for node in set(hosts.values())}
+    here = {node: docker("exec", sim.container(node), "cat", _SOCKETS) for node in set(hosts.values())}
     return {
         host
         for job, host in hosts.items()
-        if here[host].returncode == 0 and f"{host}_{job}.{_BATCH_STEP}" not in here[host].stdout.split()
+        if not _DOWN.search(here[host].stderr) and f"/{host}_{job}.{_BATCH_STEP}\n" not in here[host].stdout
     }
 
 
