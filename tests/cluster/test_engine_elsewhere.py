@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from slurm_sim import SlurmSim
+from slurm_sim import SlurmSim, StartError
 from slurm_sim.running import docker
 from tests.support.command import SLURM_SIM, environment, left_of, new_name
-from tests.support.engine_elsewhere import CHECKOUT, client_container, engine_on_tcp, from_client, ssh_to_here
+from tests.support.engine_elsewhere import CHECKOUT, PLUGINS, client_container, engine_on_tcp, from_client, ssh_to_here
 from tests.support.header_sif import sif
+from tests.support.waiting import until, until_in
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -108,3 +109,91 @@ def test_mini_cluster_by_tcp_and_ssh(name: str, tmp_path: Path) -> None:
             assert [node["state"] for node in json.loads(slurm_sim("status", "--json"))["nodes"]] == ["idle"]
             slurm_sim("down")
     assert (tmp_path / "used").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"DOCKER_HOST": "tcp://127.0.0.1:1"}, "see that DOCKER_HOST (tcp://127.0.0.1:1) is right"),
+        ({"DOCKER_HOST": "unix:///nowhere/docker.sock"}, "start Docker"),
+        ({"DOCKER_HOST": "foo://bar"}, "as unix://…, tcp://… or ssh://…"),
+        ({"DOCKER_CONTEXT": "no-such-context"}, "'docker context ls' lists them"),
+        ({"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/nowhere"}, "DOCKER_CERT_PATH"),
+        ({"DOCKER_API_VERSION": "9.9"}, "unset DOCKER_API_VERSION"),
+    ],
+)
+def test_says_why_no_engine_answers(given: dict[str, str], said: str) -> None:
+    """Settings that lead to no engine are reported with what to do, by every command and by the library."""
+    for command in ("list", "up", "down"):
+        done = subprocess.run(
+            [SLURM_SIM, *command.split()], capture_output=True, text=True, env=environment() | given, check=False
+        )
+        assert done.returncode == 1, done.stdout
+        assert done.stderr.startswith("slurm-sim: no Docker engine answers\n  seen:  ")
+        assert said in done.stderr.splitlines()[-1]
+
+
+def test_user_without_access_is_told(client: str) -> None:
+    """Another user than root, who is not in the socket's group."""
+    told = from_client(client, "list", user="hpc")
+    assert told.returncode == 1
+    assert "to do: join the group 'docker'" in told.stderr
+
+
+def test_missing_compose_is_named(client: str, name: str) -> None:
+    """Without Docker's plugin for Compose, `up` says what to install, and leaves nothing."""
+    plugin = f"{PLUGINS}/docker-compose"
+    docker("exec", client, "mv", plugin, "/tmp/docker-compose")
+    try:
+        done = from_client(client, "up", "--name", name, "--nodes=1")
+    finally:
+        docker("exec", client, "mv", "/tmp/docker-compose", plugin)
+    assert done.returncode == 1
+    assert "did not start" in done.stderr
+    assert "to do: install the plugin" in done.stderr
+
+
+def test_container_name_in_use_is_named(name: str, versions: dict[str, str]) -> None:
+    """A container of another project that has a name of ours is named, and stays."""
+    taken = f"{name}-login-1"
+    docker("create", "--name", taken, f"slurm-sim/login:{versions['SLURM_VERSION']}")
+    try:
+        with pytest.raises(StartError, match="did not start") as failed:
+            SlurmSim(name=name, nodes=1).start()
+        assert taken in failed.value.seen
+        assert "docker rm --force" in failed.value.hint
+        assert docker("inspect", taken).returncode == 0
+    finally:
+        docker("rm", taken)
+
+
+def test_engine_that_goes_away_while_starting(name: str) -> None:
+    """If the engine is lost during `up`, the error says so, and `up` of that name completes what there is."""
+    with engine_on_tcp() as tcp:
+        of = environment() | {"DOCKER_HOST": tcp, "SLURM_SIM_NAME": name}
+        words = [SLURM_SIM, "up", "--nodes=1"]
+        starting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=of, text=True)
+        until(lambda: f"container {name}-login-1" in left_of(name), "the login node")
+    _, said = starting.communicate(timeout=100)
+    assert starting.returncode == 1
+    assert "no Docker engine answers" in said
+    assert "Traceback" not in said
+    again = subprocess.run(words, capture_output=True, text=True, env=of | {"DOCKER_HOST": ""}, check=False)
+    assert again.returncode == 0 or "already" in again.stderr  # all of it was there
+    sim = SlurmSim.attach(name)
+    until_in(sim, "[ $(sinfo --noheader --Node --format=%t) = idle ]")
+    assert sim.exec("srun", "hostname").stdout == "c1\n"
+    sim.down()
+
+
+def test_settings_of_compose_do_not_disturb(name: str, tmp_path: Path) -> None:
+    """COMPOSE_… variables and an .env file, where a user works, are another project's."""
+    (tmp_path / ".env").write_text("COMPOSE_PROJECT_NAME=theirs\nSLURM_SIM_CPUS=7\nCOMPOSE_PROFILES=pattern\n")
+    (tmp_path / "compose.yaml").write_text("services: {theirs: {image: theirs}}\n")
+    own = {"COMPOSE_PROJECT_NAME": "theirs", "COMPOSE_FILE": "compose.yaml", "COMPOSE_PROFILES": "pattern,*"}
+    of = environment() | own | {"COMPOSE_ENV_FILES": ".env", "COMPOSE_PATH_SEPARATOR": ",", "SLURM_SIM_CPUS": "7"}
+    words = [SLURM_SIM, "up", "--nodes=1", "--name", name, "--json"]
+    up = subprocess.run(words, capture_output=True, text=True, env=of, cwd=tmp_path, check=False)
+    assert up.returncode == 0, up.stderr
+    assert [(node["name"], node["cpus"]) for node in json.loads(up.stdout)["nodes"]] == [("c1", 2)]
+    SlurmSim(name=name).down()

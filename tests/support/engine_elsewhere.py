@@ -11,7 +11,7 @@ import sys
 import tarfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from slurm_sim.running import Completed, docker
@@ -19,13 +19,15 @@ from tests.support.bridge_site import executable
 
 SOCKET = "/var/run/docker.sock"
 CHECKOUT, SITE = "/only-in-the-client/checkout", "/only-in-the-client/site"
-_PLUGINS = "/usr/libexec/docker/cli-plugins"
+PLUGINS = "/usr/libexec/docker/cli-plugins"
 
 
 class _Connection(socketserver.BaseRequestHandler):
     """Passes bytes both ways, and each side's end to the other one."""
 
     def handle(self) -> None:
+        assert isinstance(self.server, _Server)
+        self.server.open.append(self.request)
         with socket.socket(socket.AF_UNIX) as engine:
             engine.connect(SOCKET)
             answer = threading.Thread(target=_pass, args=(engine, self.request), daemon=True)
@@ -35,25 +37,31 @@ class _Connection(socketserver.BaseRequestHandler):
 
 
 def _pass(source: socket.socket, target: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # the other side has had enough
         while data := source.recv(65536):
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
-    except OSError:  # the other side has had enough
-        pass
 
 
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.open: list[socket.socket] = []
+
 
 @contextmanager
 def engine_on_tcp() -> Iterator[str]:
-    """Pass a TCP port on to the engine's socket. Yields a value of DOCKER_HOST."""
-    with _Server(("127.0.0.1", 0), _Connection) as server:
+    """Pass a TCP port on to the engine's socket, and break its connections at the end. Yields a DOCKER_HOST."""
+    with _Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"tcp://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+        server.socket.close()
+        for connection in server.open:
+            with suppress(OSError):  # it has ended
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def ssh_to_here(folder: Path) -> Path:
@@ -83,14 +91,14 @@ def client_container(name: str, image: str, root: Path, wheel: Path, folder: Pat
             tar.add(root / part, arcname=f"{CHECKOUT}/{part}")
         tar.add(folder / "site", arcname=SITE)
         tar.add(Path(shutil.which("docker") or "").resolve(), arcname="/usr/local/bin/docker")
-        for plugin in Path(_PLUGINS).iterdir():
-            tar.add(plugin.resolve(), arcname=f"{_PLUGINS}/{plugin.name}")
+        for plugin in Path(PLUGINS).iterdir():
+            tar.add(plugin.resolve(), arcname=f"{PLUGINS}/{plugin.name}")
     copied = docker("cp", "-", f"{name}:/", stdin=packed.getvalue())
     assert copied.returncode == 0, copied.stderr
 
 
-def from_client(name: str, *arguments: str, checkout: bool = True) -> Completed:
+def from_client(name: str, *arguments: str, checkout: bool = True, user: str = "root") -> Completed:
     """Run `slurm-sim` in the client's container, from the copied checkout or from the installed wheel."""
     path = f"{CHECKOUT}/slurm-sim/src:{SITE}" if checkout else SITE
     code = "from slurm_sim.cli import main; main()"
-    return docker("exec", f"--env=PYTHONPATH={path}", name, "python3", "-c", code, *arguments)
+    return docker("exec", f"--env=PYTHONPATH={path}", f"--user={user}", name, "python3", "-c", code, *arguments)

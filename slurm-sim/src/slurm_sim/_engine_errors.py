@@ -35,7 +35,7 @@ _HINTS = {
     r"name \S+ is already in use": "remove that container with 'docker rm --force', or take another --name",
     r"pull access denied|no such image|manifest unknown|failed to resolve reference": "build or pull the image: "
     "'containers/bake.sh' builds ours",
-    r"is not a docker command|unknown (?:shorthand )?flag|unknown docker command": "install the plugin of Docker "
+    r"is not a docker command|unknown (?:shorthand )?flag|unknown (?:docker )?command": "install the plugin of Docker "
     "for Compose, 2.23.1 or newer: docker-compose-plugin, or docker-compose on Debian 13",
     r"additional propert|unsupported config option|cannot unmarshal|!reset": "update Docker's plugin for Compose "
     "to 2.23.1 or newer; 'docker compose version' says which it is",
