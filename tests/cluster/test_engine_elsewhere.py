@@ -14,24 +14,11 @@ import pytest
 from slurm_sim import SlurmSim, StartError
 from slurm_sim.running import docker
 from tests.support.command import SLURM_SIM, environment, left_of, new_name
-from tests.support.engine_elsewhere import CHECKOUT, PLUGINS, client_container, engine_on_tcp, from_client, ssh_to_here
+from tests.support.engine_elsewhere import CHECKOUT, PLUGINS, engine_on_tcp, from_client, ssh_to_here
 from tests.support.header_sif import sif
 from tests.support.waiting import until, until_in
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def client(
-    root: Path, versions: dict[str, str], wheel: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The name of a container in which slurm-sim can be run, and that shares no file with the engine's host."""
-    name, folder = new_name(), tmp_path_factory.mktemp("client")
-    try:
-        client_container(name, f"slurm-sim/node:{versions['VERSION']}", root, wheel, folder)
-        yield name
-    finally:
-        docker("rm", "--force", "--volumes", name)
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ NO_ENGINE = {
     "/var/run/docker.sock: connect: permission denied": "group 'docker'",
     "WARNING: Error loading config file: open /root/.docker/config.json: permission denied\npermission denied while "
     "trying to connect to the Docker daemon socket at unix:///var/run/docker.sock": "group 'docker'",
-    'Failed to initialize: unable to resolve docker endpoint: context "missing": context not found: no such file': "context ls",
+    'unable to resolve docker endpoint: context "missing": context not found: open x': "docker context ls",
     "Failed to initialize: unable to resolve docker endpoint: open /nope/ca.pem: no such file or directory": "CERT_PATH",
     "error during connect: Get https://h:2376: tls: failed to verify certificate: x509: signed by unknown": "CERT_PATH",
     "Failed to initialize: unable to resolve docker endpoint: invalid bind address format: foo://bar": "unix://…",
     "unable to resolve docker endpoint: unable to parse docker host `foo`": "unix://…",
-    "error during connect: dial tcp: lookup x on 10.0.0.1:53: no such host": "DOCKER_HOST (tcp://x)",
+    "error during connect: lookup x on 10.0.0.1:53: no such host": "(tcp://x)",
     "error during connect: Get http://docker.example.com/v1.50/version: command [ssh -l me -- h docker system dial-stdio] "
     "has exited with exit status 255, stderr=ssh: connect to host h port 22: Connection refused": "'ssh'",
     "Error response from daemon: client version 1.60 is too new. Maximum supported API version is 1.45": "API_VERSION",
@@ -80,9 +80,17 @@ def test_unknown_failures_have_no_advice() -> None:
 
 def test_shows_lines_with_errors() -> None:
     """Five lines with an error, or the last five lines; a silent client has none."""
-    assert (
-        explanation("".join(f"Error {n}\nok\n" for n in range(7))).split()
-        == "Error 2 Error 3 Error 4 Error 5 Error 6".split()
-    )
+    assert explanation("".join(f"Error {n}\nok\n" for n in range(7))).split() == [
+        "Error",
+        "2",
+        "Error",
+        "3",
+        "Error",
+        "4",
+        "Error",
+        "5",
+        "Error",
+        "6",
+    ]
     assert explanation("a\nb\n") == "a\nb"
     assert unanswered("").seen == ""
