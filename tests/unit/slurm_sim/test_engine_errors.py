@@ -14,14 +14,14 @@ NO_ENGINE = {
     "/var/run/docker.sock: connect: permission denied": "group 'docker'",
     "WARNING: Error loading config file: open /root/.docker/config.json: permission denied\npermission denied while "
     "trying to connect to the Docker daemon socket at unix:///var/run/docker.sock": "group 'docker'",
-    'unable to resolve docker endpoint: context "missing": context not found: open x': "docker context ls",
-    "Failed to initialize: unable to resolve docker endpoint: open /nope/ca.pem: no such file or directory": "CERT_PATH",
+    'unable to resolve docker endpoint: context "x": context not found: open y': "docker context ls",
+    "Failed to initialize: unable to resolve docker endpoint: open /nope/ca.pem: no such file": "DOCKER_CERT_PATH",
     "error during connect: Get https://h:2376: tls: failed to verify certificate: x509: signed by unknown": "CERT_PATH",
     "Failed to initialize: unable to resolve docker endpoint: invalid bind address format: foo://bar": "unix://…",
     "unable to resolve docker endpoint: unable to parse docker host `foo`": "unix://…",
     "error during connect: lookup x on 10.0.0.1:53: no such host": "(tcp://x)",
-    "error during connect: Get http://docker.example.com/v1.50/version: command [ssh -l me -- h docker system dial-stdio] "
-    "has exited with exit status 255, stderr=ssh: connect to host h port 22: Connection refused": "'ssh'",
+    "error during connect: Get http://docker.example.com/v1.50: command [ssh -l me -- h docker system dial-stdio]"
+    " has exited with exit status 255, stderr=ssh: connect to host h port 22: Connection refused": "'ssh'",
     "Error response from daemon: client version 1.60 is too new. Maximum supported API version is 1.45": "API_VERSION",
     "Error response from daemon: client version 1.20 is too old. Minimum supported is 1.24": "update the docker",
 }
