@@ -72,13 +72,9 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
     except BaseException as error:
         remove(spec.name)
         if isinstance(error, SlurmSimError) and not isinstance(error, StartError):
-            raise not_started(spec.name, error) from None
+            what = f"mini-cluster {spec.name!r} did not start"
+            raise StartError(what, seen=error.seen or error.what, hint=error.hint) from None
         raise
-
-
-def not_started(name: str, error: SlurmSimError) -> StartError:
-    """Return the error for a start that failed for a reason of the engine's."""
-    return StartError(f"mini-cluster {name!r} did not start", seen=error.seen or error.what, hint=error.hint)
 
 
 def _await(spec: Spec, timeout: float) -> dict[str, float]:
@@ -190,7 +186,10 @@ def existing(name: str) -> Found | None:
 
 
 def projects(prefix: str = "") -> set[str]:
-    """Return the names that begin with `prefix` of which the engine has anything; none if there is no engine."""
+    """Return the names that begin with `prefix` of which the engine has a container, a network or a volume.
+
+    There are none if there is no engine.
+    """
     label = f'{{{{.Label "{_PROJECT}"}}}}'
     try:
         listed = [engine(*listing, "--filter", f"label={SPEC_LABEL}", "--format", label) for listing, _ in _KINDS]
@@ -289,6 +288,7 @@ def no_container(name: str, service: str, found: Found) -> NotRunningError:
 
 
 def fail_if_one_died(name: str) -> None:
+    """Raise `StartError` with a container's last words if it has ended."""
     filters = ("--filter", f"label={_PROJECT}={name}", "--filter", "status=exited")
     dead = docker("ps", "--all", "--format", "{{.Names}}", *filters).stdout.split()
     if dead:

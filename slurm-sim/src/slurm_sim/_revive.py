@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NODE = re.compile(r"^NodeName=(?P<name>\S+) .*? State=(?P<state>\S+) .*? SlurmdStartTime=(?P<since>\S+)", re.MULTILINE)
 _NETWORK = '{{{{.Name}}}}\t{{{{with index .NetworkSettings.Networks "{}"}}}}{{{{.NetworkID}}}}{{{{end}}}}'
 _SECONDS = len("2026-01-01T00:00:00")
-_SERVES = re.compile(r"(?:IDLE|MIXED|ALLOCATED)\b(?!\*)(?!.*COMPLETING)|.*DRAIN")
+_SERVE = {"IDLE", "MIXED", "ALLOCATED"}
 
 
 def refuse_others(found: Found, spec: Spec, fields: Iterable[str] = Spec.__struct_fields__) -> None:
@@ -115,4 +115,10 @@ def _seen(sim: SlurmSim) -> dict[str, tuple[str, str]]:
 
 def _is_back(node: tuple[str, str] | None, since: str) -> bool:
     """Whether Slurm has heard from the slurmd that was started last: before that, a state is what Slurm remembers."""
-    return node is not None and bool(_SERVES.match(node[0])) and since[:_SECONDS] <= node[1]
+    if node is None:
+        return False
+    state, heard = node
+    base, *flags = state.split("+")
+    answers = "*" not in state and "NOT_RESPONDING" not in flags  # an asterisk is the same
+    serves = "DRAIN" in flags or (base in _SERVE and "COMPLETING" not in flags)  # one that is drained stays so
+    return answers and serves and heard[:1].isdigit() and since[:_SECONDS] <= heard  # "None" before the first time
