@@ -49,7 +49,7 @@ def test_refuses_what_runs_or_differs() -> None:
     stopped = found(c1="exited")
     refuse_others(stopped, SPEC)
     other = msgspec.structs.replace(SPEC, cpus_per_node=7, memory_mb=99)
-    with pytest.raises(SpecError, match="cpus_per_node is 1, not 7\n.*memory_mb is 64, not 99"):
+    with pytest.raises(SpecError, match=r"cpus_per_node is 1, not 7\n.*memory_mb is 64, not 99"):
         refuse_others(stopped, other)
     refuse_others(stopped, other, ["nodes"])
     scaled = Found(SPEC, ["c1", "c2", "c3"], RUNNING | {"c3": "exited"})
