@@ -59,7 +59,7 @@ def revive(sim: SlurmSim, found: Found, timeout: float) -> dict[str, float]:
         _prepare(found)
         project(spec, found.all_nodes).up()
         started = time.monotonic() - began
-        _sif.share(spec)
+        _sif.share(spec, again=True)
         known = set(_await_nodes(sim, found.all_nodes, end))
         if removed := sorted(known - set(found.all_nodes)):
             project(spec, [*found.all_nodes, *removed]).up(*removed)

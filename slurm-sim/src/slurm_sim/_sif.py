@@ -53,15 +53,15 @@ def check_sif(file: str | Path) -> Path:
     return path
 
 
-def share(spec: Spec) -> None:
+def share(spec: Spec, *, again: bool = False) -> None:
     """Copy a mini-cluster's SIF to where its nodes find it, through the engine, which may be on another host.
 
-    It appears there whole. Does nothing without a SIF, and where it is already. Raises `EngineError`.
+    It appears there whole. Does nothing without a SIF and, `again`, where it is already. Raises `EngineError`.
     """
     if spec.sif is None:
         return
     controller, target = f"{spec.name}-slurmctld-1", f"{SHARED}/{Path(spec.sif).name}"
-    if docker("exec", controller, "test", "-e", target).returncode == 0:
+    if again and docker("exec", controller, "test", "-e", target).returncode == 0:
         return
     done = docker("cp", "--follow-link", spec.sif, f"{controller}:{SHARED}/.new")
     if done.returncode:
