@@ -156,9 +156,11 @@ def _in_mini_cluster(sim: SlurmSim, *command: str, on: str = "login") -> Way:
 
 def _in_container(*arguments: str) -> Result:
     image = f"dask-hpc:{tree.versions()['VERSION']}"
-    folder = ["--volume", f"{_TASKS}:{_TASKS_THERE}:ro", "--env", f"DASK_HPC_WORKLOADS={_TASKS_THERE}"]
-    options = ["--rm", "--init", "--network", "host", *folder]
-    command = ["run", *options, image, "timeout", str(_PATIENCE), "dask-hpc", "run", *arguments, "--json"]
+    options = ["--rm", "--init", "--network", "host", "--env", f"DASK_HPC_WORKLOADS={_TASKS_THERE}"]
+    command = ["create", *options, image, "timeout", str(_PATIENCE), "dask-hpc", "run", *arguments, "--json"]
+    container = checked(command, docker(*command)).stdout.strip()
+    docker("cp", str(_TASKS), f"{container}:{_TASKS_THERE}")  # not a mount: the engine may be on another host
+    command = ["start", "--attach", container]
     return _result(checked(command, docker(*command)).stdout)
 
 

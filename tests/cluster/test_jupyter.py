@@ -14,6 +14,7 @@ from slurm_sim import SlurmSim
 from slurm_sim.jupyter import Jupyter
 from slurm_sim.running import docker
 from tests.support.command import new_name, refused, slurm_sim_command
+from tests.support.engine_elsewhere import from_client
 from tests.support.lab import ask, token_of
 
 pytestmark = [
@@ -185,3 +186,15 @@ def test_status_reports_no_jupyterlab_if_not_started(slurm_sim: SlurmSim) -> Non
 def test_rejects_jupyterlab_on_bare_nodes() -> None:
     """`--bare --jupyter` is rejected before anything starts."""
     assert "bare nodes have no JupyterLab" in refused("up", "--name", new_name(), "--bare", "--jupyter")
+
+
+def test_says_where_it_is_from_a_container(sim: SlurmSim, lab: Jupyter, client: str) -> None:
+    """From a container its addresses are not reached: `status` names the engine's host, and a command that helps."""
+    assert lab.elsewhere == ""
+    host = docker("info", "--format", "{{.Name}}").stdout.strip()
+    found = json.loads(from_client(client, "status", "--name", sim.name, "--json").stdout)["jupyter"]
+    port = urlsplit(lab.address).port
+    assert found | {"tunnel": ""} == {"address": lab.address, "pages": lab.pages, "tunnel": "", "elsewhere": host}
+    assert found["tunnel"] == f"ssh -L {port}:127.0.0.1:{port} USER@{host}"
+    said = from_client(client, "status", "--name", sim.name).stdout
+    assert f"on {host}, from here" in said

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import SlurmSim
+from slurm_sim._locking import exclusive
 from slurm_sim.pytest_plugin import KEPT
 from slurm_sim.running import docker
 from tests.support.command import left_of, new_name
@@ -41,15 +42,6 @@ def run(*command: str | Path, cwd: Path | None = None, timeout: float = 100) -> 
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
-
-
-@pytest.fixture(scope="session")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built out of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, root)
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 @pytest.fixture(scope="session")
@@ -337,6 +329,19 @@ def test_kept_mini_cluster_is_reused_unless_it_differs(pytester: pytest.Pytester
     last, said = session("--slurm-sim-cpus-per-node=3")
     assert last != other
     assert f"the kept {KEPT} was replaced: c1 is paused" in said
+
+
+def test_kept_mini_cluster_has_one_user(pytester: pytest.Pytester, no_kept: None) -> None:
+    """A run that finds the kept mini-cluster in use by another one starts its own, says so, and ends it."""
+    pytester.makepyfile("def test_x(slurm_sim): print(f'name={slurm_sim.name}')")
+    with exclusive(f"{KEPT}.used"):
+        done = pytester.runpytest_subprocess("--slurm-sim-keep", "--slurm-sim-nodes=1", "-s")
+    done.assert_outcomes(passed=1)
+    said = done.stdout.str()
+    assert f"{KEPT} is used by another run: this one has started its own" in said
+    own = said.partition("name=")[2].split()[0]
+    assert own != KEPT
+    assert left_of(own) == left_of(KEPT) == []
 
 
 def test_kept_mini_cluster_is_replaced_after_image_rebuild(

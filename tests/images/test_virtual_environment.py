@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from slurm_sim.running import engine
 from tests.images.conftest import Run
 from tests.support import tiny
 
@@ -15,13 +18,20 @@ PIP = f"{MINE}/bin/pip install --quiet --no-index --find-links /wheels"
 
 
 @pytest.fixture
-def wheels(tmp_path: Path) -> tuple[str, ...]:
-    """Options that show the container a folder with some wheels."""
+def wheels(tmp_path: Path, image: str) -> Iterator[tuple[str, ...]]:
+    """Options that show the container a folder with some wheels: a volume, since the engine may be on another host."""
     tiny.wheel(tmp_path, "alpha", requires=("numpy>=2", "dask"))
     tiny.wheel(tmp_path, "beta")
     tiny.wheel(tmp_path, "idna", "1.0")
     tmp_path.chmod(0o755)
-    return (f"--volume={tmp_path}:/wheels:ro",)
+    volume = f"dask-hpc-tests-{secrets.token_hex(4)}"
+    filler = engine("create", f"--volume={volume}:/wheels", image, "true").strip()
+    try:
+        engine("cp", f"{tmp_path}/.", f"{filler}:/wheels")
+        yield (f"--volume={volume}:/wheels:ro",)
+    finally:
+        engine("rm", filler)
+        engine("volume", "rm", volume)
 
 
 def test_pip_adds_to_locked_packages(in_image: Run, wheels: tuple[str, ...]) -> None:

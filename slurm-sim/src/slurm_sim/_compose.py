@@ -8,16 +8,20 @@ import signal
 import subprocess
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from subprocess import CompletedProcess
 
 import msgspec
 from testcontainers.compose import DockerCompose
 
-from slurm_sim import tree
+from slurm_sim import _engine_errors, tree
+from slurm_sim._lifecycle import SPEC_LABEL
 from slurm_sim._locking import deferred, uninterrupted
+from slurm_sim._sif import SHARED
 from slurm_sim.errors import SlurmSimError
 from slurm_sim.spec import Spec
+
+_ETC = "/usr/local/share/slurm-sim/etc"
+"""Where the controller's entrypoint finds Slurm's configuration."""
 
 _PATIENCE = 30
 """Seconds that an interrupted start has to end by itself; it takes two, or twenty with 128 nodes."""
@@ -50,9 +54,10 @@ class Project(DockerCompose):
     def _run_command(self, cmd: str | list[str], context: str | None = None) -> CompletedProcess[bytes]:
         done = _run(cmd, self.nodes, cwd=context or str(self.context), env=self._environment())
         if done.returncode:
-            seen = done.stderr.decode(errors="replace").strip().splitlines()
-            problems = [line for line in seen if "rror" in line] or seen
-            raise SlurmSimError("Compose could not do it", seen="\n".join(problems[-5:]))
+            said = done.stderr.decode(errors="replace")
+            raise _engine_errors.no_engine(said) or SlurmSimError(
+                "Compose could not do it", seen=_engine_errors.explanation(said), hint=_engine_errors.hint(said)
+            )
         return done
 
     def _environment(self) -> dict[str, str]:
@@ -123,13 +128,19 @@ def project(spec: Spec, nodes: Iterable[str]) -> Project:
     }
     if spec.sif:
         for service in [services.setdefault("login", {}), *services.values()]:
-            service["volumes"] = [_shared(spec.sif)]
-    text = json.dumps({"services": services})
+            service["volumes"] = [f"shared:{SHARED}:ro"]
+    controller, configs = _controller(spec)
+    volumes = {"shared": {"labels": {SPEC_LABEL: "${SLURM_SIM_SPEC:-}"}}} if spec.sif else {}
+    text = json.dumps({"services": services | {"slurmctld": controller}, "configs": configs, "volumes": volumes})
     return Project(spec, files, text.replace('"profiles": []', '"profiles": !reset []'))
 
 
-def _shared(file: str) -> dict[str, object]:
-    """A file of this host as the mini-cluster's shared file system has it."""
-    source = file.replace("$", "$$")  # it would be a variable to Compose
-    target = f"/shared/{Path(source).name}"
-    return {"type": "bind", "source": source, "target": target, "read_only": True, "bind": {"create_host_path": False}}
+def _controller(spec: Spec) -> tuple[dict[str, object], dict[str, object]]:
+    """What the controller has beside compose.yaml: Slurm's configuration, and /shared, which is filled through it.
+
+    The configuration is in the text that Compose reads: a file would be mounted, and the engine may be on another host.
+    """
+    files = sorted((tree.root() / "slurm-sim" / "etc").glob("*.conf"))
+    contents = {file.stem: {"content": file.read_text(encoding="utf-8").replace("$", "$$")} for file in files}
+    targets = [{"source": file.stem, "target": f"{_ETC}/{file.name}", "mode": 0o644} for file in files]
+    return {"configs": targets, "volumes": [f"shared:{SHARED}"] if spec.sif else []}, dict(contents)

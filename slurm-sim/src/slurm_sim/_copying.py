@@ -20,6 +20,7 @@ def put(sim: SlurmSim, source: Path, target: PurePosixPath, on: str) -> None:
     """Copies into a container. A folder that exists takes the source inside it; files belong to `hpc`."""
     if not source.exists():
         raise SlurmSimError(f"there is no {source}", hint="see the path")
+    sim.check_service(on)
     inside = sim.exec("test", "-d", str(target), on=on, check=False).returncode == 0
     folder, name = (target, source.resolve().name) if inside else (target.parent, target.name)
     packed = io.BytesIO()

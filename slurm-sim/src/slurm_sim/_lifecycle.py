@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
 
 import msgspec
 
-from slurm_sim import jupyter
-from slurm_sim._locking import exclusive, interrupted_once, uninterrupted
-from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, SpecError, StartError
-from slurm_sim.running import check_engine, docker
+from slurm_sim import _sif, jupyter
+from slurm_sim._locking import uninterrupted
+from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, StartError
+from slurm_sim.running import docker, engine
 from slurm_sim.spec import Spec
 
-_PROJECT, _SERVICE, _SPEC = "com.docker.compose.project", "com.docker.compose.service", "io.slurm-sim.spec"
+SPEC_LABEL = "io.slurm-sim.spec"
+"""The label of all that a mini-cluster consists of."""
+
+_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 _GATE = "/usr/local/lib/slurm-sim/gate"
+_KINDS = (  # what a mini-cluster consists of: how it is listed, and how it is removed
+    (("ps", "--all"), ("rm", "--force", "--volumes")),
+    (("network", "ls"), ("network", "rm")),
+    (("volume", "ls"), ("volume", "rm", "--force")),
+)
+_REMOVED_BY_ANOTHER = re.compile("already in progress|no such|not found", re.IGNORECASE)
 _NEIGHBOURS = 10  # entries a node: measured with 128 nodes, 1163 in all
 
 
@@ -25,6 +35,25 @@ class Found(msgspec.Struct, frozen=True):
     spec: Spec
     nodes: list[str]
     states: dict[str, str]
+
+    @property
+    def all_nodes(self) -> list[str]:
+        """Its compute nodes, and those between them whose containers are gone: nodes are numbered without a gap."""
+        return node_names(int(self.nodes[-1][1:])) if self.nodes else node_names(self.spec.nodes)
+
+    @property
+    def stopped(self) -> dict[str, str]:
+        """The services that do not run, each with the engine's word for its state, or "removed"."""
+        services = ["slurmctld", "login", *self.all_nodes]
+        states = {service: self.states.get(service, "removed") for service in services}
+        return {service: state for service, state in states.items() if state != "running"}
+
+    @property
+    def state(self) -> str:
+        """One word for it: `running`, `stopped`, or `partly stopped`."""
+        if not self.stopped:
+            return "running"
+        return "partly stopped" if "running" in self.states.values() else "stopped"
 
 
 def start(spec: Spec, timeout: float) -> dict[str, float]:
@@ -36,28 +65,38 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
     from slurm_sim._compose import project  # slow to import, and only starting needs it
 
     names = node_names(spec.nodes)
-    with exclusive(spec.name), interrupted_once():
-        _refuse_a_second(spec.name)
-        try:
-            began = time.monotonic()
-            project(spec, names).up()
-            return {"containers": time.monotonic() - began, **_await(spec, timeout)}
-        except BaseException as error:
-            remove(spec.name)
-            if isinstance(error, SlurmSimError) and not isinstance(error, StartError):
-                raise StartError(f"mini-cluster {spec.name!r} did not start", seen=error.seen) from None
-            raise
+    try:
+        began = time.monotonic()
+        project(spec, names).up()
+        return {"containers": time.monotonic() - began, **_await(spec, timeout)}
+    except BaseException as error:
+        remove(spec.name)
+        if isinstance(error, SlurmSimError) and not isinstance(error, StartError):
+            what = f"mini-cluster {spec.name!r} did not start"
+            raise StartError(what, seen=error.seen or error.what, hint=error.hint) from None
+        raise
 
 
 def _await(spec: Spec, timeout: float) -> dict[str, float]:
     """Waits for all that a mini-cluster is to have. Returns the seconds that each part took."""
     began = time.monotonic()
+    try:
+        _sif.share(spec)
+    except EngineError:
+        fail_if_one_died(spec.name)  # which explains it
+        raise
     pass_gate(spec.name, spec.nodes, timeout)
     took = {"gate": time.monotonic() - began}
-    if spec.jupyter:
-        jupyter.await_answer(f"{spec.name}-login-1", timeout)
+    if await_jupyter(spec, timeout):
         took["jupyter"] = time.monotonic() - began - took["gate"]
     return took
+
+
+def await_jupyter(spec: Spec, timeout: float) -> bool:
+    """Wait until JupyterLab answers, and return whether there is one to wait for."""
+    if spec.jupyter:
+        jupyter.await_answer(f"{spec.name}-login-1", timeout)
+    return spec.jupyter
 
 
 def node_names(count: int) -> list[str]:
@@ -76,13 +115,13 @@ def pass_gate(name: str, nodes: int, timeout: float) -> None:
                     said, _ = waiting.communicate(timeout=1)
                     break
                 except subprocess.TimeoutExpired:
-                    _fail_if_one_died(name)
+                    fail_if_one_died(name)
                 if time.monotonic() > end:
                     raise _not_ready(name, nodes, f"not ready within {timeout:.0f} s")
         finally:
             waiting.kill()
     if waiting.returncode:
-        _fail_if_one_died(name)
+        fail_if_one_died(name)
         raise _not_ready(name, nodes, said.decode(errors="replace").strip())
 
 
@@ -94,57 +133,129 @@ def remove(name: str) -> bool:
 
 def _remove(name: str) -> bool:
     of = f"label={_PROJECT}={name}"
-    containers = docker("ps", "--all", "--quiet", "--filter", of).stdout.split()
-    if containers:  # at once, rather than by asking each daemon to stop: nothing of them is kept
-        docker("rm", "--force", "--volumes", *containers)
-    networks = docker("network", "ls", "--quiet", "--filter", of).stdout.split()
-    volumes = docker("volume", "ls", "--quiet", "--filter", of).stdout.split()
-    if networks:
-        docker("network", "rm", *networks)
-    if volumes:
-        docker("volume", "rm", "--force", *volumes)
-    return bool(containers or networks or volumes)
+    there = False
+    for listing, removal in _KINDS:
+        ids = engine(*listing, "--quiet", "--filter", of).split()
+        if ids:
+            there = True
+            _remove_all(name, removal, ids)
+    return there
+
+
+def _remove_all(name: str, removal: tuple[str, ...], ids: list[str]) -> None:
+    done = docker(*removal, *ids)
+    if done.returncode and removal[0] == "network":  # somebody has connected another container to it
+        for network in ids:
+            connected = docker(
+                "network", "inspect", "--format={{range $id, $_ := .Containers}}{{$id}} {{end}}", network
+            )
+            for container in connected.stdout.split():
+                docker("network", "disconnect", "--force", network, container)
+        done = docker(*removal, *ids)
+    problems = [line for line in done.stderr.splitlines() if not _REMOVED_BY_ANOTHER.search(line)]
+    if done.returncode and problems:
+        again = f"then run 'slurm-sim down --name {name}' again"
+        raise EngineError(f"cannot remove all of mini-cluster {name!r}", seen="\n".join(problems[-5:]), hint=again)
 
 
 def find(name: str) -> Found:
     """The mini-cluster of that name. Raises `NotRunningError`, naming those that there are."""
-    found = find_all()
-    if name not in found:
-        others = ", ".join(sorted(found))
+    found = existing(name)
+    if found is None:
+        others = ", ".join(sorted(find_all()))
         raise NotRunningError(
             f"there is no mini-cluster {name!r}",
             seen=others or "none runs",
             hint=f"--name one of these, or 'slurm-sim up --name {name}'" if others else "'slurm-sim up' starts one",
         )
-    return found[name]
+    return found
 
 
-def projects(prefix: str) -> set[str]:
-    """Return the names that begin with `prefix` of which the engine has a container; none if there is no engine."""
+def existing(name: str) -> Found | None:
+    """The mini-cluster of that name, or None. Raises `NotRunningError` for one of another version."""
+    rows = _listed("ps", "--all")
+    rows += [] if any(row[0] == name and row[-1] for row in rows) else _listed("volume", "ls")
+    labels = _labels(rows)
+    if name not in labels:
+        return None
+    found = _found(name, labels[name], rows)
+    if found is None:
+        hint = f"use that version, or remove it with 'slurm-sim down --name {name}'"
+        raise NotRunningError(f"mini-cluster {name!r} is of another version of slurm-sim", hint=hint)
+    return found
+
+
+def projects(prefix: str = "") -> set[str]:
+    """Return the names that begin with `prefix` of which the engine has a container, a network or a volume.
+
+    There are none if there is no engine.
+    """
+    label = f'{{{{.Label "{_PROJECT}"}}}}'
     try:
-        listed = docker("ps", "--all", "--filter", f"label={_SPEC}", "--format", f'{{{{.Label "{_PROJECT}"}}}}').stdout
+        listed = [engine(*listing, "--filter", f"label={SPEC_LABEL}", "--format", label) for listing, _ in _KINDS]
     except EngineError:
         return set()
-    return {name for name in listed.split() if name.startswith(prefix)}
+    return {name for name in "".join(listed).split() if name.startswith(prefix)}
 
 
 def find_all() -> dict[str, Found]:
-    """Every mini-cluster that the engine has, by name."""
-    check_engine()
-    columns = f'{{{{.Label "{_PROJECT}"}}}}\t{{{{.Label "{_SERVICE}"}}}}\t{{{{.State}}}}\t{{{{.Label "{_SPEC}"}}}}'
-    rows = [row.split("\t") for row in docker("ps", "--all", "--format", columns).stdout.splitlines()]
-    specs = {project: msgspec.json.decode(spec, type=Spec) for project, _, _, spec in rows if spec}
-    found = {}
-    for name, spec in specs.items():
-        states = {service: state for project, service, state, _ in rows if project == name}
-        nodes = sorted((s for s in states if s[0] == "c" and s[1:].isdigit()), key=lambda node: int(node[1:]))
-        found[name] = Found(spec, nodes, states)
+    """Every mini-cluster that the engine has, by name, also one of which only volumes are left."""
+    rows = [*_listed("ps", "--all"), *_listed("volume", "ls")]
+    found = {name: _found(name, label, rows) for name, label in _labels(rows).items()}
+    return {name: one for name, one in found.items() if one}
+
+
+def _listed(*listing: str) -> list[list[str]]:
+    """The engine's containers, or its volumes: project, service, state and label of each."""
+    container = listing[0] == "ps"
+    service, state = (f'{{{{.Label "{_SERVICE}"}}}}', "{{.State}}") if container else ("", "")
+    columns = f'{{{{.Label "{_PROJECT}"}}}}\t{service}\t{state}\t{{{{.Label "{SPEC_LABEL}"}}}}'
+    return [row.split("\t") for row in engine(*listing, "--format", columns).splitlines()]
+
+
+def _labels(rows: list[list[str]]) -> dict[str, str]:
+    return {project: label for project, _, _, label in rows if label}
+
+
+def _found(name: str, label: str, rows: list[list[str]]) -> Found | None:
+    """Read one mini-cluster; None if a version wrote its label that knew other fields."""
+    try:
+        spec = msgspec.json.decode(label, type=Spec)
+    except msgspec.MsgspecError:
+        return None
+    states = {service: state for project, service, state, _ in rows if project == name and service}
+    nodes = sorted((s for s in states if s[0] == "c" and s[1:].isdigit()), key=lambda node: int(node[1:]))
+    return Found(spec, nodes, states)
+
+
+def require(name: str, *services: str) -> Found:
+    """Return the mini-cluster of that name if these services run. Raises `NotRunningError` that says what to do."""
+    found = find(name)
+    for service in services:
+        if service not in found.states and service not in found.stopped:
+            raise no_container(name, service, found)
+    if found.stopped.keys() & set(services):
+        raise NotRunningError(f"mini-cluster {name!r} is {found.state}", seen=seen_states(found), hint=up_again(name))
     return found
+
+
+def seen_states(found: Found) -> str:
+    """Say which services are in which state, each state in a line."""
+    lines: dict[str, list[str]] = {}
+    for service, state in (found.stopped or found.states).items():
+        lines.setdefault(state, []).append(service)
+    return "\n".join(f"{state}: {', '.join(services)}" for state, services in lines.items())
+
+
+def up_again(name: str) -> str:
+    """Say how a stopped mini-cluster comes back."""
+    option = "" if name == "slurm-sim" else f" --name {name}"
+    return f"'slurm-sim up{option}' brings it back with its files and its queue, 'slurm-sim down{option}' removes it"
 
 
 def differences(found: Found, spec: Spec) -> list[str]:
     """Say how a mini-cluster that runs differs from a spec; its name and its number of nodes do not count."""
-    told = [f"{service} is {state}" for service, state in found.states.items() if state != "running"]
+    told = [f"{service} is {state}" for service, state in found.stopped.items()]
     for field in msgspec.structs.fields(Spec):
         was, wanted = getattr(found.spec, field.name), getattr(spec, field.name)
         if was != wanted and field.name not in ("name", "nodes"):
@@ -170,21 +281,14 @@ def logs(container: str, lines: int) -> str:
     return done.stdout + done.stderr
 
 
-def no_container(name: str, service: str) -> NotRunningError:
+def no_container(name: str, service: str, found: Found) -> NotRunningError:
     """The error for a service that is not there: names those that are."""
-    seen = ", ".join(sorted(find(name).states))
+    seen = ", ".join(sorted(found.states))
     return NotRunningError(f"mini-cluster {name!r} has no {service!r}", seen=seen, hint="--on one of these")
 
 
-def _refuse_a_second(name: str) -> None:
-    if name in find_all():
-        raise SpecError(
-            f"there is a mini-cluster {name!r} already",
-            hint=f"use it, end it with 'slurm-sim down --name {name}', or take another --name",
-        )
-
-
-def _fail_if_one_died(name: str) -> None:
+def fail_if_one_died(name: str) -> None:
+    """Raise `StartError` with a container's last words if it has ended."""
     filters = ("--filter", f"label={_PROJECT}={name}", "--filter", "status=exited")
     dead = docker("ps", "--all", "--format", "{{.Names}}", *filters).stdout.split()
     if dead:

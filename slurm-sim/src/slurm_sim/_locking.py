@@ -16,20 +16,26 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def exclusive(name: str) -> Iterator[None]:
-    """Hold a mini-cluster's lock; whoever asks for it meanwhile waits. It ends with the process.
+def exclusive(name: str, *, wait: bool = True) -> Iterator[None]:
+    """Hold a mini-cluster's lock; another process that asks for it meanwhile waits. It ends with the process.
 
-    The file goes when the lock is released; whoever waited for it has a file that is none any more, and makes another.
+    The file goes when the lock is released; a process that waited for it has a file that is none any more, and makes
+    another.
+
+    Args:
+        name: The mini-cluster's.
+        wait: Raise `BlockingIOError` instead, if it is False.
     """
+    how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
     _folder().mkdir(mode=0o700, exist_ok=True)
     path = _folder() / f"{name}.lock"
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, how)
         while not _is(path, file):
             os.close(file)
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, how)
         try:
             yield
         finally:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from slurm_sim.errors import SlurmSimError, SpecError
+from slurm_sim.spec import Spec
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 name_option = click.option(
@@ -49,6 +51,14 @@ def size_options(command: Callable[..., None]) -> Callable[..., None]:
 def _conf_lines(_context: click.Context, _option: click.Parameter, lines: tuple[str, ...]) -> dict[str, str]:
     """The lines as keys and values; one without "=" is refused, by name, as one without a value."""
     return dict(line.partition("=")[::2] for line in lines)
+
+
+def given_fields(ctx: click.Context) -> list[str]:
+    """Return the fields of `Spec` that the command line has given, and not left to their defaults."""
+    fields = {"memory_per_node": ["memory_mb"], "image": ["login_image", "node_image"]}
+    given = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    known = [field for name in given for field in fields.get(name, [name])]
+    return [field for field in known if field in Spec.__struct_fields__ and field != "name"]
 
 
 class Commands(click.Group):

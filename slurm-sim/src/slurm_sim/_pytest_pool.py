@@ -9,7 +9,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 import pytest
@@ -52,6 +52,7 @@ class Pool:
         self._run, self._worker, self._keep, self._usual, self._notes = run, worker, keep, usual, notes
         self._sims: dict[tuple[str, str], SlurmSim] = {}
         self._failed: dict[tuple[str, str], SlurmSimError] = {}
+        self._used = ExitStack()
 
     def get(self, node: pytest.Item | pytest.Collector, base: Mapping[str, Any], scope: str) -> SlurmSim:
         """Return the mini-cluster for a place in the tests: the one that is there, or a new one.
@@ -94,6 +95,7 @@ class Pool:
                 self._notes.append(f"{sim.name} runs on; 'slurm-sim down --name {sim.name}' ends it")
             else:
                 self._end(key)
+        self._used.close()
 
     def _end(self, key: tuple[str, str]) -> None:
         self._sims.pop(key).down()
@@ -109,8 +111,16 @@ class Pool:
             place.addfinalizer(lambda: self._end(key))
 
     def _kept(self, wanted: dict[str, Any]) -> SlurmSim:
-        """Return the kept mini-cluster as it is wanted; one that differs, or does not work, is replaced and named."""
+        """Return the kept mini-cluster as it is wanted; one that differs, or does not work, is replaced and named.
+
+        One run at a time uses it: another one would cancel its jobs.
+        """
         name = "-".join(filter(None, (KEPT, self._worker, _special(wanted, self._usual))))
+        try:
+            self._used.enter_context(_locking.exclusive(f"{name}.used", wait=False))
+        except BlockingIOError:
+            self._notes.append(f"{name} is used by another run: this one has started its own")
+            return _new(self._run, wanted)
         sim = SlurmSim(name=name, **wanted)
         try:
             found = _lifecycle.find(name)

@@ -23,7 +23,7 @@ done
 def scale(spec: Spec, wanted: int) -> None:
     """Brings a running mini-cluster to that number of nodes, and returns when Slurm agrees."""
     with exclusive(spec.name), interrupted_once():
-        present = _lifecycle.find(spec.name).nodes
+        present = _lifecycle.require(spec.name, "slurmctld", "login").nodes
         names = _lifecycle.node_names(wanted)
         added = [node for node in names if node not in present]
         gone = [node for node in present if node not in names]
@@ -42,7 +42,7 @@ def _add(spec: Spec, names: list[str], added: list[str]) -> None:
     except BaseException as error:  # what did not come up is taken away again, and what ran goes on
         _take_back(spec.name, added)
         if isinstance(error, SlurmSimError) and not isinstance(error, StartError):
-            raise StartError(f"could not add {', '.join(added)}", seen=error.seen) from None
+            raise StartError(f"could not add {', '.join(added)}", seen=error.seen, hint=error.hint) from None
         raise
 
 

@@ -30,20 +30,24 @@ def progress(what: str) -> Iterator[Callable[[], float]]:
 
 
 def status(sim: SlurmSim, as_json: bool, note: str = "") -> None:
-    """Prints the nodes and the queue."""
+    """Print the nodes and the queue, and what of the mini-cluster is stopped."""
+    found = _lifecycle.require(sim.name, "slurmctld", "login")
     nodes = _rows(sim, "sinfo", "--noheader", "--Node", f"--format={_NODE_FORMAT}")
     jobs = _rows(sim, "squeue", "--noheader", f"--format={_QUEUE_FORMAT}")
-    found = _jupyter(sim)
+    lab = _jupyter(sim)
     if as_json:
-        emit(_as_json(sim, nodes, jobs) | {"jupyter": found})
+        emit(_as_json(sim, nodes, jobs) | {"jupyter": lab} | ({"stopped": found.stopped} if found.stopped else {}))
         return
     console = Console()
     console.print(_table(f"mini-cluster {sim.name}", ["node", "state", "CPUs", "MiB"], [row[:4] for row in nodes]))
     if jobs:
         console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "where or why"], jobs))
     option = "" if sim.name == "slurm-sim" else f" --name {sim.name}"
-    for what, address in _lines(found):
+    for what, address in _lines(lab):
         console.print(f"{what:22}{address}", highlight=False, markup=False, soft_wrap=True)
+    if found.stopped:
+        console.print(f"{found.state}: {_lifecycle.seen_states(found)}", highlight=False, markup=False)
+        console.print(_lifecycle.up_again(sim.name), highlight=False, markup=False)
     console.print(f"{note}{'; ' if note else ''}slurm-sim shell{option}", highlight=False)
 
 
@@ -51,7 +55,7 @@ def listing(as_json: bool) -> None:
     """Prints every mini-cluster of this engine."""
     found = _lifecycle.find_all()
     if as_json:
-        emit(list(found.values()))
+        emit([msgspec.to_builtins(one) | {"state": one.state} for one in found.values()])
         return
     rows = [
         [
@@ -59,7 +63,7 @@ def listing(as_json: bool) -> None:
             str(len(f.nodes)),
             str(f.spec.cpus_per_node),
             str(f.spec.memory_mb),
-            ", ".join(sorted(set(f.states.values()))),
+            f.state if f.state != "partly stopped" else f"{f.state}: {_lifecycle.seen_states(f)}",
         ]
         for name, f in sorted(found.items())
     ]
@@ -77,8 +81,9 @@ def _jupyter(sim: SlurmSim) -> Jupyter | dict[str, str] | None:
 def _lines(found: Jupyter | dict[str, str] | None) -> list[tuple[str, str]]:
     match found:
         case Jupyter():
+            first = f"on {found.elsewhere}, from here" if found.elsewhere else "from another machine"
             tunnels = {
-                "from another machine": found.tunnel,
+                first: found.tunnel,
                 "on a real cluster": "ssh -L 8888:127.0.0.1:8888 USER@LOGIN",
             }
             return [("JupyterLab", found.address), *found.pages.items(), *tunnels.items()]

@@ -1,4 +1,4 @@
-"""A SIF, checked before it is mounted: its header says for which machine it is, and how long it must be."""
+"""A SIF: checked before anything starts (its header says for which machine it is, and how long), then shared."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import platform
 import struct
 from pathlib import Path
 
-from slurm_sim.errors import SpecError
+from slurm_sim import _engine_errors
+from slurm_sim.errors import EngineError, SpecError
+from slurm_sim.running import docker, engine
+from slurm_sim.spec import Spec
 
 # https://github.com/apptainer/sif: launcher, magic, version, architecture, id; times, counts, and where the data lies.
 _HEADER = struct.Struct("<32s 10s 3s 3s 16s 8q")
+SHARED = "/shared"
+"""The folder in which all nodes find it, read-only; a volume, which the controller's container alone can write to."""
+
 _ARCHITECTURES = {b"01": "i386", b"02": "x86_64", b"03": "arm", b"04": "aarch64", b"06": "ppc64le", b"09": "s390x"}
 
 
@@ -45,3 +51,20 @@ def check_sif(file: str | Path) -> Path:
     if not status.st_mode & 0o004:
         raise SpecError(f"the SIF {path} is not everybody's to read", hint=f"chmod a+r {path}")
     return path
+
+
+def share(spec: Spec, *, again: bool = False) -> None:
+    """Copy a mini-cluster's SIF to where its nodes find it, through the engine, which may be on another host.
+
+    It appears there whole. Does nothing without a SIF and, `again`, where it is already. Raises `EngineError`.
+    """
+    if spec.sif is None:
+        return
+    controller, target = f"{spec.name}-slurmctld-1", f"{SHARED}/{Path(spec.sif).name}"
+    if again and docker("exec", controller, "test", "-e", target).returncode == 0:
+        return
+    done = docker("cp", "--follow-link", spec.sif, f"{controller}:{SHARED}/.new")
+    if done.returncode:
+        hint = _engine_errors.hint(done.stderr) or "see that the file is still there"
+        raise EngineError(f"could not copy {spec.sif} to the nodes", seen=done.stderr, hint=hint)
+    engine("exec", controller, "mv", f"{SHARED}/.new", target)

@@ -12,13 +12,13 @@ from typing import Any
 import click
 import msgspec
 
-from slurm_sim import _lifecycle, _show, tree
+from slurm_sim import _lifecycle, _revive, _show, tree
 from slurm_sim._locking import ignore_interrupts
-from slurm_sim._options import Commands, json_option, name_option, size_options
+from slurm_sim._options import Commands, given_fields, json_option, name_option, size_options
 from slurm_sim.cluster import HOME, USER, SlurmSim
 from slurm_sim.errors import JobError, NotRunningError, SpecError
 from slurm_sim.faults import Fault
-from slurm_sim.running import exec_arguments, replace_by_docker, run_docker
+from slurm_sim.running import check_engine, exec_arguments, replace_by_docker, run_docker
 from slurm_sim.spec import check_name
 
 
@@ -51,16 +51,25 @@ def cli() -> None:
 @click.option("--jupyter", is_flag=True, help="JupyterLab on the login node, on a port of this host's loopback.")
 @name_option
 @json_option
-def up(name: str, as_json: bool, **wanted: Any) -> None:
-    """Start a mini-cluster; returns when all of its nodes are idle and a job has run."""
+@click.pass_context
+def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Any) -> None:
+    """Start a mini-cluster; returns when all of its nodes are idle and a job has run.
+
+    One that is stopped comes back as it was, with its files and its queue.
+    """
     sim = SlurmSim(name=name, **wanted)
+    found = _lifecycle.existing(name)
+    if found:
+        _revive.refuse_others(found, sim.spec, given_fields(ctx))
+        sim = SlurmSim.attach(name)
     with _show.progress(f"starting {sim.spec.nodes} nodes") as seconds:
         sim.start()
     try:
         _show.status(sim, as_json, note=f"ready in {seconds():.1f} s")
         ignore_interrupts()  # it is up, and the caller was told so
     except KeyboardInterrupt:
-        sim.down()
+        if not found:
+            sim.down()
         raise
 
 
@@ -192,7 +201,8 @@ def scale(name: str, nodes: int, as_json: bool) -> None:
 def logs(name: str, service: str, follow: bool, lines: int) -> None:
     """Show what a daemon wrote; SERVICE is slurmctld, login or a node."""
     sim = SlurmSim.attach(name)
-    sim.check_service(service)
+    if not sim.state(service):  # one that is stopped has said why
+        sim.check_service(service)
     replace_by_docker("logs", f"--tail={lines}", *["--follow"] * follow, sim.container(service))
 
 
@@ -222,7 +232,8 @@ def list_(as_json: bool) -> None:
 @name_option
 def down(name: str, everything: bool) -> None:
     """End a mini-cluster, with its containers, networks and volumes."""
-    names = list(_lifecycle.find_all()) if everything else [check_name(name)]
+    check_engine()
+    names = sorted(_lifecycle.projects()) if everything else [check_name(name)]
     for one in names:
         with _show.progress(f"ending {one}"):
             was_there = _lifecycle.remove(one)

@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from slurm_sim import _copying, _images, _lifecycle, _scaling, _sif, faults
+from slurm_sim import _copying, _images, _lifecycle, _revive, _scaling, _sif, faults
 from slurm_sim import jupyter as _jupyter
+from slurm_sim._locking import exclusive, interrupted_once
 from slurm_sim.errors import CommandError, JobError
 from slurm_sim.job import Job
 from slurm_sim.running import Completed, checked, docker, exec_arguments
@@ -28,6 +29,9 @@ HOME = "/home/hpc"
 
 _TIMED_OUT = (124, 137)
 """How `timeout` ends when it had to end a command; it runs beside that, where the engine's client does not reach."""
+
+_REFUSALS = ("Error response from daemon", "Error: No such container", "OCI runtime exec failed")
+"""The first words of the engine where it ran no command; a command may write them, too."""
 
 _SUBMIT = """
 folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT
@@ -91,7 +95,7 @@ class SlurmSim:
 
     @classmethod
     def attach(cls, name: str) -> Self:
-        """The mini-cluster of that name, which runs already. Raises `NotRunningError`."""
+        """The mini-cluster of that name, which runs or is stopped. Raises `NotRunningError`."""
         sim = cls.__new__(cls)
         sim.spec, sim._verbose = _lifecycle.find(check_name(name)).spec, False
         return sim
@@ -114,21 +118,32 @@ class SlurmSim:
         self.down()
 
     def start(self, *, timeout: float | None = None) -> dict[str, float]:
-        """Starts it; returns when all nodes are idle and a job has run.
+        """Start it; return when all nodes are idle and a job has run.
+
+        One that is stopped, in whole or in part, comes back with its files and its queue: this returns when all of its
+        nodes are back.
 
         Args:
             timeout: Seconds; without it, 30 and one more for each node, and two minutes more with JupyterLab.
 
         Raises:
             EngineError: No engine, or no image and no way to build it.
-            StartError: It did not become ready; the message has the log lines that explain it, and nothing is left.
+            SpecError: It runs already, or there is a stopped one of that name which differs.
+            StartError: It did not become ready; the message has the log lines that explain it. Nothing is left of a new
+                one, and nothing is removed of one that was stopped.
 
         Returns:
             The seconds that each part took.
         """
         images = [self.spec.controller_image, self.spec.login_image, self.spec.node_image]
         _images.ensure(images, verbose=self._verbose)
-        return _lifecycle.start(self.spec, timeout or 30 + self.spec.nodes + 120 * self.spec.jupyter)
+        timeout = timeout or 30 + self.spec.nodes + 120 * self.spec.jupyter
+        with exclusive(self.name), interrupted_once():
+            found = _lifecycle.existing(self.name)
+            if found is None:
+                return _lifecycle.start(self.spec, timeout)
+            _revive.refuse_others(found, self.spec)
+            return _revive.revive(self, found, timeout)
 
     def down(self) -> None:
         """Ends it, with its containers, networks and volumes. Does nothing where it is down."""
@@ -167,8 +182,8 @@ class SlurmSim:
         done = docker(*exec_arguments(self.container(on), limited, user=user, workdir=workdir, env=env), stdin=sent)
         if timeout is not None and done.returncode in _TIMED_OUT and time.monotonic() - start >= timeout:
             raise TimeoutError(f"{shlex.join(command)!r} did not end within {timeout:g} s\n{done.stdout}{done.stderr}")
-        if done.returncode == 1 and "No such container" in done.stderr:
-            raise _lifecycle.no_container(self.name, on)
+        if done.returncode and done.stderr.startswith(_REFUSALS):
+            self.check_service(on)
         return checked(command, done) if check else done
 
     def submit(self, script: str | Path, *options: str, user: str = USER) -> Job:
@@ -184,6 +199,7 @@ class SlurmSim:
         try:
             done = self.exec(*command, user=user, stdin=path.read_bytes())
         except CommandError as error:
+            self.check_service("slurmctld")
             raise JobError(f"Slurm refused {path}", seen=error.stderr, hint=self._hint(error.stderr)) from None
         return Job(self, int(done.stdout.split(";")[0]))
 
@@ -221,6 +237,7 @@ class SlurmSim:
 
     def jupyter(self) -> _jupyter.Jupyter:
         """Where its JupyterLab is. Raises `NotRunningError` without one that answers."""
+        self.check_service("login")
         return _jupyter.find(self.container("login"))
 
     def put(self, source: str | Path, target: str, *, on: str = "login") -> None:
@@ -232,9 +249,12 @@ class SlurmSim:
         _copying.get(self, PurePosixPath(source), Path(target), on)
 
     def check_service(self, service: str) -> None:
-        """Raises `NotRunningError` unless there is a container of that service."""
-        if service not in _lifecycle.find(self.name).states:
-            raise _lifecycle.no_container(self.name, service)
+        """Raise `NotRunningError` unless the container of that service runs."""
+        _lifecycle.require(self.name, service)
+
+    def state(self, service: str) -> str:
+        """The engine's word for a service's container: `running`, `exited`, `paused`; "" without one."""
+        return _lifecycle.find(self.name).states.get(service, "")
 
     def container(self, service: str) -> str:
         """The name that the engine knows a service's container by."""

@@ -2,9 +2,9 @@
 
 SlurmSimError
 ├── SpecError           what was asked for makes no sense (also a ValueError)
-├── EngineError         no Docker engine answers, or an image cannot be built
-├── StartError          the mini-cluster did not become ready; nothing of it is left
-├── NotRunningError     there is no mini-cluster, or no container, of that name
+├── EngineError         no Docker engine answers, it refused, or an image cannot be built
+├── StartError          the mini-cluster did not become ready; nothing is left of a new one
+├── NotRunningError     there is no mini-cluster, or no container, of that name, or it is stopped
 ├── CommandError        a command in a container ended with a status other than 0
 └── JobError            a Slurm job was refused or failed
     └── JobTimeoutError it did not end in time (also a TimeoutError)
@@ -38,15 +38,15 @@ class SpecError(SlurmSimError, ValueError):
 
 
 class EngineError(SlurmSimError):
-    """No Docker engine answers, or an image cannot be built."""
+    """No Docker engine answers, it refused, or an image cannot be built."""
 
 
 class StartError(SlurmSimError):
-    """The mini-cluster did not become ready; nothing of it is left."""
+    """The mini-cluster did not become ready; nothing is left of a new one, and all of one that was stopped."""
 
 
 class NotRunningError(SlurmSimError):
-    """There is no mini-cluster, or no container, of that name."""
+    """There is no mini-cluster, or no container, of that name, or it is stopped."""
 
 
 class JobError(SlurmSimError):

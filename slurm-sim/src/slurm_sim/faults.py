@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import re
 import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from slurm_sim.errors import CommandError, SlurmSimError, SpecError
-from slurm_sim.running import docker
+from slurm_sim.running import Completed, docker
 
 if TYPE_CHECKING:
     from slurm_sim.cluster import SlurmSim
 
-_SPOOL = "/var/spool/slurmd"
+_SOCKETS = "/proc/net/unix"  # those that somebody listens on; a node that was stopped still has the files of others
 _BATCH_STEP = 4294967291  # Slurm's number of a batch script's step; slurmstepd listens on a socket of that name
 _AS_BEFORE = ("--driver-opt", "com.docker.network.endpoint.ifname=eth0")  # ignored by engines before 28
+_DOWN = re.compile("No such container|is not running|is paused")  # Slurm finds out itself that such a node is lost
 _FREEZES = 20
 _TRUTH_SECONDS = 120  # BatchStartTimeout and 10 s, and far more for a busy machine
 
@@ -56,12 +58,12 @@ def inject(sim: SlurmSim, fault: Fault, *nodes: str) -> None:
     controller = sim.container("slurmctld")
     match fault:
         case Fault.CONTROLLER_LOST:
-            _engine("kill", controller)
+            _engine(sim, "slurmctld", "kill", controller)
         case Fault.CONTROLLER_RESTARTED:
-            _engine("restart", "--time=10", controller)
+            _engine(sim, "slurmctld", "restart", "--time=10", controller)
         case Fault.HEAL if not nodes:
-            _engine("start", controller)
-            _await_truth(sim)
+            _engine(sim, "slurmctld", "start", controller)
+            await_truth(sim)
         case _:
             for node in _checked(sim, nodes):
                 _inject_node(sim, fault, node)
@@ -69,34 +71,35 @@ def inject(sim: SlurmSim, fault: Fault, *nodes: str) -> None:
 
 def _inject_node(sim: SlurmSim, fault: Fault, node: str) -> None:
     container, network = sim.container(node), f"{sim.name}_default"
+    if fault != Fault.HEAL and sim.state(node) not in ("running", "paused"):
+        sim.check_service(node)
     match fault:
         case Fault.NODE_LOST:
-            _engine("kill", container)
+            _engine(sim, node, "kill", container)
         case Fault.NODE_HANGS:
-            _pause(container)
+            _pause(sim, node)
         case Fault.NODE_CUT_OFF:
-            _engine("network", "disconnect", network, container)
+            _engine(sim, node, "network", "disconnect", network, container)
         case Fault.NODE_DRAINED:
             _admin(sim, f"nodename={node}", "state=drain", "reason=drained on purpose")
         case Fault.HEAL:
             _heal(sim, node)
 
 
-def _pause(container: str) -> None:
+def _pause(sim: SlurmSim, node: str) -> None:
     """Stop every process of a container. The kernel gives up, now and then, while many of them start and end."""
     for _ in range(_FREEZES):
-        done = docker("pause", container)
+        done = docker("pause", sim.container(node))
         if "unable to freeze" not in done.stderr:
             break
-    if done.returncode:
-        raise SlurmSimError("the engine would not pause " + container, seen=done.stderr)
+    _check(sim, node, done, f"pause {node}")
 
 
 def _heal(sim: SlurmSim, node: str) -> None:
     container, network = sim.container(node), f"{sim.name}_default"
     docker("unpause", container)  # fails, rightly, unless it hangs
     docker("network", "connect", *_AS_BEFORE, f"--alias={node}", network, container)  # likewise, unless it was cut off
-    _engine("start", container)
+    _engine(sim, node, "start", container)
     try:
         _admin(sim, f"nodename={node}", "state=resume")
     except CommandError as error:
@@ -104,8 +107,8 @@ def _heal(sim: SlurmSim, node: str) -> None:
             raise
 
 
-def _await_truth(sim: SlurmSim) -> None:
-    """Returns when Slurm believes of no batch job that it runs whose node knows nothing of it.
+def await_truth(sim: SlurmSim) -> None:
+    """Return when Slurm believes of no batch job that it runs whose node knows nothing of it.
 
     By itself Slurm asks a node for its jobs at each 20th ping, which is every 200 s here, and takes its word once a job
     is older than BatchStartTimeout and 10 s. A node that is told to read its configuration again tells Slurm unasked.
@@ -124,11 +127,11 @@ def _await_truth(sim: SlurmSim) -> None:
 def _nodes_without_their_jobs(sim: SlurmSim) -> set[str]:
     listed = sim.exec("squeue", "--noheader", "--states=running", "--Format=BatchFlag:4,JobID:12,BatchHost:64").stdout
     hosts = {job: host for batch, job, host in map(str.split, listed.splitlines()) if batch == "1"}
-    here = {node: docker("exec", sim.container(node), "ls", _SPOOL) for node in set(hosts.values())}
+    here = {node: docker("exec", sim.container(node), "cat", _SOCKETS) for node in set(hosts.values())}
     return {
         host
         for job, host in hosts.items()
-        if here[host].returncode == 0 and f"{host}_{job}.{_BATCH_STEP}" not in here[host].stdout.split()
+        if not _DOWN.search(here[host].stderr) and f"/{host}_{job}.{_BATCH_STEP}\n" not in here[host].stdout
     }
 
 
@@ -145,7 +148,11 @@ def _checked(sim: SlurmSim, nodes: tuple[str, ...]) -> tuple[str, ...]:
     return nodes
 
 
-def _engine(*arguments: str) -> None:
-    done = docker(*arguments)
+def _engine(sim: SlurmSim, service: str, *arguments: str) -> None:
+    _check(sim, service, docker(*arguments), f"{arguments[0]} {arguments[-1]}")
+
+
+def _check(sim: SlurmSim, service: str, done: Completed, what: str) -> None:
     if done.returncode:
-        raise SlurmSimError(f"the engine would not {arguments[0]} {arguments[-1]}", seen=done.stderr)
+        sim.check_service(service)
+        raise SlurmSimError(f"the engine would not {what}", seen=done.stderr)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import http.client
 import socket
+import urllib.parse
+import urllib.request
 
 import msgspec
 
@@ -17,20 +20,23 @@ _PAGES = '{{index .Config.Labels "io.slurm-sim.pages"}}'
 # Nothing tells when a server has begun to answer.
 _AWAIT = "until jupyter-healthcheck 2>/dev/null; do pgrep -f '[j]upyter-lab' >/dev/null || exit 3; sleep 0.1; done"
 _ENDED = 3
+_REACH_SECONDS = 5
 
 
 class Jupyter(msgspec.Struct, frozen=True):
     """Where JupyterLab is.
 
     Attributes:
-        address: of this host's loopback, with the token that lets one in.
+        address: on the loopback of the engine's host, with the token that lets one in.
         pages: further addresses behind the same port, by what they show.
         tunnel: the command that makes these addresses work on another machine.
+        elsewhere: the engine's host, if these addresses are not reached from here without the tunnel; else "".
     """
 
     address: str
     pages: dict[str, str]
     tunnel: str
+    elsewhere: str = ""
 
 
 def check(*, bare: bool, image: str | None) -> None:
@@ -61,8 +67,32 @@ def find(container: str) -> Jupyter:
         )
     pages = msgspec.json.decode(docker("inspect", "--format", _PAGES, container).stdout or "{}", type=dict[str, str])
     root, query = f"http://127.0.0.1:{port}", f"?token={token.stdout.strip()}"
+    here = _answers(f"{root}/api/status{query}")
+    login = f"{getpass.getuser()}@{socket.gethostname()}" if here else _engine_login()
     return Jupyter(
         address=f"{root}/lab{query}",
         pages={title: f"{root}/{path}{query}" for title, path in pages.items()},
-        tunnel=f"ssh -L {port}:127.0.0.1:{port} {getpass.getuser()}@{socket.gethostname()}",
+        tunnel=f"ssh -L {port}:127.0.0.1:{port} {login}",
+        elsewhere="" if here else login.rpartition("@")[2].split()[0],
     )
+
+
+def _answers(address: str) -> bool:
+    """Whether this process reaches it: the engine may be on another host, or this process in a container."""
+    try:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(address, timeout=_REACH_SECONDS) as answer:
+            return bool(answer.status == http.client.OK)
+    except (OSError, http.client.HTTPException):  # also what another server on that port says of the token
+        return False
+
+
+def _engine_login() -> str:
+    """Return what ssh needs to reach the engine's host, as the client's context and $DOCKER_HOST say."""
+    endpoint = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").stdout.strip()
+    where = urllib.parse.urlsplit(endpoint)
+    if not where.hostname:  # a socket: this is a container on the engine's host
+        return f"USER@{docker('info', '--format', '{{.Name}}').stdout.strip()}"
+    if where.scheme != "ssh":
+        return f"USER@{where.hostname}"
+    return f"{where.username or 'USER'}@{where.hostname}" + (f" -p {where.port}" if where.port else "")

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import msgspec
 
+from slurm_sim import _engine_errors
 from slurm_sim.errors import CommandError, EngineError
 
 
@@ -22,23 +23,31 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 def docker(*args: str, stdin: bytes = b"") -> Completed:
-    """Runs the engine's client, which reads `stdin`, never the terminal. Raises `EngineError` without one."""
+    """Run the engine's client, which reads `stdin`, never the terminal. Raises `EngineError` if there is no engine."""
     try:
         done = subprocess.run(["docker", *args], input=stdin, capture_output=True, process_group=0, check=False)
     except FileNotFoundError:
         raise EngineError("there is no docker command", hint="run containers/engine.sh, or install Docker") from None
-    return Completed(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    said = done.stderr.decode(errors="replace")
+    if done.returncode and (error := _engine_errors.no_engine(said)):
+        raise error
+    return Completed(done.returncode, done.stdout.decode(errors="replace"), said)
 
 
 def check_engine() -> None:
     """Raises `EngineError` unless an engine answers."""
     seen = docker("version", "--format", "{{.Server.Version}}")
     if seen.returncode:
-        raise EngineError(
-            "no Docker engine answers",
-            seen=seen.stderr.strip().splitlines()[-1],
-            hint="start Docker (containers/engine.sh installs and starts one on Debian), or see that you may use it",
-        )
+        raise _engine_errors.unanswered(seen.stderr)
+
+
+def engine(*args: str, stdin: bytes = b"") -> str:
+    """Run the engine's client for what has to succeed, and return its output. Raises `EngineError` with the reason."""
+    done = docker(*args, stdin=stdin)
+    if done.returncode:
+        seen = _engine_errors.explanation(done.stderr)
+        raise EngineError(f"'docker {args[0]}' failed", seen=seen, hint=_engine_errors.hint(done.stderr))
+    return done.stdout
 
 
 def exec_arguments(

@@ -11,9 +11,11 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from slurm_sim import SlurmSim, SlurmSimError, Spec
-from slurm_sim._compose import project, spec_label
+from slurm_sim._compose import Project, project, spec_label
+from slurm_sim._lifecycle import SPEC_LABEL
 from tests.support.bridge_site import executable
 from tests.support.waiting import until
 
@@ -23,11 +25,18 @@ SPEC = Spec(
 
 
 def generated(spec: Spec) -> tuple[list[str], dict[str, Any]]:
-    """Return the names of Compose's files, and the services of the generated one."""
+    """Return the names of Compose's files, and the login node and the nodes of the generated one."""
     compose = project(spec, ["c1", "c2"])
     *files, own = compose.compose_file_name
     assert own == "-"
-    return [Path(file).name for file in files], json.loads(compose.nodes.replace("!reset ", ""))["services"]
+    services = whole(compose)["services"]
+    return [Path(file).name for file in files], {name: services[name] for name in services if name != "slurmctld"}
+
+
+def whole(compose: Project) -> dict[str, Any]:
+    """Return the generated file."""
+    read: dict[str, Any] = json.loads(compose.nodes.replace("!reset ", ""))
+    return read
 
 
 def test_nodes_extend_bare_pattern() -> None:
@@ -40,13 +49,33 @@ def test_nodes_extend_bare_pattern() -> None:
 
 
 def test_shares_sif_read_only() -> None:
-    """Login node and nodes find the SIF in /shared under its name; its path is not expanded."""
-    _, services = generated(msgspec.structs.replace(SPEC, sif="/data/$HOME/my env.sif"))
+    """Login node and nodes have /shared read-only, the controller, through which it is filled, has it writable."""
+    spec = msgspec.structs.replace(SPEC, sif="/data/$HOME/my env.sif")
+    _, services = generated(spec)
     assert set(services) == {"login", "c1", "c2"}
-    for service in services.values():
-        (volume,) = service["volumes"]
-        assert (volume["source"], volume["target"]) == ("/data/$$HOME/my env.sif", "/shared/my env.sif")
-        assert volume["read_only"]
+    assert [service["volumes"] for service in services.values()] == [["shared:/shared:ro"]] * 3
+    assert whole(project(spec, []))["services"]["slurmctld"]["volumes"] == ["shared:/shared"]
+    assert whole(project(spec, []))["volumes"]["shared"]["labels"].keys() == {SPEC_LABEL}
+    assert not whole(project(SPEC, []))["volumes"]
+
+
+def test_mounts_no_file_of_this_host(root: Path) -> None:
+    """The engine may be on another host: every volume is the engine's own, and Slurm's configuration is text."""
+    compose = project(msgspec.structs.replace(SPEC, sif="/x.sif"), ["c1"])
+    own = whole(compose)
+    assert not any("file" in config for config in own["configs"].values())
+    for file in (root / "slurm-sim/etc").iterdir():
+        assert own["configs"][file.stem]["content"].replace("$$", "$") == file.read_text()
+    files = [yaml.load(path.read_text(), Loader=Plain) for path in root.glob("compose/*.yaml")]
+    for service in [one for file in (own, *files) for one in file["services"].values()]:
+        assert all(volume[0] not in "./~$" for volume in service.get("volumes", []))
+
+
+class Plain(yaml.SafeLoader):
+    """YAML without Compose's own tags."""
+
+
+Plain.add_constructor("!reset", lambda _loader, _node: None)
 
 
 def test_plain_nodes_extend_plain_pattern() -> None:
@@ -110,15 +139,8 @@ def test_nodes_have_their_names_and_always_start() -> None:
     """A node's hostname is its name; the pattern's profile, which never starts, is not inherited."""
     text = project(SPEC, ["c1", "c2"]).nodes
     assert text.count('"profiles": !reset []') == 2
-    services = json.loads(text.replace("!reset ", ""))["services"]
+    _, services = generated(msgspec.structs.replace(SPEC, bare=False))
     assert {name: service["hostname"] for name, service in services.items()} == {"c1": "c1", "c2": "c2"}
-
-
-def test_a_sif_that_vanished_is_not_made_a_folder() -> None:
-    """Docker would make an empty folder in its place, as root."""
-    _, services = generated(msgspec.structs.replace(SPEC, sif="/x.sif"))
-    assert [s["volumes"][0]["bind"] for s in services.values()] == [{"create_host_path": False}] * 3
-    assert {s["volumes"][0]["type"] for s in services.values()} == {"bind"}
 
 
 @pytest.fixture
@@ -142,7 +164,8 @@ def test_starts_only_the_services_that_are_named(engine: Path) -> None:
     """Containers that run are never made again; the nodes come on standard input, and no file is left."""
     executable(engine, f'#!/bin/sh\necho "$@" >{engine.parent}/called\ncat >{engine.parent}/read\n')
     project(SPEC, ["c3"]).up("c3")
-    assert json.loads((engine.parent / "read").read_text().replace("!reset ", ""))["services"].keys() == {"c3"}
+    read = json.loads((engine.parent / "read").read_text().replace("!reset ", ""))["services"]
+    assert read.keys() == {"c3", "slurmctld"}  # the controller's own part of the file, and no request to start it
     called = (engine.parent / "called").read_text().split()
     assert called[-5:] == ["up", "--detach", "--no-recreate", "--quiet-pull", "c3"]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slurm_sim import SlurmSim, SpecError, _sif
+from slurm_sim import SlurmSim, SpecError
+from tests.support.header_sif import sif
 
 
 def test_rejects_sif_without_bare_nodes(tmp_path: Path) -> None:
@@ -24,22 +23,6 @@ def test_names_missing_sif(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"cannot read the SIF .*x\.sif") as refused:
         SlurmSim(bare=True, sif=tmp_path / "x.sif")
     assert "make sif" in refused.value.hint
-
-
-def sif(
-    tmp_path: Path, *, code: bytes = b"", magic: bytes = b"SIF_MAGIC\0", size: int = 1024, mode: int = 0o644
-) -> Path:
-    """Write a file with a SIF's header; 1024 bytes are whole."""
-    codes = {name: number for number, name in _sif._ARCHITECTURES.items()}
-    machine = code or codes[platform.machine()]
-    numbers = (1, 2, 3, 4, 5, 6, 1000, 24)  # the last two: where the data begins, and how long it is
-    header = struct.pack(
-        "<32s10s3s3s16s8q", b"#!/usr/bin/env run-singularity\n", magic, b"01\0", machine, b"", *numbers
-    )
-    path = tmp_path / "x.sif"
-    path.write_bytes(header.ljust(size, b"\0")[:size])
-    path.chmod(mode)
-    return path
 
 
 def test_accepts_a_whole_sif_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,124 @@
+"""Bring back a mini-cluster whose containers are stopped, paused or removed: its volumes have its files and queue."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from slurm_sim import _lifecycle, _sif, faults
+from slurm_sim._lifecycle import Found
+from slurm_sim.errors import SlurmSimError, SpecError, StartError
+from slurm_sim.running import docker, engine
+from slurm_sim.spec import Spec
+
+if TYPE_CHECKING:
+    from slurm_sim.cluster import SlurmSim
+
+# What Slurm says of a node, in one line; times are as TZ says.
+_NODE = re.compile(r"^NodeName=(?P<name>\S+) .*? State=(?P<state>\S+) .*? SlurmdStartTime=(?P<since>\S+)", re.MULTILINE)
+_NETWORK = '{{{{.Name}}}}\t{{{{with index .NetworkSettings.Networks "{}"}}}}{{{{.NetworkID}}}}{{{{end}}}}'
+_SECONDS = len("2026-01-01T00:00:00")
+_SERVE = {"IDLE", "MIXED", "ALLOCATED"}
+
+
+def refuse_others(found: Found, spec: Spec, fields: Iterable[str] = Spec.__struct_fields__) -> None:
+    """Raise `SpecError` if a mini-cluster runs, or differs from a spec in one of these fields."""
+    name = found.spec.name
+    if found.state == "running":
+        raise SpecError(
+            f"there is a mini-cluster {name!r} already",
+            hint=f"use it, end it with 'slurm-sim down --name {name}', or take another --name",
+        )
+    was = msgspec.structs.replace(found.spec, nodes=len(found.all_nodes))
+    differs = [
+        field for field in fields if getattr(spec, field) not in (getattr(was, field), getattr(found.spec, field))
+    ]
+    if differs:
+        seen = "\n".join(f"{field} is {getattr(was, field)}, not {getattr(spec, field)}" for field in differs)
+        hint = f"leave the options out to bring it back as it was, or 'slurm-sim down --name {name}' first"
+        raise SpecError(f"the mini-cluster {name!r} is {found.state}, and it is another one", seen=seen, hint=hint)
+
+
+def revive(sim: SlurmSim, found: Found, timeout: float) -> dict[str, float]:
+    """Start what does not run; return when every node is back in Slurm, and Slurm knows which of its jobs have ended.
+
+    Raises `StartError`; nothing is removed then, since that would be the mini-cluster's files and its queue.
+
+    Returns:
+        The seconds that each part took.
+    """
+    from slurm_sim._compose import project  # slow to import, and only starting needs it
+
+    began, spec = time.monotonic(), found.spec
+    end = began + timeout
+    try:
+        _prepare(found)
+        project(spec, found.all_nodes).up()
+        started = time.monotonic() - began
+        _sif.share(spec, again=True)
+        known = set(_await_nodes(sim, found.all_nodes, end))
+        if removed := sorted(known - set(found.all_nodes)):
+            project(spec, [*found.all_nodes, *removed]).up(*removed)
+            _await_nodes(sim, [*found.all_nodes, *removed], end)
+        faults.await_truth(sim)
+        _lifecycle.await_jupyter(spec, timeout)
+    except SlurmSimError as error:
+        seen = error.seen if isinstance(error, StartError) else f"{error.what}\n{error.seen}"
+        hint = (
+            error.hint or f"'slurm-sim logs' shows why; nothing was removed, 'slurm-sim down --name {spec.name}' does"
+        )
+        raise StartError(f"mini-cluster {spec.name!r} did not come back", seen=seen, hint=hint) from None
+    return {"containers": started, "nodes": time.monotonic() - began - started}
+
+
+def _prepare(found: Found) -> None:
+    """Let paused containers go on, and remove those that cannot start: Compose makes them anew."""
+    name = found.spec.name
+    containers = [f"{name}-{service}-1" for service in found.states]
+    paused = [f"{name}-{service}-1" for service, state in found.states.items() if state == "paused"]
+    if paused:
+        engine("unpause", *paused)
+    network = f"{name}_default"
+    current = engine("network", "ls", "--no-trunc", "--quiet", "--filter", f"name=^{network}$").strip()
+    rows = engine("inspect", "--format", _NETWORK.format(network), *containers).splitlines() if containers else []
+    apart = [row.split("\t")[0].removeprefix("/") for row in rows if row.split("\t")[1] != current or not current]
+    dead = [f"{name}-{service}-1" for service, state in found.states.items() if state in ("dead", "removing")]
+    if apart or dead:  # a network that was removed, or made anew, is not the one that they would look for
+        engine("rm", "--force", *apart, *dead)
+
+
+def _await_nodes(sim: SlurmSim, nodes: list[str], end: float) -> list[str]:
+    """Wait until Slurm has heard from the slurmd that runs on each node now. Returns the nodes that Slurm knows."""
+    rows = engine("inspect", "--format={{.Name}} {{.State.StartedAt}}", *map(sim.container, nodes)).splitlines()
+    since = {name.removeprefix(f"/{sim.name}-").removesuffix("-1"): at for name, at in map(str.split, rows)}
+    while True:
+        seen = _seen(sim)
+        late = [node for node in nodes if not _is_back(seen.get(node), since[node])]
+        if not late:
+            return list(seen)
+        _lifecycle.fail_if_one_died(sim.name)
+        if time.monotonic() > end:
+            said = "\n".join(f"{node} is {seen[node][0] if node in seen else 'unknown to Slurm'}" for node in late[:12])
+            raise StartError("some nodes did not come back in time", seen=said)
+        time.sleep(0.1)  # Slurm tells nobody when a node registers
+
+
+def _seen(sim: SlurmSim) -> dict[str, tuple[str, str]]:
+    """Return each node's state, and since when its slurmd has run, as Slurm knows them; nothing if Slurm is silent."""
+    ask = ("exec", "--env=TZ=UTC", sim.container("login"), "scontrol", "--oneliner", "show", "nodes")
+    return {node["name"]: (node["state"], node["since"]) for node in _NODE.finditer(docker(*ask).stdout)}
+
+
+def _is_back(node: tuple[str, str] | None, since: str) -> bool:
+    """Whether Slurm has heard from the slurmd that was started last: before that, a state is what Slurm remembers."""
+    if node is None:
+        return False
+    state, heard = node
+    base, *flags = state.split("+")
+    answers = "*" not in state and "NOT_RESPONDING" not in flags  # an asterisk is the same
+    serves = "DRAIN" in flags or (base in _SERVE and "COMPLETING" not in flags)  # one that is drained stays so
+    return answers and serves and heard[:1].isdigit() and since[:_SECONDS] <= heard  # "None" before the first time

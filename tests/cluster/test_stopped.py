@@ -1,0 +1,210 @@
+"""A mini-cluster that is stopped, in whole or in part: every command says so, and `up` brings it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from slurm_sim import NotRunningError, SlurmSim, SpecError
+from slurm_sim.running import docker
+from tests.support.command import left_of, new_name, refused, slurm_sim_command
+from tests.support.waiting import until, until_in
+
+pytestmark = pytest.mark.timeout(300)
+
+COMMANDS = (
+    "status",
+    "status --json",
+    "exec true",
+    "shell",
+    "submit FILE",
+    "submit FILE --wait",
+    "scale 3",
+    "cp FILE login:/home/hpc",
+    "cp login:/etc/hostname TARGET",
+    "fault node-lost c1",
+    "fault node-hangs c1",
+    "fault node-cut-off c1",
+    "fault node-drained c1",
+    "fault controller-lost",
+)
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[SlurmSim]:
+    """The mini-cluster of these tests, which each of them finds running and leaves so."""
+    with SlurmSim(name=new_name(), nodes=2, slurm_conf={"AuthInfo": "cred_expire=5"}) as sim:
+        yield sim
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """A batch script of this host."""
+    path = tmp_path / "job.sbatch"
+    path.write_text("#!/bin/sh\nhostname\n")
+    return path
+
+
+def containers(sim: SlurmSim, *services: str) -> list[str]:
+    return [sim.container(service) for service in services or ("login", "slurmctld", "c1", "c2")]
+
+
+def engine(*words: str) -> None:
+    done = docker(*words)
+    assert done.returncode == 0, done.stderr
+
+
+def up(sim: SlurmSim) -> None:
+    """Bring it back by the command, and prove that all of its nodes are idle and run a job."""
+    done = slurm_sim_command("up", "--name", sim.name, "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    works(sim)
+
+
+def works(sim: SlurmSim) -> None:
+    assert sorted(sim.exec("srun", "-N2", "hostname").stdout.split()) == ["c1", "c2"]
+    until_in(sim, "[ $(sinfo --noheader --Node --format=%t | grep -c idle) = 2 ]")
+
+
+def test_every_command_says_that_it_is_stopped(sim: SlurmSim, script: Path, tmp_path: Path) -> None:
+    """All commands name the state and what to do, `logs` and `list` work, and `up` brings it back."""
+    engine("stop", *containers(sim))
+    for command in COMMANDS:
+        words = command.replace("FILE", str(script)).replace("TARGET", str(tmp_path / "copy")).split()
+        said = refused(words[0], "--name", sim.name, *words[1:], status=1)
+        assert f"mini-cluster {sim.name!r} is stopped\n  seen:  exited: slurmctld, login, c1, c2\n" in said
+        assert f"'slurm-sim up --name {sim.name}' brings it back" in said
+    for ask in (lambda: sim.exec("true"), lambda: sim.put(script, "/tmp"), lambda: sim.submit(script), sim.jupyter):
+        with pytest.raises(NotRunningError, match="is stopped"):
+            ask()
+    assert slurm_sim_command("logs", "--name", sim.name).stderr
+    listed = {one["spec"]["name"]: one for one in json.loads(slurm_sim_command("list", "--json").stdout)}
+    assert listed[sim.name]["state"] == "stopped"
+    up(sim)
+
+
+def test_comes_back_with_files_and_queue(sim: SlurmSim) -> None:
+    """A running batch job is queued again, a pending one runs, and /home is as it was."""
+    sim.exec("sh", "-c", "echo kept >file")
+    held = sim.exec("sbatch", "--parsable", "--hold", "--wrap=hostname").stdout.strip()
+    runs = sim.exec(
+        "sbatch", "--parsable", "-N2", "--wrap=[ -e ran ] || { touch ran; exec tail -f /dev/null; }"
+    ).stdout.strip()
+    until_in(sim, "[ -e ran ]")
+    engine("stop", *containers(sim))  # which gives Slurm time to save its state, as the engine does when it stops
+    done = slurm_sim_command("up", "--name", sim.name, "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    status = json.loads(done.stdout)
+    assert [node["name"] for node in status["nodes"]] == ["c1", "c2"]
+    assert "stopped" not in status
+    assert sim.exec("cat", "file").stdout == "kept\n"
+    sim.exec("scontrol", "release", held)
+    assert sim.job(int(held)).wait(timeout=60).state == "COMPLETED"
+    assert sim.job(int(runs)).wait(timeout=90).state == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    ("how", "service", "state"),
+    [
+        (("pause",), "c1", "paused"),
+        (("pause",), "login", "paused"),
+        (("stop",), "c2", "exited"),
+        (("stop",), "slurmctld", "exited"),
+        (("rm", "--force"), "c1", "removed"),
+        (("rm", "--force"), "login", "removed"),
+        (("rm", "--force"), "slurmctld", "removed"),
+    ],
+)
+def test_one_container_is_brought_back(
+    sim: SlurmSim, how: tuple[str, ...], service: str, state: str, tmp_path: Path
+) -> None:
+    """What needs that container says so; what does not works on; and `up` brings it back."""
+    if service == "slurmctld":  # it saves its state; else it would number its next jobs as it did the last ones
+        engine("stop", sim.container(service))
+    engine(*how, sim.container(service))
+    partly = f"mini-cluster {sim.name!r} is partly stopped\n  seen:  {state}: {service}\n"
+    assert partly in refused("exec", "--name", sim.name, "--on", service, "true", status=1)
+    assert partly in refused("cp", "--name", sim.name, f"{service}:/etc/hostname", str(tmp_path / "copy"), status=1)
+    with pytest.raises(NotRunningError, match="is partly stopped"):
+        sim.exec("true", on=service)
+    assert sim.exec("true", on="c2" if service == "c1" else "c1").returncode == 0
+    if service.startswith("c"):
+        status = slurm_sim_command("status", "--name", sim.name, "--json")
+        assert json.loads(status.stdout)["stopped"] == {service: state}
+        assert f"partly stopped: {state}: {service}" in slurm_sim_command("status", "--name", sim.name).stdout.decode()
+    else:
+        assert partly in refused("status", "--name", sim.name, status=1)
+    up(sim)
+
+
+def test_comes_back_after_prune(sim: SlurmSim) -> None:
+    """`docker system prune` removes the network of stopped containers, or everything but the volumes."""
+    network = f"{sim.name}_default"
+    engine("stop", *containers(sim))
+    engine("network", "rm", network)
+    up(sim)
+    engine("stop", *containers(sim))
+    engine("rm", *containers(sim))
+    engine("network", "rm", network)
+    assert "removed: slurmctld, login, c1, c2" in refused("status", "--name", sim.name, status=1)
+    up(sim)
+
+
+def test_last_node_of_a_larger_one_is_brought_back(sim: SlurmSim) -> None:
+    """Slurm knows how many nodes there were, and whether its last one was removed."""
+    sim.scale(3)
+    engine("rm", "--force", sim.container("c3"))
+    engine("stop", sim.container("c1"))
+    done = slurm_sim_command("up", "--name", sim.name)
+    assert done.returncode == 0, done.stderr.decode()
+    assert sorted(sim.exec("srun", "-N3", "hostname").stdout.split()) == ["c1", "c2", "c3"]
+    sim.scale(2)
+
+
+def test_drained_and_cut_off_nodes_do_not_hinder(sim: SlurmSim) -> None:
+    """A node that an administrator has drained stays so; one that was cut off from the network is back on it."""
+    sim.fault("node-drained", "c1")
+    sim.fault("node-cut-off", "c2")
+    engine("stop", *containers(sim))
+    sim.start()
+    assert sim.exec("sinfo", "--noheader", "--Node", "--format=%N %t").stdout.split() == ["c1", "drain", "c2", "idle"]
+    sim.fault("heal", "c1")
+    works(sim)
+
+
+def test_refuses_to_come_back_as_another(sim: SlurmSim) -> None:
+    """Options that differ are refused by name, and nothing changes; the same ones are taken."""
+    engine("stop", *containers(sim))
+    for options, seen in (
+        (["--nodes=3"], "nodes is 2, not 3"),
+        (["--memory-per-node=1G"], "memory_mb is 4096, not 1024"),
+        (["--cpus-per-node=7"], "cpus_per_node is 2, not 7"),
+    ):
+        assert seen in refused("up", "--name", sim.name, *options)
+    with pytest.raises(SpecError, match="nodes is 2, not 1"):
+        SlurmSim(name=sim.name, nodes=1, slurm_conf=sim.spec.slurm_conf).start()
+    assert slurm_sim_command("up", "--name", sim.name, "--nodes=2", "--memory-per-node=4G").returncode == 0
+    assert "already" in refused("up", "--name", sim.name)
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda sim: docker("stop", *containers(sim)), lambda sim: docker("rm", "--force", *containers(sim))]
+)
+def test_down_removes_what_is_left(harm: Callable[[SlurmSim], object]) -> None:
+    """`down` removes a mini-cluster that is stopped, or of which only volumes and a network are left."""
+    sim = SlurmSim(name=new_name(), nodes=1)
+    sim.start()
+    harm(sim)
+    assert slurm_sim_command("down", "--name", sim.name).returncode == 0
+    assert left_of(sim.name) == []
+
+
+def test_down_removes_network_with_a_foreign_container(sim: SlurmSim) -> None:
+    """A container that was connected to the mini-cluster's network keeps running without it."""
+    with SlurmSim(name=new_name(), nodes=1) as other:
+        engine("network", "connect", f"{other.name}_default", sim.container("login"))
+    assert left_of(other.name) == []
+    until(lambda: sim.exec("true").returncode == 0, "the other mini-cluster goes on")

@@ -1,0 +1,98 @@
+"""Which mini-clusters come back, and when a node is back."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from slurm_sim import Spec, SpecError
+from slurm_sim._lifecycle import Found, seen_states
+from slurm_sim._revive import _NODE, _is_back, refuse_others
+
+SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
+RUNNING = dict.fromkeys(("slurmctld", "login", "c1", "c2"), "running")
+
+
+def found(**states: str) -> Found:
+    """Return a mini-cluster whose containers have these states; an empty one is a container that is gone."""
+    all_states = {service: state for service, state in (RUNNING | states).items() if state}
+    return Found(SPEC, [service for service in all_states if service.startswith("c")], all_states)
+
+
+@pytest.mark.parametrize(
+    ("states", "state", "seen"),
+    [
+        ({}, "running", "running: slurmctld, login, c1, c2"),
+        ({"c2": "paused"}, "partly stopped", "paused: c2"),
+        ({"login": ""}, "partly stopped", "removed: login"),
+        ({"c1": ""}, "partly stopped", "removed: c1"),
+        (
+            {"slurmctld": "exited", "c1": "exited", "c2": "paused"},
+            "partly stopped",
+            "exited: slurmctld, c1\npaused: c2",
+        ),
+        (dict.fromkeys(RUNNING, "exited"), "stopped", "exited: slurmctld, login, c1, c2"),
+        (dict.fromkeys(RUNNING, ""), "stopped", "removed: slurmctld, login, c1, c2"),
+    ],
+)
+def test_state_counts_every_container(states: dict[str, str], state: str, seen: str) -> None:
+    """Stopped, paused and removed containers count; those that run are not listed beside them."""
+    one = found(**states)
+    assert one.state == state
+    assert seen_states(one) == seen
+
+
+def test_refuses_what_runs_or_differs() -> None:
+    """One that runs is refused, and so is a stopped one in each field that is compared; a scaled one has two sizes."""
+    with pytest.raises(SpecError, match="already"):
+        refuse_others(found(), SPEC)
+    stopped = found(c1="exited")
+    refuse_others(stopped, SPEC)
+    other = msgspec.structs.replace(SPEC, cpus_per_node=7, memory_mb=99)
+    with pytest.raises(SpecError, match=r"cpus_per_node is 1, not 7\n.*memory_mb is 64, not 99"):
+        refuse_others(stopped, other)
+    refuse_others(stopped, other, ["nodes"])
+    scaled = Found(SPEC, ["c1", "c2", "c3"], RUNNING | {"c3": "exited"})
+    refuse_others(scaled, SPEC)
+    refuse_others(scaled, msgspec.structs.replace(SPEC, nodes=3))
+    with pytest.raises(SpecError, match="nodes is 3, not 4"):
+        refuse_others(scaled, msgspec.structs.replace(SPEC, nodes=4))
+
+
+def test_reads_nodes_of_scontrol() -> None:
+    """Name, state and start are read from Slurm's line for a node."""
+    line = (
+        "NodeName=c1 Arch=x86_64 CoresPerSocket=1 NodeAddr=c1 State=IDLE+DRAIN+DYNAMIC_NORM ThreadsPerCore=1 "
+        "BootTime=2026-11-26T12:00:00 SlurmdStartTime=2026-11-27T03:00:00 Reason=State=DOWN * \n"
+    )
+    (node,) = _NODE.finditer(line)
+    assert node.groupdict() == {"name": "c1", "state": "IDLE+DRAIN+DYNAMIC_NORM", "since": "2026-11-27T03:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("state", "back"),
+    [
+        ("IDLE+DYNAMIC_NORM", True),
+        ("MIXED+DYNAMIC_NORM", True),
+        ("ALLOCATED+DYNAMIC_NORM", True),
+        ("IDLE+DRAIN+DYNAMIC_NORM", True),
+        ("DOWN+DRAIN+DYNAMIC_NORM", True),
+        ("DOWN+DYNAMIC_NORM", False),
+        ("IDLE*+DYNAMIC_NORM", False),
+        ("DOWN*+DYNAMIC_NORM", False),
+        ("IDLE*+DRAIN+DYNAMIC_NORM", False),
+        ("IDLE+COMPLETING+DYNAMIC_NORM", False),
+        ("IDLE+DYNAMIC_NORM+NOT_RESPONDING", False),
+        ("UNKNOWN", False),
+    ],
+)
+def test_node_is_back_when_it_serves(state: str, back: bool) -> None:
+    """A node serves if it answers and is not down; one that was drained stays so, and counts."""
+    assert _is_back((state, "2026-11-27T03:00:01"), "2026-11-27T03:00:01.123456789Z") is back
+
+
+@pytest.mark.parametrize("heard", ["2026-11-27T03:00:00", "None", "Unknown", ""])
+def test_node_is_not_back_until_slurm_has_heard_of_its_new_daemon(heard: str) -> None:
+    """What Slurm remembers of the daemon before, or of none, is not this one's state."""
+    assert not _is_back(("IDLE+DYNAMIC_NORM", heard), "2026-11-27T03:00:01.1Z")
+    assert not _is_back(None, "2026-11-27T03:00:01.1Z")
