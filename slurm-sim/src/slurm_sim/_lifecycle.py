@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import time
-from pathlib import Path
+from collections.abc import Mapping
 
 import msgspec
 
-from slurm_sim import jupyter
+from slurm_sim import _size, jupyter
 from slurm_sim._locking import exclusive, interrupted_once, uninterrupted
 from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, SpecError, StartError
 from slurm_sim.running import check_engine, docker
@@ -16,7 +16,6 @@ from slurm_sim.spec import Spec
 
 _PROJECT, _SERVICE, _SPEC = "com.docker.compose.project", "com.docker.compose.service", "io.slurm-sim.spec"
 _GATE = "/usr/local/lib/slurm-sim/gate"
-_NEIGHBOURS = 10  # entries a node: measured with 128 nodes, 1163 in all
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -37,7 +36,9 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
 
     names = node_names(spec.nodes)
     with exclusive(spec.name), interrupted_once():
-        _refuse_a_second(spec.name)
+        present = find_all()
+        _refuse_a_second(spec.name, present)
+        _size.check_room(count_nodes(present), spec.nodes, spec.controller_image)
         try:
             began = time.monotonic()
             project(spec, names).up()
@@ -142,6 +143,11 @@ def find_all() -> dict[str, Found]:
     return found
 
 
+def count_nodes(found: Mapping[str, Found]) -> int:
+    """Return how many nodes they have together."""
+    return sum(len(one.nodes) for one in found.values())
+
+
 def differences(found: Found, spec: Spec) -> list[str]:
     """Say how a mini-cluster that runs differs from a spec; its name and its number of nodes do not count."""
     told = [f"{service} is {state}" for service, state in found.states.items() if state != "running"]
@@ -176,8 +182,8 @@ def no_container(name: str, service: str) -> NotRunningError:
     return NotRunningError(f"mini-cluster {name!r} has no {service!r}", seen=seen, hint="--on one of these")
 
 
-def _refuse_a_second(name: str) -> None:
-    if name in find_all():
+def _refuse_a_second(name: str, present: dict[str, Found]) -> None:
+    if name in present:
         raise SpecError(
             f"there is a mini-cluster {name!r} already",
             hint=f"use it, end it with 'slurm-sim down --name {name}', or take another --name",
@@ -194,15 +200,4 @@ def _fail_if_one_died(name: str) -> None:
 def _not_ready(name: str, nodes: int, why: str) -> StartError:
     seen = docker("exec", f"{name}-login-1", "sinfo", "--Node", "--long").stdout.strip().splitlines()[:12]
     seen += [line for line in logs(f"{name}-slurmctld-1", 200).splitlines() if "rror" in line][-5:]
-    what = f"mini-cluster {name!r} with {nodes} nodes did not become ready: {why}"
-    return StartError(what, seen="\n".join(seen), hint=_neighbours_hint(nodes))
-
-
-def _neighbours_hint(nodes: int) -> str:
-    """What to do where the kernel's table of neighbours, one for all containers, is too small for so many nodes."""
-    try:
-        most = int(Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text(encoding="ascii"))
-    except OSError:  # an engine elsewhere: nothing can be said
-        return ""
-    wanted = nodes * _NEIGHBOURS
-    return f"as root: sysctl -w net.ipv4.neigh.default.gc_thresh3={wanted}" if most < wanted else ""
+    return StartError(f"mini-cluster {name!r} with {nodes} nodes did not become ready: {why}", seen="\n".join(seen))
