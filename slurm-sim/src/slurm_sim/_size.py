@@ -61,8 +61,8 @@ def timeouts(nodes: int) -> dict[str, str]:
 
 
 def conf_lines(values: Mapping[str, str]) -> str:
-    """Return lines of slurm.conf."""
-    return "\n".join(f"{key}={value}" for key, value in values.items())
+    """Return lines of slurm.conf, each with its end."""
+    return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
 def check_room(there: int, wanted: int, image: str, *, network: str | None = None, inside: int = 0) -> None:

@@ -41,7 +41,8 @@ def main() -> None:
             signal.pause()
     for _ in range(children):
         os.read(ready, 1)
-    print("held", flush=True)
+    sys.stdout.write("held\n")
+    sys.stdout.flush()
     signal.pause()
 
 
