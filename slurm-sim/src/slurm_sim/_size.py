@@ -50,13 +50,15 @@ def timeouts(nodes: int) -> dict[str, str]:
     """Return slurm.conf's timeouts for that many nodes, as keys and values.
 
     Nodes share one host's cores: on two, a step takes 30 s to start on 512 nodes. A message that is given up meanwhile
-    costs a task its output. 10, 45 and 20 s, as in slurm.conf, do for 80 nodes.
+    costs a task its output, and a node that begins after the job's credential has expired refuses its task. The values
+    of slurm.conf do for 80 nodes.
     """
     message = min(max(10, nodes // 8), 100)
     return {
         "MessageTimeout": str(message),
         "SlurmdTimeout": str(3 * message + 15),
         "InactiveLimit": str(2 * message),
+        "AuthInfo": f"cred_expire={2 * message}",
     }
 
 
