@@ -95,7 +95,15 @@ def _await_nodes(name: str, nodes: list[str], timeout: float) -> None:
 
 def _await_answers(name: str, nodes: list[str]) -> None:
     """Run a job on new nodes, and return when each has answered, or when they are taken by other jobs already."""
-    job = ("srun", "--quiet", "--immediate", "--mpi=none", f"--nodes={len(nodes)}", f"--nodelist={','.join(nodes)}")
+    job = (
+        "srun",
+        "--quiet",
+        "--immediate",
+        "--mpi=none",
+        "--time=10",
+        f"--nodes={len(nodes)}",
+        f"--nodelist={','.join(nodes)}",
+    )
     done = docker("exec", "--user=hpc", f"{name}-login-1", *job, "hostname")
     silent = set(nodes) - set(done.stdout.split())
     if silent and "Unable to allocate resources" not in done.stderr:
