@@ -108,6 +108,7 @@ prefer_containerd_store() {
 
 start() {
   say "starting the Docker engine"
+  raise_kernel_limits
   if [ -d /run/systemd/system ]; then
     systemctl start docker
   else
@@ -118,6 +119,24 @@ start() {
   fi
   timeout 60 bash -c 'until docker version >/dev/null 2>&1; do sleep 0.2; done' || # the engine tells nobody when it is there
     fail "the engine did not answer within 60 s" "seen:  $(tail -n 1 "$log" 2>/dev/null)" "to do: read $log, or start Docker yourself"
+}
+
+# All containers of a host share these, and mini-clusters of more than 100 nodes need more of them than a kernel grants.
+raise_kernel_limits() {
+  raise_sysctl kernel.pid_max 131072
+  local ip
+  for ip in ipv4 ipv6; do # the table of neighbours: where clean-ups begin, and where it is full
+    raise_sysctl net.$ip.neigh.default.gc_thresh3 32768
+    raise_sysctl net.$ip.neigh.default.gc_thresh2 16384
+    raise_sysctl net.$ip.neigh.default.gc_thresh1 8192
+  done
+}
+
+# Where it cannot be written (a container's root), it stays: slurm-sim refuses what does not fit.
+raise_sysctl() {
+  local file=/proc/sys/${1//.//}
+  [ -w "$file" ] && [ "$(<"$file")" -lt "$2" ] || return 0
+  { echo "$2" >"$file"; } 2>/dev/null || true
 }
 
 # A pid file of a machine that went down hard may name somebody else's process: dockerd would refuse to start.

@@ -17,6 +17,7 @@ from slurm_sim import _engine_errors, tree
 from slurm_sim._lifecycle import SPEC_LABEL
 from slurm_sim._locking import deferred, uninterrupted
 from slurm_sim._sif import SHARED
+from slurm_sim._size import conf_lines, timeouts
 from slurm_sim.errors import SlurmSimError
 from slurm_sim.spec import Spec
 
@@ -69,7 +70,8 @@ class Project(DockerCompose):
             "SLURM_SIM_NODE_IMAGE": self.spec.node_image,
             "SLURM_SIM_CPUS": str(self.spec.cpus_per_node),
             "SLURM_SIM_MEMORY_MB": str(self.spec.memory_mb),
-            "SLURM_SIM_CONF": "\n".join(f"{key}={value}" for key, value in self.spec.slurm_conf.items()),
+            "SLURM_SIM_TIMEOUTS": conf_lines(timeouts(self.spec.nodes)),
+            "SLURM_SIM_CONF": conf_lines(self.spec.slurm_conf),
             "SLURM_SIM_SPEC": spec_label(self.spec),
         }
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from pathlib import Path
+from collections.abc import Mapping
 
 import msgspec
 
-from slurm_sim import _sif, jupyter
+from slurm_sim import _sif, _size, jupyter
 from slurm_sim._locking import uninterrupted
 from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, StartError
 from slurm_sim.running import docker, engine
@@ -26,7 +26,6 @@ _KINDS = (  # what a mini-cluster consists of: how it is listed, and how it is r
     (("volume", "ls"), ("volume", "rm", "--force")),
 )
 _REMOVED_BY_ANOTHER = re.compile("already in progress|no such|not found", re.IGNORECASE)
-_NEIGHBOURS = 10  # entries a node: measured with 128 nodes, 1163 in all
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -65,6 +64,7 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
     from slurm_sim._compose import project  # slow to import, and only starting needs it
 
     names = node_names(spec.nodes)
+    _size.check_room(count_nodes(find_all()), spec.nodes, spec.controller_image)
     try:
         began = time.monotonic()
         project(spec, names).up()
@@ -253,6 +253,11 @@ def up_again(name: str) -> str:
     return f"'slurm-sim up{option}' brings it back with its files and its queue, 'slurm-sim down{option}' removes it"
 
 
+def count_nodes(found: Mapping[str, Found]) -> int:
+    """Return how many nodes they have together."""
+    return sum(len(one.nodes) for one in found.values())
+
+
 def differences(found: Found, spec: Spec) -> list[str]:
     """Say how a mini-cluster that runs differs from a spec; its name and its number of nodes do not count."""
     told = [f"{service} is {state}" for service, state in found.stopped.items()]
@@ -298,15 +303,4 @@ def fail_if_one_died(name: str) -> None:
 def _not_ready(name: str, nodes: int, why: str) -> StartError:
     seen = docker("exec", f"{name}-login-1", "sinfo", "--Node", "--long").stdout.strip().splitlines()[:12]
     seen += [line for line in logs(f"{name}-slurmctld-1", 200).splitlines() if "rror" in line][-5:]
-    what = f"mini-cluster {name!r} with {nodes} nodes did not become ready: {why}"
-    return StartError(what, seen="\n".join(seen), hint=_neighbours_hint(nodes))
-
-
-def _neighbours_hint(nodes: int) -> str:
-    """What to do where the kernel's table of neighbours, one for all containers, is too small for so many nodes."""
-    try:
-        most = int(Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text(encoding="ascii"))
-    except OSError:  # an engine elsewhere: nothing can be said
-        return ""
-    wanted = nodes * _NEIGHBOURS
-    return f"as root: sysctl -w net.ipv4.neigh.default.gc_thresh3={wanted}" if most < wanted else ""
+    return StartError(f"mini-cluster {name!r} with {nodes} nodes did not become ready: {why}", seen="\n".join(seen))

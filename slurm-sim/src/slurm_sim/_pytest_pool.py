@@ -232,7 +232,7 @@ def _ailments(found: _lifecycle.Found) -> list[str]:
     """Cancel the jobs of a kept mini-cluster, and return the reasons not to use it."""
     try:
         SlurmSim.attach(found.spec.name).cancel_all(timeout=_KEPT_GATE_SECONDS)
-        _lifecycle.pass_gate(found.spec.name, len(found.nodes), _KEPT_GATE_SECONDS)
+        _lifecycle.pass_gate(found.spec.name, len(found.nodes), _KEPT_GATE_SECONDS + len(found.nodes))
     except (SlurmSimError, TimeoutError) as error:
         return [str(error).splitlines()[0]]
     return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from slurm_sim import _lifecycle
+from slurm_sim import _lifecycle, _size
 from slurm_sim._locking import exclusive, interrupted_once
 from slurm_sim.errors import SlurmSimError, StartError
 from slurm_sim.running import docker
@@ -19,6 +19,9 @@ until scontrol delete nodename="$1" 2>/dev/null; do
 done
 """
 
+# The controller hands its configuration on to the nodes and the login node.
+_SET_TIMEOUTS = "cat >/etc/slurm/timeouts && /usr/local/lib/slurm-sim/configure && scontrol reconfigure"
+
 
 def scale(spec: Spec, wanted: int) -> None:
     """Brings a running mini-cluster to that number of nodes, and returns when Slurm agrees."""
@@ -27,10 +30,34 @@ def scale(spec: Spec, wanted: int) -> None:
         names = _lifecycle.node_names(wanted)
         added = [node for node in names if node not in present]
         gone = [node for node in present if node not in names]
+        if added:
+            _check_room(spec, len(present), len(added))
         if gone:
             _forget(spec.name, gone)
         if added:
+            if _size.timeouts(wanted) != _size.timeouts(len(present)):
+                set_timeouts(spec.name, wanted)
             _add(spec, names, added)
+
+
+def _check_room(spec: Spec, present: int, wanted: int) -> None:
+    there = _lifecycle.count_nodes(_lifecycle.find_all())
+    _size.check_room(there, wanted, spec.controller_image, network=f"{spec.name}_default", inside=present)
+
+
+def set_timeouts(name: str, nodes: int) -> None:
+    """Give a running Slurm the timeouts that so many nodes ask for; the controller has them after a restart as well."""
+    done = docker(
+        "exec",
+        "--interactive",
+        f"{name}-slurmctld-1",
+        "sh",
+        "-ec",
+        _SET_TIMEOUTS,
+        stdin=_size.conf_lines(_size.timeouts(nodes)).encode(),
+    )
+    if done.returncode:
+        raise StartError("Slurm did not accept longer timeouts", seen=done.stdout + done.stderr)
 
 
 def _add(spec: Spec, names: list[str], added: list[str]) -> None:
@@ -39,6 +66,7 @@ def _add(spec: Spec, names: list[str], added: list[str]) -> None:
     try:
         project(spec, names).up(*added)
         _await_nodes(spec.name, added, timeout=30 + len(added))
+        _await_answers(spec.name, added)
     except BaseException as error:  # what did not come up is taken away again, and what ran goes on
         _take_back(spec.name, added)
         if isinstance(error, SlurmSimError) and not isinstance(error, StartError):
@@ -63,6 +91,24 @@ def _await_nodes(name: str, nodes: list[str], timeout: float) -> None:
             states = "\n".join(f"{node} {seen.get(node, 'unknown to Slurm')}" for node in nodes)
             raise StartError(f"new nodes did not come up within {timeout:.0f} s", seen=states)
         time.sleep(0.05)  # Slurm tells nobody when a node registers
+
+
+def _await_answers(name: str, nodes: list[str]) -> None:
+    """Run a job on new nodes, and return when each has answered, or when they are taken by other jobs already."""
+    job = (
+        "srun",
+        "--quiet",
+        "--immediate",
+        "--mpi=none",
+        "--time=10",
+        f"--nodes={len(nodes)}",
+        f"--nodelist={','.join(nodes)}",
+    )
+    done = docker("exec", "--user=hpc", f"{name}-login-1", *job, "hostname")
+    silent = set(nodes) - set(done.stdout.split())
+    if silent and "Unable to allocate resources" not in done.stderr:
+        what = f"{len(nodes) - len(silent)} of {len(nodes)} new nodes answered a job on all of them"
+        raise StartError(what, seen=done.stderr)
 
 
 def _states(name: str, nodes: list[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ import yaml
 from slurm_sim import SlurmSim, SlurmSimError, Spec
 from slurm_sim._compose import Project, project, spec_label
 from slurm_sim._lifecycle import SPEC_LABEL
+from slurm_sim._size import conf_lines, timeouts
 from tests.support.bridge_site import executable
 from tests.support.waiting import until
 
@@ -117,7 +118,7 @@ def test_compose_gets_the_size_and_the_images(monkeypatch: pytest.MonkeyPatch) -
     ours = {name.removeprefix("SLURM_SIM_"): value for name, value in given.items() if name.startswith("SLURM_SIM_")}
     ours.pop("NAME", None)
     assert json.loads(ours.pop("SPEC"))["cpus_per_node"] == 3
-    sizes = {"CPUS": "3", "MEMORY_MB": "128", "CONF": ""}
+    sizes = {"CPUS": "3", "MEMORY_MB": "128", "CONF": "", "TIMEOUTS": conf_lines(timeouts(2))}
     assert ours == {"CONTROLLER_IMAGE": "a", "LOGIN_IMAGE": "b", "NODE_IMAGE": "c"} | sizes
 
 
