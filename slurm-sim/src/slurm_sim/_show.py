@@ -12,13 +12,17 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from slurm_sim import _lifecycle
+from slurm_sim import _lifecycle, _output
+from slurm_sim._signals import Stopped
 from slurm_sim.cluster import SlurmSim
-from slurm_sim.errors import SlurmSimError
+from slurm_sim.errors import JobError, SlurmSimError
+from slurm_sim.job import Job
 from slurm_sim.jupyter import Jupyter
+from slurm_sim.record import JobRecord
 
 _NODE_FORMAT = "%N|%T|%c|%m|%e|%E"
 _QUEUE_FORMAT = "%i|%u|%j|%T|%M|%D|%R"
+_MOST = 10  # failed tasks that are named
 
 
 @contextmanager
@@ -27,6 +31,40 @@ def progress(what: str) -> Iterator[Callable[[], float]]:
     start = time.monotonic()
     with Console(stderr=True).status(f"{what} …"):
         yield lambda: time.monotonic() - start
+
+
+def end_of(job: Job, timeout: float, as_json: bool) -> None:
+    """Wait for a job's end, and print its output. Raises `JobError` unless it completed."""
+    try:
+        with progress(f"job {job.id}"):
+            record = job.wait(timeout, on_change=_note_held)
+    except Stopped:
+        click.echo(f"slurm-sim: job {job.id} goes on; `slurm-sim exec -- scancel {job.id}` ends it", err=True)
+        raise
+    if as_json:
+        click.echo(msgspec.json.encode(record))
+    else:
+        for errors in (False, True):
+            _output.show(job.sim, record, errors=errors)
+    if record.state != "COMPLETED":
+        raise JobError(f"job {job.id} ended as {record.state}", seen="\n".join(_failures(record)))
+
+
+def _note_held(record: JobRecord) -> None:
+    if record.held:
+        release = f"`slurm-sim exec -- scontrol release {record.id}`"
+        click.echo(f"slurm-sim: job {record.id} is held ({record.reason}); {release} lets it start", err=True)
+
+
+def _failures(record: JobRecord) -> list[str]:
+    """Say how a job failed, or which of its tasks did."""
+    failed = [task for task in record.tasks if task.state != "COMPLETED"]
+    if not failed:
+        return [record.summary]
+    part = "component" if failed[0].task.startswith("+") else "task"
+    lines = [f"{len(failed)} of {len(record.tasks)} {part}s failed"]
+    lines += [f"{part} {task.task}: {task.state}, {task.summary}" for task in failed[:_MOST]]
+    return lines + ["…"] * (len(failed) > _MOST)
 
 
 def status(sim: SlurmSim, as_json: bool, note: str = "") -> None:
