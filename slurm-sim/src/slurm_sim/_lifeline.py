@@ -35,6 +35,9 @@ members() { # the processes of the session, without those that have ended
     [ "$4" = "$leader" ] && [ "$1" != Z ] && stat=${stat%/stat} && echo "${stat#/proc/}"
   done 2>/dev/null
 }
+left() { # what has to end; a lost terminal leaves what `nohup` protects
+  if [ -n "$terminal" ]; then [ -d "/proc/$leader" ]; else [ -n "$(members)" ]; fi
+}
 pass() { kill -s "$1" $(members) 2>/dev/null; }
 
 read -r word || word=HUP
@@ -44,7 +47,7 @@ leader=$(readlink "$link") leader=${leader#/proc/}
 if [ -d "/proc/$leader" ]; then
   pass "$word"
   began=$SECONDS told=
-  while [ -n "$(members)" ]; do
+  while left; do
     if read -r -t 0.1 word; then
       [ "$word" != done ] || break
       pass "$word"
@@ -56,7 +59,6 @@ if [ -d "/proc/$leader" ]; then
     if [ $((SECONDS - began)) -ge 15 ]; then
       kill -s KILL "$leader" 2>/dev/null
       [ -n "$terminal" ] || pass KILL
-      [ -z "$terminal" ] || break # what a person has put in the background with nohup goes on
     fi
     [ $((SECONDS - began)) -lt 18 ] || break # another user's: nothing can be done
   done

@@ -37,9 +37,9 @@ def end_of(job: Job, timeout: float, as_json: bool) -> None:
     """Wait for a job's end, and print its output. Raises `JobError` unless it completed."""
     try:
         with progress(f"job {job.id}"):
-            record = job.wait(timeout, on_change=_note_held)
+            record = job.wait(timeout, on_change=lambda record: _note_held(job.sim, record))
     except Stopped:
-        click.echo(f"slurm-sim: job {job.id} goes on; `slurm-sim exec -- scancel {job.id}` ends it", err=True)
+        click.echo(f"slurm-sim: job {job.id} goes on; `{_in(job.sim)} scancel {job.id}` ends it", err=True)
         raise
     if as_json:
         click.echo(msgspec.json.encode(record))
@@ -50,9 +50,18 @@ def end_of(job: Job, timeout: float, as_json: bool) -> None:
         raise JobError(f"job {job.id} ended as {record.state}", seen="\n".join(_failures(record)))
 
 
-def _note_held(record: JobRecord) -> None:
+def _in(sim: SlurmSim) -> str:
+    """Return the command line that runs a command in a mini-cluster."""
+    return f"slurm-sim exec{_option(sim)} --"
+
+
+def _option(sim: SlurmSim) -> str:
+    return "" if sim.name == "slurm-sim" else f" --name {sim.name}"
+
+
+def _note_held(sim: SlurmSim, record: JobRecord) -> None:
     if record.held:
-        release = f"`slurm-sim exec -- scontrol release {record.id}`"
+        release = f"`{_in(sim)} scontrol release {record.id}`"
         click.echo(f"slurm-sim: job {record.id} is held ({record.reason}); {release} lets it start", err=True)
 
 
@@ -79,10 +88,9 @@ def status(sim: SlurmSim, as_json: bool, note: str = "") -> None:
     console.print(_table(f"mini-cluster {sim.name}", ["node", "state", "CPUs", "MiB"], [row[:4] for row in nodes]))
     if jobs:
         console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "where or why"], jobs))
-    option = "" if sim.name == "slurm-sim" else f" --name {sim.name}"
     for what, address in _lines(found):
         console.print(f"{what:22}{address}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{note}{'; ' if note else ''}slurm-sim shell{option}", highlight=False)
+    console.print(f"{note}{'; ' if note else ''}slurm-sim shell{_option(sim)}", highlight=False)
 
 
 def listing(as_json: bool) -> None:

@@ -127,10 +127,10 @@ class Job:
             except SlurmSimError as error:
                 written = error.what
             seen = f"{record.state}, reason {record.reason}, nodes {record.nodes or 'none'}\n{written}"
-        hint = f"`scontrol release {self.id}`" if record and record.held else "a longer timeout, or `scancel`"
-        return JobTimeoutError(
-            f"job {self.id} did not {what} within {timeout:g} s", seen=seen, hint=f"{hint} and see why it waits"
-        )
+        hint = "a longer timeout, or `scancel` and see why it waits"
+        if record and record.held:
+            hint = f"`scontrol release {self.id}` lets it start"
+        return JobTimeoutError(f"job {self.id} did not {what} within {timeout:g} s", seen=seen, hint=hint)
 
     def output(self) -> str:
         """Return what it has written to its output file so far; with a heading for each file if there are several.

@@ -138,4 +138,4 @@ def test_says_why_job_waits() -> None:
     assert parse_record(text.format("JobHeldUser")).held
     assert parse_record(text.format("DependencyNeverSatisfied")).hopeless
     waiting = parse_record(text.format("Dependency"))
-    assert not (waiting.held or waiting.hopeless)
+    assert (waiting.held, waiting.hopeless) == (False, False)
