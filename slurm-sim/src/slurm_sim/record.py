@@ -12,18 +12,18 @@ _ENDED = {
     *("OUT_OF_MEMORY", "REVOKED"),
 }
 # Only what begins a line is Slurm's: a user may have written anything into a name, a comment or a path.
-_FIELDS = (
-    r"^JobId=(?P<id>\d+) ",
-    r"^JobId=\d+ ArrayJobId=\d+ ArrayTaskId=(?P<task>\S+) ",
-    r"^JobId=\d+ HetJobId=\d+ HetJobOffset=(?P<component>\d+) ",
-    r"^ +UserId=.*\((?P<uid>\d+)\) GroupId=",
-    r"^ +JobState=(?P<state>\S+) Reason=(?P<reason>.*) Dependency=",
-    r"^ +Requeue=.* ExitCode=(?P<exit_code>\d+):(?P<signal>\d+)",
-    r"^ +NodeList=(?P<nodes>\S*)",
-    r"^ +BatchHost=(?P<host>\S*)",
-    r"^ +StdErr=(?P<errors>.*)",
-    r"^ +StdOut=(?P<output>.*)",
+_FIRST = (
+    r"JobId=(?P<id>\d+)(?: ArrayJobId=\d+ ArrayTaskId=(?P<task>\S+))?(?: HetJobId=\d+ HetJobOffset=(?P<component>\d+))?"
 )
+_LINES = {
+    "UserId": r".*\((?P<uid>\d+)\) GroupId=",
+    "JobState": r"(?P<state>\S+) Reason=(?P<reason>.*) Dependency=",
+    "Requeue": r".* ExitCode=(?P<exit_code>\d+):(?P<signal>\d+)",
+    "NodeList": r"(?P<nodes>\S*)",
+    "BatchHost": r"(?P<host>\S*)",
+    "StdErr": r"(?P<errors>.*)",
+    "StdOut": r"(?P<output>.*)",
+}
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,10 +88,15 @@ def parse_records(text: str) -> list[JobRecord]:
 
 
 def _parse(text: str) -> JobRecord:
+    first, *others = text.splitlines()
+    lines: dict[str, str] = {}
+    for line in others:
+        name, _, value = line.lstrip().partition("=")
+        lines.setdefault(name, value)
     found: dict[str, str] = {}
-    for pattern in _FIELDS:
-        match = re.search(pattern, text, re.MULTILINE)
-        found |= match.groupdict() if match else {}
+    for pattern, line in [(_FIRST, first), *((pattern, lines.get(name, "")) for name, pattern in _LINES.items())]:
+        match = re.match(pattern, line)
+        found |= {name: value for name, value in match.groupdict().items() if value} if match else {}
     host = found.get("host", "").removesuffix("(null)")
     return JobRecord(
         id=int(found["id"]),
