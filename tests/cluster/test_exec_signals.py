@@ -113,7 +113,7 @@ def test_library_ends_command_with_its_process(slurm_sim: SlurmSim, signum: sign
     """A program that is interrupted or killed while it waits in `exec` leaves no job."""
     program = "import sys; from slurm_sim import SlurmSim; SlurmSim.attach(sys.argv[1]).exec(*sys.argv[2:])"
     with subprocess.Popen([sys.executable, "-c", program, slurm_sim.name, *JOB], stderr=subprocess.PIPE) as process:
-        until_in(slurm_sim, f"{BUSY} && pgrep -f slurm-sim-lifeline")  # which comes after a second
+        until_in(slurm_sim, f"{BUSY} && [ $(pgrep --full --count '[s]lurm-sim-lifeline') -ge 2 ]")  # and this one's own
         process.send_signal(signum)
         process.communicate(timeout=TIMEOUT)
         assert process.returncode == status

@@ -7,6 +7,7 @@ signals that it is told, and when its input ends, the client has gone, even by S
 
 from __future__ import annotations
 
+import _thread
 import secrets
 import subprocess
 from collections.abc import Sequence
@@ -116,7 +117,7 @@ class Lifeline:
         """Let go of a command that has ended by itself."""
         if self._client is not None:
             self.send("done")
-            self._close()
+            _thread.start_new_thread(self._close, ())  # nothing depends on the session's end
 
     def _close(self) -> None:
         assert self._client

@@ -14,7 +14,7 @@ from slurm_sim._lifeline import Lifeline
 from slurm_sim._locking import deferred, uninterrupted
 from slurm_sim.errors import CommandError, EngineError
 
-_BRIEF = 1.0
+_BRIEF = 0.3
 """Seconds after which a command gets a lifeline, which costs as much as a short command does."""
 
 
