@@ -205,6 +205,7 @@ def test_forgotten_job_is_remembered(slurm_sim: SlurmSim, tmp_path: Path) -> Non
     job = slurm_sim.submit(script(tmp_path, TASK, "true"))
     array = slurm_sim.submit(script(tmp_path, "[ $SLURM_ARRAY_TASK_ID = 2 ] || sleep 90", TASK), "--array=2,3")
     assert job.wait(100).state == "COMPLETED"
+    until(lambda: any(task.state == "FAILED" for task in array.record().tasks), "the end of task 2")
 
     def forgotten() -> bool:
         return "Invalid job id" in slurm_sim.exec("scontrol", "show", "job", str(job.id), check=False).stderr
