@@ -8,21 +8,26 @@
 ...     sim.scale(4)
 """
 
-from slurm_sim.cluster import SlurmSim
-from slurm_sim.errors import (
-    CommandError,
-    EngineError,
-    JobError,
-    JobTimeoutError,
-    NotRunningError,
-    SlurmSimError,
-    SpecError,
-    StartError,
-)
-from slurm_sim.faults import Fault
-from slurm_sim.job import Job, JobRecord
-from slurm_sim.running import Completed
-from slurm_sim.spec import Spec
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slurm_sim.cluster import SlurmSim
+    from slurm_sim.errors import (
+        CommandError,
+        EngineError,
+        JobError,
+        JobTimeoutError,
+        NotRunningError,
+        SlurmSimError,
+        SpecError,
+        StartError,
+    )
+    from slurm_sim.faults import Fault
+    from slurm_sim.job import Job
+    from slurm_sim.record import JobRecord
+    from slurm_sim.running import Completed
+    from slurm_sim.spec import Spec
 
 __all__ = [
     "CommandError",
@@ -40,3 +45,19 @@ __all__ = [
     "SpecError",
     "StartError",
 ]
+
+_MODULES = {
+    "Completed": "running",
+    "Fault": "faults",
+    "Job": "job",
+    "JobRecord": "record",
+    "SlurmSim": "cluster",
+    "Spec": "spec",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for, and only then: the command must handle Ctrl-C before it imports anything slow."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)

@@ -6,13 +6,12 @@ import fcntl
 import os
 import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+from slurm_sim._signals import INTERRUPTS, handling, in_main_thread
 
 
 @contextmanager
@@ -68,11 +67,11 @@ def _folder() -> Path:
 @contextmanager
 def deferred() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM come a moment later, when what is done inside is done."""
-    if threading.current_thread() is not threading.main_thread():
+    if not in_main_thread():
         yield
         return
     came: list[int] = []
-    before = {number: signal.signal(number, lambda one, _frame: came.append(one)) for number in _INTERRUPTS}
+    before = {number: signal.signal(number, lambda one, _frame: came.append(one)) for number in INTERRUPTS}
     try:
         yield
     finally:
@@ -88,40 +87,32 @@ def interrupted_once() -> Iterator[None]:
 
     `uninterrupted` alone leaves a moment for a second Ctrl-C, between the first and the cleaning up.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not in_main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _INTERRUPTS}
+    # what is ignored, or ends the process at once, goes on to do so
+    before = {number: handler for number in INTERRUPTS if callable(handler := signal.getsignal(number))}
 
     def first(number: int, frame: FrameType | None) -> None:
-        ignore_interrupts()
-        handler = before[signal.Signals(number)]
-        if callable(handler):
-            handler(number, frame)
+        before[signal.Signals(number)](number, frame)
 
-    for number, handler in before.items():
-        if callable(handler):  # what is ignored, or ends the process at once, goes on to do so
-            signal.signal(number, first)
-    try:
+    with handling(first, *before):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def ignore_interrupts() -> None:
     """Ignore Ctrl-C and SIGTERM from now on, in a process that has done its work and is about to end."""
-    for number in _INTERRUPTS:
+    for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Ignores Ctrl-C and SIGTERM meanwhile (in the main thread, which alone gets them): cleaning up is stopping."""
-    if threading.current_thread() is not threading.main_thread():
+    if not in_main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _INTERRUPTS}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
     try:
         yield
     finally:

@@ -12,13 +12,17 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from slurm_sim import _lifecycle
+from slurm_sim import _lifecycle, _output
+from slurm_sim._signals import Stopped
 from slurm_sim.cluster import SlurmSim
-from slurm_sim.errors import SlurmSimError
+from slurm_sim.errors import JobError, SlurmSimError
+from slurm_sim.job import Job
 from slurm_sim.jupyter import Jupyter
+from slurm_sim.record import JobRecord
 
 _NODE_FORMAT = "%N|%T|%c|%m|%e|%E"
 _QUEUE_FORMAT = "%i|%u|%j|%T|%M|%D|%R"
+_MOST = 10  # failed tasks that are named
 
 
 @contextmanager
@@ -27,6 +31,49 @@ def progress(what: str) -> Iterator[Callable[[], float]]:
     start = time.monotonic()
     with Console(stderr=True).status(f"{what} …"):
         yield lambda: time.monotonic() - start
+
+
+def end_of(job: Job, timeout: float, as_json: bool) -> None:
+    """Wait for a job's end, and print its output. Raises `JobError` unless it completed."""
+    try:
+        with progress(f"job {job.id}"):
+            record = job.wait(timeout, on_change=lambda record: _note_held(job.sim, record))
+    except Stopped:
+        click.echo(f"slurm-sim: job {job.id} goes on; `{_in(job.sim)} scancel {job.id}` ends it", err=True)
+        raise
+    if as_json:
+        click.echo(msgspec.json.encode(record))
+    else:
+        for errors in (False, True):
+            _output.show(job.sim, record, errors=errors)
+    if record.state != "COMPLETED":
+        raise JobError(f"job {job.id} ended as {record.state}", seen="\n".join(_failures(record)))
+
+
+def _in(sim: SlurmSim) -> str:
+    """Return the command line that runs a command in a mini-cluster."""
+    return f"slurm-sim exec{_option(sim)} --"
+
+
+def _option(sim: SlurmSim) -> str:
+    return "" if sim.name == "slurm-sim" else f" --name {sim.name}"
+
+
+def _note_held(sim: SlurmSim, record: JobRecord) -> None:
+    if record.held:
+        release = f"`{_in(sim)} scontrol release {record.id}`"
+        click.echo(f"slurm-sim: job {record.id} is held ({record.reason}); {release} lets it start", err=True)
+
+
+def _failures(record: JobRecord) -> list[str]:
+    """Say how a job failed, or which of its tasks did."""
+    failed = [task for task in record.tasks if task.state != "COMPLETED"]
+    if not failed:
+        return [record.summary]
+    part = "component" if failed[0].task.startswith("+") else "task"
+    lines = [f"{len(failed)} of {len(record.tasks)} {part}s failed"]
+    lines += [f"{part} {task.task}: {task.state}, {task.summary}" for task in failed[:_MOST]]
+    return lines + ["…"] * (len(failed) > _MOST)
 
 
 def status(sim: SlurmSim, as_json: bool, note: str = "") -> None:
@@ -42,13 +89,12 @@ def status(sim: SlurmSim, as_json: bool, note: str = "") -> None:
     console.print(_table(f"mini-cluster {sim.name}", ["node", "state", "CPUs", "MiB"], [row[:4] for row in nodes]))
     if jobs:
         console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "where or why"], jobs))
-    option = "" if sim.name == "slurm-sim" else f" --name {sim.name}"
     for what, address in _lines(lab):
         console.print(f"{what:22}{address}", highlight=False, markup=False, soft_wrap=True)
     if found.stopped:
         console.print(f"{found.state}: {_lifecycle.seen_states(found)}", highlight=False, markup=False)
         console.print(_lifecycle.up_again(sim.name), highlight=False, markup=False)
-    console.print(f"{note}{'; ' if note else ''}slurm-sim shell{option}", highlight=False)
+    console.print(f"{note}{'; ' if note else ''}slurm-sim shell{_option(sim)}", highlight=False)
 
 
 def listing(as_json: bool) -> None:

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 import msgspec
 
-from slurm_sim import _lifecycle, _revive, _show, tree
+from slurm_sim import _lifecycle, _revive, _show, _submission, tree
+from slurm_sim._attached import attached
 from slurm_sim._locking import ignore_interrupts
 from slurm_sim._options import Commands, given_fields, json_option, name_option, size_options
+from slurm_sim._signals import INTERRUPTS, Stopped, handling, stop
 from slurm_sim.cluster import HOME, USER, SlurmSim
-from slurm_sim.errors import JobError, NotRunningError, SpecError
+from slurm_sim.errors import NotRunningError, SpecError
 from slurm_sim.faults import Fault
-from slurm_sim.running import check_engine, exec_arguments, replace_by_docker, run_docker
+from slurm_sim.running import check_engine, replace_by_docker
 from slurm_sim.spec import check_name
 
 
-def _on_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
 def main() -> None:
-    """Runs the command; SIGTERM ends it as Ctrl-C does, so that nothing is left behind."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    cli(prog_name="slurm-sim")
+    """Run the command; a signal ends it as an exception does, so that nothing is left behind."""
+    with handling(stop, *INTERRUPTS):
+        cli(prog_name="slurm-sim")
 
 
 @click.group(
@@ -67,7 +58,7 @@ def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Any) -> None:
     try:
         _show.status(sim, as_json, note=f"ready in {seconds():.1f} s")
         ignore_interrupts()  # it is up, and the caller was told so
-    except KeyboardInterrupt:
+    except Stopped:
         if not found:
             sim.down()
         raise
@@ -82,7 +73,7 @@ def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Any) -> None:
 def run(wanted_files: tuple[str, ...], command: tuple[str, ...], **wanted: Any) -> None:
     """Run a command on the login node of a mini-cluster that lasts as long as the command.
 
-    Its streams and its exit status pass through.
+    Its streams, signals and exit status pass through.
 
     Example: slurm-sim run --nodes 4 -- srun -N4 hostname
     """
@@ -91,7 +82,7 @@ def run(wanted_files: tuple[str, ...], command: tuple[str, ...], **wanted: Any) 
         with _show.progress(f"starting {sim.spec.nodes} nodes") as seconds:
             stack.enter_context(sim)
         click.echo(f"mini-cluster with {sim.spec.nodes} nodes ready in {seconds():.1f} s", err=True)
-        status = run_docker(*exec_arguments(sim.container("login"), command, user=USER, tty=_on_terminal()))
+        status = attached(sim.container("login"), command, user=USER)
         for path in wanted_files:
             sim.get(f"{HOME}/{path}", ".")
             click.echo(f"copied: {path} to {Path.cwd() / Path(path).name}", err=True)
@@ -113,13 +104,15 @@ def status(name: str, as_json: bool) -> None:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @name_option
 def exec(name: str, on: str, user: str, workdir: str | None, command: tuple[str, ...]) -> None:  # noqa: A001
-    """Run a command in a mini-cluster: streams and exit status pass through.
+    """Run a command in a mini-cluster: streams, signals and exit status pass through.
+
+    If slurm-sim is killed, or loses its terminal, the command ends as well.
 
     Example: slurm-sim exec --on c1 -- ps aux
     """
     sim = SlurmSim.attach(name)
     sim.check_service(on)
-    replace_by_docker(*exec_arguments(sim.container(on), command, user=user, workdir=workdir, tty=_on_terminal()))
+    raise SystemExit(attached(sim.container(on), command, user=user, workdir=workdir))
 
 
 @cli.command()
@@ -159,26 +152,35 @@ def _place(text: str) -> tuple[str, str] | None:
 @cli.command()
 @click.argument("script", type=click.Path(exists=True, dir_okay=False, readable=True))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-@click.option("--wait", is_flag=True, help="Until it has ended: prints its output, and fails if it failed.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait until all of it has ended: prints its output, and fails if any of it failed.",
+)
 @click.option("--timeout", default=600.0, show_default=True, help="Seconds that --wait waits.")
 @name_option
 @json_option
 def submit(name: str, script: str, options: tuple[str, ...], wait: bool, timeout: float, as_json: bool) -> None:
     """Submit a batch script of this host, with OPTIONS of sbatch behind `--`.
 
+    Ctrl-C ends --wait, not the job, which goes on: `scancel` ends it.
+
     Example: slurm-sim submit job.sbatch --wait -- --nodes=2
     """
-    job = SlurmSim.attach(name).submit(script, *options)
-    if not wait:
-        click.echo(msgspec.json.encode(job.record()) if as_json else job.id)
+    sim = SlurmSim.attach(name)
+    done = _submission.sbatch(sim, Path(script), options, USER)
+    if done.job_id is None and done.status:
+        raise _submission.no_job(sim, script, done)
+    click.echo(done.errors, nl=False, err=True)
+    if done.job_id is None:  # sbatch was asked for something else, such as --test-only
+        click.echo(done.output, nl=False)
         return
-    with _show.progress(f"job {job.id}"):
-        record = job.wait(timeout)
-    click.echo(msgspec.json.encode(record) if as_json else job.output(), nl=as_json)
-    if record.state != "COMPLETED":
-        raise JobError(
-            f"job {job.id} ended as {record.state}", seen=f"status {record.exit_code}, reason {record.reason}"
-        )
+    job = sim.job(done.job_id)
+    if wait:
+        _show.end_of(job, timeout, as_json)
+        return
+    click.echo(msgspec.json.encode(job.record()) if as_json else job.id)
+    raise SystemExit(done.status)  # that of the job with sbatch's own --wait
 
 
 @cli.command()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import secrets
 import shlex
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from slurm_sim import _copying, _images, _lifecycle, _revive, _scaling, _sif, faults
+from slurm_sim import _copying, _images, _lifecycle, _revive, _scaling, _sif, _submission, faults
 from slurm_sim import jupyter as _jupyter
 from slurm_sim._locking import exclusive, interrupted_once
-from slurm_sim.errors import CommandError, JobError
 from slurm_sim.job import Job
-from slurm_sim.running import Completed, checked, docker, exec_arguments
+from slurm_sim.running import Completed, checked, execute
 from slurm_sim.spec import MAX_NODES, Spec, check_count, check_name, check_slurm_conf, parse_memory
 
 USER = "hpc"
@@ -33,10 +31,8 @@ _TIMED_OUT = (124, 137)
 _REFUSALS = ("Error response from daemon", "Error: No such container", "OCI runtime exec failed")
 """The first words of the engine where it ran no command; a command may write them, too."""
 
-_SUBMIT = """
-folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT
-cat >"$folder/$1" && script="$folder/$1" && shift && sbatch --parsable "$@" "$script"
-"""
+_PATIENCE = 10
+"""Seconds that `timeout` has in a container to end what it runs; a container that hangs needs longer."""
 
 _CANCEL_ALL = """
 squeue --noheader --format=%A | sort --unique | xargs --no-run-if-empty scancel
@@ -178,10 +174,15 @@ class SlurmSim:
         """
         sent = stdin.encode() if isinstance(stdin, str) else stdin
         limited = command if timeout is None else ("timeout", "--kill-after=2", str(timeout), *command)
+        late = f"{shlex.join(command)!r} did not end within {timeout:g} s" if timeout is not None else ""
+        limit = timeout + _PATIENCE if timeout is not None else None
         start = time.monotonic()
-        done = docker(*exec_arguments(self.container(on), limited, user=user, workdir=workdir, env=env), stdin=sent)
+        try:
+            done = execute(self.container(on), limited, user=user, workdir=workdir, env=env, stdin=sent, limit=limit)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{late}\n{on} does not answer") from None
         if timeout is not None and done.returncode in _TIMED_OUT and time.monotonic() - start >= timeout:
-            raise TimeoutError(f"{shlex.join(command)!r} did not end within {timeout:g} s\n{done.stdout}{done.stderr}")
+            raise TimeoutError(f"{late}\n{done.stdout}{done.stderr}")
         if done.returncode and done.stderr.startswith(_REFUSALS):
             self.check_service(on)
         return checked(command, done) if check else done
@@ -191,26 +192,12 @@ class SlurmSim:
 
         Raises:
             FileNotFoundError: There is no such script.
-            JobError: Slurm refused it; the message is Slurm's.
+            JobError: Slurm refused it, or was asked for something else, such as `--test-only`; the message is Slurm's.
         """
-        path = Path(script)
-        name = re.sub(r"[^\w.-]", "_", path.name)
-        command = ("sh", "-ec", _SUBMIT, "submit", name, *options)
-        try:
-            done = self.exec(*command, user=user, stdin=path.read_bytes())
-        except CommandError as error:
-            self.check_service("slurmctld")
-            raise JobError(f"Slurm refused {path}", seen=error.stderr, hint=self._hint(error.stderr)) from None
-        return Job(self, int(done.stdout.split(";")[0]))
-
-    def _hint(self, refusal: str) -> str:
-        """What to do where sbatch said that."""
-        unknown = re.search(r"invalid partition specified: (\S+)", refusal)
-        if not unknown:
-            return "`slurm-sim status` shows what the nodes have"
-        there = self.exec("sinfo", "--noheader", "--format=%R").stdout.split()
-        near = difflib.get_close_matches(unknown[1], there, n=1)
-        return f"did you mean {near[0]!r}?" if near else f"take a partition that there is: {', '.join(there)}"
+        done = _submission.sbatch(self, Path(script), options, user)
+        if done.job_id is None:
+            raise _submission.no_job(self, script, done)
+        return Job(self, done.job_id)
 
     def job(self, job_id: int) -> Job:
         """A job that was submitted by other means."""

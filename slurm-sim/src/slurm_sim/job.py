@@ -2,116 +2,148 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from slurm_sim.errors import JobTimeoutError
+from slurm_sim import _output
+from slurm_sim.errors import CommandError, JobError, JobTimeoutError, SlurmSimError
+from slurm_sim.record import JobRecord, parse_records, sum_up
 
 if TYPE_CHECKING:
     from slurm_sim.cluster import SlurmSim
 
-_RUNNING = {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "REQUEUED", "STAGE_OUT", "SIGNALING"}
-# Only what begins a line is Slurm's: a user may have written anything into a name, a comment or a path.
-_FIELDS = (
-    r"^JobId=(?P<id>\d+) ",
-    r"^ +JobState=(?P<state>\S+) Reason=(?P<reason>.*) Dependency=",
-    r"^ +Requeue=.* ExitCode=(?P<exit_code>\d+):(?P<signal>\d+)",
-    r"^ +NodeList=(?P<nodes>\S*)",
-    r"^ +StdOut=(?P<output>.*)",
-)
+__all__ = ["Job", "JobRecord"]
 
-
-class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What Slurm says of a job.
-
-    Attributes:
-        id: Slurm's job id.
-        state: Slurm's word: COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, …
-        reason: Why it waits or ended, in Slurm's words.
-        exit_code: The status that its script ended with.
-        signal: The signal that ended it, or 0.
-        nodes: Slurm's list of its nodes, such as c[1-2].
-        output: The path of its output, on /home.
-    """
-
-    id: int
-    state: str
-    reason: str
-    exit_code: int
-    signal: int
-    nodes: str
-    output: str
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing of it runs or will run."""
-        return self.state not in _RUNNING
-
-
-def parse_record(text: str) -> JobRecord:
-    """Reads what `scontrol show job` says of one job."""
-    fields: dict[str, str] = {}
-    for pattern in _FIELDS:
-        match = re.search(pattern, text, re.MULTILINE)
-        fields |= match.groupdict() if match else {}
-    return JobRecord(
-        id=int(fields["id"]),
-        state=fields["state"],
-        reason=fields["reason"],
-        exit_code=int(fields.get("exit_code", 0)),
-        signal=int(fields.get("signal", 0)),
-        nodes=fields.get("nodes", "").removesuffix("(null)"),
-        output=fields.get("output", ""),
-    )
+_UNKNOWN = "Invalid job id"
 
 
 class Job:
-    """A job in a mini-cluster."""
+    """A job in a mini-cluster: a single one, an array or a heterogeneous job."""
 
     def __init__(self, sim: SlurmSim, job_id: int) -> None:
         self.sim, self.id = sim, job_id
+        self._last: JobRecord | None = None
+        self._parts: dict[str, JobRecord] = {}
 
     def __repr__(self) -> str:
         return f"<Job {self.id} in {self.sim.name}>"
 
-    def record(self) -> JobRecord:
-        """What Slurm says of it now. Raises `CommandError` for a job that Slurm does not know."""
-        return parse_record(self.sim.exec("scontrol", "show", "job", str(self.id)).stdout)
+    @property
+    def state(self) -> str:
+        """Slurm's word for what it does, or how it ended; see `record`."""
+        return self.record().state
 
-    def wait(self, timeout: float = 600) -> JobRecord:
-        """Returns when the job has ended, however it ended.
+    def record(self) -> JobRecord:
+        """Return what Slurm says of it now; of a job that Slurm has forgotten (MinJobAge), the last that it said.
+
+        Raises:
+            CommandError: Slurm does not know the job.
+            JobError: Slurm has forgotten the job, and when last asked, did not yet know how it ended.
+        """
+        try:
+            said = self.sim.exec("scontrol", "show", "job", str(self.id)).stdout
+        except CommandError as error:
+            if _UNKNOWN not in error.stderr or self._last is None:
+                raise
+            if not self._last.ended:
+                raise self._forgotten(self._last) from None
+            return self._last
+        now = {record.task: record for record in parse_records(said)}
+        # Slurm forgets tasks that have ended one by one, and those that failed must not be missing at the end.
+        for record in self._parts.values():
+            if record.task.isdigit() and not record.ended and record.task not in now:
+                raise self._forgotten(record)
+        kept = {task: record for task, record in self._parts.items() if task and record.ended}
+        self._parts = kept | now
+        self._last = sum_up(self.id, list(self._parts.values()))
+        return self._last
+
+    def _forgotten(self, last: JobRecord) -> JobError:
+        return JobError(
+            f"Slurm has forgotten job {self.id}, and how it ended is unknown",
+            seen=f"{last.state}, {last.summary}, when last asked",
+            hint="a longer MinJobAge: `slurm-sim up --slurm-conf MinJobAge=3600`",
+        )
+
+    def wait(self, timeout: float = 600, *, on_change: Callable[[JobRecord], None] | None = None) -> JobRecord:
+        """Return when the job has ended, however it ended; an array or a heterogeneous job, when all of it has.
 
         Args:
             timeout: Seconds. When they are over, `JobTimeoutError` says what the job was doing.
+            on_change: Called with each new state.
+
+        Raises:
+            JobError: The job can never start, since what it depends on has failed.
         """
-        return self._await("end", lambda record: record.ended, timeout)
+        return self._await("end", lambda record: record.ended, timeout, on_change)
 
     def wait_until_running(self, timeout: float = 600) -> JobRecord:
-        """Returns when the job has started; as `wait`, otherwise."""
+        """Return when the job has started; as `wait`, otherwise."""
         return self._await("start", lambda record: record.state == "RUNNING" or record.ended, timeout)
 
-    def _await(self, what: str, reached: Callable[[JobRecord], bool], timeout: float) -> JobRecord:
+    def _await(
+        self,
+        what: str,
+        reached: Callable[[JobRecord], bool],
+        timeout: float,
+        on_change: Callable[[JobRecord], None] | None = None,
+    ) -> JobRecord:
         end = time.monotonic() + timeout
-        while not reached(record := self.record()):
-            if time.monotonic() > end:
-                doing = f"{record.state}, reason {record.reason}, nodes {record.nodes or 'none'}"
-                raise JobTimeoutError(
-                    f"job {self.id} did not {what} within {timeout:g} s",
-                    seen=f"{doing}\n{self.output()[-800:]}",
-                    hint="a longer timeout, or `scancel` and see why it waits",
+        told = None
+        while True:
+            began = time.monotonic()
+            record, trouble = self._try_record()
+            if record and on_change and (record.state, record.reason) != told:
+                told = (record.state, record.reason)
+                on_change(record)
+            if record and reached(record):
+                return record
+            if record and record.hopeless:
+                raise JobError(
+                    f"job {self.id} will never start: {record.reason}",
+                    seen="a job that it depends on did not end as the dependency asks",
+                    hint=f"`scancel {self.id}`",
                 )
-            time.sleep(0.05)  # Slurm tells nobody what becomes of a job; asking takes as long as this
-        return record
+            if time.monotonic() > end:
+                raise self._late(what, timeout, record, trouble)
+            # Slurm tells nobody what becomes of a job; asking takes as long as this, and longer for a large array
+            time.sleep(max(0.05, time.monotonic() - began))
+
+    def _try_record(self) -> tuple[JobRecord | None, str]:
+        """Return the record, or why the controller, which may be restarting, does not give it."""
+        try:
+            return self.record(), ""
+        except CommandError as error:
+            if _UNKNOWN in error.stderr:
+                raise
+            return None, error.stderr
+
+    def _late(self, what: str, timeout: float, record: JobRecord | None, trouble: str) -> JobTimeoutError:
+        seen = trouble
+        if record:
+            try:
+                written = self.output()[-800:]
+            except SlurmSimError as error:
+                written = error.what
+            seen = f"{record.state}, reason {record.reason}, nodes {record.nodes or 'none'}\n{written}"
+        hint = "a longer timeout, or `scancel` and see why it waits"
+        if record and record.held:
+            hint = f"`scontrol release {self.id}` lets it start"
+        return JobTimeoutError(f"job {self.id} did not {what} within {timeout:g} s", seen=seen, hint=hint)
 
     def output(self) -> str:
-        """What it has written to its output file so far."""
-        path = self.record().output
-        return self.sim.exec("cat", path, check=False).stdout if path else ""
+        """Return what it has written to its output file so far; with a heading for each file if there are several.
+
+        Raises:
+            JobError: The file is in the file system of a node that does not run.
+        """
+        return _output.read(self.sim, self.record(), errors=False)
+
+    def errors(self) -> str:
+        """Return what it has written to its error file so far, if that is not the output file; as `output`."""
+        return _output.read(self.sim, self.record(), errors=True)
 
     def cancel(self) -> None:
-        """Ends it. `wait` returns when it is gone."""
+        """End it, with all of its tasks or components. `wait` returns when it is gone."""
         self.sim.exec("scancel", str(self.id))

@@ -1,4 +1,4 @@
-"""Commands run in containers, by the engine's own client: streams and exit status pass through."""
+"""Run commands in containers, by the engine's own client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from typing import NoReturn
 import msgspec
 
 from slurm_sim import _engine_errors
+from slurm_sim._lifeline import Lifeline
+from slurm_sim._locking import deferred, uninterrupted
 from slurm_sim.errors import CommandError, EngineError
+
+_BRIEF = 0.3
+"""Seconds after which a command gets a lifeline, which costs as much as a short command does."""
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -28,10 +33,14 @@ def docker(*args: str, stdin: bytes = b"") -> Completed:
         done = subprocess.run(["docker", *args], input=stdin, capture_output=True, process_group=0, check=False)
     except FileNotFoundError:
         raise EngineError("there is no docker command", hint="run containers/engine.sh, or install Docker") from None
-    said = done.stderr.decode(errors="replace")
-    if done.returncode and (error := _engine_errors.no_engine(said)):
+    return _completed(done.returncode, done.stdout, done.stderr)
+
+
+def _completed(status: int, output: bytes, errors: bytes) -> Completed:
+    said = errors.decode(errors="replace")
+    if status and (error := _engine_errors.no_engine(said)):
         raise error
-    return Completed(done.returncode, done.stdout.decode(errors="replace"), said)
+    return Completed(status, output.decode(errors="replace"), said)
 
 
 def check_engine() -> None:
@@ -67,16 +76,54 @@ def exec_arguments(
     return ["exec", *options, container, *command]
 
 
+def execute(
+    container: str,
+    command: Sequence[str],
+    *,
+    user: str,
+    workdir: str | None,
+    env: Mapping[str, str] | None,
+    stdin: bytes,
+    limit: float | None,
+) -> Completed:
+    """Run a command in a container, and end it there if this process ends or is interrupted.
+
+    Raises:
+        subprocess.TimeoutExpired: The command still ran after `limit` seconds.
+    """
+    lifeline = Lifeline(container, user)
+    arguments = exec_arguments(container, lifeline.tie(command), user=user, workdir=workdir, env=env)
+    client: subprocess.Popen[bytes] | None = None
+    pipe = subprocess.PIPE
+    try:
+        with deferred():  # or it could run without anyone who knows of it
+            client = subprocess.Popen(["docker", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, process_group=0)
+        try:
+            output, errors = client.communicate(stdin, timeout=_BRIEF if limit is None else min(_BRIEF, limit))
+        except subprocess.TimeoutExpired:
+            lifeline.start()
+            output, errors = client.communicate(timeout=limit)
+    except BaseException:
+        if client is not None:
+            with uninterrupted():
+                _end(client, lifeline)
+        raise
+    lifeline.release()
+    return _completed(client.returncode, output, errors)
+
+
+def _end(client: subprocess.Popen[bytes], lifeline: Lifeline) -> None:
+    lifeline.send("TERM")
+    lifeline.await_end()
+    client.kill()
+    client.communicate()
+
+
 def checked(command: Sequence[str], done: Completed) -> Completed:
     """Returns `done` if its status is 0; else raises `CommandError`."""
     if done.returncode:
         raise CommandError(shlex.join(command), done.returncode, done.stdout, done.stderr)
     return done
-
-
-def run_docker(*args: str) -> int:
-    """Runs the engine's client on this process's own streams; returns its exit status."""
-    return subprocess.run(["docker", *args], check=False).returncode
 
 
 def replace_by_docker(*args: str) -> NoReturn:

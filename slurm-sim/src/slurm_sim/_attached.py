@@ -1,0 +1,81 @@
+"""Run a command in a container on this process's own streams, as if it ran here."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from slurm_sim._lifeline import GRACE, Lifeline
+from slurm_sim._signals import INTERRUPTS, Stopped, handling
+from slurm_sim.running import exec_arguments
+
+
+def attached(container: str, command: Sequence[str], *, user: str, workdir: str | None = None) -> int:
+    """Run a command with this process's streams and signals, and return its exit status.
+
+    Raises:
+        Stopped: A signal asked for the end; the command got it, and has ended.
+    """
+    terminal = _on_terminal()
+    lifeline = Lifeline(container, user, terminal=terminal)
+    asked: list[int] = []
+
+    def forward(signum: int, _frame: FrameType | None) -> None:
+        if not asked:
+            _thread.start_new_thread(give_up, ())
+        asked.append(signum)
+        lifeline.send(signal.Signals(signum).name.removeprefix("SIG"))
+
+    def give_up() -> None:
+        time.sleep(GRACE)  # a container that hangs ends nothing
+        client.kill()
+
+    with handling(forward, *INTERRUPTS):
+        lifeline.start()
+        arguments = exec_arguments(container, lifeline.tie(command), user=user, workdir=workdir, tty=terminal)
+        # Ctrl-C is for the command, so not for the client, which needs the terminal where that is what it reads
+        group = None if _is_terminal(0) else 0
+        client = subprocess.Popen(["docker", *arguments], stdin=_input(), process_group=group)
+        status = client.wait()
+        if asked or status < 0:  # or the client was killed
+            if not asked:
+                lifeline.send("HUP")
+            lifeline.await_end()
+        else:
+            lifeline.release()
+    if asked:
+        raise Stopped(asked[0])
+    return status if status >= 0 else 128 - status
+
+
+def _is_terminal(stream: int) -> bool:
+    try:
+        return os.isatty(stream)
+    except OSError:
+        return False
+
+
+def _in_foreground() -> bool:
+    """Return whether the terminal lets this process read; a process in the background would be stopped."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # not the terminal that controls this process
+        return True
+
+
+def _on_terminal() -> bool:
+    return _is_terminal(0) and _is_terminal(1) and _in_foreground()
+
+
+def _input() -> int | None:
+    """Return what the client reads: this process's input, unless that is closed or cannot be read."""
+    try:
+        os.fstat(0)
+    except OSError:
+        return subprocess.DEVNULL
+    return None if not _is_terminal(0) or _in_foreground() else subprocess.DEVNULL

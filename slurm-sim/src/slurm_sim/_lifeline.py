@@ -1,0 +1,127 @@
+"""Tie a command in a container to the process that asked for it.
+
+The engine leaves a command running when its client has gone, and closes the command's standard input, which is no sign:
+many inputs are empty. So a second session beside the command, the lifeline, does nothing but read. It passes on the
+signals that it is told, and when its input ends, the client has gone, even by SIGKILL, and the command is ended.
+"""
+
+from __future__ import annotations
+
+import _thread
+import secrets
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+
+GRACE = 20
+"""Seconds after which a command that was told to end is gone: those of the script below, and a few more."""
+
+# Whichever makes the link first decides: the command, which then begins, or a client that has gone, and it never does.
+# Links of commands that have ended lead nowhere.
+_BEGIN = """
+for old in "${0%-*}"-*; do [ -e "$old" ] || ! [ -L "$old" ] || rm -f "$old" 2>/dev/null; done
+ln -s /proc/$$ "$0" 2>/dev/null || ! [ -L "$0" ] || exit 143
+command -v -- "$1" >/dev/null || { echo "slurm-sim: $1: command not found" >&2; exit 127; }
+exec "$@"
+"""
+
+# A command that the engine starts leads a session of its own; background jobs of a shell are in it, daemons are not.
+_WATCH = r"""
+link=$1 terminal=$2
+members() { # the processes of the session, without those that have ended
+  local stat line
+  for stat in /proc/[0-9]*/stat; do
+    read -r line 2>/dev/null <"$stat" || continue
+    set -- ${line##*) }
+    [ "$4" = "$leader" ] && [ "$1" != Z ] && stat=${stat%/stat} && echo "${stat#/proc/}"
+  done 2>/dev/null
+}
+left() { # what has to end; a lost terminal leaves what `nohup` protects
+  if [ -n "$terminal" ]; then [ -d "/proc/$leader" ]; else [ -n "$(members)" ]; fi
+}
+pass() { kill -s "$1" $(members) 2>/dev/null; }
+
+read -r word || word=HUP
+[ "$word" != done ] || exec rm -f "$link"
+ln -s / "$link" 2>/dev/null && exit
+leader=$(readlink "$link") leader=${leader#/proc/}
+if [ -d "/proc/$leader" ]; then
+  pass "$word"
+  began=$SECONDS told=
+  while left; do
+    if read -r -t 0.1 word; then
+      [ "$word" != done ] || break
+      pass "$word"
+    elif [ $? -le 128 ]; then
+      sleep 0.1 # the end of the input, not of the 0.1 s; the kernel tells no other process when a session is empty
+    fi
+    # srun needs more than one Ctrl-C, and interactive shells ignore SIGTERM
+    if [ -z "$told" ] && [ $((SECONDS - began)) -ge 5 ]; then told=1 && pass HUP; fi
+    if [ $((SECONDS - began)) -ge 15 ]; then
+      kill -s KILL "$leader" 2>/dev/null
+      [ -n "$terminal" ] || pass KILL
+    fi
+    [ $((SECONDS - began)) -lt 18 ] || break # another user's: nothing can be done
+  done
+fi
+rm -f "$link"
+"""
+
+
+class Lifeline:
+    """Ends a command in a container with this process.
+
+    Args:
+        container: The container's name.
+        user: The user that the command runs as.
+        terminal: Whether the command has a terminal: losing that does not end what `nohup` protects.
+    """
+
+    def __init__(self, container: str, user: str, *, terminal: bool = False) -> None:
+        self._link = f"/tmp/.slurm-sim-{secrets.token_hex(8)}"  # noqa: S108 - the container's
+        watch = ["bash", "-c", _WATCH, "slurm-sim-lifeline", self._link, "1" if terminal else ""]
+        self._session = ["docker", "exec", "--interactive", f"--user={user}", container, *watch]
+        self._client: subprocess.Popen[bytes] | None = None
+
+    def tie(self, command: Sequence[str]) -> list[str]:
+        """Return the command line that begins `command` so that this lifeline finds it."""
+        return ["sh", "-c", _BEGIN, self._link, *command]
+
+    def start(self) -> None:
+        """Open the session, without waiting for it."""
+        quiet = subprocess.DEVNULL
+        pipe = subprocess.PIPE
+        self._client = subprocess.Popen(
+            self._session, stdin=pipe, stdout=quiet, stderr=quiet, bufsize=0, process_group=0
+        )
+
+    def send(self, word: str) -> None:
+        """Pass a signal on, such as INT, to every process of the command."""
+        if self._client is None:
+            self.start()
+        assert self._client
+        assert self._client.stdin
+        with suppress(OSError):  # the container has gone, and the command with it
+            self._client.stdin.write(f"{word}\n".encode())
+
+    def await_end(self) -> None:
+        """Return when the command that was told to end has ended; if it does not, it is killed."""
+        assert self._client
+        try:
+            self._client.wait(GRACE)
+        except subprocess.TimeoutExpired:  # the container hangs
+            self._client.kill()
+        self._close()
+
+    def release(self) -> None:
+        """Let go of a command that has ended by itself."""
+        if self._client is not None:
+            self.send("done")
+            _thread.start_new_thread(self._close, ())  # nothing depends on the session's end
+
+    def _close(self) -> None:
+        assert self._client
+        assert self._client.stdin
+        with suppress(OSError):
+            self._client.stdin.close()
+        self._client.wait()

@@ -1,0 +1,103 @@
+"""Find what a job wrote: on /home, which all nodes share, or in a node's own file system."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from slurm_sim.errors import JobError, NotRunningError
+from slurm_sim.record import JobRecord
+from slurm_sim.running import exec_arguments
+
+if TYPE_CHECKING:
+    from slurm_sim.cluster import SlurmSim
+
+_SHARED = "/home/"
+
+# Reads pairs of title and path. A FIFO or a device would be read for ever.
+_SHOW = r"""
+while IFS= read -r -d '' title && IFS= read -r -d '' path; do
+  printf %s "$title"
+  if [ -f "$path" ]; then
+    cat -- "$path"
+  elif ! [ -e "$path" ]; then
+    [ -d "${path%/*}" ] && why="no such file" || why="no such folder"
+    echo "slurm-sim: nothing was written to $path on $(cat /etc/hostname): $why" >&2
+  fi
+done
+"""
+
+
+class File(msgspec.Struct):
+    """A file that a job wrote, and where it can be read; tasks of an array may share one."""
+
+    path: str
+    service: str
+    uid: int
+    tasks: list[str]
+
+
+def files(record: JobRecord, *, errors: bool) -> list[File]:
+    """Return the files of a job's output, or those of its error output that are not the former."""
+    found: dict[tuple[str, str], File] = {}
+    for part in record.tasks or (record,):
+        path = part.errors if errors else part.output
+        writes = part.host and part.task in {"", "+0", part.task.lstrip("+")}  # a job's script runs in one component
+        if not writes or path in {"", "/dev/null"} or (errors and path == part.output):
+            continue
+        service = "login" if path.startswith(_SHARED) else part.host
+        file = found.setdefault((service, path), File(path=path, service=service, uid=part.uid, tasks=[]))
+        file.tasks.append(part.task)
+    return list(found.values())
+
+
+def read(sim: SlurmSim, record: JobRecord, *, errors: bool) -> str:
+    """Return what is in these files. Raises `JobError` for one on a node that does not run."""
+    said = ""
+    for service, uid, request in _requests(files(record, errors=errors)):
+        try:
+            said += sim.exec("bash", "-c", _SHOW, on=service, user=uid, stdin=request, check=False).stdout
+        except NotRunningError as error:
+            raise _out_of_reach(record, request, error) from None
+    return said
+
+
+def show(sim: SlurmSim, record: JobRecord, *, errors: bool) -> None:
+    """Copy these files to standard output, or standard error; whatever they hold, and however much.
+
+    Raises:
+        JobError: One is on a node that does not run.
+    """
+    for service, uid, request in _requests(files(record, errors=errors)):
+        try:
+            sim.check_service(service)
+        except NotRunningError as error:
+            raise _out_of_reach(record, request, error) from None
+        arguments = exec_arguments(sim.container(service), ["bash", "-c", _SHOW], user=uid)
+        subprocess.run(["docker", *arguments], input=request, stdout=2 if errors else None, check=False)
+
+
+def _requests(found: list[File]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield a container, a user and the files to read there, in the order of the tasks, as few times as that allows."""
+    titled = len(found) > 1 or any(len(file.tasks) > 1 for file in found)
+    for (service, uid), there in groupby(found, key=lambda file: (file.service, file.uid)):
+        pairs = (item for file in there for item in (_title(file, first=file is found[0]) if titled else "", file.path))
+        yield service, str(uid), b"".join(item.encode() + b"\0" for item in pairs)
+
+
+def _title(file: File, *, first: bool) -> str:
+    """Return a heading as `head` and `tail` print it."""
+    tasks = f"task{'s' * (len(file.tasks) > 1)} {','.join(file.tasks)}" if any(file.tasks) else "output"
+    where = "" if file.service == "login" else f" on {file.service}"
+    return f"{'' if first else chr(10)}==> {tasks}: {file.path}{where} <==\n"
+
+
+def _out_of_reach(record: JobRecord, request: bytes, error: NotRunningError) -> JobError:
+    path = request.decode().split("\0")[1]
+    return JobError(
+        f"cannot read what job {record.id} wrote to {path}", seen=f"{error.what}: {error.seen}", hint=error.hint
+    )

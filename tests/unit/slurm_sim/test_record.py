@@ -1,0 +1,141 @@
+"""Slurm's record of a job."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurm_sim.record import JobRecord, parse_records, sum_up
+
+RECORD = """JobId=7 JobName=a JobState=FAILED
+   UserId=hpc(1000) GroupId=hpc(1000) MCS_label=N/A
+   JobState=RUNNING Reason=None Dependency=(null)
+   Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=7:9
+   NodeList=c[1-2]
+   Command=/tmp/JobState=COMPLETED
+   Comment=no JobState=COMPLETED
+   StdOut=/home/hpc/a b.out
+"""
+
+
+TASK = """JobId={id} ArrayJobId=2 ArrayTaskId={task} ArrayTaskThrottle=1 JobName=x.sh
+   UserId=hpc(1000) GroupId=hpc(1000) MCS_label=N/A
+   JobState={state} Reason={reason} Dependency=(null)
+   Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode={status}:0
+   NodeList=c1
+   BatchHost={host}
+   StdErr=/tmp/e-{task}-%N
+   StdOut=/home/hpc/o-%3n-%t-%J-%s-%z
+"""
+
+
+def parse_record(text: str) -> JobRecord:
+    (record,) = parse_records(text)
+    return record
+
+
+def tasks(*states: str) -> JobRecord:
+    """Return the record of an array, in whose tasks' states FAILED has status 3."""
+    parts = [
+        TASK.format(id=9 - task, task=task, state=state, reason="None", status=3 * (state == "FAILED"), host="c1")
+        for task, state in enumerate(states)
+    ]
+    return sum_up(2, parse_records("\n\n".join(reversed(parts))))
+
+
+def test_parses_record() -> None:
+    """State, reason, status, signal, nodes and output come from Slurm's fields, whatever a user wrote into others."""
+    record = parse_record(RECORD)
+    assert (record.id, record.state, record.reason) == (7, "RUNNING", "None")
+    assert (record.exit_code, record.signal, record.nodes) == (7, 9, "c[1-2]")
+    assert record.output == "/home/hpc/a b.out"
+    assert not record.ended
+
+
+@pytest.mark.parametrize(("state", "ended"), [("PENDING", False), ("COMPLETING", False), ("OUT_OF_MEMORY", True)])
+def test_tells_whether_job_has_ended(state: str, ended: bool) -> None:
+    """A job that waits or is completing has not ended; any other has."""
+    assert parse_record(RECORD.replace("JobState=RUNNING", f"JobState={state}")).ended is ended
+
+
+def test_job_without_nodes_has_none() -> None:
+    """Slurm's (null) is no node."""
+    assert parse_record(RECORD.replace("c[1-2]", "(null)")).nodes == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [
+        ("RUNNING", False),
+        ("CONFIGURING", False),
+        ("SUSPENDED", False),
+        ("REQUEUED", False),
+        ("STAGE_OUT", False),
+        ("SIGNALING", False),
+        ("COMPLETED", True),
+        ("FAILED", True),
+        ("CANCELLED", True),
+        ("TIMEOUT", True),
+        ("NODE_FAIL", True),
+    ],
+)
+def test_every_state_of_a_job_has_ended_or_not(state: str, ended: bool) -> None:
+    """`wait` returns at the end, and not before."""
+    assert parse_record(RECORD.replace("JobState=RUNNING", f"JobState={state}")).ended is ended
+
+
+def test_a_reason_may_have_blanks() -> None:
+    """Slurm's reasons are words or sentences."""
+    assert parse_record(RECORD.replace("Reason=None", "Reason=Nodes required are DOWN")).reason == (
+        "Nodes required are DOWN"
+    )
+
+
+def test_a_short_record_is_enough() -> None:
+    """An interactive job has no output, and one that waits has no nodes; nothing is made up."""
+    record = parse_record("JobId=8 JobName=a\n   JobState=PENDING Reason=Priority Dependency=(null)\n")
+    assert (record.id, record.state, record.reason) == (8, "PENDING", "Priority")
+    assert (record.exit_code, record.signal, record.nodes, record.output) == (0, 0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        (("COMPLETED", "COMPLETED"), "COMPLETED"),
+        (("COMPLETED", "FAILED", "TIMEOUT"), "FAILED"),
+        (("FAILED", "PENDING", "RUNNING"), "RUNNING"),
+        (("FAILED", "PENDING"), "PENDING"),
+        (("CANCELLED", "COMPLETED"), "CANCELLED"),
+    ],
+)
+def test_array_sums_up_its_tasks(states: tuple[str, ...], state: str) -> None:
+    """An array ends when all of its tasks have, and fails if one did; its status is the largest."""
+    record = tasks(*states)
+    assert (record.id, record.state, record.task) == (2, state, "")
+    assert record.exit_code == 3 * ("FAILED" in states)
+    assert record.nodes == "c1"
+    assert [(task.task, task.state) for task in record.tasks] == [(str(n), one) for n, one in enumerate(states)]
+
+
+def test_component_is_told_from_task() -> None:
+    """A component of a heterogeneous job has a plus, also if there is only one left."""
+    record = sum_up(
+        6, parse_records("JobId=7 HetJobId=6 HetJobOffset=1 JobName=a\n   JobState=FAILED Reason=x Dependency=")
+    )
+    assert [(part.id, part.task) for part in record.tasks] == [(7, "+1")]
+
+
+def test_expands_what_only_the_node_knows() -> None:
+    """Patterns that scontrol leaves are expanded once the node is known; unknown ones stay."""
+    text = TASK.format(id=5, task=1, state="RUNNING", reason="None", status=0, host="c1")
+    record = parse_record(text)
+    assert (record.errors, record.output) == ("/tmp/e-1-c1", "/home/hpc/o-000-0-5-batch-%z")
+    assert parse_record(text.replace("BatchHost=c1", "BatchHost=(null)")).errors == "/tmp/e-1-%N"
+
+
+def test_says_why_job_waits() -> None:
+    """A held job can be released, and one whose dependency has failed never starts."""
+    text = TASK.format(id=5, task=1, state="PENDING", reason="{}", status=0, host="")
+    assert parse_record(text.format("JobHeldUser")).held
+    assert parse_record(text.format("DependencyNeverSatisfied")).hopeless
+    waiting = parse_record(text.format("Dependency"))
+    assert (waiting.held, waiting.hopeless) == (False, False)

@@ -1,0 +1,126 @@
+"""Signals that ask for the end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from slurm_sim._locking import interrupted_once
+from slurm_sim._signals import INTERRUPTS, Stopped, handling, stop
+
+
+class Thing:
+    """Has weak references, unlike `object`."""
+
+
+class Finalized:
+    """Sends itself a signal in its finalizer."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def signal_in_weak_reference() -> None:
+    """Send a signal in the callback of a weak reference, such as those of a `WeakSet`."""
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+    assert reference() is None
+
+
+def signal_in_extension() -> None:
+    """Send a signal where every exception is discarded silently, as extensions do with `PyErr_Clear`."""
+    with suppress(BaseException):
+        signal.raise_signal(signal.SIGINT)
+
+
+def wait_for_ever() -> None:
+    while True:
+        time.sleep(1)  # in a loop: a signal just before a wait would not end the wait
+
+
+def stopped(get_signal: Callable[[], object]) -> None:
+    with handling(stop, *INTERRUPTS):
+        get_signal()
+        wait_for_ever()
+
+
+def stopped_in_change(get_signal: Callable[[], object]) -> None:
+    with handling(stop, *INTERRUPTS), interrupted_once():
+        get_signal()
+        wait_for_ever()
+
+
+def interrupted_in_change(get_signal: Callable[[], object]) -> None:
+    with interrupted_once():
+        get_signal()
+        wait_for_ever()
+
+
+@pytest.mark.parametrize("get_signal", [Finalized, signal_in_weak_reference, signal_in_extension])
+@pytest.mark.parametrize(
+    ("run", "error"),
+    [(stopped, Stopped), (stopped_in_change, Stopped), (interrupted_in_change, KeyboardInterrupt)],
+)
+def test_signal_is_not_lost_with_its_exception(
+    run: Callable[[Callable[[], object]], None],
+    error: type[BaseException],
+    get_signal: Callable[[], object],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Ends what runs, silently, even if the handler's exception is discarded at first."""
+    hook, before = sys.unraisablehook, signal.getsignal(signal.SIGINT)
+    with pytest.raises(error):
+        run(get_signal)
+    assert capsys.readouterr().err == ""
+    assert (sys.unraisablehook, signal.getsignal(signal.SIGINT)) == (hook, before)
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_status_is_that_of_a_shell(signum: signal.Signals, status: int) -> None:
+    """A signal's exit status is 128 and its number."""
+    with pytest.raises(Stopped) as end:
+        stopped(lambda: signal.raise_signal(signum))
+    assert end.value.code == status
+
+
+def test_handler_that_does_not_raise_gets_each_signal() -> None:
+    """Only an exception keeps further signals back."""
+    seen: list[int] = []
+    with handling(lambda signum, _frame: seen.append(signum), *INTERRUPTS):
+        for _ in range(2):
+            signal.raise_signal(signal.SIGHUP)
+    assert seen == [signal.SIGHUP] * 2
+
+
+def test_ignored_signal_stays_ignored() -> None:
+    """Under nohup, a lost terminal ends nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with handling(stop, *INTERRUPTS):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_other_discarded_exceptions_are_reported() -> None:
+    """Reports other discarded exceptions as Python does by default."""
+    seen: list[str] = []
+
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError("mine")
+
+    hook, sys.unraisablehook = sys.unraisablehook, lambda discarded: seen.append(str(discarded.exc_value))
+    try:
+        with handling(stop, *INTERRUPTS):
+            Failing()
+    finally:
+        sys.unraisablehook = hook
+    assert seen == ["mine"]
