@@ -144,7 +144,14 @@ def find_all() -> dict[str, Found]:
 
 def differences(found: Found, spec: Spec) -> list[str]:
     """Say how a mini-cluster that runs differs from a spec; its name and its number of nodes do not count."""
-    told = [f"{service} is {state}" for service, state in found.states.items() if state != "running"]
+    return [f"{service} is {state}" for service, state in found.states.items() if state != "running"] or unlike(
+        found, spec
+    )
+
+
+def unlike(found: Found, spec: Spec) -> list[str]:
+    """Say how what a mini-cluster is made of differs from a spec; its name and number of nodes do not count."""
+    told = []
     for field in msgspec.structs.fields(Spec):
         was, wanted = getattr(found.spec, field.name), getattr(spec, field.name)
         if was != wanted and field.name not in ("name", "nodes"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -46,13 +47,19 @@ def _is(path: Path, file: int) -> bool:
 
 
 def broken_off(prefix: str) -> list[str]:
-    """Return the names that begin with `prefix` whose change was broken off by SIGKILL: their locks are still there."""
-    return sorted(file.stem for file in _folder().glob(f"{prefix}*.lock"))
+    """Return the names that begin with `prefix` of which SIGKILL has left a lock, or claims."""
+    return sorted({file.stem for kind in ("lock", "claims") for file in _folder().glob(f"{prefix}*.{kind}")})
 
 
 def forget(name: str) -> None:
-    """Remove the lock of a mini-cluster that is gone for good."""
+    """Remove the lock and the claims of a mini-cluster that is gone for good."""
     (_folder() / f"{name}.lock").unlink(missing_ok=True)
+    shutil.rmtree(claims_of(name), ignore_errors=True)
+
+
+def claims_of(name: str) -> Path:
+    """Return the folder of the claims on a mini-cluster's nodes."""
+    return _folder() / f"{name}.claims"
 
 
 def _folder() -> Path:

@@ -33,6 +33,20 @@ def scale(spec: Spec, wanted: int) -> None:
             _add(spec, names, added)
 
 
+def replace(spec: Spec, nodes: list[str]) -> None:
+    """Put fresh nodes in the place of these, whatever has become of them; those that are missing are added.
+
+    Jobs on them are cancelled.
+    """
+    with exclusive(spec.name), interrupted_once():
+        known = [node for node in nodes if node in _states(spec.name, nodes)]
+        if known:
+            docker("exec", f"{spec.name}-slurmctld-1", "scancel", f"--nodelist={','.join(known)}")
+            _forget(spec.name, known)
+        _remove_containers(spec.name, nodes)
+        _add(spec, nodes, nodes)
+
+
 def _add(spec: Spec, names: list[str], added: list[str]) -> None:
     from slurm_sim._compose import project
 
