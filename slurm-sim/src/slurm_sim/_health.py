@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from slurm_sim import _scaling, faults
 from slurm_sim.cluster import CANCEL_ALL, USER, SlurmSim
@@ -13,7 +13,7 @@ from slurm_sim.running import docker
 PATIENCE = 30
 """Seconds for an answer from a mini-cluster that may be broken."""
 
-CONFIGURATION = "scontrol show config && scontrol show partition --oneliner && scontrol show reservation --oneliner"
+CONFIGURATION = "until scontrol ping >/dev/null; do sleep 0.1; done; scontrol show config && scontrol show partition --oneliner && scontrol show reservation --oneliner"
 """Everything that an administrator can change in the controller, but for its nodes."""
 
 LEASE = "pytest-"
@@ -61,12 +61,7 @@ def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
         TimeoutError: The controller does not answer.
     """
     wrong = ailments(sim.name, nodes)
-    for service in _SERVICES:
-        if wrong.get(service) == "gone":
-            raise NotRunningError(f"the container of {service} is gone")
-        if service in wrong:
-            faults.revive(sim, service)
-            suspect = True
+    suspect |= revive(sim, wrong)
     configuration, broken = _asked(sim, nodes)
     if bad := [node for node in nodes if node in wrong or node in broken]:
         _scaling.replace(sim.spec, bad)
@@ -75,15 +70,23 @@ def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
     return configuration
 
 
+def revive(sim: SlurmSim, wrong: Mapping[str, str]) -> bool:
+    """Bring back the daemons that all nodes need, and say whether any was broken. Raises `NotRunningError`."""
+    broken = [service for service in _SERVICES if service in wrong]
+    for service in broken:
+        if wrong[service] == "gone":
+            raise NotRunningError(f"the container of {service} was removed")
+        faults.revive(sim, service)
+    return bool(broken)
+
+
 def _asked(sim: SlurmSim, nodes: Sequence[str]) -> tuple[str, set[str]]:
     """Ask the controller, from the login node, for its configuration and those nodes that are not up."""
-    ask = (
-        f"until scontrol ping >/dev/null; do sleep 0.1; done; sinfo --noheader --Node --format='%N %t'; {CONFIGURATION}"
-    )
+    ask = f"{CONFIGURATION} && sinfo --noheader --Node --format='%N %t'"
     said = sim.exec("sh", "-c", ask, timeout=PATIENCE).stdout
-    states, marker, configuration = said.partition("Configuration data")
-    up = {node for node, state in map(str.split, states.splitlines()) if state in _UP}
-    return settled(marker + configuration), set(nodes) - up
+    configuration, *states = re.split(r"^(c\d+) +(\S+)\n", said, flags=re.MULTILINE)
+    up = {node for node, state in zip(states[::3], states[1::3], strict=False) if state in _UP}
+    return settled(configuration), set(nodes) - up
 
 
 def settled(configuration: str) -> str:
@@ -103,9 +106,15 @@ def end_jobs(sim: SlurmSim) -> str:
 
 
 def differences(before: str, after: str) -> list[str]:
-    """Return the lines of a configuration that are new."""
-    known = set(before.splitlines())
-    return [" ".join(line.split()) for line in after.splitlines() if line not in known] or ["a line is missing"]
+    """Return what is new in a configuration, or what is missing."""
+    old, new = (dict.fromkeys(text.splitlines()) for text in (before, after))
+    words = {word for line in old for word in line.split()}
+    told = [
+        " ".join(dict.fromkeys([line.split()[0], *(w for w in line.split() if w not in words)]))
+        for line in new
+        if line not in old
+    ]
+    return told or [f"{line.split()[0]} is missing" for line in old if line.strip() and line not in new]
 
 
 def _probe(sim: SlurmSim, nodes: Sequence[str]) -> None:

@@ -130,8 +130,10 @@ class Pool:
         try:
             if isinstance(sim, Lease):
                 sim.cancel_all()
-            elif _health.ailments(sim.name, sim.nodes()):
+            elif wrong := _health.ailments(sim.name, sim.nodes()):
                 self.suspect(sim)
+                _health.revive(sim, wrong)
+                self._state(sim).after = _health.configuration(sim)
             else:
                 self._state(sim).after = _health.end_jobs(sim)
         except (SlurmSimError, TimeoutError):  # the next test gets one that works
