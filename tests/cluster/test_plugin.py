@@ -285,6 +285,10 @@ def test_rejects_fixture_that_outlives_mini_cluster(pytester: pytest.Pytester) -
         (["--slurm-sim-nodes=many"], "slurm_sim_nodes must be a number, not 'many'"),
         (["-o", "slurm_sim_scope=modul"], "slurm_sim_scope must be one of function, class, module"),
         (["--slurm-sim-keep", "--slurm-sim-scope=module"], "--slurm-sim-keep needs --slurm-sim-scope=session"),
+        (["--slurm-sim-shared", "--slurm-sim-scope=class"], "--slurm-sim-shared needs --slurm-sim-scope=session"),
+        (["--slurm-sim-max-nodes=4"], "--slurm-sim-max-nodes needs --slurm-sim-shared"),
+        (["--slurm-sim-shared", "--slurm-sim-max-nodes=few"], "slurm_sim_max_nodes must be a number, not 'few'"),
+        (["--slurm-sim-shared", "--slurm-sim-max-nodes=1"], "slurm_sim_max_nodes must be between 2,"),
     ],
 )
 def test_invalid_option_ends_session(pytester: pytest.Pytester, arguments: list[str], words: str) -> None:
@@ -407,8 +411,8 @@ def test_endless(site):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("workers", "hangs"),
-    [([], False), (["-n2"], False), (["-n2"], True)],
-    ids=["one process", "workers of xdist", "a worker that hangs as it ends"],
+    [([], False), (["-n2"], False), (["-n2"], True), (["-n2", "--slurm-sim-shared"], False)],
+    ids=["one process", "workers of xdist", "a worker that hangs as it ends", "workers that share"],
 )
 def test_interrupted_session_leaves_nothing(
     pytester: pytest.Pytester, workers: list[str], hangs: bool, how: signal.Signals
@@ -442,7 +446,7 @@ def test_help_explains_options_and_marker(pytester: pytest.Pytester) -> None:
     said = (
         pytester.runpytest_subprocess("--help").stdout.str() + pytester.runpytest_subprocess("--markers").stdout.str()
     )
-    for word in ("nodes", "cpus-per-node", "memory-per-node", "image", "scope", "keep"):
+    for word in ("nodes", "cpus-per-node", "memory-per-node", "image", "scope", "keep", "shared", "max-nodes"):
         assert f"--slurm-sim-{word}" in said
     for word in ("slurm_sim_nodes", "slurm_sim_scope", "slurm_sim(nodes, cpus_per_node,"):
         assert word in said

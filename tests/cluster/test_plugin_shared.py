@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from slurm_sim import SlurmSim
-from slurm_sim.running import docker
+from slurm_sim.pytest_plugin import KEPT
 from tests.support.command import left_of
 from tests.support.waiting import until
 
@@ -46,7 +44,7 @@ def session(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return done
 
 
-TOGETHER = """
+TOGETHER = r"""
 DASK = (
     "from dask_jobqueue import SLURMCluster\n"
     "with SLURMCluster(queue='general', cores=1, memory='500MB', walltime='5:00') as cluster:\n"
@@ -73,7 +71,7 @@ def test_together(slurm_sim, tmp_path):
     assert slurm_sim.exec("sinfo", "--noheader", "--Node", "--format=%N %t").stdout.split()[::2] == own
     meet(slurm_sim, f"{ME}-saw", f"{OTHER}-saw")
     slurm_sim.exec("scancel", "--user=hpc")
-    folder = slurm_sim.exec("mktemp", "-d").stdout.strip()
+    folder = slurm_sim.exec("mktemp", "--directory", "--tmpdir=/home/hpc").stdout.strip()
     (script := tmp_path / "job.sh").write_text(JOB)
     job = slurm_sim.submit(script, f"--chdir={folder}", "--overcommit")
     assert job.wait(timeout=100).state == "COMPLETED"
@@ -155,7 +153,7 @@ def test_next(slurm_sim):
     assert len(said(done)) == 1
 
 
-BREAKS = """
+BREAKS = r"""
 from slurm_sim import errors
 from slurm_sim.running import docker
 
@@ -192,7 +190,7 @@ def test_break(slurm_sim, how):
     ("what", "words"),
     [
         (lambda sim: sim.fault("controller-lost"), "the fault controller-lost would affect all tests"),
-        (lambda sim: sim.down(), r"down\\\\(\\\\) would affect all tests"),
+        (lambda sim: sim.down(), r"down\(\) would affect all tests"),
         (lambda sim: sim.fault("node-lost", "c2"), "no node 'c2'"),
         (lambda sim: sim.exec("true", on="c2"), "'c2' does not belong to this test"),
     ],
@@ -243,3 +241,63 @@ def test_less(site, slurm_sim):
     done.assert_outcomes(passed=6)
     more = [set(nodes) for _, *nodes in said(done) if len(nodes) == 2]
     assert not more[0] & more[1]
+
+
+KEPT_TOGETHER = """
+def test_kept(slurm_sim):
+    (pathlib.Path(__file__).parent / ME).touch()
+    meet(slurm_sim, ME, OTHER)
+    assert hosts(slurm_sim, "srun", "hostname") == slurm_sim.nodes()
+    say(slurm_sim)
+"""
+
+
+@pytest.fixture
+def no_kept() -> Iterator[None]:
+    """The shared mini-cluster that --slurm-sim-keep leaves is gone, before and after."""
+    kept = SlurmSim(name=f"{KEPT}-shared")
+    kept.down()
+    yield
+    kept.down()
+
+
+def test_two_sessions_share_a_kept_mini_cluster(pytester: pytest.Pytester, no_kept: None) -> None:
+    """Tests of two sessions at the same time have their own nodes; a session that wants another size is an error."""
+    two_files(pytester, KEPT_TOGETHER)
+    command = (sys.executable, "-m", "pytest", "-rP", "-p", "no:cacheprovider", *SHARED, "--slurm-sim-keep")
+    with subprocess.Popen([*command, "test_a.py"], cwd=pytester.path, stdout=subprocess.PIPE, text=True) as first:
+        try:
+            until((pytester.path / "a").exists, "the first session's test", 120)
+            other = pytester.runpytest_subprocess(*command[3:], "--slurm-sim-cpus-per-node=3", "test_b.py")
+            second = pytester.runpytest_subprocess(*command[3:], "test_b.py")
+            output, _ = first.communicate(timeout=150)
+        finally:
+            first.kill()
+    other.assert_outcomes(errors=1)
+    other.stdout.fnmatch_lines(["*cpus_per_node was 2, not 3*", "*another session is using it*"])
+    second.assert_outcomes(passed=1)
+    assert first.returncode == 0, output
+    (one,) = (line.split()[1:] for line in output.splitlines() if line.startswith("said "))
+    assert sorted([one, *said(second)]) == [[f"{KEPT}-shared", "c1"], [f"{KEPT}-shared", "c2"]]
+    assert f"'slurm-sim down --name {KEPT}-shared' ends it" in output
+
+
+def test_second_session_does_not_disturb_the_first(pytester: pytest.Pytester) -> None:
+    """A session that would use a kept mini-cluster alone, while another one does, is an error."""
+    pytester.makepyfile(
+        test_inner="def test_inner(slurm_sim):\n    pass\n",
+        test_outer="""
+def test_outer(slurm_sim, pytester):
+    done = pytester.runpytest_subprocess("--slurm-sim-keep", "--slurm-sim-nodes=1", "{inner}")
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["*another session is using the kept mini-cluster*", "*--slurm-sim-shared*"])
+    assert slurm_sim.exec("squeue", "--noheader").stdout == ""
+""".replace("{inner}", str(pytester.path / "test_inner.py")),
+    )
+    try:
+        done = pytester.runpytest_subprocess(
+            "-p", "pytester", "--slurm-sim-keep", "--slurm-sim-nodes=1", "test_outer.py"
+        )
+        done.assert_outcomes(passed=1)
+    finally:
+        SlurmSim(name=KEPT).down()

@@ -23,8 +23,9 @@ _OPEN: weakref.WeakSet[Claim] = weakref.WeakSet()
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """The text of a claim: its state and its nodes."""
+    """The text of a claim: the run of tests that it belongs to, its state and its nodes."""
 
+    run: str = ""
     kind: Kind = "waiting"
     nodes: list[str] = []
 
@@ -85,12 +86,12 @@ class Book:
         with _locking.exclusive(self._folder.name):
             yield self
 
-    def join(self) -> Claim:
+    def join(self, run: str) -> Claim:
         """Return a new claim, which waits behind all others."""
         with self.locked():
             self._folder.mkdir(mode=0o700, exist_ok=True)
             claim = Claim(self._folder / f"{time.time_ns():020d}-{secrets.token_hex(3)}")
-            claim.write(Entry())
+            claim.write(Entry(run))
         return claim
 
     def living(self) -> dict[Path, Entry]:

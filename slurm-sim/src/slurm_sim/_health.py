@@ -13,7 +13,10 @@ from slurm_sim.running import docker
 PATIENCE = 30
 """Seconds for an answer from a mini-cluster that may be broken."""
 
-CONFIGURATION = "until scontrol ping >/dev/null; do sleep 0.1; done; scontrol show config && scontrol show partition --oneliner && scontrol show reservation --oneliner"
+CONFIGURATION = """
+until scontrol ping >/dev/null; do sleep 0.1; done
+scontrol show config && scontrol show partition --oneliner && scontrol show reservation --oneliner
+"""
 """Everything that an administrator can change in the controller, but for its nodes."""
 
 LEASE = "pytest-"
@@ -82,7 +85,7 @@ def revive(sim: SlurmSim, wrong: Mapping[str, str]) -> bool:
 
 def _asked(sim: SlurmSim, nodes: Sequence[str]) -> tuple[str, set[str]]:
     """Ask the controller, from the login node, for its configuration and those nodes that are not up."""
-    ask = f"{CONFIGURATION} && sinfo --noheader --Node --format='%N %t'"
+    ask = f"{CONFIGURATION}sinfo --noheader --Node --format='%N %t'"
     said = sim.exec("sh", "-c", ask, timeout=PATIENCE).stdout
     configuration, *states = re.split(r"^(c\d+) +(\S+)\n", said, flags=re.MULTILINE)
     up = {node for node, state in zip(states[::3], states[1::3], strict=False) if state in _UP}

@@ -31,13 +31,16 @@ class Lease(SlurmSim):
     Args:
         sim: The shared mini-cluster.
         claim: The entry in the book of those who have nodes.
+        run: The run of tests that it belongs to.
         resize: Called by `scale`.
         lasting: It outlives a test.
     """
 
-    def __init__(self, sim: SlurmSim, claim: Claim, resize: Callable[[Lease, int], None], *, lasting: bool) -> None:
+    def __init__(
+        self, sim: SlurmSim, claim: Claim, run: str, resize: Callable[[Lease, int], None], *, lasting: bool
+    ) -> None:
         self.spec, self._verbose = sim.spec, False
-        self._claim, self._resize, self.lasting = claim, resize, lasting
+        self._claim, self._run, self._resize, self.lasting = claim, run, resize, lasting
         self._leased: list[str] = []
         self.suspect = False
         self.configuration = ""
@@ -59,7 +62,7 @@ class Lease(SlurmSim):
     def take(self, nodes: Sequence[str]) -> None:
         """Enter these nodes in the book."""
         self._leased = sorted(nodes, key=lambda node: int(node[1:]))
-        self._claim.write(Entry("lasting" if self.lasting else "test", self._leased))
+        self._claim.write(Entry(self._run, "lasting" if self.lasting else "test", self._leased))
 
     def leave(self, *, mended: bool) -> None:
         """Give the nodes back; unless they are mended, the next test that needs nodes mends them first."""

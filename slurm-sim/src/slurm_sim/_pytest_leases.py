@@ -4,26 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
 import pytest
 
 from slurm_sim._pytest_lease import Lease
-from slurm_sim._pytest_shared import Shared
+from slurm_sim._pytest_shared import Shared, Sharing
 from slurm_sim.cluster import SlurmSim
-
-
-class Sharing(msgspec.Struct, frozen=True):
-    """How mini-clusters are shared.
-
-    Attributes:
-        most: The nodes that tests have at the same time; further tests wait.
-        strict: Whether a test that needs more than `most` fails.
-        notes: What the user is told at the end is added here.
-    """
-
-    most: int
-    strict: bool
-    notes: list[str]
 
 
 class Leases:
@@ -47,8 +32,7 @@ class Leases:
             if (near.nodeid, kind) in self._leases:
                 return self._leases[near.nodeid, kind]
         if kind not in self._shared:
-            how = self._sharing
-            self._shared[kind] = Shared(sim, most=how.most, strict=how.strict, notes=how.notes)
+            self._shared[kind] = Shared(sim, self._sharing)
         shared = self._shared[kind]
         lease = shared.lease(sim.spec.nodes, lasting=not isinstance(node, pytest.Item))
         self._leases[node.nodeid, kind] = lease

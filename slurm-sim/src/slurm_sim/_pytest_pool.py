@@ -18,7 +18,8 @@ import pytest
 from slurm_sim import _health, _lifecycle, _locking
 from slurm_sim._claims import Claim
 from slurm_sim._pytest_lease import Lease
-from slurm_sim._pytest_leases import Leases, Sharing
+from slurm_sim._pytest_leases import Leases
+from slurm_sim._pytest_shared import Sharing
 from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, SpecError, StartError
 from slurm_sim.spec import MAX_NODES, check_count

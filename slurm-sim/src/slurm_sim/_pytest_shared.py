@@ -51,18 +51,32 @@ if exists "$1"; then exec scontrol delete partition="$1"; fi
 )
 
 
+class Sharing(msgspec.Struct, frozen=True):
+    """How mini-clusters are shared.
+
+    Attributes:
+        run: The name of the run of tests.
+        most: The nodes that tests have at the same time; further tests wait.
+        strict: Whether a test that needs more than `most` fails, and whether other sessions' tests count.
+        notes: What the user is told at the end is added here.
+    """
+
+    run: str
+    most: int
+    strict: bool
+    notes: list[str]
+
+
 class Shared:
     """A mini-cluster that several processes lease nodes of.
 
     Args:
         sim: The mini-cluster. It starts when a test first needs it, and grows when tests need more nodes.
-        most: The nodes that tests have at the same time; further tests wait.
-        strict: Whether a test that needs more than `most` fails; otherwise it waits until it is the only one.
-        notes: What the user is told at the end is added here.
+        how: How it is shared.
     """
 
-    def __init__(self, sim: SlurmSim, *, most: int, strict: bool, notes: list[str]) -> None:
-        self.sim, self._most, self._strict, self._notes = sim, most, strict, notes
+    def __init__(self, sim: SlurmSim, how: Sharing) -> None:
+        self.sim, self._how = sim, how
         self._book = Book(sim.name)
         self._compared = False
 
@@ -78,12 +92,12 @@ class Shared:
             SpecError: More nodes than there may be.
             SlurmSimError: The mini-cluster cannot be started or mended.
         """
-        if self._strict and count > self._most:
+        if self._how.strict and count > self._how.most:
             raise SpecError(
-                f"the test needs {count} nodes, and the shared mini-cluster has {self._most} at most",
+                f"the test needs {count} nodes, and the shared mini-cluster has {self._how.most} at most",
                 hint=f"--slurm-sim-max-nodes={count}",
             )
-        lease = Lease(self.sim, self._book.join(), self.resize, lasting=lasting)
+        lease = Lease(self.sim, self._book.join(self._how.run), self._how.run, self.resize, lasting=lasting)
         try:
             self.ready(lease, count)
         except BaseException:
@@ -155,9 +169,10 @@ class Shared:
                 self._reclaim(path, entry)
             if lease.nodes():
                 return True
-            busy = sum(len(entry.nodes) for entry in others.values() if entry.kind == "test")
-            earlier = any(entry.kind == "waiting" and path < lease.path for path, entry in others.items())
-            if not lease.lasting and (earlier or (busy and busy + count > self._most)):
+            counted = {path: one for path, one in others.items() if self._how.strict or one.run == self._how.run}
+            busy = sum(len(entry.nodes) for entry in counted.values() if entry.kind == "test")
+            earlier = any(entry.kind == "waiting" and path < lease.path for path, entry in counted.items())
+            if not lease.lasting and (earlier or (busy and busy + count > self._how.most)):
                 return False
             lease.take(self._choose(count))
         return True
@@ -183,7 +198,7 @@ class Shared:
             return False
         if reason:
             if there or self._compared:
-                self._notes.append(f"the shared {self.sim.name} was replaced: {reason}")
+                self._how.notes.append(f"the shared {self.sim.name} was replaced: {reason}")
             self._start(others, count)
         self._compared = True
         return True

@@ -27,8 +27,8 @@ from typing import Any, get_args
 import pytest
 
 from slurm_sim import _pytest_pool
-from slurm_sim._pytest_leases import Sharing
 from slurm_sim._pytest_pool import DEFAULT_NODES, KEPT, Pool, Scope
+from slurm_sim._pytest_shared import Sharing
 from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import SlurmSimError
 from slurm_sim.spec import MAX_NODES
@@ -236,7 +236,9 @@ def _sharing(config: pytest.Config) -> Sharing | None:
         )
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     notes = config.stash[_NOTES]
-    return Sharing(most=usual * workers if most is None else most, strict=most is not None, notes=notes)
+    return Sharing(
+        config.stash[_RUN], most=usual * workers if most is None else most, strict=most is not None, notes=notes
+    )
 
 
 def _number(name: str, text: str | None) -> int | None:
