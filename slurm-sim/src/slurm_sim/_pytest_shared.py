@@ -163,19 +163,20 @@ class Shared:
         """Choose the nodes of a lease, if it is its turn and enough are free. Say whether it has them."""
         with self._book.locked():
             others = {path: entry for path, entry in self._book.living().items() if path != lease.path}
-            if not self._works(others, count):
+            if not (lease.lasting or self._is_turn(lease, others, count)) or not self._works(others, count):
                 return False
             for path, entry in self._book.dead().items():
                 self._reclaim(path, entry)
-            if lease.nodes():
-                return True
-            counted = {path: one for path, one in others.items() if self._how.strict or one.run == self._how.run}
-            busy = sum(len(entry.nodes) for entry in counted.values() if entry.kind == "test")
-            earlier = any(entry.kind == "waiting" and path < lease.path for path, entry in counted.items())
-            if not lease.lasting and (earlier or (busy and busy + count > self._how.most)):
-                return False
-            lease.take(self._choose(count))
+            if not lease.nodes():
+                lease.take(self._choose(count))
         return True
+
+    def _is_turn(self, lease: Lease, others: Mapping[Path, Entry], count: int) -> bool:
+        """Say whether so many nodes are free, and no earlier test waits for them."""
+        counted = {path: entry for path, entry in others.items() if self._how.strict or entry.run == self._how.run}
+        busy = sum(len(entry.nodes) for entry in counted.values() if entry.kind == "test")
+        earlier = any(entry.kind == "waiting" and path < lease.path for path, entry in counted.items())
+        return not earlier and (not busy or busy + count <= self._how.most)
 
     def _choose(self, count: int) -> list[str]:
         """Return nodes that nobody has: the first ones, which may not be there yet."""
