@@ -54,7 +54,8 @@ DASK = (
 JOB = '''#!/bin/sh
 #SBATCH --partition=general
 hostname
-sbatch --wait --output=nested-%j.out --wrap=hostname
+env --ignore-environment PATH="$PATH" SLURM_JOB_PARTITION="$SLURM_JOB_PARTITION" \
+  sbatch --wait --output=nested-%j.out --wrap=hostname
 cat nested-*.out
 '''
 
@@ -76,7 +77,7 @@ def test_together(slurm_sim, tmp_path):
     job = slurm_sim.submit(script, f"--chdir={folder}", "--overcommit")
     assert job.wait(timeout=100).state == "COMPLETED"
     assert [line for line in job.output().split() if line in ("c1", "c2")] == own * 2
-    assert hosts(slurm_sim, "srun", "hostname") == own
+    assert hosts(slurm_sim, "srun", "hostname") == hosts(slurm_sim, "srun", "--partition=general", "hostname") == own
     assert hosts(slurm_sim, "salloc", "--quiet", "srun", "hostname") == own
     assert hosts(slurm_sim, "python", "-c", DASK) == own
     say(slurm_sim)

@@ -14,7 +14,7 @@ from slurm_sim.errors import NotRunningError, SpecError
 from slurm_sim.running import Completed
 from slurm_sim.spec import MAX_NODES, check_count
 
-_COMMANDS = ("SALLOC", "SBATCH", "SCANCEL", "SINFO", "SLURM", "SQUEUE")
+_COMMANDS = ("SALLOC", "SBATCH", "SCANCEL", "SINFO", "SLURM", "SLURM_SIM", "SQUEUE")  # SLURM_SIM: see cli_filter.lua
 _OF_ALL = {faults.Fault.CONTROLLER_LOST, faults.Fault.CONTROLLER_RESTARTED}
 
 
@@ -84,7 +84,7 @@ class Lease(SlurmSim):
 
     def exec(self, *command: str, env: Mapping[str, str] | None = None, **how: Any) -> Completed:
         """Runs a command as `SlurmSim.exec` does. Slurm's commands use the test's partition unless told otherwise."""
-        own = {f"{prefix}_PARTITION": self.partition for prefix in _COMMANDS}
+        own = {f"{command}_PARTITION": self.partition for command in _COMMANDS}
         return super().exec(*command, env={**own, **(env or {})}, **how)
 
     def scale(self, nodes: int) -> None:

@@ -169,7 +169,8 @@ class Pool:
         else:
             name = f"{self._run}-{_short(key[1])}"
         try:
-            return leases.get(node, key[1], SlurmSim(name=name, **wanted))
+            conf = {"CliFilterPlugins": "cli_filter/lua", **(wanted.get("slurm_conf") or {})}
+            return leases.get(node, key[1], SlurmSim(name=name, **{**wanted, "slurm_conf": conf}))
         except (EngineError, StartError) as error:
             self._failed[key] = error
             raise
