@@ -80,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
     scope = _setting(config, "scope") or "session"
     if scope not in _SCOPES:
         raise pytest.UsageError(f"slurm_sim_scope must be one of {', '.join(_SCOPES)}, not {scope!r}")
+    _usual(config)
     sharing = _sharing(config)
     for option, given in (("keep", config.getoption("--slurm-sim-keep")), ("shared", sharing)):
         if given and scope != "session":
@@ -200,7 +201,7 @@ def _started(pool: Pool, request: pytest.FixtureRequest, *, ready: bool = False)
         sim = pool.get(request.node, base, scope)
         if ready:
             pool.ready(sim, _pytest_pool.needed_nodes(base, request.node))
-    except SlurmSimError as error:
+    except (SlurmSimError, TimeoutError) as error:
         what = str(error)
     else:
         return sim
