@@ -26,7 +26,7 @@ _COLUMNS = '{{.Label "com.docker.compose.service"}}\t{{.State}}\t{{.Networks}}'
 _SERVICES = ("login", "slurmctld")
 _UP = {"idle", "mix", "alloc", "comp"}
 _OF_THE_MOMENT = re.compile(
-    r"^(Configuration data|BOOT_TIME|NEXT_JOB_ID|HashVal|Slurmctld\(|No reservations|PartitionName=" + LEASE + r").*\n"
+    r"^(Configuration data|BOOT_TIME|NEXT_JOB_ID|HASH_VAL|Slurmctld\(|No reservations|PartitionName=" + LEASE + r").*\n"
     r"|\b(Nodes|TotalCPUs|TotalNodes|TRES)=\S*",
     re.MULTILINE,
 )

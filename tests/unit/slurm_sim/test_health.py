@@ -7,7 +7,7 @@ from slurm_sim._health import differences, settled
 BEFORE = """Configuration data as of 2026-11-27T03:24:00
 BOOT_TIME               = 2026-11-27T03:23:00
 KillWait                = 5 sec
-HashVal                 = Match
+HASH_VAL                 = Match
 NEXT_JOB_ID             = 3
 
 Slurmctld(primary) at slurmctld is UP
