@@ -104,8 +104,8 @@ def test_jobs_survive_controller_restart(slurm_sim: SlurmSim) -> None:
 
 def test_daemons_survive_reconfiguration(slurm_sim: SlurmSim) -> None:
     """`scontrol reconfigure` reaches the login node and the nodes, which go on working."""
-    admin = {"on": "slurmctld", "user": "root"}
-    slurm_sim.exec("sh", "-c", "echo '# reconfigured' >>/etc/slurm/slurm.conf && scontrol reconfigure", **admin)
+    change = "echo '# reconfigured' >>/etc/slurm/slurm.conf && scontrol reconfigure"
+    slurm_sim.exec("sh", "-c", change, on="slurmctld", user="root")
     until_in(slurm_sim, "grep --quiet reconfigured /run/slurm/conf/slurm.conf", user="root")
     assert len(slurm_sim.exec("srun", "--nodes=2", "hostname").stdout.split()) == 2
 
