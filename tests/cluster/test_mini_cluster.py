@@ -102,6 +102,14 @@ def test_jobs_survive_controller_restart(slurm_sim: SlurmSim) -> None:
     assert queued.wait(150).state == "COMPLETED"
 
 
+def test_daemons_survive_reconfiguration(slurm_sim: SlurmSim) -> None:
+    """`scontrol reconfigure` reaches the login node and the nodes, which go on working."""
+    change = "echo '# reconfigured' >>/etc/slurm/slurm.conf && scontrol reconfigure"
+    slurm_sim.exec("sh", "-c", change, on="slurmctld", user="root")
+    until_in(slurm_sim, "grep --quiet reconfigured /run/slurm/conf/slurm.conf", user="root")
+    assert len(slurm_sim.exec("srun", "--nodes=2", "hostname").stdout.split()) == 2
+
+
 def test_pmix_is_available_and_default(slurm_sim: SlurmSim) -> None:
     """Slurm offers PMIx, which Open MPI 5 needs, and uses it by default."""
     assert "pmix" in slurm_sim.exec("srun", "--mpi=list").stderr + slurm_sim.exec("srun", "--mpi=list").stdout

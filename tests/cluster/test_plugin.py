@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import SlurmSim
-from slurm_sim._locking import exclusive
+from slurm_sim._claims import Claim
 from slurm_sim.pytest_plugin import KEPT
 from slurm_sim.running import docker
 from tests.support.command import left_of, new_name
@@ -277,6 +277,10 @@ def test_rejects_fixture_that_outlives_mini_cluster(pytester: pytest.Pytester) -
         (["--slurm-sim-nodes=many"], "slurm_sim_nodes must be a number, not 'many'"),
         (["-o", "slurm_sim_scope=modul"], "slurm_sim_scope must be one of function, class, module"),
         (["--slurm-sim-keep", "--slurm-sim-scope=module"], "--slurm-sim-keep needs --slurm-sim-scope=session"),
+        (["--slurm-sim-shared", "--slurm-sim-scope=class"], "--slurm-sim-shared needs --slurm-sim-scope=session"),
+        (["--slurm-sim-max-nodes=4"], "--slurm-sim-max-nodes needs --slurm-sim-shared"),
+        (["--slurm-sim-shared", "--slurm-sim-max-nodes=few"], "slurm_sim_max_nodes must be a number, not 'few'"),
+        (["--slurm-sim-shared", "--slurm-sim-max-nodes=1"], "slurm_sim_max_nodes must be between 2,"),
     ],
 )
 def test_invalid_option_ends_session(pytester: pytest.Pytester, arguments: list[str], words: str) -> None:
@@ -334,8 +338,12 @@ def test_kept_mini_cluster_is_reused_unless_it_differs(pytester: pytest.Pytester
 def test_kept_mini_cluster_has_one_user(pytester: pytest.Pytester, no_kept: None) -> None:
     """A run that finds the kept mini-cluster in use by another one starts its own, says so, and ends it."""
     pytester.makepyfile("def test_x(slurm_sim): print(f'name={slurm_sim.name}')")
-    with exclusive(f"{KEPT}.used"):
+    used = Claim.sole(KEPT)
+    assert used
+    try:
         done = pytester.runpytest_subprocess("--slurm-sim-keep", "--slurm-sim-nodes=1", "-s")
+    finally:
+        used.abandon()
     done.assert_outcomes(passed=1)
     said = done.stdout.str()
     assert f"{KEPT} is used by another run: this one has started its own" in said
@@ -412,8 +420,8 @@ def test_endless(site):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("workers", "hangs"),
-    [([], False), (["-n2"], False), (["-n2"], True)],
-    ids=["one process", "workers of xdist", "a worker that hangs as it ends"],
+    [([], False), (["-n2"], False), (["-n2"], True), (["-n2", "--slurm-sim-shared"], False)],
+    ids=["one process", "workers of xdist", "a worker that hangs as it ends", "workers that share"],
 )
 def test_interrupted_session_leaves_nothing(
     pytester: pytest.Pytester, workers: list[str], hangs: bool, how: signal.Signals
@@ -447,7 +455,7 @@ def test_help_explains_options_and_marker(pytester: pytest.Pytester) -> None:
     said = (
         pytester.runpytest_subprocess("--help").stdout.str() + pytester.runpytest_subprocess("--markers").stdout.str()
     )
-    for word in ("nodes", "cpus-per-node", "memory-per-node", "image", "scope", "keep"):
+    for word in ("nodes", "cpus-per-node", "memory-per-node", "image", "scope", "keep", "shared", "max-nodes"):
         assert f"--slurm-sim-{word}" in said
     for word in ("slurm_sim_nodes", "slurm_sim_scope", "slurm_sim(nodes, cpus_per_node,"):
         assert word in said

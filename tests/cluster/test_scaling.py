@@ -93,6 +93,14 @@ def test_requeues_job_of_removed_node(sim: SlurmSim) -> None:
     assert job.output().split()[-1] == "c1"
 
 
+def test_removes_several_nodes_one_of_which_is_busy(sim: SlurmSim) -> None:
+    """Nodes with and without jobs go together, even if the idle ones are forgotten first."""
+    sim.scale(4)
+    assert submit(sim, "--nodelist=c3", f"--wrap={FOR_EVER}").wait_until_running(120).nodes == "c3"
+    sim.scale(1)
+    assert sim.nodes() == nodes_of_slurm(sim) == ["c1"]
+
+
 @pytest.mark.soak
 def test_sends_no_job_to_node_being_removed(sim: SlurmSim) -> None:
     """With a full queue, a node is removed in time, and every job completes on the remaining node."""

@@ -260,7 +260,12 @@ def count_nodes(found: Mapping[str, Found]) -> int:
 
 def differences(found: Found, spec: Spec) -> list[str]:
     """Say how a mini-cluster that runs differs from a spec; its name and its number of nodes do not count."""
-    told = [f"{service} is {state}" for service, state in found.stopped.items()]
+    return [f"{service} is {state}" for service, state in found.stopped.items()] or unlike(found, spec)
+
+
+def unlike(found: Found, spec: Spec) -> list[str]:
+    """Say how what a mini-cluster is made of differs from a spec; its name and number of nodes do not count."""
+    told = []
     for field in msgspec.structs.fields(Spec):
         was, wanted = getattr(found.spec, field.name), getattr(spec, field.name)
         if was != wanted and field.name not in ("name", "nodes"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -15,26 +16,21 @@ from slurm_sim._signals import INTERRUPTS, handling, in_main_thread
 
 
 @contextmanager
-def exclusive(name: str, *, wait: bool = True) -> Iterator[None]:
+def exclusive(name: str) -> Iterator[None]:
     """Hold a mini-cluster's lock; another process that asks for it meanwhile waits. It ends with the process.
 
     The file goes when the lock is released; a process that waited for it has a file that is none any more, and makes
     another.
-
-    Args:
-        name: The mini-cluster's.
-        wait: Raise `BlockingIOError` instead, if it is False.
     """
-    how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
     _folder().mkdir(mode=0o700, exist_ok=True)
     path = _folder() / f"{name}.lock"
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(file, how)
+        fcntl.flock(file, fcntl.LOCK_EX)
         while not _is(path, file):
             os.close(file)
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(file, how)
+            fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
         finally:
@@ -51,13 +47,19 @@ def _is(path: Path, file: int) -> bool:
 
 
 def broken_off(prefix: str) -> list[str]:
-    """Return the names that begin with `prefix` whose change was broken off by SIGKILL: their locks are still there."""
-    return sorted(file.stem for file in _folder().glob(f"{prefix}*.lock"))
+    """Return the names that begin with `prefix` of which SIGKILL has left a lock, or claims."""
+    return sorted({file.stem for kind in ("lock", "claims") for file in _folder().glob(f"{prefix}*.{kind}")})
 
 
 def forget(name: str) -> None:
-    """Remove the lock of a mini-cluster that is gone for good."""
+    """Remove the lock and the claims of a mini-cluster that is gone for good."""
     (_folder() / f"{name}.lock").unlink(missing_ok=True)
+    shutil.rmtree(claims_of(name), ignore_errors=True)
+
+
+def claims_of(name: str) -> Path:
+    """Return the folder of the claims on a mini-cluster's nodes."""
+    return _folder() / f"{name}.claims"
 
 
 def _folder() -> Path:

@@ -9,14 +9,19 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
-from slurm_sim import _lifecycle, _locking
+from slurm_sim import _health, _lifecycle, _locking
+from slurm_sim._claims import Claim
+from slurm_sim._pytest_lease import Lease
+from slurm_sim._pytest_leases import Leases
+from slurm_sim._pytest_shared import Sharing
 from slurm_sim.cluster import SlurmSim
-from slurm_sim.errors import NotRunningError, SlurmSimError, SpecError
+from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, SpecError, StartError
 from slurm_sim.spec import MAX_NODES, check_count
 
 Scope = Literal["function", "class", "module", "package", "session"]
@@ -24,6 +29,7 @@ Scope = Literal["function", "class", "module", "package", "session"]
 KEPT = "slurm-sim-pytest"
 """The name of the mini-cluster that `--slurm-sim-keep` leaves running, and that the next such session uses."""
 
+DEFAULT_NODES = 2
 MARKER = "slurm_sim"
 _ARGUMENTS = [name for name in inspect.signature(SlurmSim).parameters if name != "name"]
 _KINDS: dict[str, type[pytest.Item | pytest.Collector]] = {
@@ -46,13 +52,25 @@ class Pool:
         keep: Whether those of scope session stay when the run has ended.
         usual: The arguments of `SlurmSim` that the command line and the ini file give.
         notes: What the user is told at the end is added here.
+        sharing: How all processes share those of scope session, if they do.
     """
 
-    def __init__(self, run: str, *, worker: str, keep: bool, usual: Mapping[str, Any], notes: list[str]) -> None:
+    def __init__(
+        self,
+        run: str,
+        *,
+        worker: str,
+        keep: bool,
+        usual: Mapping[str, Any],
+        notes: list[str],
+        sharing: Sharing | None = None,
+    ) -> None:
         self._run, self._worker, self._keep, self._usual, self._notes = run, worker, keep, usual, notes
         self._sims: dict[tuple[str, str], SlurmSim] = {}
         self._failed: dict[tuple[str, str], SlurmSimError] = {}
-        self._used = ExitStack()
+        self._states: dict[SlurmSim, _State] = {}
+        self._sole: list[Claim] = []
+        self._leases = sharing and Leases(sharing)
 
     def get(self, node: pytest.Item | pytest.Collector, base: Mapping[str, Any], scope: str) -> SlurmSim:
         """Return the mini-cluster for a place in the tests: the one that is there, or a new one.
@@ -72,33 +90,106 @@ class Pool:
         key = place.nodeid, kind
         if key in self._failed:  # trying again for each test would take its time each time
             raise self._failed[key]
-        if key not in self._sims:
-            self._start(key, place, wanted)
-        sim = self._sims[key]
+        if self._leases and isinstance(place, pytest.Session):
+            sim = self._lease(self._leases, key, node, wanted)
+        else:
+            if key not in self._sims:
+                self._start(key, place, wanted)
+            sim = self._sims[key]
         used = node.stash.setdefault(_USED, [])
         if sim not in used:
             used.append(sim)
         return sim
 
     def __contains__(self, sim: SlurmSim) -> bool:
-        return sim in self._sims.values()
+        return sim in self._sims.values() or bool(self._leases and sim in self._leases)
 
     def used_by(self, item: pytest.Item) -> list[SlurmSim]:
         """Return those that a test, or a fixture of wider scope around it, has asked for and that still run."""
         used = [sim for node in item.listchain() for sim in node.stash.get(_USED, []) if sim in self]
         return list(dict.fromkeys(used))
 
+    def suspect(self, sim: SlurmSim) -> None:
+        """Have a mini-cluster run a job before the next test gets it: a test has failed on it."""
+        if isinstance(sim, Lease):
+            sim.suspect = True
+        else:
+            self._state(sim).suspect = True
+
+    def ready(self, sim: SlurmSim, nodes: int) -> None:
+        """Give a test what it is promised: so many nodes, which are up, whatever earlier tests have done to them."""
+        if isinstance(sim, Lease):
+            if self._leases:
+                self._leases.ready(sim)
+        else:
+            self._mend(sim, nodes)
+        if len(sim.nodes()) != nodes:  # the last test had more, or scaled it
+            sim.scale(nodes)
+
+    def end_test(self, sim: SlurmSim) -> None:
+        """Cancel the jobs of a test, and look at what else it has left."""
+        try:
+            if isinstance(sim, Lease):
+                sim.cancel_all()
+            elif wrong := _health.ailments(sim.name, sim.nodes()):
+                self.suspect(sim)
+                _health.revive(sim, wrong)
+                self._state(sim).after = _health.configuration(sim)
+            else:
+                self._state(sim).after = _health.end_jobs(sim)
+        except (SlurmSimError, TimeoutError):  # the next test gets one that works
+            self.suspect(sim)
+
     def close(self) -> None:
         """End all but those that are kept."""
         for key, sim in list(self._sims.items()):
-            if sim.name.startswith(KEPT):
-                self._notes.append(f"{sim.name} runs on; 'slurm-sim down --name {sim.name}' ends it")
-            else:
+            if not sim.name.startswith(KEPT):
                 self._end(key)
-        self._used.close()
+            elif broken := self._state(sim).problem:
+                self._notes.append(f"the kept {sim.name} was removed: {broken}")
+                self._end(key)
+            else:
+                self._notes.append(_runs_on(sim))
+        for claim in self._sole:
+            claim.abandon()
+        if self._leases and self._keep:
+            self._notes += map(_runs_on, self._leases.sims())
 
     def _end(self, key: tuple[str, str]) -> None:
         self._sims.pop(key).down()
+
+    def _state(self, sim: SlurmSim) -> _State:
+        return self._states.setdefault(sim, _State())
+
+    def _lease(
+        self, leases: Leases, key: tuple[str, str], node: pytest.Item | pytest.Collector, wanted: dict[str, Any]
+    ) -> SlurmSim:
+        if self._keep:
+            name = "-".join(filter(None, (KEPT, "shared", _special(wanted, self._usual))))
+        else:
+            name = f"{self._run}-{_short(key[1])}"
+        try:
+            conf = {"CliFilterPlugins": "cli_filter/lua", **(wanted.get("slurm_conf") or {})}
+            return leases.get(node, key[1], SlurmSim(name=name, **{**wanted, "slurm_conf": conf}))
+        except (EngineError, StartError) as error:
+            self._failed[key] = error
+            raise
+
+    def _mend(self, sim: SlurmSim, nodes: int) -> None:
+        state = self._states.pop(sim, _State())
+        names = _lifecycle.node_names(nodes)
+        try:
+            if state.problem:
+                raise StartError(state.problem)
+            before = _health.restore(sim, names, suspect=state.suspect)
+            if state.suspect:
+                sim.cancel_all(timeout=_health.PATIENCE)
+        except (SlurmSimError, TimeoutError) as error:
+            self._notes.append(f"{sim.name} was replaced: {str(error).splitlines()[0]}")
+            sim.down()
+            sim.start()
+            before = _health.restore(sim, names, suspect=False)
+        self._state(sim).before = before
 
     def _start(self, key: tuple[str, str], place: pytest.Item | pytest.Collector, wanted: dict[str, Any]) -> None:
         lasts = isinstance(place, pytest.Session)
@@ -116,15 +207,18 @@ class Pool:
         One run at a time uses it: another one would cancel its jobs.
         """
         name = "-".join(filter(None, (KEPT, self._worker, _special(wanted, self._usual))))
-        try:
-            self._used.enter_context(_locking.exclusive(f"{name}.used", wait=False))
-        except BlockingIOError:
-            self._notes.append(f"{name} is used by another run: this one has started its own")
+        claim = Claim.sole(name)
+        if claim is None:
+            self._notes.append(
+                f"{name} is used by another run: this one has started its own (--slurm-sim-shared in both shares it)"
+            )
             return _new(self._run, wanted)
         sim = SlurmSim(name=name, **wanted)
+        self._sole.append(claim)
         try:
             found = _lifecycle.find(name)
         except NotRunningError:
+            sim.down()  # its containers, if a test has removed some
             sim.start()
             return sim
         differences = _lifecycle.differences(found, sim.spec) or _ailments(found)
@@ -136,6 +230,25 @@ class Pool:
         return sim
 
 
+class _State(msgspec.Struct):
+    """The condition in which tests have left a mini-cluster: its configuration before and after the last one."""
+
+    suspect: bool = False
+    before: str = ""
+    after: str = ""
+
+    @property
+    def problem(self) -> str:
+        """The change that a test has left behind, or ""."""
+        if self.before and self.after and self.before != self.after:
+            return f"its configuration was changed: {'; '.join(_health.differences(self.before, self.after)[:3])}"
+        return ""
+
+
+def _runs_on(sim: SlurmSim) -> str:
+    return f"{sim.name} runs on; 'slurm-sim down --name {sim.name}' ends it"
+
+
 def _new(run: str, wanted: dict[str, Any]) -> SlurmSim:
     sim = SlurmSim(name=new_name(run), **wanted)
     sim.start()
@@ -144,7 +257,7 @@ def _new(run: str, wanted: dict[str, Any]) -> SlurmSim:
 
 def needed_nodes(base: Mapping[str, Any], node: pytest.Item | pytest.Collector) -> int:
     """Return how many nodes a place in the tests needs: its marker's if those are more than all tests have."""
-    usual: int = base.get("nodes", 2)
+    usual: int = base.get("nodes", DEFAULT_NODES)
     marked: list[int] = [mark.kwargs["nodes"] for mark in node.iter_markers(MARKER) if "nodes" in mark.kwargs]
     return max(usual, check_count("nodes", marked[0], MAX_NODES)) if marked else usual
 
@@ -225,7 +338,11 @@ def _kind(wanted: Mapping[str, Any]) -> str:
 def _special(wanted: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
     """A short word for what markers and overridden fixtures add, so that each kept kind has a name; "" for nothing."""
     added = {name: value for name, value in wanted.items() if name != "nodes" and usual.get(name) != value}
-    return hashlib.sha256(_kind(added).encode()).hexdigest()[:6] if added else ""
+    return _short(_kind(added)) if added else ""
+
+
+def _short(kind: str) -> str:
+    return hashlib.sha256(kind.encode()).hexdigest()[:6]
 
 
 def _ailments(found: _lifecycle.Found) -> list[str]:

@@ -12,10 +12,13 @@ from slurm_sim.spec import Spec
 
 # Down only when it is gone: a node that answers once more is taken back (ReturnToService), with jobs that never end.
 _FORGET = """
-until scontrol delete nodename="$1" 2>/dev/null; do
-  [ $SECONDS -lt 30 ] || exec scontrol delete nodename="$1"
-  scontrol update nodename="$1" state=down reason="scaled away" # its jobs are queued again
-  sleep 0.05 # and are completing for a moment; nothing says when that is over
+! scontrol delete nodename="$1" 2>/dev/null || exit 0
+for node in ${1//,/ }; do # one by one: some of them may be gone, and their names would make every list invalid
+  until ! scontrol show node "$node" >/dev/null || scontrol delete nodename="$node" 2>/dev/null; do
+    [ $SECONDS -lt 30 ] || exec scontrol delete nodename="$node"
+    scontrol update nodename="$node" state=down reason="scaled away" # its jobs are queued again
+    sleep 0.05 # and are completing for a moment; nothing says when that is over
+  done
 done
 """
 
@@ -58,6 +61,20 @@ def set_timeouts(name: str, nodes: int) -> None:
     )
     if done.returncode:
         raise StartError("Slurm did not accept longer timeouts", seen=done.stdout + done.stderr)
+
+
+def replace(spec: Spec, nodes: list[str]) -> None:
+    """Put fresh nodes in the place of these, whatever has become of them; those that are missing are added.
+
+    Jobs on them are cancelled.
+    """
+    with exclusive(spec.name), interrupted_once():
+        known = [node for node in nodes if node in _states(spec.name, nodes)]
+        if known:
+            docker("exec", f"{spec.name}-slurmctld-1", "scancel", f"--nodelist={','.join(known)}")
+            _forget(spec.name, known)
+        _remove_containers(spec.name, nodes)
+        _add(spec, nodes, nodes)
 
 
 def _add(spec: Spec, names: list[str], added: list[str]) -> None:

@@ -34,7 +34,7 @@ _REFUSALS = ("Error response from daemon", "Error: No such container", "OCI runt
 _PATIENCE = 10
 """Seconds that `timeout` has in a container to end what it runs; a container that hangs needs longer."""
 
-_CANCEL_ALL = """
+CANCEL_ALL = """
 squeue --noheader --format=%A | sort --unique | xargs --no-run-if-empty scancel
 until [ -z "$(squeue --noheader)" ]; do sleep 0.05; done # Slurm tells nobody when a queue is empty
 """
@@ -205,7 +205,7 @@ class SlurmSim:
 
     def cancel_all(self, *, timeout: float = 180) -> None:
         """Cancels every job; returns when the queue is empty, or raises `TimeoutError`."""
-        self.exec("sh", "-c", _CANCEL_ALL, on="slurmctld", user="root", timeout=timeout)
+        self.exec("sh", "-c", CANCEL_ALL, on="slurmctld", user="root", timeout=timeout)
 
     def scale(self, nodes: int) -> None:
         """Adds nodes, or takes the last ones away; returns when Slurm agrees.

@@ -95,11 +95,16 @@ def _pause(sim: SlurmSim, node: str) -> None:
     _check(sim, node, done, f"pause {node}")
 
 
-def _heal(sim: SlurmSim, node: str) -> None:
-    container, network = sim.container(node), f"{sim.name}_default"
+def revive(sim: SlurmSim, service: str) -> None:
+    """Make the container of a service run, with its network. Raises `SlurmSimError` if the engine cannot."""
+    container, network = sim.container(service), f"{sim.name}_default"
     docker("unpause", container)  # fails, rightly, unless it hangs
-    docker("network", "connect", *_AS_BEFORE, f"--alias={node}", network, container)  # likewise, unless it was cut off
-    _engine(sim, node, "start", container)
+    docker("network", "connect", *_AS_BEFORE, f"--alias={service}", network, container)  # likewise, unless cut off
+    _engine(sim, service, "start", container)
+
+
+def _heal(sim: SlurmSim, node: str) -> None:
+    revive(sim, node)
     try:
         _admin(sim, f"nodename={node}", "state=resume")
     except CommandError as error:

@@ -14,7 +14,8 @@ Marker: `@pytest.mark.slurm_sim(nodes=4, cpus_per_node=8, image="mine", scope="m
 module needs. All arguments of `SlurmSim` are allowed. `nodes` is a minimum: the shared mini-cluster grows for this test
 and shrinks for the next. Any other argument starts a separate mini-cluster. `scope` says how long it lasts.
 
-Command line, and keys of the ini file: see `pytest --help`. pytest-xdist: every worker has its own mini-clusters.
+Command line, and keys of the ini file: see `pytest --help`. pytest-xdist: every worker has its own mini-clusters, or
+with `--slurm-sim-shared` all workers share one: each test has nodes of its own in it, see `slurm_sim.nodes()`.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from typing import Any, get_args
 import pytest
 
 from slurm_sim import _pytest_pool
-from slurm_sim._pytest_pool import KEPT, Pool, Scope
+from slurm_sim._pytest_pool import DEFAULT_NODES, KEPT, Pool, Scope
+from slurm_sim._pytest_shared import Sharing
 from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import SlurmSimError
+from slurm_sim.spec import MAX_NODES
 
 __all__ = ["KEPT"]
 
@@ -54,6 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     text = "how long a mini-cluster lasts: function, class, module, package or session [session]"
     group.addoption("--slurm-sim-scope", metavar="SCOPE", choices=_SCOPES, help=text)
     parser.addini("slurm_sim_scope", text)
+    text = "share one mini-cluster among all workers of pytest-xdist: each test has its own nodes in it"
+    group.addoption("--slurm-sim-shared", action="store_true", help=text)
+    parser.addini("slurm_sim_shared", text, type="bool")
+    text = "nodes that tests on a shared mini-cluster have at the same time; others wait [nodes x workers]"
+    group.addoption("--slurm-sim-max-nodes", metavar="N", help=text)
+    parser.addini("slurm_sim_max_nodes", text)
     group.addoption(
         "--slurm-sim-keep",
         action="store_true",
@@ -72,10 +81,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if scope not in _SCOPES:
         raise pytest.UsageError(f"slurm_sim_scope must be one of {', '.join(_SCOPES)}, not {scope!r}")
     _usual(config)
-    if config.getoption("--slurm-sim-keep") and scope != "session":
-        raise pytest.UsageError(
-            "--slurm-sim-keep needs --slurm-sim-scope=session: narrower scopes end with their tests"
-        )
+    sharing = _sharing(config)
+    for option, given in (("keep", config.getoption("--slurm-sim-keep")), ("shared", sharing)):
+        if given and scope != "session":
+            raise pytest.UsageError(
+                f"--slurm-sim-{option} needs --slurm-sim-scope=session: narrower scopes end with their tests"
+            )
+    if _setting(config, "max_nodes") and not sharing:
+        raise pytest.UsageError("--slurm-sim-max-nodes needs --slurm-sim-shared: it limits a shared mini-cluster")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -101,7 +114,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which mini-clusters were kept, and which kept ones were replaced."""
-    for note in config.stash[_NOTES]:
+    for note in sorted({*config.stash[_NOTES]}):  # workers that share a mini-cluster say the same
         terminalreporter.write_line(f"slurm-sim: {note}")
 
 
@@ -128,7 +141,7 @@ def _slurm_sim_pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     keep = config.getoption("--slurm-sim-keep")
     worker = getattr(config, "workerinput", {}).get("workerid", "")
     run, notes = config.stash[_RUN], config.stash[_NOTES]
-    pool = Pool(run, worker=worker, keep=keep, usual=_usual(config), notes=notes)
+    pool = Pool(run, worker=worker, keep=keep, usual=_usual(config), notes=notes, sharing=_sharing(config))
     config.stash[_POOL] = pool
     with _pytest_pool.sigterm_as_ctrl_c():
         yield pool
@@ -151,13 +164,10 @@ def slurm_sim_for(_slurm_sim_pool: Pool) -> Callable[[pytest.FixtureRequest], Sl
 @pytest.fixture
 def slurm_sim(_slurm_sim_pool: Pool, request: pytest.FixtureRequest) -> Iterator[SlurmSim]:
     """A mini-cluster whose nodes are up and whose queue is empty; a test's jobs end with the test."""
-    sim = _started(_slurm_sim_pool, request)
-    needed = _pytest_pool.needed_nodes(_base(request), request.node)
-    if len(sim.nodes()) != needed:  # the last test had more, or scaled it
-        sim.scale(needed)
+    sim = _started(_slurm_sim_pool, request, ready=True)
     yield sim
     if sim in _slurm_sim_pool:  # one of scope function has gone before
-        sim.cancel_all()
+        _slurm_sim_pool.end_test(sim)
 
 
 @pytest.fixture
@@ -178,17 +188,23 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.failed and (pool := item.config.stash.get(_POOL, None)):
         for sim in pool.used_by(item):
+            pool.suspect(sim)
             report.sections.append((f"mini-cluster {sim.name}", _snapshot(sim)))
     return report
 
 
-def _started(pool: Pool, request: pytest.FixtureRequest) -> SlurmSim:
-    """Return the mini-cluster of this place; what is wrong fails the test in its own words."""
+def _started(pool: Pool, request: pytest.FixtureRequest, *, ready: bool = False) -> SlurmSim:
+    """Return the mini-cluster of this place, perhaps ready for a test; errors fail the test in their own words."""
     scope = _setting(request.config, "scope") or "session"
+    base = _base(request)
     try:
-        return pool.get(request.node, _base(request), scope)
-    except SlurmSimError as error:
+        sim = pool.get(request.node, base, scope)
+        if ready:
+            pool.ready(sim, _pytest_pool.needed_nodes(base, request.node))
+    except (SlurmSimError, TimeoutError) as error:
         what = str(error)
+    else:
+        return sim
     pytest.fail(what, pytrace=False)  # here, or pytest would show the exception that it comes from as well
 
 
@@ -208,6 +224,22 @@ def _setting(config: pytest.Config, name: str) -> str | None:
     """The command line's value, else the ini file's."""
     given: str | None = config.getoption(f"--slurm-sim-{name.replace('_', '-')}")
     return given or config.getini(f"slurm_sim_{name}") or None
+
+
+def _sharing(config: pytest.Config) -> Sharing | None:
+    """How all workers share a mini-cluster, or None."""
+    if not (config.getoption("--slurm-sim-shared") or config.getini("slurm_sim_shared")):
+        return None
+    usual, most = _usual(config).get("nodes", DEFAULT_NODES), _number("max_nodes", _setting(config, "max_nodes"))
+    if most is not None and not usual <= most <= MAX_NODES:
+        raise pytest.UsageError(
+            f"slurm_sim_max_nodes must be between {usual}, the nodes of one test, and {MAX_NODES}, not {most}"
+        )
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    notes = config.stash[_NOTES]
+    return Sharing(
+        config.stash[_RUN], most=usual * workers if most is None else most, strict=most is not None, notes=notes
+    )
 
 
 def _number(name: str, text: str | None) -> int | None:

@@ -1,0 +1,144 @@
+"""The condition of a mini-cluster between two tests: what is broken, and how it is mended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from slurm_sim import _scaling, faults
+from slurm_sim.cluster import CANCEL_ALL, USER, SlurmSim
+from slurm_sim.errors import NotRunningError, SlurmSimError, StartError
+from slurm_sim.running import docker
+
+PATIENCE = 30
+"""Seconds for an answer from a mini-cluster that may be broken."""
+
+CONFIGURATION = """
+until scontrol ping >/dev/null; do sleep 0.1; done
+scontrol show config && scontrol show partition --oneliner && scontrol show reservation --oneliner
+"""
+"""Everything that an administrator can change in the controller, but for its nodes."""
+
+LEASE = "pytest-"
+"""How the names of partitions begin that belong to one test."""
+
+_COLUMNS = '{{.Label "com.docker.compose.service"}}\t{{.State}}\t{{.Networks}}'
+_SERVICES = ("login", "slurmctld")
+_UP = {"idle", "mix", "alloc", "comp"}
+_OF_THE_MOMENT = re.compile(
+    r"^(Configuration data|BOOT_TIME|NEXT_JOB_ID|HASH_VAL|Slurmctld\(|No reservations|PartitionName=" + LEASE + r").*\n"
+    r"|\b(Nodes|TotalCPUs|TotalNodes|TRES)=\S*",
+    re.MULTILINE,
+)
+
+
+def ailments(name: str, nodes: Sequence[str]) -> dict[str, str]:
+    """Return what is wrong with the containers of the daemons and of these nodes; nothing if all of them run."""
+    done = docker("ps", "--all", f"--filter=label=com.docker.compose.project={name}", f"--format={_COLUMNS}")
+    seen = {service: (state, networks) for service, state, networks in map(_fields, done.stdout.splitlines())}
+    wrong = {}
+    for service in (*_SERVICES, *nodes):
+        state, networks = seen.get(service, ("gone", ""))
+        if state != "running":
+            wrong[service] = state
+        elif f"{name}_default" not in networks.split(","):
+            wrong[service] = "cut off from the network"
+    return wrong
+
+
+def _fields(row: str) -> tuple[str, str, str]:
+    service, state, networks = row.split("\t")
+    return service, state, networks
+
+
+def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
+    """Bring back the daemons and these nodes, as new where they are broken, and return the controller's configuration.
+
+    Args:
+        sim: The mini-cluster.
+        nodes: Those that have to work. One that is missing is added.
+        suspect: A test has failed on them: they also have to run a job.
+
+    Raises:
+        SlurmSimError: Its daemons cannot be brought back.
+        TimeoutError: The controller does not answer.
+    """
+    wrong = ailments(sim.name, nodes)
+    suspect |= revive(sim, wrong)
+    configuration, broken = _asked(sim, nodes)
+    if bad := [node for node in nodes if node in wrong or node in broken]:
+        _scaling.replace(sim.spec, bad)
+    if suspect:
+        _probe(sim, nodes)
+    return configuration
+
+
+def revive(sim: SlurmSim, wrong: Mapping[str, str]) -> bool:
+    """Bring back the daemons that all nodes need, and say whether any was broken. Raises `NotRunningError`."""
+    broken = [service for service in _SERVICES if service in wrong]
+    for service in broken:
+        if wrong[service] == "gone":
+            raise NotRunningError(f"the container of {service} was removed")
+        faults.revive(sim, service)
+    return bool(broken)
+
+
+def _asked(sim: SlurmSim, nodes: Sequence[str]) -> tuple[str, set[str]]:
+    """Ask the controller, from the login node, for its configuration and those nodes that are not up."""
+    ask = f"{CONFIGURATION}sinfo --noheader --Node --format='%N %t'"
+    said = sim.exec("sh", "-c", ask, timeout=PATIENCE).stdout
+    configuration, *states = re.split(r"^(c\d+) +(\S+)\n", said, flags=re.MULTILINE)
+    up = {node for node, state in zip(states[::3], states[1::3], strict=False) if state in _UP}
+    return settled(configuration), set(nodes) - up
+
+
+def settled(configuration: str) -> str:
+    """Return a configuration without what changes by itself."""
+    return _OF_THE_MOMENT.sub("", configuration)
+
+
+def configuration(sim: SlurmSim) -> str:
+    """Return the controller's configuration, without what changes by itself."""
+    return settled(sim.exec("sh", "-c", CONFIGURATION, on="slurmctld", user="root", timeout=PATIENCE).stdout)
+
+
+def end_jobs(sim: SlurmSim) -> str:
+    """Cancel every job, and return the controller's configuration."""
+    ask = f"{CANCEL_ALL}\n{CONFIGURATION}"
+    return settled(sim.exec("sh", "-c", ask, on="slurmctld", user="root", timeout=180).stdout)
+
+
+def differences(before: str, after: str) -> list[str]:
+    """Return what is new in a configuration, or what is missing."""
+    old, new = (dict.fromkeys(text.splitlines()) for text in (before, after))
+    words = {word for line in old for word in line.split()}
+    told = [
+        " ".join(dict.fromkeys([line.split()[0], *(w for w in line.split() if w not in words)]))
+        for line in new
+        if line not in old
+    ]
+    return told or [f"{line.split()[0]} is missing" for line in old if line.strip() and line not in new]
+
+
+def _probe(sim: SlurmSim, nodes: Sequence[str]) -> None:
+    """Run a job on these nodes. Those where none can run are replaced."""
+    if not runs_a_job(sim, nodes):
+        _scaling.replace(sim.spec, list(nodes))
+        if not runs_a_job(sim, nodes):
+            raise StartError(f"no job runs on {', '.join(nodes)}")
+
+
+def runs_a_job(sim: SlurmSim, nodes: Sequence[str]) -> bool:
+    """Say whether a job runs on all of these nodes, once their jobs have been cancelled."""
+    listed = ",".join(nodes)
+    empty = (
+        f"squeue --noheader --nodelist={listed} --format=%A | sort --unique | xargs --no-run-if-empty scancel\n"
+        f'until [ -z "$(squeue --noheader --nodelist={listed})" ]; do sleep 0.05; done'
+    )
+    job = ("srun", "--quiet", f"--nodelist={listed}", f"--nodes={len(nodes)}", "--time=1", "true")
+    try:
+        sim.exec("sh", "-c", empty, on="slurmctld", user="root", timeout=PATIENCE)
+        sim.exec(*job, user=USER, timeout=PATIENCE)
+    except (SlurmSimError, TimeoutError):
+        return False
+    return True

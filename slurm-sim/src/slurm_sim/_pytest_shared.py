@@ -1,0 +1,251 @@
+"""One mini-cluster for all processes of a test run: tests lease nodes of it, each with a partition of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from itertools import count as numbers
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from slurm_sim import _health, _lifecycle
+from slurm_sim._claims import Book, Entry
+from slurm_sim._pytest_lease import Lease, partition_of
+from slurm_sim.cluster import SlurmSim
+from slurm_sim.errors import SlurmSimError, SpecError, StartError
+
+_ATTEMPTS = 3
+
+_JOBS = r"""
+set -e
+# Slurm tells nobody when a queue is empty.
+empty() {
+  squeue --noheader --format=%A "$1" | sort --unique | xargs --no-run-if-empty scancel
+  until [ -z "$(squeue --noheader "$1")" ]; do sleep 0.05; done
+}
+edit() { flock /etc/slurm sed --in-place --expression="/^PartitionName=$1 /d" /etc/slurm/slurm.conf; }
+exists() { scontrol show partition "$1" >/dev/null 2>&1; }
+"""
+# In slurm.conf as well: `scontrol reconfigure` would take away a partition that is not.
+_OPEN = (
+    _JOBS
+    + r"""
+if [ -n "$3" ]; then empty "--nodelist=$3"; fi
+limits=$(sinfo --noheader --partition=general --format='MaxTime=%l DefaultTime=%L')
+edit "$1"
+flock /etc/slurm sh -c 'echo "PartitionName=$1 Nodes=$2 $3" >>/etc/slurm/slurm.conf' - "$1" "$2" "$limits"
+if exists "$1"; then how=update; else how=create; fi
+exec scontrol $how partition="$1" nodes="$2" $limits state=up
+"""
+)
+_CLOSE = (
+    _JOBS
+    + r"""
+if exists "$1"; then empty "--partition=$1"; fi
+empty "--nodelist=$2"
+edit "$1"
+if exists "$1"; then exec scontrol delete partition="$1"; fi
+"""
+)
+
+
+class Sharing(msgspec.Struct, frozen=True):
+    """How mini-clusters are shared.
+
+    Attributes:
+        run: The name of the run of tests.
+        most: The nodes that tests have at the same time; further tests wait.
+        strict: Whether a test that needs more than `most` fails, and whether other sessions' tests count.
+        notes: What the user is told at the end is added here.
+    """
+
+    run: str
+    most: int
+    strict: bool
+    notes: list[str]
+
+
+class Shared:
+    """A mini-cluster that several processes lease nodes of.
+
+    Args:
+        sim: The mini-cluster. It starts when a test first needs it, and grows when tests need more nodes.
+        how: How it is shared.
+    """
+
+    def __init__(self, sim: SlurmSim, how: Sharing) -> None:
+        self.sim, self._how = sim, how
+        self._book = Book(sim.name)
+        self._compared = False
+
+    def lease(self, count: int, *, lasting: bool) -> Lease:
+        """Return a lease of nodes that work and have no jobs, once so many are free.
+
+        Args:
+            count: The number of nodes.
+            lasting: It outlives a test. Such a lease does not wait for others, or two processes could wait for each
+                other: the mini-cluster grows instead.
+
+        Raises:
+            SpecError: More nodes than there may be.
+            SlurmSimError: The mini-cluster cannot be started or mended.
+        """
+        if self._how.strict and count > self._how.most:
+            raise SpecError(
+                f"the test needs {count} nodes, and the shared mini-cluster has {self._how.most} at most",
+                hint=f"--slurm-sim-max-nodes={count}",
+            )
+        lease = Lease(self.sim, self._book.join(self._how.run), self._how.run, self.resize, lasting=lasting)
+        try:
+            self.ready(lease, count)
+        except BaseException:
+            lease.leave(mended=not lease.nodes())
+            raise
+        return lease
+
+    def ready(self, lease: Lease, count: int) -> None:
+        """Give a lease its nodes, if it has none, and see that they work."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            fresh = not lease.nodes()
+            while not self._take(lease, count):
+                time.sleep(0.1)  # a file that is removed tells nobody
+            try:
+                lease.configuration = _health.restore(self.sim, lease.nodes(), suspect=lease.suspect)
+                self._open(lease, lease.nodes() if fresh else [])
+            except (SlurmSimError, TimeoutError) as error:
+                reason = str(error).splitlines()[0]
+                if attempt == _ATTEMPTS:
+                    raise StartError(f"the shared mini-cluster {self.sim.name!r} cannot be mended: {reason}") from None
+                self._condemn(reason)
+                if not lease.lasting:
+                    lease.take([])  # or two tests would wait for each other to replace the mini-cluster
+            else:
+                lease.suspect = False
+                return
+
+    def release(self, lease: Lease) -> None:
+        """Give the nodes of a lease back. Nodes that a failed test had, or that are broken, are mended later."""
+        mended = False
+        try:
+            if not _health.ailments(self.sim.name, lease.nodes()):
+                self._admin(_CLOSE, lease.partition, ",".join(lease.nodes()))
+                mended = not lease.suspect
+                self._compare(lease)
+        except (SlurmSimError, TimeoutError):
+            mended = False
+        finally:
+            lease.leave(mended=mended)
+
+    def resize(self, lease: Lease, count: int) -> None:
+        """Give a lease more nodes, or fewer, at once: two tests that have nodes could wait for each other for ever."""
+        had = lease.nodes()
+        if count < len(had):
+            self._open(lease, had[count:], nodes=had[:count])
+            lease.take(had[:count])
+        elif count > len(had):
+            with self._book.locked():
+                lease.take([*had, *self._choose(count - len(had))])
+            fresh = [node for node in lease.nodes() if node not in had]
+            _health.restore(self.sim, fresh, suspect=False)
+            self._open(lease, fresh)
+
+    def _open(self, lease: Lease, emptied: Sequence[str], nodes: Sequence[str] | None = None) -> None:
+        """Make the lease's partition one of its nodes, with no jobs on those that are emptied."""
+        listed = ",".join(nodes or lease.nodes())
+        self._admin(_OPEN, lease.partition, listed, ",".join(emptied))
+
+    def _admin(self, script: str, *arguments: str) -> None:
+        self.sim.exec("sh", "-c", script, "admin", *arguments, on="slurmctld", user="root", timeout=_health.PATIENCE)
+
+    def _take(self, lease: Lease, count: int) -> bool:
+        """Choose the nodes of a lease, if it is its turn and enough are free. Say whether it has them."""
+        with self._book.locked():
+            others = {path: entry for path, entry in self._book.living().items() if path != lease.path}
+            if not (lease.lasting or self._is_turn(lease, others, count)) or not self._works(others, count):
+                return False
+            for path, entry in self._book.dead().items():
+                self._reclaim(path, entry)
+            if not lease.nodes():
+                lease.take(self._choose(count))
+        return True
+
+    def _is_turn(self, lease: Lease, others: Mapping[Path, Entry], count: int) -> bool:
+        """Say whether so many nodes are free, and no earlier test waits for them."""
+        counted = {path: entry for path, entry in others.items() if self._how.strict or entry.run == self._how.run}
+        busy = sum(len(entry.nodes) for entry in counted.values() if entry.kind == "test")
+        earlier = any(entry.kind == "waiting" and path < lease.path for path, entry in counted.items())
+        return not earlier and (not busy or busy + count <= self._how.most)
+
+    def _choose(self, count: int) -> list[str]:
+        """Return nodes that nobody has: the first ones, which may not be there yet."""
+        taken = {node for entry in self._book.living().values() for node in entry.nodes}
+        return list(islice((node for number in numbers(1) if (node := f"c{number}") not in taken), count))
+
+    def _works(self, others: Mapping[Path, Entry], count: int) -> bool:
+        """Start or replace the mini-cluster if that is necessary; not while tests run on one that is broken."""
+        there = _lifecycle.find_all().get(self.sim.name)
+        reason = self._condemned() if there else "it was gone"
+        if there and not self._compared and (unlike := _lifecycle.unlike(there, self.sim.spec)):
+            if others:
+                raise StartError(
+                    f"the kept mini-cluster {self.sim.name!r} is not like this session wants it",
+                    seen="; ".join(unlike),
+                    hint="another session is using it: wait for its end, or leave out --slurm-sim-keep",
+                )
+            reason = "; ".join(unlike)
+        if reason and any(entry.kind == "test" and entry.nodes for entry in others.values()):
+            return False
+        if reason:
+            if there or self._compared:
+                self._how.notes.append(f"the shared {self.sim.name} was replaced: {reason}")
+            self._start(others, count)
+        self._compared = True
+        return True
+
+    def _start(self, others: Mapping[Path, Entry], count: int) -> None:
+        """Start the mini-cluster anew, with the nodes and partitions of leases that outlive it."""
+        self.sim.down()
+        for path in (*self._book.dead(), self._book.condemned):
+            path.unlink(missing_ok=True)
+        nodes = max([count, *(int(node[1:]) for entry in others.values() for node in entry.nodes)])
+        self.sim.spec = msgspec.structs.replace(self.sim.spec, nodes=nodes)
+        self.sim.start()
+        for path, entry in others.items():
+            if entry.nodes:
+                self._admin(_OPEN, partition_of(path), ",".join(entry.nodes), "")
+
+    def _reclaim(self, path: Path, entry: Entry) -> None:
+        """Put the nodes of a claim in order whose owner has crashed, or whose test has failed."""
+        try:
+            if entry.nodes:
+                _health.restore(self.sim, entry.nodes, suspect=True)
+                self._admin(_CLOSE, partition_of(path), ",".join(entry.nodes))
+        except (SlurmSimError, TimeoutError) as error:
+            self._condemn(str(error).splitlines()[0])
+        path.unlink(missing_ok=True)
+
+    def _compare(self, lease: Lease) -> None:
+        """Condemn the mini-cluster if its configuration is not as it was when the lease began."""
+        after = _health.configuration(self.sim)
+        if after != lease.configuration:
+            changed = _health.differences(lease.configuration, after)
+            self._condemn(f"its configuration was changed: {'; '.join(changed[:3])}", before=lease.configuration)
+
+    def _condemn(self, reason: str, *, before: str = "") -> None:
+        self._book.condemned.write_text(f"{reason}\n{before}", encoding="utf-8")
+
+    def _condemned(self) -> str:
+        """Return why the mini-cluster has to be replaced; "" if it is as before, since another test was to blame."""
+        try:
+            reason, _, before = self._book.condemned.read_text(encoding="utf-8").partition("\n")
+        except FileNotFoundError:
+            return ""
+        try:
+            if before and _health.configuration(self.sim) == before:
+                self._book.condemned.unlink(missing_ok=True)
+                return ""
+        except (SlurmSimError, TimeoutError):
+            pass
+        return reason

@@ -1,0 +1,109 @@
+"""Claims on nodes of a shared mini-cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from slurm_sim._claims import Book, Claim, Entry
+from slurm_sim._locking import broken_off, claims_of, forget
+
+OWNER = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from slurm_sim._claims import Book, Entry
+claim = Book("one").join("run")
+claim.write(Entry("run", "test", ["c1"]))
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give claims a folder of the test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_claims_are_kept_in_order_of_arrival() -> None:
+    """The book has all claims of a mini-cluster, with what was last written."""
+    book = Book("one")
+    first, second = book.join("run"), book.join("other")
+    first.write(Entry("run", "lasting", ["c10", "c11"]))
+    first.write(Entry("run", "test", ["c1"]))
+    with book.locked():
+        assert list(book.living().items()) == [
+            (first.path, Entry("run", "test", ["c1"])),
+            (second.path, Entry("other", "waiting", [])),
+        ]
+        assert book.dead() == {}
+    assert Book("two").living() == {}
+
+
+def test_dropped_claims_are_gone_and_abandoned_ones_are_dead() -> None:
+    """Nodes that are given back in order have no claim; those that are not have one without an owner."""
+    book = Book("one")
+    first, second = book.join("run"), book.join("run")
+    second.write(Entry("run", "test", ["c2"]))
+    first.drop()
+    second.abandon()
+    assert book.living() == {}
+    assert book.dead() == {second.path: Entry("run", "test", ["c2"])}
+
+
+def test_claim_of_a_killed_process_is_dead(temporary: Path) -> None:
+    """A claim lives as long as its process, even if that is killed."""
+    command = [sys.executable, "-c", OWNER, str(temporary)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout
+        owner.stdout.readline()
+        book = Book("one")
+        assert [entry.nodes for entry in book.living().values()] == [["c1"]]
+        os.kill(owner.pid, signal.SIGKILL)
+        owner.wait()
+        assert [entry.nodes for entry in book.dead().values()] == [["c1"]]
+
+
+def test_forked_child_does_not_keep_a_claim() -> None:
+    """A process that a test has forked does not hold the test's nodes after the test's process has gone."""
+    claim = Book("one").join("run")
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        os.read(read, 1)
+        os._exit(0)
+    claim.abandon()
+    assert list(Book("one").dead()) == [claim.path]
+    os.write(write, b"x")
+    os.waitpid(child, 0)
+
+
+def test_only_one_process_uses_a_mini_cluster_alone() -> None:
+    """The claim on a whole mini-cluster is refused while another one lives."""
+    first = Claim.sole("one")
+    assert first is not None
+    assert Claim.sole("one") is None
+    first.abandon()
+    assert Claim.sole("one") is not None
+
+
+def test_half_written_claim_has_no_nodes() -> None:
+    """A claim whose owner was killed as it wrote is one that waits."""
+    claim = Book("one").join("run")
+    claim.path.write_text("{")
+    assert Book("one").living() == {claim.path: Entry()}
+
+
+def test_claims_of_a_run_are_found_and_forgotten() -> None:
+    """Claims that a run has left are removed with its mini-clusters."""
+    Book("run-1").join("run").abandon()
+    assert broken_off("run-") == ["run-1"]
+    forget("run-1")
+    assert broken_off("run-") == []
+    assert not claims_of("run-1").exists()
