@@ -142,7 +142,7 @@ def _controller(spec: Spec) -> tuple[dict[str, object], dict[str, object]]:
 
     The configuration is in the text that Compose reads: a file would be mounted, and the engine may be on another host.
     """
-    files = sorted((tree.root() / "slurm-sim" / "etc").glob("*.conf"))
+    files = sorted((tree.root() / "slurm-sim" / "etc").iterdir())
     contents = {file.stem: {"content": file.read_text(encoding="utf-8").replace("$", "$$")} for file in files}
     targets = [{"source": file.stem, "target": f"{_ETC}/{file.name}", "mode": 0o644} for file in files]
     return {"configs": targets, "volumes": [f"shared:{SHARED}"] if spec.sif else []}, dict(contents)

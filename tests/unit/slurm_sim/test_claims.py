@@ -74,14 +74,19 @@ def test_claim_of_a_killed_process_is_dead(temporary: Path) -> None:
 def test_forked_child_does_not_keep_a_claim() -> None:
     """A process that a test has forked does not hold the test's nodes after the test's process has gone."""
     claim = Book("one").join("run")
-    read, write = os.pipe()
+    (held, release), (seen, ready) = os.pipe(), os.pipe()
     if not (child := os.fork()):
-        os.read(read, 1)
+        os.close(release)
+        os.write(ready, b"x")  # it runs, and has closed its copies
+        os.read(held, 1)
         os._exit(0)
-    claim.abandon()
-    assert list(Book("one").dead()) == [claim.path]
-    os.write(write, b"x")
-    os.waitpid(child, 0)
+    try:
+        os.read(seen, 1)
+        claim.abandon()
+        assert list(Book("one").dead()) == [claim.path]
+    finally:
+        os.close(release)
+        os.waitpid(child, 0)
 
 
 def test_only_one_process_uses_a_mini_cluster_alone() -> None:
