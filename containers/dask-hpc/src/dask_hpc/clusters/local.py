@@ -45,7 +45,6 @@ class LocalBackend:
             ("workers", str(workers), f"of {cores} cores here"),
             ("threads", f"{threads} a worker", ""),
             ("memory", f"{memory} a worker", "" if options["memory"] else "the machine's, shared out by cores"),
-            ("TLS", "on", "credentials for this run alone"),
         ]
         spec["local_directory"], spec["dashboard_address"] = options["local_directory"], options["dashboard"]
         settings: dict[str, Value] = {"workers": workers, "threads": threads, "memory": memory}
