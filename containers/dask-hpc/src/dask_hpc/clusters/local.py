@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, worker_nodes
-from dask_hpc.clusters.dashboard import show_dashboard
+from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
 from dask_hpc.clusters.tls import credentials
 from dask_hpc.errors import RequestError
 from dask_hpc.results import ClusterFacts, Value
@@ -60,6 +60,7 @@ class LocalBackend:
 
         start = perf_counter()
         _keep_main_out_of_workers()
+        close_dashboard()
         with (
             tempfile.TemporaryDirectory(prefix="dask-hpc-", dir=plan.spec["local_directory"]) as scratch,
             credentials(Path(scratch, "tls"), _LIFETIME) as security,
