@@ -36,7 +36,7 @@ _ROWS = (
         for count in (3, 7, 15, 31)
     ),
     (
-        "Dask's time for a task: LocalCluster (no TLS), SLURMCluster, dask-mpi",
+        "Dask's time for a task: LocalCluster, SLURMCluster, dask-mpi",
         *(f"overhead/a task, {way}" for way in ("LocalCluster", "SLURMCluster", "dask-mpi")),
     ),
     (

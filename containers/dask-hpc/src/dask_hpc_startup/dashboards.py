@@ -62,8 +62,10 @@ class PrivateServer(HTTPServer):
 
 
 def close_to_others(module: ModuleType) -> None:
-    """Correct `distributed.node`."""
+    """Correct `distributed.node`, once."""
     start = module.ServerNode.start_http_server
+    if hasattr(start, "__wrapped__"):
+        return
 
     @wraps(start)
     def start_http_server(

@@ -6,6 +6,7 @@ import ast
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,6 +114,22 @@ kill -KILL $$
     assert b"Traceback" not in done.stderr
     cancelled = site.folder / "cancelled"
     assert (cancelled.read_text() if cancelled.exists() else "") == ("7\n" if r"\351" in listing else "")
+
+
+def test_clean_up_removes_dashboards_of_killed_programs(site: Site) -> None:
+    """A dashboard's socket goes if nothing listens on it, and the folder with the last one."""
+    folder = Path(f"/tmp/dask-hpc-{os.getuid()}.dashboards")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as killed, socket.socket(socket.AF_UNIX) as alive:
+        killed.bind(str(folder / "60001.sock"))
+        killed.close()
+        alive.bind(str(folder / "60002.sock"))
+        alive.listen()
+        site.run("kill -KILL $$")
+        assert not (folder / "60001.sock").exists()
+        assert (folder / "60002.sock").exists()
+    site.run("kill -KILL $$")
+    assert not (folder / "60002.sock").exists()
 
 
 def test_passes_variables_by_name(site: Site) -> None:

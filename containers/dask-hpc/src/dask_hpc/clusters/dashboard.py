@@ -13,7 +13,16 @@ from dask_hpc.show import Screen
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["show_dashboard", "show_dashboard_elsewhere", "tunnel"]
+__all__ = ["close_dashboard", "show_dashboard", "show_dashboard_elsewhere", "tunnel"]
+
+
+def close_dashboard() -> None:
+    """Have this process's schedulers close their dashboards to other users, also outside of the environment."""
+    from distributed import node
+
+    from dask_hpc_startup.dashboards import close_to_others
+
+    close_to_others(node)
 
 
 def tunnel(dask_scheduler: Any) -> str:

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, worker_nodes
-from dask_hpc.clusters.dashboard import show_dashboard
+from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
 from dask_hpc.clusters.tls import credentials
 from dask_hpc.dask_settings import OF_A_RUN
 from dask_hpc.errors import RequestError
@@ -48,7 +48,6 @@ class LocalBackend:
             ("workers", str(workers), f"of {cores} cores here"),
             ("threads", f"{threads} a worker", ""),
             ("memory", *_memory_row(options["memory"])),
-            ("TLS", "on", "credentials for this run alone"),
         ]
         folder = options["local_directory"]
         spec["local_directory"] = LocalPath().convert(folder, None, None) if folder else None
@@ -67,6 +66,7 @@ class LocalBackend:
 
         start = perf_counter()
         _keep_main_out_of_workers()
+        close_dashboard()
         with (
             config.set(OF_A_RUN),
             tempfile.TemporaryDirectory(prefix="dask-hpc-", dir=plan.spec["local_directory"]) as scratch,

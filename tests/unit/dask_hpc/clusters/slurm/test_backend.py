@@ -153,7 +153,9 @@ def test_workers_have_no_dashboard(processes: int) -> None:
     """Neither a worker nor a nanny shows anything to the network."""
     options = {"interface": None, "dashboard": "127.0.0.1:0"}
     seen = cluster_settings(slurm_request(processes=processes), options, "one")
-    assert seen["worker_extra_args"] == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    assert seen["worker_extra_args"][:3] == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    restartable = ["--worker-class", "dask_hpc.clusters.slurm.worker.RestartableWorker"]
+    assert seen["worker_extra_args"][3:] == ([] if processes > 1 else restartable)
     assert seen["nanny"] is (processes > 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from functools import partial
@@ -217,3 +218,53 @@ def test_does_not_ask_slurm_once_workers_are_connected(waiting: Waiting) -> None
     Scheduler(waiting.watch).come("tcp://a", "a")
     waiting.wait("")
     assert waiting.commands.calls("squeue") == []
+
+
+def settle(scheduler: Scheduler) -> list[Any]:
+    """Call what the watch has put off, and return what it hands to the event loop."""
+    handed: list[Any] = []
+    scheduler.loop.add_callback = lambda function, *arguments, **_: handed.append(partial(function, *arguments))
+    scheduler.close = None  # type: ignore[attr-defined]
+    later, scheduler.later = scheduler.later, []
+    for _, function in later:
+        function()
+    return handed
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_restarted_workers_are_awaited_while_their_jobs_live(alive: bool) -> None:
+    """A restart may take long; once the jobs have ended, nobody comes back."""
+    watch = Watch(lambda: alive)
+    watch._by_signal = False
+    scheduler = Scheduler(watch)
+    scheduler.come("tcp://a", "0")
+    watch.restarting()
+    scheduler.go("tcp://a")
+    (look,) = settle(scheduler)
+    handed: list[Any] = []
+    scheduler.loop.add_callback = lambda *call, **_: handed.append(call)
+    asyncio.run(look())
+    assert watch.gave_up is not alive
+    assert len(scheduler.later) == alive
+
+
+def test_worker_that_was_back_has_its_own_time(scheduler: Scheduler) -> None:
+    """The look at an earlier loss does not end a run whose worker has gone again a moment ago."""
+    scheduler.come("tcp://a", "0")
+    scheduler.go("tcp://a")
+    removed: list[object] = []
+    scheduler.loop.remove_timeout = removed.append
+    scheduler.watch._timer = "first"
+    scheduler.come("tcp://b", "0")
+    scheduler.go("tcp://b")
+    assert removed == ["first"]
+
+
+@pytest.mark.parametrize(("spec", "adaptive"), [({}, None), ({"job": 1}, "adaptive")])
+def test_scaling_to_nothing_is_no_loss(scheduler: Scheduler, spec: dict[str, int], adaptive: str | None) -> None:
+    """The user has asked for no workers, or has Dask decide."""
+    scheduler.watch.cluster = SimpleNamespace(worker_spec=spec, _adaptive=adaptive)
+    scheduler.come("tcp://a", "0")
+    scheduler.go("tcp://a")
+    assert settle(scheduler) == []
+    assert not scheduler.watch.gave_up

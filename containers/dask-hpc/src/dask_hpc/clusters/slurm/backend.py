@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from dask_hpc.clusters import interfaces, sif
 from dask_hpc.clusters.base import Plan, Session, new_name, quieten, worker_nodes
-from dask_hpc.clusters.dashboard import show_dashboard
+from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
 from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.asked import asked
 from dask_hpc.clusters.slurm.plan import Request, make_request
@@ -168,6 +168,7 @@ def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[S
     settings = cluster_settings(spec.request, spec.options, spec.name)
     if image := sif.current():
         settings |= in_sif(image, spec.request, settings, spec.tls)
+    close_dashboard()
     kinds = {"job_cls": recording_job(watch), "scheduler_cls": WatchedScheduler}
     with config.set(OF_A_RUN), config.set({f"jobqueue.{CONFIG_NAME}": _defaults()}):
         cluster = SLURMCluster(**settings | kinds, security=security)

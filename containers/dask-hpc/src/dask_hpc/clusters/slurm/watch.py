@@ -46,7 +46,7 @@ class Watch(SchedulerPlugin):
     def __init__(self, jobs_alive: Callable[[], bool] = lambda: True) -> None:
         self._jobs_alive = jobs_alive
         self._awaited = False  # workers that the user has restarted, or asked for
-        self._emptied = 0
+        self._timer: object = None
         self.failure: Exception | None = None
         self.gave_up = False
         self._by_signal = in_main_thread()
@@ -62,6 +62,9 @@ class Watch(SchedulerPlugin):
         name = self._names[worker] = str(scheduler.workers[worker].name)
         self._lost.pop(name, None)
         self._awaited = False
+        if self._timer:
+            scheduler.loop.remove_timeout(self._timer)
+            self._timer = None
         self._update(len(scheduler.workers))
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
@@ -69,19 +72,18 @@ class Watch(SchedulerPlugin):
         self._lost[self._names.pop(worker, worker)] = monotonic()
         self._update(len(scheduler.workers))
         if not scheduler.workers and not self._closing:
-            self._emptied += 1
-            scheduler.loop.call_later(_GRACE, self._give_up, scheduler, self._emptied)
+            self._timer = scheduler.loop.call_later(_GRACE, self._give_up, scheduler)
 
     def restarting(self) -> None:
         """Workers were told to begin anew: they go, and come back."""
         self._awaited = True
 
-    def _give_up(self, scheduler: Any, emptied: int) -> None:
+    def _give_up(self, scheduler: Any) -> None:
         """Wake the thread that waits for a result that nobody computes any more."""
-        if self._count or self._closing or emptied != self._emptied or self._none_wanted():
+        if self._count or self._closing or self._none_wanted():
             return
         if self._awaited:
-            scheduler.loop.add_callback(self._await_return, scheduler, emptied)
+            scheduler.loop.add_callback(self._await_return, scheduler)
             return
         self.gave_up = True
         if self._by_signal:
@@ -93,13 +95,16 @@ class Watch(SchedulerPlugin):
         """Return whether the user has scaled the cluster to nothing, or has Dask scale it."""
         return self.cluster is not None and not (self.cluster.worker_spec and self.cluster._adaptive is None)
 
-    async def _await_return(self, scheduler: Any, emptied: int) -> None:
+    async def _await_return(self, scheduler: Any) -> None:
         """Look again later, unless the jobs have ended that the workers would come from."""
-        self._awaited = await asyncio.to_thread(self._jobs_alive)
-        if self._awaited:
-            scheduler.loop.call_later(_GRACE, self._give_up, scheduler, emptied)
+        alive = await asyncio.to_thread(self._jobs_alive)
+        if self._count or self._closing:
+            return
+        self._awaited = alive
+        if alive:
+            self._timer = scheduler.loop.call_later(_GRACE, self._give_up, scheduler)
         else:
-            self._give_up(scheduler, emptied)
+            self._give_up(scheduler)
 
     def _update(self, count: int) -> None:
         with self._changed:
