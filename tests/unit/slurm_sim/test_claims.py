@@ -76,7 +76,8 @@ def test_forked_child_does_not_keep_a_claim() -> None:
     claim = Book("one").join("run")
     read, write = os.pipe()
     if not (child := os.fork()):
-        os.read(read, 1)
+        os.close(write)
+        os.read(read, 1)  # until the parent writes, or ends
         os._exit(0)
     claim.abandon()
     assert list(Book("one").dead()) == [claim.path]
