@@ -74,14 +74,16 @@ def test_claim_of_a_killed_process_is_dead(temporary: Path) -> None:
 def test_forked_child_does_not_keep_a_claim() -> None:
     """A process that a test has forked does not hold the test's nodes after the test's process has gone."""
     claim = Book("one").join("run")
-    read, write = os.pipe()
+    (running, is_running), (end, may_end) = os.pipe(), os.pipe()
     if not (child := os.fork()):
-        os.close(write)
-        os.read(read, 1)  # until the parent writes, or ends
+        os.close(may_end)
+        os.write(is_running, b"x")
+        os.read(end, 1)  # until the parent writes, or ends
         os._exit(0)
+    os.read(running, 1)
     claim.abandon()
     assert list(Book("one").dead()) == [claim.path]
-    os.write(write, b"x")
+    os.write(may_end, b"x")
     os.waitpid(child, 0)
 
 
