@@ -26,6 +26,10 @@ class Interrupted(KeyboardInterrupt):
     """A KeyboardInterrupt that can be referenced weakly, which instances of built-in classes cannot."""
 
 
+class Ended(SystemExit):
+    """A SystemExit that can be referenced weakly."""
+
+
 def stop(signum: int, _frame: FrameType | None) -> None:
     """Handle a signal by ending the command."""
     raise Stopped(signum)
@@ -58,6 +62,10 @@ def handling(handler: Callable[[int, FrameType | None], None], *signals: signal.
                 handler(signum, frame)
             except KeyboardInterrupt:
                 raise Interrupted from None
+            except SystemExit as error:
+                if isinstance(error, Stopped):
+                    raise
+                raise Ended(error.code) from None
         except BaseException as error:
             # not threading.Thread: the interrupted code may hold threading's locks
             raised[:] = [weakref.ref(error, lambda _: _thread.start_new_thread(send_again, (signum,)))]
@@ -69,7 +77,7 @@ def handling(handler: Callable[[int, FrameType | None], None], *signals: signal.
             signal.pthread_kill(threading.main_thread().ident or 0, signum)
 
     def show_others(discarded: sys.UnraisableHookArgs) -> None:
-        if not isinstance(discarded.exc_value, Stopped | Interrupted):
+        if not isinstance(discarded.exc_value, Stopped | Interrupted | Ended):
             show(discarded)
 
     before = {signum: signal.getsignal(signum) for signum in signals}

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -63,14 +63,27 @@ def interrupted_in_change(get_signal: Callable[[], object]) -> None:
         wait_for_ever()
 
 
+def exit_by_signal(_signum: int, _frame: object) -> None:
+    raise SystemExit(3)
+
+
+@pytest.fixture(params=[signal.default_int_handler, exit_by_signal])
+def handler(request: pytest.FixtureRequest) -> Iterator[object]:
+    """Handle Ctrl-C outside of the code under test as Python does, or by the end of the process."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("get_signal", [Finalized, signal_in_weak_reference, signal_in_extension])
 @pytest.mark.parametrize(
     ("run", "error"),
-    [(stopped, Stopped), (stopped_in_change, Stopped), (interrupted_in_change, KeyboardInterrupt)],
+    [(stopped, Stopped), (stopped_in_change, Stopped), (interrupted_in_change, (KeyboardInterrupt, SystemExit))],
 )
+@pytest.mark.usefixtures("handler")
 def test_signal_is_not_lost_with_its_exception(
     run: Callable[[Callable[[], object]], None],
-    error: type[BaseException],
+    error: type[BaseException] | tuple[type[BaseException], ...],
     get_signal: Callable[[], object],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
