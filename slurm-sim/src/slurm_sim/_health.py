@@ -22,6 +22,9 @@ scontrol show config && scontrol show partition --oneliner && scontrol show rese
 LEASE = "pytest-"
 """How the names of partitions begin that belong to one test."""
 
+_ENDING = 10
+"""Seconds that a suspected node has to end its jobs, KillWait included. One that takes longer is replaced."""
+
 _COLUMNS = '{{.Label "com.docker.compose.service"}}\t{{.State}}\t{{.Networks}}'
 _SERVICES = ("login", "slurmctld")
 _UP = {"idle", "mix", "alloc", "comp"}
@@ -137,7 +140,7 @@ def runs_a_job(sim: SlurmSim, nodes: Sequence[str]) -> bool:
     )
     job = ("srun", "--quiet", f"--nodelist={listed}", f"--nodes={len(nodes)}", "--time=1", "true")
     try:
-        sim.exec("sh", "-c", empty, on="slurmctld", user="root", timeout=PATIENCE)
+        sim.exec("sh", "-c", empty, on="slurmctld", user="root", timeout=_ENDING)
         sim.exec(*job, user=USER, timeout=PATIENCE)
     except (SlurmSimError, TimeoutError):
         return False

@@ -130,7 +130,8 @@ class Pool:
         """Cancel the jobs of a test, and look at what else it has left."""
         try:
             if isinstance(sim, Lease):
-                sim.cancel_all()
+                if sim.lasting:  # the jobs of other leases end with the lease
+                    self._end_jobs_of_lease(sim)
             elif wrong := _health.ailments(sim.name, sim.nodes()):
                 self.suspect(sim)
                 _health.revive(sim, wrong)
@@ -139,6 +140,12 @@ class Pool:
                 self._state(sim).after = _health.end_jobs(sim)
         except (SlurmSimError, TimeoutError):  # the next test gets one that works
             self.suspect(sim)
+
+    def _end_jobs_of_lease(self, lease: Lease) -> None:
+        if _health.ailments(lease.name, lease.nodes()):
+            self.suspect(lease)
+        else:
+            lease.cancel_all(timeout=_health.PATIENCE)
 
     def close(self) -> None:
         """End all but those that are kept."""

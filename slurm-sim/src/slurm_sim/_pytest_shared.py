@@ -130,7 +130,10 @@ class Shared:
         mended = False
         try:
             if not _health.ailments(self.sim.name, lease.nodes()):
-                self._admin(_CLOSE, lease.partition, ",".join(lease.nodes()))
+                if lease.suspect:  # its nodes may never tell that a job has ended
+                    self._admin('scancel --partition="$1"', lease.partition)
+                else:
+                    self._admin(_CLOSE, lease.partition, ",".join(lease.nodes()))
                 mended = not lease.suspect
                 self._compare(lease)
         except (SlurmSimError, TimeoutError):
