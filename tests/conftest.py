@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ _FIRST = ("faults", "apptainer", "cluster", "images", "unit")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our markers, and join the other processes of this run, if pytest-xdist has started several."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has programs ignore it, and so would those under test
     config.addinivalue_line("markers", "alone: runs while no other test does: it measures, or fills the machine")
     config.addinivalue_line("markers", "soak(only=False): `make soak` runs it again and again on a busy machine")
     run = getattr(config, "workerinput", {}).get("testrunuid")

@@ -50,7 +50,13 @@ def socket_left(sim: SlurmSim, found: dict[str, Any], on: str = "login") -> bool
 
 
 @pytest.mark.parametrize(
-    ("backend", "options"), [("local", {"workers": 1}), ("slurm", {"jobs": 2}), ("slurm", {"jobs": 1, "processes": 2})]
+    ("backend", "options"),
+    [
+        ("local", {"workers": 1}),
+        ("local", {"workers": 1, "dashboard": "localhost:9000"}),
+        ("slurm", {"jobs": 2}),
+        ("slurm", {"jobs": 1, "processes": 2}),
+    ],
 )
 def test_only_its_user_reaches_cluster(slurm_sim: SlurmSim, backend: str, options: dict[str, Any]) -> None:
     """Another user is refused on every port, route and socket; the user sees every page, and its live figures."""
@@ -61,6 +67,9 @@ def test_only_its_user_reaches_cluster(slurm_sim: SlurmSim, backend: str, option
         assert found["workers"] == [["PrivateServer", "None"]] * len(found["workers"])
         assert found["scheduler"].startswith("tls://")
         assert socket_left(slurm_sim, found)
+        if "dashboard" in options:  # a port of its own answers its user, and nobody else
+            ask = "import urllib.request; print(urllib.request.urlopen('http://localhost:9000/health').status)"
+            assert slurm_sim.exec("python", "-c", ask).stdout == "200\n"
         login = reached(slurm_sim, found)
         assert login[1:] == []
         assert login[0] != "ports 0"  # the scheduler's, which wants a certificate

@@ -103,7 +103,7 @@ def test_runs_over_several_nodes(sim: SlurmSim, nodes: int, per_node: int) -> No
     workers = joined(sim, folder, nodes * per_node - 1)["workers"]
     ended_well(job)
     assert {(worker["threads"], worker["memory"]) for worker in workers} == {(2, 1000 << 20)}
-    assert {worker["http"] for worker in workers} == {"127.0.0.1"}
+    assert {worker["http"] for worker in workers} == {"localhost"}
     assert len({worker["node"] for worker in workers}) == (nodes if per_node > 1 else nodes - 1)
 
 

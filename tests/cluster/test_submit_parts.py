@@ -113,7 +113,7 @@ def test_output_on_lost_node_is_out_of_reach(slurm_sim: SlurmSim, tmp_path: Path
     job.wait(100)
     slurm_sim.fault("node-hangs", "c2")
     try:
-        with pytest.raises(JobError, match=r"wrote to /tmp/there\n  seen:  c2 of .* paused\n  to do: .*heal c2"):
+        with pytest.raises(JobError, match=r"wrote to /tmp/there\n  seen:  .* paused: c2\n  to do: 'slurm-sim up"):
             job.output()
     finally:
         slurm_sim.fault("heal", "c2")

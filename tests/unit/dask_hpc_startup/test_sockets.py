@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -77,3 +79,17 @@ def test_name_taken_by_another_is_not_used(tmp: Path, monkeypatch: pytest.Monkey
     assert list((tmp / "elsewhere").iterdir()) == []
     sockets.remove(path)
     assert not path.parent.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_tells_which_user_has_connected() -> None:
+    """The kernel lists both ends of a connection over loopback, each with its user."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        for user in (os.geteuid(), 1001):
+            connect = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1]))).recv(1)"
+            with subprocess.Popen([sys.executable, "-c", connect, str(address[1])], user=user) as client:
+                connection, _ = server.accept()
+                with connection:
+                    assert sockets.user_of_peer(connection) == user
+                assert client.wait() == 0

@@ -4,7 +4,8 @@ They have no password, and Dask opens them as TCP ports: a scheduler's, with the
 told otherwise. Loopback protects nothing on a node that users share. Here a scheduler listens on a Unix socket that
 only its user can connect to, and workers do not listen. `ssh -L 8787:SOCKET HOST` leads to the dashboard.
 
-To have a TCP port nevertheless, name the interface by its address, such as 0.0.0.0:8787.
+A scheduler that is told a port of its own, such as :9000, also listens on it, on loopback, and answers its user alone.
+To have a TCP port for everybody, name the interface by its address, such as 0.0.0.0:8787.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import atexit
 import logging
 import os
 import re
+import socket
 import ssl
 from functools import wraps
 from pathlib import Path
@@ -21,12 +23,15 @@ from typing import Any
 
 from dask import config
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from tornado.netutil import bind_sockets
 
 from dask_hpc_startup import sockets
 
 __all__ = ["PrivateServer", "close_to_others"]
 
 _OF_ONE_MACHINE = re.compile(r"localhost|127\.[\d.]+|\[?::1\]?", re.IGNORECASE)
+_USUAL = 8787
 _LINK = "distributed.dashboard.link"
 
 
@@ -49,6 +54,18 @@ class PrivateServer(HTTPServer):
         self.add_socket(listener)
         owner = os.getpid()
         atexit.register(lambda: self._remove() if os.getpid() == owner else None)
+
+    def listen_on_loopback(self, port: int) -> None:
+        """Listen on a TCP port as well, whose connections of other users are closed."""
+        for listener in bind_sockets(port, "127.0.0.1"):
+            self.add_socket(listener)
+
+    def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
+        """Serve a connection, unless another user of this machine has made it."""
+        if stream.socket.family == socket.AF_INET and sockets.user_of_peer(stream.socket) != os.geteuid():
+            stream.close()
+            return
+        super().handle_stream(stream, address)
 
     def stop(self) -> None:
         """Stop listening, and remove the socket."""
@@ -81,14 +98,19 @@ def close_to_others(module: ModuleType) -> None:
         node.http_server = server = PrivateServer(node.http_application, ssl_options=_tls() or ssl_options)
         server.port = places[0]["port"]
         if hasattr(node, "add_plugin"):
-            _listen(server)
+            _listen(server, own_port=server.port not in {0, default_port, _USUAL})
         node.services["dashboard"] = server
 
     module.ServerNode.start_http_server = start_http_server
 
 
-def _listen(server: PrivateServer) -> None:
+def _listen(server: PrivateServer, *, own_port: bool) -> None:
     logger = logging.getLogger("distributed.scheduler")
+    if own_port:
+        try:
+            server.listen_on_loopback(server.port)
+        except OSError as error:
+            logger.warning("No dashboard on port %d: %s", server.port, error)
     try:
         server.listen_privately(server.port)
     except OSError as error:

@@ -10,6 +10,7 @@ import fcntl
 import os
 import socket
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from tornado.netutil import bind_unix_socket
 
-__all__ = ["listen", "remove"]
+__all__ = ["listen", "remove", "user_of_peer"]
 
 _TMP = Path("/tmp")  # noqa: S108 (the folder in it is checked to be the user's)
 _FIRST, _LAST = 8787, 65535  # ports that `ssh -L` can forward; the first is where people look for Dask's dashboard
@@ -48,6 +49,17 @@ def remove(path: Path) -> None:
     with suppress(OSError), _locked(path.parent) as folder:
         path.unlink()
         folder.rmdir()
+
+
+def user_of_peer(connection: socket.socket) -> int | None:
+    """Return the user that has made a connection over IPv4 loopback, as the kernel lists it; None if that is over."""
+    ends = [_as_listed(*end) for end in (connection.getpeername(), connection.getsockname())]
+    with Path("/proc/self/net/tcp").open(encoding="ascii") as listed:
+        return next((int(words[7]) for words in map(str.split, listed) if words[1:3] == ends), None)
+
+
+def _as_listed(address: str, port: int) -> str:
+    return f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}:{port:04X}"
 
 
 def _removed_if_stale(path: Path) -> bool:
