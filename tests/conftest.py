@@ -29,7 +29,10 @@ _FIRST = ("faults", "apptainer", "cluster", "images", "unit")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our markers, and join the other processes of this run, if pytest-xdist has started several."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has programs ignore it, and so would those under test
+    # what nohup or a shell's background has this process ignore, programs under test would ignore as well
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "alone: runs while no other test does: it measures, or fills the machine")
     config.addinivalue_line("markers", "soak(only=False): `make soak` runs it again and again on a busy machine")
     run = getattr(config, "workerinput", {}).get("testrunuid")
