@@ -164,6 +164,17 @@ def test_last_node_of_a_larger_one_is_brought_back(sim: SlurmSim) -> None:
     sim.scale(2)
 
 
+def test_node_that_was_lost_while_a_job_ended_there_is_free_again(sim: SlurmSim) -> None:
+    """Slurm waits for the end of a job on a node that no longer knows the job; `up` has Slurm forget it."""
+    job = sim.exec("sbatch", "--parsable", "--nodelist=c1", "--wrap=exec tail -f /dev/null").stdout.strip()
+    until_in(sim, f"squeue --noheader --states=running --jobs={job} | grep .")
+    engine("pause", sim.container("c1"))
+    sim.exec("scancel", job)
+    until_in(sim, "[ $(sinfo --noheader --Node --format=%t --nodes=c1 | grep -c comp) = 1 ]")
+    engine("kill", sim.container("c1"))
+    up(sim)
+
+
 def test_drained_and_cut_off_nodes_do_not_hinder(sim: SlurmSim) -> None:
     """A node that an administrator has drained stays so; one that was cut off from the network is back on it."""
     sim.fault("node-drained", "c1")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NODE = re.compile(r"^NodeName=(?P<name>\S+) .*? State=(?P<state>\S+) .*? SlurmdStartTime=(?P<since>\S+)", re.MULTILINE)
 _NETWORK = '{{{{.Name}}}}\t{{{{with index .NetworkSettings.Networks "{}"}}}}{{{{.NetworkID}}}}{{{{end}}}}'
 _SECONDS = len("2026-01-01T00:00:00")
-_SERVE = {"IDLE", "MIXED", "ALLOCATED"}
+_ENDING_SECONDS = 2  # that a node may be completing: the epilog takes a fraction of one
 
 
 def refuse_others(found: Found, spec: Spec, fields: Iterable[str] = Spec.__struct_fields__) -> None:
@@ -95,16 +95,36 @@ def _await_nodes(sim: SlurmSim, nodes: list[str], end: float) -> list[str]:
     """Wait until Slurm has heard from the slurmd that runs on each node now. Returns the nodes that Slurm knows."""
     rows = engine("inspect", "--format={{.Name}} {{.State.StartedAt}}", *map(sim.container, nodes)).splitlines()
     since = {name.removeprefix(f"/{sim.name}-").removesuffix("-1"): at for name, at in map(str.split, rows)}
+    ending: dict[str, float] = {}  # since when nodes whose slurmd answers are completing
     while True:
         seen = _seen(sim)
-        late = [node for node in nodes if not _is_back(seen.get(node), since[node])]
+        late = [node for node in nodes if not (_answers(seen.get(node), since[node]) and _serves(seen[node][0]))]
         if not late:
             return list(seen)
         _lifecycle.fail_if_one_died(sim.name)
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             said = "\n".join(f"{node} is {seen[node][0] if node in seen else 'unknown to Slurm'}" for node in late[:12])
             raise StartError("some nodes did not come back in time", seen=said)
+        ending = {
+            node: ending.get(node, now)
+            for node in late
+            if _answers(seen.get(node), since[node]) and re.match(r"IDLE\b.*\+COMPLETING\b", seen[node][0])
+        }
+        for node in [node for node, first in ending.items() if now - first > _ENDING_SECONDS]:
+            _forget_jobs(sim, node)
+            del ending[node]
         time.sleep(0.1)  # Slurm tells nobody when a node registers
+
+
+def _forget_jobs(sim: SlurmSim, node: str) -> None:
+    """Have Slurm forget the jobs that were ending on a node when it stopped.
+
+    No slurmd knows them any more, and Slurm asks again only after a minute or more.
+    """
+    for state in ("down reason=stopped", "resume"):
+        update = ("scontrol", "update", f"nodename={node}", *f"state={state}".split())
+        docker("exec", sim.container("slurmctld"), *update)
 
 
 def _seen(sim: SlurmSim) -> dict[str, tuple[str, str]]:
@@ -113,12 +133,16 @@ def _seen(sim: SlurmSim) -> dict[str, tuple[str, str]]:
     return {node["name"]: (node["state"], node["since"]) for node in _NODE.finditer(docker(*ask).stdout)}
 
 
-def _is_back(node: tuple[str, str] | None, since: str) -> bool:
+def _answers(node: tuple[str, str] | None, since: str) -> bool:
     """Whether Slurm has heard from the slurmd that was started last: before that, a state is what Slurm remembers."""
     if node is None:
         return False
     state, heard = node
+    silent = "*" in state or "NOT_RESPONDING" in state.split("+")  # an asterisk is the same
+    return not silent and heard[:1].isdigit() and since[:_SECONDS] <= heard  # "None" before the first time
+
+
+def _serves(state: str) -> bool:
+    """Whether a node runs jobs, or is free to, or is drained, which stays so."""
     base, *flags = state.split("+")
-    answers = "*" not in state and "NOT_RESPONDING" not in flags  # an asterisk is the same
-    serves = "DRAIN" in flags or (base in _SERVE and "COMPLETING" not in flags)  # one that is drained stays so
-    return answers and serves and heard[:1].isdigit() and since[:_SECONDS] <= heard  # "None" before the first time
+    return "DRAIN" in flags or base in {"MIXED", "ALLOCATED"} or (base == "IDLE" and "COMPLETING" not in flags)

@@ -84,6 +84,7 @@ def _add(spec: Spec, names: list[str], added: list[str]) -> None:
         project(spec, names).up(*added)
         _await_nodes(spec.name, added, timeout=30 + len(added))
         _await_answers(spec.name, added)
+        _await_nodes(spec.name, added, timeout=30)  # they are completing for a moment: the epilog runs
     except BaseException as error:  # what did not come up is taken away again, and what ran goes on
         _take_back(spec.name, added)
         if isinstance(error, SlurmSimError) and not isinstance(error, StartError):

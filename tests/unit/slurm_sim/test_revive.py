@@ -7,7 +7,7 @@ import pytest
 
 from slurm_sim import Spec, SpecError
 from slurm_sim._lifecycle import Found, seen_states
-from slurm_sim._revive import _NODE, _is_back, refuse_others
+from slurm_sim._revive import _NODE, _answers, _serves, refuse_others
 
 SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
 RUNNING = dict.fromkeys(("slurmctld", "login", "c1", "c2"), "running")
@@ -82,17 +82,18 @@ def test_reads_nodes_of_scontrol() -> None:
         ("DOWN*+DYNAMIC_NORM", False),
         ("IDLE*+DRAIN+DYNAMIC_NORM", False),
         ("IDLE+COMPLETING+DYNAMIC_NORM", False),
+        ("MIXED+COMPLETING+DYNAMIC_NORM", True),
         ("IDLE+DYNAMIC_NORM+NOT_RESPONDING", False),
         ("UNKNOWN", False),
     ],
 )
 def test_node_is_back_when_it_serves(state: str, back: bool) -> None:
     """A node serves if it answers and is not down; one that was drained stays so, and counts."""
-    assert _is_back((state, "2026-11-27T03:00:01"), "2026-11-27T03:00:01.123456789Z") is back
+    assert (_answers((state, "2026-11-27T03:00:01"), "2026-11-27T03:00:01.123456789Z") and _serves(state)) is back
 
 
 @pytest.mark.parametrize("heard", ["2026-11-27T03:00:00", "None", "Unknown", ""])
 def test_node_is_not_back_until_slurm_has_heard_of_its_new_daemon(heard: str) -> None:
     """What Slurm remembers of the daemon before, or of none, is not this one's state."""
-    assert not _is_back(("IDLE+DYNAMIC_NORM", heard), "2026-11-27T03:00:01.1Z")
-    assert not _is_back(None, "2026-11-27T03:00:01.1Z")
+    assert not _answers(("IDLE+DYNAMIC_NORM", heard), "2026-11-27T03:00:01.1Z")
+    assert not _answers(None, "2026-11-27T03:00:01.1Z")

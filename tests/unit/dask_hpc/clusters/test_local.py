@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dask import system as dask_system
-from distributed import system
+from distributed import Worker, system
 
 from dask_hpc.clusters.base import Plan
 from dask_hpc.clusters.local import LocalBackend
@@ -66,3 +68,29 @@ def test_refuses_more_workers_than_the_machine_can_bear() -> None:
     assert planned(workers=64 * 12).workers == 768
     with pytest.raises(RequestError, match="769 workers"):
         planned(workers=64 * 12 + 1)
+
+
+async def heartbeats(dask_worker: Worker) -> None:
+    """Have a worker open a connection for each of many heartbeats, as it does for its first."""
+
+    async def forever() -> None:
+        while True:
+            dask_worker.rpc.remove(dask_worker.scheduler.address)
+            await dask_worker.heartbeat()
+            await asyncio.sleep(0)
+
+    dask_worker.beating = asyncio.ensure_future(forever())  # type: ignore[attr-defined]
+
+
+def test_end_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    """Connections that the end cuts off are no news, neither in the workers nor here."""
+    logger, screen = logging.getLogger("distributed"), Screen()
+    level = logger.level
+    backend = LocalBackend()
+    with backend.start(planned(workers=3, dashboard="127.0.0.1:0"), screen) as session:
+        session.client.run(heartbeats)
+        assert session.client.submit(sum, [1, 2]).result() == 3
+    said = capfd.readouterr().err
+    assert "distributed" not in said
+    assert "Traceback" not in said
+    assert logger.level == level

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +17,7 @@ from dask_hpc.show import Screen
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Backend", "Plan", "Session", "dashboard_link", "new_name", "quieten", "worker_nodes"]
+__all__ = ["Backend", "Plan", "Session", "dashboard_link", "level_kept", "new_name", "quieten", "worker_nodes"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,17 @@ def quieten(level: int = logging.WARNING) -> None:
 
     if config.get("logging.distributed", None) is None:
         logging.getLogger("distributed").setLevel(level)
+
+
+@contextmanager
+def level_kept() -> Iterator[None]:
+    """After the block, have Dask log in this process what it did before."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def new_name() -> str:

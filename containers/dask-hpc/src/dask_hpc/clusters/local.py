@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from dask_hpc.clusters.base import Plan, Session, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, level_kept, worker_nodes
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
 from dask_hpc.clusters.tls import credentials
 from dask_hpc.dask_settings import OF_A_RUN
@@ -64,15 +64,19 @@ class LocalBackend:
         from dask import config
         from distributed import Client, LocalCluster
 
+        from dask_hpc.clusters.quiet_end import ends_quietly
+
         start = perf_counter()
         _keep_main_out_of_workers()
         close_dashboard()
         with (
+            level_kept(),
             config.set(OF_A_RUN),
             tempfile.TemporaryDirectory(prefix="dask-hpc-", dir=plan.spec["local_directory"]) as scratch,
             credentials(Path(scratch, "tls"), _LIFETIME) as security,
             LocalCluster(host="127.0.0.1", security=security, **{**plan.spec, "local_directory": scratch}) as cluster,
             Client(cluster) as client,
+            ends_quietly(client),
         ):
             with screen.stage("waiting for the workers"):
                 client.wait_for_workers(plan.spec["n_workers"], timeout=60)

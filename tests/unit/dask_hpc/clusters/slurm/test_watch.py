@@ -11,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 
 from dask_hpc.clusters.slurm import watch as slurm_watch
 from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
@@ -268,3 +270,21 @@ def test_scaling_to_nothing_is_no_loss(scheduler: Scheduler, spec: dict[str, int
     scheduler.go("tcp://a")
     assert settle(scheduler) == []
     assert not scheduler.watch.gave_up
+
+
+@pytest.mark.parametrize(
+    ("error", "alive", "lost"),
+    [
+        (FutureCancelledError("key", "scheduler-restart"), False, True),
+        (TimeoutError("1/1 nanny worker(s) did not shut down"), False, True),
+        (CommClosedError("closed"), False, True),
+        (TimeoutError("1/1 nanny worker(s) did not shut down"), True, False),
+        (FileNotFoundError("the user's"), False, False),
+        (ZeroDivisionError("the user's"), False, False),
+    ],
+)
+def test_error_that_comes_from_a_loss_gives_the_run_up(error: Exception, alive: bool, lost: bool) -> None:
+    """Dask's own errors stand while jobs live, and the user's always."""
+    watch = Watch(lambda: alive)
+    watch.judge(error)
+    assert watch.gave_up is lost

@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.clusters import interfaces, sif
-from dask_hpc.clusters.base import Plan, Session, new_name, quieten, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, level_kept, new_name, quieten, worker_nodes
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
 from dask_hpc.clusters.slurm import ask
 from dask_hpc.clusters.slurm.asked import asked
@@ -102,10 +102,10 @@ class SlurmBackend:
 
         from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
 
-        spec, clock, logger = plan.spec, perf_counter(), logging.getLogger("distributed")
+        spec, clock = plan.spec, perf_counter()
         watch = Watch(lambda: _jobs_alive(spec.name))
         with ExitStack() as stack:
-            stack.callback(logger.setLevel, logger.level)
+            stack.enter_context(level_kept())
             stack.enter_context(_giving_up(spec, watch))
             stack.enter_context(_jobs_end(spec.name, screen))
             security = stack.enter_context(_security(spec))  # gone before the jobs are waited for, which may take long
@@ -129,13 +129,15 @@ def _cancelled_first(name: str, watch: Watch) -> Iterator[None]:
     """If the run is broken off, cancel the jobs before all else: who asks it to stop may kill it some seconds later."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        watch.judge(error)
         watch.closing()
         quieten(logging.CRITICAL)  # workers are about to disconnect, as intended
         with not_interrupted():
             ask.cancel(name)
         raise
     watch.closing()
+    quieten(logging.CRITICAL)
 
 
 def _own_logs(spec: _Spec) -> Path | None:

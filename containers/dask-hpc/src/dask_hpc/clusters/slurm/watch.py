@@ -12,6 +12,8 @@ from time import monotonic
 from typing import Any
 
 from dask_jobqueue.slurm import SLURMJob
+from distributed.client import CancelledError
+from distributed.comm import CommClosedError
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.scheduler import Scheduler
@@ -90,6 +92,15 @@ class Watch(SchedulerPlugin):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
         else:  # Dask cancels what the client waits for
             scheduler.loop.add_callback(scheduler.close, reason="all workers have gone")
+
+    def judge(self, error: BaseException) -> None:
+        """Give the run up if this error comes from the loss of all jobs, before the loss itself was noticed.
+
+        A restart may fail first, or cancel the futures that the user waits for.
+        """
+        told = isinstance(error, (CancelledError, TimeoutError, CommClosedError))
+        if told and not self.gave_up and not self._none_wanted() and not self._jobs_alive():
+            self.gave_up = True
 
     def _none_wanted(self) -> bool:
         """Return whether the user has scaled the cluster to nothing, or has Dask scale it."""
