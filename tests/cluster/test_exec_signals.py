@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from slurm_sim import SlurmSim
+from slurm_sim._lifeline import Lifeline
 from slurm_sim.running import docker
 from tests.support.command import SLURM_SIM, environment
 from tests.support.waiting import until, until_in
@@ -22,6 +23,7 @@ from tests.support.waiting import until, until_in
 JOB = ("srun", "-N2", "tail", "-f", "/dev/null")
 IDLE, BUSY = '[ -z "$(squeue --noheader)" ]', '[ -n "$(squeue --noheader --states=running)" ]'
 TIMEOUT = 150
+LINKS = "find /dev/shm -name '.slurm-sim-*' -user hpc"  # each user's next command removes those of the last ones
 LOOK = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -F \"$1$2\"; done; :"
 
 
@@ -98,7 +100,19 @@ def test_background_process_outlives_command(slurm_sim: SlurmSim) -> None:
         pid = command.communicate(timeout=TIMEOUT)[0].decode().strip()
     assert len(running(slurm_sim, "299792")) == 1
     slurm_sim.exec("kill", pid)
-    until_in(slurm_sim, f"[ ! -e /proc/{pid} ] && [ $(ls -d /tmp/.slurm-sim-* | wc -l) -le 1 ]")  # its own
+    until_in(slurm_sim, f"[ ! -e /proc/{pid} ] && [ $({LINKS} | wc -l) -le 1 ]")  # that of the question
+
+
+def test_command_that_never_began_leaves_no_file(slurm_sim: SlurmSim) -> None:
+    """A client that goes before its command begins holds the command back, and what does that ends by itself."""
+    lifeline = Lifeline(slurm_sim.container("login"), "hpc")
+    lifeline.send("TERM")
+    lifeline.await_end()
+    link = lifeline.tie([])[-1]
+    assert slurm_sim.exec("readlink", link).stdout == "/\n"
+    late = docker("exec", "--user=hpc", slurm_sim.container("login"), *lifeline.tie(["touch", "/home/hpc/began"]))
+    assert late.returncode == 143
+    until_in(slurm_sim, f"[ ! -e /home/hpc/began ] && [ ! -L {link} ] && ! pgrep --full '[s]lurm-sim-lifeline {link}'")
 
 
 def test_library_timeout_ends_job(slurm_sim: SlurmSim) -> None:

@@ -20,7 +20,7 @@ GRACE = 20
 # Links of commands that have ended lead nowhere.
 _BEGIN = """
 for old in "${0%-*}"-*; do [ -e "$old" ] || ! [ -L "$old" ] || rm -f "$old" 2>/dev/null; done
-ln -s /proc/$$ "$0" 2>/dev/null || ! [ -L "$0" ] || exit 143
+ln -s /proc/$$ "$0" 2>/dev/null || ! [ -L "$0" ] || { rm -f "$0"; exit 143; }
 command -v -- "$1" >/dev/null || { echo "slurm-sim: $1: command not found" >&2; exit 127; }
 exec "$@"
 """
@@ -43,7 +43,14 @@ pass() { kill -s "$1" $(members) 2>/dev/null; }
 
 read -r word || word=HUP
 [ "$word" != done ] || exec rm -f "$link"
-ln -s / "$link" 2>/dev/null && exit
+if ln -s / "$link" 2>/dev/null; then
+  # the command removes the link if it still comes, which it does within seconds or, if its client was killed, never
+  {
+    while [ -L "$link" ] && [ $SECONDS -lt 60 ]; do sleep 0.1; done
+    rm -f "$link"
+  } </dev/null >/dev/null 2>&1 &
+  exit
+fi
 leader=$(readlink "$link") leader=${leader#/proc/}
 if [ -d "/proc/$leader" ]; then
   pass "$word"
@@ -78,7 +85,8 @@ class Lifeline:
     """
 
     def __init__(self, container: str, user: str, *, terminal: bool = False) -> None:
-        self._link = f"/tmp/.slurm-sim-{secrets.token_hex(8)}"  # noqa: S108 - the container's
+        # in memory: links of before a restart of the container would lead to processes of after it
+        self._link = f"/dev/shm/.slurm-sim-{secrets.token_hex(8)}"  # noqa: S108 - the container's
         watch = ["bash", "-c", _WATCH, "slurm-sim-lifeline", self._link, "1" if terminal else ""]
         self._session = ["docker", "exec", "--interactive", f"--user={user}", container, *watch]
         self._client: subprocess.Popen[bytes] | None = None

@@ -79,7 +79,7 @@ async def heartbeats(dask_worker: Worker) -> None:
             await dask_worker.heartbeat()
             await asyncio.sleep(0)
 
-    dask_worker.beating = asyncio.ensure_future(forever())  # type: ignore[attr-defined]
+    dask_worker.beating = asyncio.ensure_future(forever())
 
 
 def test_end_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
