@@ -67,7 +67,7 @@ def test_only_its_user_reaches_cluster(slurm_sim: SlurmSim, backend: str, option
         assert found["workers"] == [["PrivateServer", "None"]] * len(found["workers"])
         assert found["scheduler"].startswith("tls://")
         assert socket_left(slurm_sim, found)
-        if "dashboard" in options:  # a port of its own answers its user, and nobody else
+        if "dashboard" in options:  # the TCP port answers the user; other users are tried below
             ask = "import urllib.request; print(urllib.request.urlopen('http://localhost:9000/health').status)"
             assert slurm_sim.exec("python", "-c", ask).stdout == "200\n"
         login = reached(slurm_sim, found)

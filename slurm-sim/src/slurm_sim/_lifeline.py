@@ -46,7 +46,7 @@ read -r word || word=HUP
 if ln -s / "$link" 2>/dev/null; then
   # the command removes the link if it still comes, which it does within seconds or, if its client was killed, never
   {
-    while [ -L "$link" ] && [ $SECONDS -lt 60 ]; do sleep 0.1; done
+    while [ -L "$link" ] && [ $SECONDS -lt 60 ]; do sleep 0.1; done # nothing here can wait for a file's removal
     rm -f "$link"
   } </dev/null >/dev/null 2>&1 &
   exit

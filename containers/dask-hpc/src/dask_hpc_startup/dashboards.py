@@ -4,8 +4,8 @@ They have no password, and Dask opens them as TCP ports: a scheduler's, with the
 told otherwise. Loopback protects nothing on a node that users share. Here a scheduler listens on a Unix socket that
 only its user can connect to, and workers do not listen. `ssh -L 8787:SOCKET HOST` leads to the dashboard.
 
-A scheduler that is told a port of its own, such as :9000, also listens on it, on loopback, and answers its user alone.
-To have a TCP port for everybody, name the interface by its address, such as 0.0.0.0:8787.
+If you set another port than the default, such as :9000, the scheduler also listens on it, on loopback, and closes
+connections from other users. For a TCP port that anyone can reach, give an address, such as 0.0.0.0:8787.
 """
 
 from __future__ import annotations
