@@ -8,7 +8,7 @@ __all__ = ["speedup"]
 
 _TIMED = """
 import sys, time, numpy
-from dask_hpc import discovery
+from dask_hpc.tutorial import discovery
 sys.path.insert(0, str(discovery.folder()))
 {prepare}
 start = time.perf_counter()

@@ -26,7 +26,8 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_hpc import Points, cluster, draw
+from dask_hpc import cluster
+from dask_hpc.tutorial import Points, draw
 
 Matrix = NDArray[np.float64]
 n, matrices = 500, 4

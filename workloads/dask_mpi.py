@@ -21,7 +21,7 @@ import click
 from dask.utils import format_bytes
 from distributed import Client, wait
 
-from dask_hpc import Bars, Check, Count, Outcome, workload
+from dask_hpc.tutorial import Bars, Check, Count, Outcome, workload
 
 Given = dict[str, int | None]
 

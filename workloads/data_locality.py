@@ -21,7 +21,7 @@ import numpy as np
 from dask.utils import format_bytes, parse_bytes
 from distributed import Client
 
-from dask_hpc import Bars, Check, Count, Need, Outcome, Traffic, traffic, workload
+from dask_hpc.tutorial import Bars, Check, Count, Need, Outcome, Traffic, traffic, workload
 
 FACTORS = (0.5, 1, 2)  # the tutorial's
 WARNING = "Sending large graph"

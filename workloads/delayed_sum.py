@@ -24,7 +24,7 @@ import numpy.typing as npt
 from dask.delayed import Delayed
 from distributed import Client, get_task_stream
 
-from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, blas_threads, workload
+from dask_hpc.tutorial import Bars, Check, Count, Lines, Need, Outcome, blas_threads, workload
 
 Matrix = npt.NDArray[np.float64]
 NAMES = ("A", "B", "C")

@@ -28,7 +28,19 @@ from dask.utils import parse_bytes
 from distributed import Client, get_task_stream
 from distributed.protocol import pickle
 
-from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, Points, blas_threads, cores_at_work, efficiency, workload
+from dask_hpc.tutorial import (
+    Bars,
+    Check,
+    Count,
+    Lines,
+    Need,
+    Outcome,
+    Points,
+    blas_threads,
+    cores_at_work,
+    efficiency,
+    workload,
+)
 
 CLOSE = 1e-9  # of an eigenvalue, relative to the largest: BLAS rounds differently with other numbers of threads
 Seeds = list[np.random.SeedSequence]

@@ -18,7 +18,19 @@ import numpy as np
 from dask.utils import format_bytes
 from distributed import Client, Future, get_task_stream, wait
 
-from dask_hpc import Bars, Check, Count, Need, Outcome, Points, Traffic, blas_threads, cores_at_work, traffic, workload
+from dask_hpc.tutorial import (
+    Bars,
+    Check,
+    Count,
+    Need,
+    Outcome,
+    Points,
+    Traffic,
+    blas_threads,
+    cores_at_work,
+    traffic,
+    workload,
+)
 
 TALK = 16 << 10  # bytes a task that Dask's own messages may take
 MOST_POINTS = 4000  # in the picture

@@ -19,8 +19,8 @@ import dask.array as da
 import numpy as np
 from distributed import Client, wait
 
-from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, Picture, workload
 from dask_hpc.collective import Ranks
+from dask_hpc.tutorial import Bars, Check, Count, Lines, Need, Outcome, Picture, workload
 
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
 BLOCK = 500  # rows and columns: 2 MB

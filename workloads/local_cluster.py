@@ -24,7 +24,7 @@ from dask.utils import format_bytes
 from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
-from dask_hpc import Bars, Check, Count, Memory, Need, Outcome, workload
+from dask_hpc.tutorial import Bars, Check, Count, Memory, Need, Outcome, workload
 
 PROCESS = 100 << 20  # bytes that a worker takes before it does anything
 FLOATS = 4  # arrays as long as a chunk that a task has at once: x and y, their squares; what follows is smaller

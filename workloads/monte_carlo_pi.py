@@ -23,7 +23,7 @@ import numpy as np
 from dask.delayed import Delayed
 from distributed import Client, get_task_stream
 
-from dask_hpc import Bars, Check, Count, Lines, Need, Outcome, cores_at_work, efficiency, workload
+from dask_hpc.tutorial import Bars, Check, Count, Lines, Need, Outcome, cores_at_work, efficiency, workload
 
 BLOCK = 1 << 16  # darts at a time: with fewer a task returns to Python, and waits for the GIL, more often
 SWEEP, TURNS = (1, 2, 4, 8, 16, 32, 64, 128), 3  # the chunks of the sweep; the median of the turns counts

@@ -17,9 +17,9 @@ from typing import Any
 
 from distributed import Client
 
-from dask_hpc import Bars, Check, Outcome, workload
-from dask_hpc.collective import Ranks
-from dask_hpc.mpi_launch import launch
+from dask_hpc.mpi.collective import Ranks
+from dask_hpc.mpi.launch import launch
+from dask_hpc.tutorial import Bars, Check, Outcome, workload
 
 
 def hello() -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ import numpy as np
 from dask.utils import format_bytes
 from distributed import Client, get_task_stream
 
-from dask_hpc import Check, Count, Grid, Need, Outcome, workload
+from dask_hpc.tutorial import Check, Count, Grid, Need, Outcome, workload
 
 TUTORIAL = {"rows": "7000,3000", "columns": "6000,2000,2000", "block": "0,1"}
 PRINTED = ("762.94 MiB", "320.43 MiB", "106.81 MiB")  # by the tutorial: the array, its largest chunk, blocks[0, 1]

@@ -19,7 +19,7 @@ import click
 import numpy as np
 from distributed import Client, Future, wait
 
-from dask_hpc import Check, Count, Grid, Need, Outcome, workload
+from dask_hpc.tutorial import Check, Count, Grid, Need, Outcome, workload
 
 PATIENCE = 60  # seconds for the memory manager, which looks every two
 SCATTERED, ALONE = "scatter(M, broadcast=True)", "scatter(N)"

@@ -7,7 +7,7 @@ from time import perf_counter
 import click
 from distributed import Client, wait
 
-from dask_hpc import Check, Count, Outcome, workload
+from dask_hpc.tutorial import Check, Count, Outcome, workload
 
 
 def nothing(number: int) -> int:

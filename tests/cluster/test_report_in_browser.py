@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dask_hpc.discovery import available
-from dask_hpc.results import load
+from dask_hpc.tutorial.discovery import available
+from dask_hpc.tutorial.results import load
 from tests.support.all_run import AllRun
 from tests.support.browser import Browser
 

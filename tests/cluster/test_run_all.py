@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dask_hpc.discovery import available
-from dask_hpc.results import SCHEMA, load
+from dask_hpc.tutorial.discovery import available
+from dask_hpc.tutorial.results import SCHEMA, load
 from tests.support.all_run import AllRun, own_folder
 
 pytestmark = [

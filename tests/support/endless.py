@@ -7,7 +7,7 @@ from slurm_sim import SlurmSim
 _PROGRAM = '''
 import pathlib
 
-from dask_hpc.workload import workload
+from dask_hpc.tutorial.workload import workload
 
 
 @workload()

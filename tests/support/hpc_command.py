@@ -10,10 +10,10 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from dask_hpc import discovery
+import dask_hpc
 from dask_hpc.cli import main
 
-PACKAGE = Path(discovery.__file__).parents[1]
+PACKAGE = Path(dask_hpc.__file__).parents[1]
 
 
 def invoke(*args: str) -> Result:
@@ -31,6 +31,7 @@ def command(*args: str, **env: str) -> subprocess.Popen[str]:
 
 def write(folder: Path, name: str, body: str, options: str = "", parameters: str = "") -> None:
     """Write a workload from a function's body, the arguments of `@workload` and the function's parameters."""
-    head = '"""A workload of a test."""\nimport click\nfrom dask_hpc import Check, Count, Need, Outcome, workload\n\n'
+    names = "Check, Count, Need, Outcome, workload"
+    head = f'"""A workload of a test."""\nimport click\nfrom dask_hpc.tutorial import {names}\n\n'
     lines = textwrap.indent(textwrap.dedent(body), "    ")
     (folder / f"{name}.py").write_text(f"{head}@workload({options})\ndef {name}(client, {parameters}):\n{lines}\n")

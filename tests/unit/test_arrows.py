@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 DASK = {"dask", "distributed", "dask_jobqueue", "dask_mpi", "mpi4py"}
 
 ALLOWED = {
     "slurm-sim/src/slurm_sim": {"slurm_sim", "click", "msgspec", "pytest", "rich", "testcontainers"},
     "containers/dask-hpc/src/dask_hpc": DASK
-    | {"dask_hpc", "dask_hpc_startup", "bokeh", "click", "cryptography", "msgspec", "numpy", "rich"},
+    | {"dask_hpc", "dask_hpc_startup", "bokeh", "click", "cryptography", "jinja2", "msgspec", "numpy", "psutil", "rich"}
+    | {"threadpoolctl"},
     "workloads": DASK | {"dask_hpc", "click", "numpy"},
     "containers/channel": {"containers", "conda_package_streaming", "packaging", "rattler", "rich", "yaml"},
 }
@@ -41,8 +44,43 @@ def test_part_imports_only_allowed_packages(root: Path, part: str) -> None:
     assert not strangers
 
 
+ROOMS = {
+    "slurm": {"errors", "paths", "sif", "units"},
+    "mpi": {"credentials", "errors", "network", "paths", "slurm", "stop", "units"},
+    "clusters": {"credentials", "dask_settings", "errors", "mpi", "network", "paths", "screen", "sif", "slurm", "stop"}
+    | {"units"},
+    "doctor": {"errors", "identity", "mpi", "network", "paths", "screen", "sif", "slurm", "stop", "units"},
+    "jobqueue_config": {"doctor", "errors", "network", "paths", "screen", "sif", "slurm", "units"},
+    "bridge": set(),
+}
+"""What each room of dask_hpc may import of the others; `tutorial` may import all of them, and none imports it."""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_imports_only_allowed_rooms(root: Path, room: str) -> None:
+    """No module of a room imports from a room above it."""
+    package = root / "containers/dask-hpc/src/dask_hpc"
+    found = {}
+    for file in sorted((package / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and re.match(r"dask_hpc\b", node.module or ""):
+                names = [node.module] if node.module != "dask_hpc" else [f"dask_hpc.{one.name}" for one in node.names]
+                for name in names:
+                    found[f"{file.relative_to(package)}: {name}"] = str(name).split(".")[1]
+    assert found or not ROOMS[room]
+    assert [place for place, other in found.items() if other not in ROOMS[room] | {room}] == []
+
+
 def text_of(folder: Path) -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*")) if file.is_file())
+
+
+def test_runtime_package_asks_for_what_the_environment_has(root: Path) -> None:
+    """Every dependency of dask_hpc is one of environment.yml's, so that the locks have it."""
+    project = tomllib.loads((root / "containers/dask-hpc/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = yaml.safe_load((root / "containers/dask-hpc/environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    names = {re.split(r"[<>=]", name)[0].replace("dask-core", "dask") for name in asked}
+    assert {re.split(r"[<>=]", name)[0] for name in project["dependencies"]} - names == set()
 
 
 def test_slurm_images_do_not_mention_dask(root: Path) -> None:

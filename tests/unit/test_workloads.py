@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dask_hpc import Count, discovery
 from dask_hpc.cli import main
+from dask_hpc.tutorial import Count, discovery
 from tests.support.hpc_command import invoke
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from dask_hpc import cli, discovery
-from dask_hpc.results import load
-from dask_hpc.run import Asked
+from dask_hpc.tutorial import commands, discovery
+from dask_hpc.tutorial.results import load
+from dask_hpc.tutorial.run import Asked
 from tests.support.hpc_command import PACKAGE, command, invoke, write
 
 
@@ -189,7 +189,7 @@ def test_size_changes_defaults(
 ) -> None:
     """--size changes options that are not on the command line."""
     asked: list[Asked] = []
-    monkeypatch.setattr(cli, "run_workload", lambda one, *_args, **_options: asked.append(one))
+    monkeypatch.setattr(commands, "run_workload", lambda one, *_args, **_options: asked.append(one))
     write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
     done = invoke("run", "sized", *options, "--workers", "1")
     assert done.exit_code == 0, done.output

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_hpc.discovery import available, load
+from dask_hpc.tutorial.discovery import available, load
 from workloads import dask_mpi as workload
 
 MIB = 1 << 20

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from dask_hpc import Traffic, Workload
-from dask_hpc.discovery import load
+from dask_hpc.tutorial import Traffic, Workload
+from dask_hpc.tutorial.discovery import load
 from workloads import data_locality as locality
 
 BYTES = 8 * 1200**2  # of a matrix that Dask warns of

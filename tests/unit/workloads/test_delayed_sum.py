@@ -12,8 +12,8 @@ from distributed import Client, LocalCluster
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_hpc import Bars, Lines, Workload
-from dask_hpc.discovery import load
+from dask_hpc.tutorial import Bars, Lines, Workload
+from dask_hpc.tutorial.discovery import load
 from workloads import delayed_sum as ds
 
 SEEDS = np.random.SeedSequence(1).spawn(3)

@@ -12,9 +12,9 @@ from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_hpc import Bars, Lines, Points, Workload
-from dask_hpc.blas import blas_threads
-from dask_hpc.discovery import load
+from dask_hpc.tutorial import Bars, Lines, Points, Workload
+from dask_hpc.tutorial.blas import blas_threads
+from dask_hpc.tutorial.discovery import load
 from workloads import eigenvalues as ev
 
 SEEDS = np.random.SeedSequence(1).spawn(3)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from distributed import Client
 
-from dask_hpc import Workload
-from dask_hpc.discovery import load
+from dask_hpc.tutorial import Workload
+from dask_hpc.tutorial.discovery import load
 from workloads import futures_pipeline as futures
 
 

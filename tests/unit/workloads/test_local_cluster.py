@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from dask_hpc import Workload
-from dask_hpc.discovery import load
+from dask_hpc.tutorial import Workload
+from dask_hpc.tutorial.discovery import load
 from workloads import local_cluster as local
 
 SETTINGS = {"n_workers": 1, "threads_per_worker": 2, "memory_limit": 256}

@@ -13,8 +13,8 @@ from distributed import Client, get_task_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dask_hpc import Bars, Lines, Workload
-from dask_hpc.discovery import load
+from dask_hpc.tutorial import Bars, Lines, Workload
+from dask_hpc.tutorial.discovery import load
 from workloads import monte_carlo_pi as pi
 
 

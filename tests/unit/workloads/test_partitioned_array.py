@@ -11,8 +11,8 @@ from distributed import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dask_hpc import Grid, Workload
-from dask_hpc.discovery import load
+from dask_hpc.tutorial import Grid, Workload
+from dask_hpc.tutorial.discovery import load
 from workloads import partitioned_array as pa
 
 SMALL = {"rows": "70,30", "columns": "60,20,20", "block": "0,1"}

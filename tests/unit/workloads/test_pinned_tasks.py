@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from dask_hpc import Workload
-from dask_hpc.discovery import load
+from dask_hpc.tutorial import Workload
+from dask_hpc.tutorial.discovery import load
 from tests.support.hpc_command import invoke
 from workloads import pinned_tasks as pinned
 

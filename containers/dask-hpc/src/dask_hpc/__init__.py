@@ -1,40 +1,23 @@
-"""Run the tutorial's workloads on Dask, on one machine or on Slurm, and keep what came out.
+"""Start Dask clusters on one machine, on Slurm or on MPI, from a script or a notebook.
 
-A workload is a script that uses Dask's own API; what it needs of this package is declared here::
+>>> from dask_hpc import cluster
+>>> with cluster(on="slurm", jobs=2) as dask_cluster:
+...     dask_cluster.client.submit(sum, [1, 2]).result()
 
-    from dask_hpc import Check, Count, Outcome, cores_at_work, workload
+`dask_hpc.mpi` has what an MPI program needs, `dask_hpc.collective` runs MPI inside of Dask's tasks, and
+`dask_hpc.tutorial` is the harness of the workloads.
 """
 
-from dask_hpc.blas import blas_threads
-from dask_hpc.errors import ClusterError, DaskHpcError, RequestError
-from dask_hpc.notebook import cluster, draw
-from dask_hpc.params import Count, Memory
-from dask_hpc.pictures import Bars, Grid, Lines, Picture, Points
-from dask_hpc.results import Check
-from dask_hpc.traffic import Traffic, traffic
-from dask_hpc.workload import Need, Outcome, Workload, cores_at_work, efficiency, workload
+from dask_hpc.clusters.cluster import DaskCluster, cluster
+from dask_hpc.errors import ClusterError, CollectiveError, DaskHpcError, RequestError
+from dask_hpc.mpi.check import check_world
 
 __all__ = [
-    "Bars",
-    "Check",
     "ClusterError",
-    "Count",
+    "CollectiveError",
+    "DaskCluster",
     "DaskHpcError",
-    "Grid",
-    "Lines",
-    "Memory",
-    "Need",
-    "Outcome",
-    "Picture",
-    "Points",
     "RequestError",
-    "Traffic",
-    "Workload",
-    "blas_threads",
+    "check_world",
     "cluster",
-    "cores_at_work",
-    "draw",
-    "efficiency",
-    "traffic",
-    "workload",
 ]

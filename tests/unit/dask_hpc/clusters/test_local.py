@@ -15,7 +15,7 @@ from distributed import Worker, system
 from dask_hpc.clusters.base import Plan
 from dask_hpc.clusters.local import LocalBackend
 from dask_hpc.errors import RequestError
-from dask_hpc.show import Screen
+from dask_hpc.screen import Screen
 
 
 @pytest.fixture(autouse=True)

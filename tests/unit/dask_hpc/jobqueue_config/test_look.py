@@ -12,11 +12,11 @@ import sys
 
 import pytest
 
-from dask_hpc.clusters.sif import Sif
 from dask_hpc.doctor.site import Site, here
 from dask_hpc.errors import RequestError
 from dask_hpc.identity import venv
 from dask_hpc.jobqueue_config.look import Facts, accounts, look
+from dask_hpc.sif import Sif
 from tests.support.site_commands import Commands
 
 NODES = """\

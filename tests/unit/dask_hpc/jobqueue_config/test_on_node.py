@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dask_hpc.clusters import interfaces
+from dask_hpc import network
 from dask_hpc.errors import RequestError
 from dask_hpc.jobqueue_config import on_node
 from dask_hpc.jobqueue_config.on_node import file_system, own_disk, report
@@ -94,7 +94,7 @@ def test_reads_this_machines_mounts() -> None:
     """The report of a real node has its name, its interface and a disk or none."""
     seen = report({"SLURMD_NODENAME": "c1"})
     assert seen["node"] == "c1"
-    assert seen["interface"] == interfaces.choose()[0]
+    assert seen["interface"] == network.choose()[0]
     assert seen["disk"] == own_disk(Path("/proc/mounts").read_text(encoding="utf-8"))
     assert report({})["node"] == ""
 
@@ -105,5 +105,5 @@ def test_a_node_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     def none() -> tuple[str, str]:
         raise RequestError("No network leads off this host.")
 
-    monkeypatch.setattr(interfaces, "choose", none)
+    monkeypatch.setattr(network, "choose", none)
     assert report({})["interface"] == ""

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from dask_hpc.clusters.sif import Sif
-from dask_hpc.clusters.slurm.ask import Node
 from dask_hpc.jobqueue_config.look import Facts
 from dask_hpc.jobqueue_config.settings import render, settings
+from dask_hpc.sif import Sif
+from dask_hpc.slurm.ask import Node
 
 DISK = {"folder": "/local", "type": "xfs", "gib": 900}
 SEEN = [{"node": "n1", "interface": "ib0", "disk": DISK}, {"node": "n2", "interface": "ib0", "disk": DISK}]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dask_hpc.results import ClusterFacts, Value
-from dask_hpc.show import Screen
+from dask_hpc.clusters.facts import ClusterFacts, Value
+from dask_hpc.screen import Screen
 
 if TYPE_CHECKING:
     from distributed import Client

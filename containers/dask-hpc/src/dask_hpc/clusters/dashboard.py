@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.clusters.base import dashboard_link
-from dask_hpc.show import Screen
+from dask_hpc.screen import Screen
 
 if TYPE_CHECKING:
     from distributed import Client

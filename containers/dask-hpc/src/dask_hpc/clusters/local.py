@@ -14,13 +14,13 @@ from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, level_kept, worker_nodes
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
-from dask_hpc.clusters.tls import credentials
+from dask_hpc.clusters.facts import ClusterFacts, Value
+from dask_hpc.credentials import credentials
 from dask_hpc.dask_settings import OF_A_RUN
 from dask_hpc.errors import RequestError
-from dask_hpc.params import NO_MEMORY
 from dask_hpc.paths import LocalPath
-from dask_hpc.results import ClusterFacts, Value
-from dask_hpc.show import Screen
+from dask_hpc.screen import Screen
+from dask_hpc.units import NO_MEMORY
 
 __all__ = ["LocalBackend"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from dask_hpc.params import Count, Memory, Walltime
 from dask_hpc.paths import LocalPath, NodePath
+from dask_hpc.units import Count, Memory, Walltime
 
 __all__ = ["CLUSTER_OPTIONS", "SectionedCommand", "SectionedOption"]
 

@@ -16,9 +16,9 @@ from dask_hpc.doctor.checks import CHECKS
 from dask_hpc.doctor.examine import examine
 from dask_hpc.doctor.site import Site, here
 from dask_hpc.doctor.verdict import Finding
-from dask_hpc.mpi_launch import launch
+from dask_hpc.mpi.launch import launch
 from dask_hpc.paths import LocalPath
-from dask_hpc.show import Screen
+from dask_hpc.screen import Screen
 from dask_hpc.stop import stopping_cleanly
 
 __all__ = ["doctor"]

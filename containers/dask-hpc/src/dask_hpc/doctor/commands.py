@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-from dask_hpc.clusters.slurm.environ import plain
+from dask_hpc.slurm.environment import plain
 
 __all__ = ["Answer", "run", "srun_environment", "stop_all"]
 

@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from dask_hpc.clusters import interfaces
-from dask_hpc.clusters.sif import Sif, current
-from dask_hpc.clusters.slurm.environ import CHOICES
+from dask_hpc import network
 from dask_hpc.doctor.survey import Survey, take
 from dask_hpc.errors import RequestError
 from dask_hpc.identity import share_folder, venv
+from dask_hpc.sif import Sif, current
+from dask_hpc.slurm.environment import CHOICES
 
 __all__ = ["COMMANDS", "IMPORTING_DASK", "Place", "Site", "here"]
 
@@ -71,8 +71,8 @@ class Site:
     def interface(self) -> tuple[str, str, str]:
         """The interface's name, why it is the one, and its address; raises `RequestError`."""
         with IMPORTING_DASK:
-            name, why = interfaces.choose()
-            return name, why, interfaces.address(name)
+            name, why = network.choose()
+            return name, why, network.address(name)
 
     @property
     def survey(self) -> Survey:

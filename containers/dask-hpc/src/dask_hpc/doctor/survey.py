@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dask_hpc.clusters.slurm import ask
-from dask_hpc.clusters.slurm.environ import place
 from dask_hpc.doctor.commands import Answer, run, srun_environment
 from dask_hpc.doctor.listener import Listener
 from dask_hpc.errors import DaskHpcError
+from dask_hpc.slurm import ask
+from dask_hpc.slurm.environment import place
 
 __all__ = ["MOST_NODES", "NodeReport", "Survey", "on", "parse", "step_options", "take"]
 

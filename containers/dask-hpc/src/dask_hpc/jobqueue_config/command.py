@@ -14,7 +14,7 @@ from dask_hpc.errors import RequestError, ResultsError
 from dask_hpc.jobqueue_config.look import look
 from dask_hpc.jobqueue_config.settings import render
 from dask_hpc.paths import LocalPath
-from dask_hpc.show import Screen
+from dask_hpc.screen import Screen
 
 __all__ = ["jobqueue_config", "write"]
 

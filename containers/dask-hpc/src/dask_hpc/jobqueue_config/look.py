@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dask_hpc.clusters.sif import Sif
-from dask_hpc.clusters.slurm import ask
-from dask_hpc.clusters.slurm.ask import Node
-from dask_hpc.clusters.slurm.environ import CHOICES
 from dask_hpc.doctor.commands import run, srun_environment
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.survey import on, step_options
 from dask_hpc.errors import DaskHpcError, RequestError
+from dask_hpc.sif import Sif
+from dask_hpc.slurm import ask
+from dask_hpc.slurm.ask import Node
+from dask_hpc.slurm.environment import CHOICES
 
 __all__ = ["Facts", "accounts", "look"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dask_hpc.clusters import interfaces
+from dask_hpc import network
 from dask_hpc.errors import RequestError
 
 __all__ = ["file_system", "own_disk", "report"]
@@ -24,7 +24,7 @@ _LEAST = 1 << 30  # bytes: with less, there is no use in spilling to it
 def report(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the node's name, its interface, and a folder on its own disk with the disk's type and room in GiB."""
     try:
-        interface = interfaces.choose()[0]
+        interface = network.choose()[0]
     except RequestError:
         interface = ""
     return {"node": environ.get("SLURMD_NODENAME", ""), "interface": interface, "disk": own_disk()}

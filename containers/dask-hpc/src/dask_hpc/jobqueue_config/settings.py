@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from dask_hpc.jobqueue_config.look import Facts
-from dask_hpc.params import format_walltime
+from dask_hpc.units import format_walltime
 
 __all__ = ["Setting", "render", "settings"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from dask_hpc.clusters.base import Plan
-from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.clusters.mpi.backend import MpiBackend
 from dask_hpc.clusters.mpi.join import _security, plan
 from dask_hpc.errors import ClusterError, RequestError
-from dask_hpc.show import Screen
+from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.screen import Screen
 
 IDENTITY = {"type": "Scheduler", "id": "Scheduler-1", "address": "tls://192.0.2.1:1", "services": {}}
 WORLD = {"world": 8, "node": "c1", "mpi": "Open MPI v5"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dask_hpc.clusters.mpi.plan import make_request
-from dask_hpc.clusters.slurm.ask import parse_nodes
 from dask_hpc.errors import RequestError
+from dask_hpc.slurm.ask import parse_nodes
 from tests.support.requests import mpi_asked, mpi_request
 
 

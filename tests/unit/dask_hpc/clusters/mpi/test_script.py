@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.clusters.mpi.script import job_script
-from dask_hpc.clusters.sif import Sif
+from dask_hpc.mpi.folder import Folder
+from dask_hpc.sif import Sif
 from tests.support.requests import MPI_OPTIONS, mpi_request
 
 FOLDER = Folder(Path("/home/me/.dask-hpc/one.mpi"))
@@ -26,7 +26,7 @@ def test_script_requests_what_was_planned() -> None:
     for line in ("nodes=2", "ntasks-per-node=2", "cpus-per-task=2", "mem=4000M", "time=00:01:00", "qos=debug"):
         assert f"#SBATCH --{line}\n" in text
     assert "#SBATCH --no-requeue\n" in text
-    step = f"srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=2 {sys.executable} -m dask_hpc.clusters.mpi.rank"
+    step = f"srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=2 {sys.executable} -m dask_hpc.mpi.rank"
     assert f"exec {step}" in text
     assert f"--folder {FOLDER.path}" in text
     assert "--interface" not in text

@@ -10,11 +10,11 @@ import pytest
 from dask_jobqueue.slurm import SLURMJob
 
 from dask_hpc.clusters.base import Plan
-from dask_hpc.clusters.sif import Sif
 from dask_hpc.clusters.slurm.backend import SlurmBackend, cluster_settings, in_sif
 from dask_hpc.clusters.slurm.plan import Request
 from dask_hpc.errors import DaskHpcError, RequestError
-from dask_hpc.show import Screen
+from dask_hpc.screen import Screen
+from dask_hpc.sif import Sif
 from tests.support.requests import SLURM_SINFO, slurm_request
 from tests.support.site_commands import Commands
 

@@ -13,21 +13,21 @@ from pathlib import Path
 from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
-from dask_hpc.clusters import sif
+from dask_hpc import sif
+from dask_hpc.clusters.asked import asked
 from dask_hpc.clusters.base import Plan, Session, new_name, worker_nodes
 from dask_hpc.clusters.dashboard import show_dashboard_elsewhere
-from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
-from dask_hpc.clusters.mpi.folder import Folder
+from dask_hpc.clusters.facts import ClusterFacts, Job
 from dask_hpc.clusters.mpi.plan import Request, make_request
 from dask_hpc.clusters.mpi.script import job_script
-from dask_hpc.clusters.slurm import ask
-from dask_hpc.clusters.slurm.asked import asked
-from dask_hpc.clusters.slurm.environ import plain
-from dask_hpc.clusters.slurm.judge import ALIVE, judge, log_tails, queue_lines
 from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted, without_theirs
 from dask_hpc.errors import ClusterError
-from dask_hpc.results import ClusterFacts, Job
-from dask_hpc.show import Screen
+from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.mpi.folder import Folder
+from dask_hpc.screen import Screen
+from dask_hpc.slurm import ask
+from dask_hpc.slurm.environment import plain
+from dask_hpc.slurm.judge import ALIVE, judge, log_tails, queue_lines
 from dask_hpc.stop import not_interrupted
 
 if TYPE_CHECKING:

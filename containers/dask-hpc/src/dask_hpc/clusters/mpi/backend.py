@@ -8,8 +8,8 @@ from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session
 from dask_hpc.clusters.mpi import attached, join
-from dask_hpc.mpi_launch import launch
-from dask_hpc.show import Screen
+from dask_hpc.mpi.launch import launch
+from dask_hpc.screen import Screen
 
 __all__ = ["MpiBackend"]
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, quieten, worker_nodes
 from dask_hpc.clusters.dashboard import show_dashboard_elsewhere
-from dask_hpc.clusters.mpi import world as mpi_world
-from dask_hpc.clusters.mpi.hush import speak
-from dask_hpc.clusters.mpi.rank import NO_DASHBOARD
-from dask_hpc.clusters.mpi.setup import Ready, prepared
-from dask_hpc.clusters.mpi.traps import refuse_small_world
-from dask_hpc.clusters.mpi.world import World
+from dask_hpc.clusters.facts import ClusterFacts, Job, Value
 from dask_hpc.errors import ClusterError, RequestError
-from dask_hpc.results import ClusterFacts, Job, Value
-from dask_hpc.show import Screen
+from dask_hpc.mpi import world as mpi_world
+from dask_hpc.mpi.hush import speak
+from dask_hpc.mpi.rank import NO_DASHBOARD
+from dask_hpc.mpi.setup import Ready, prepared
+from dask_hpc.mpi.traps import refuse_small_world
+from dask_hpc.mpi.world import World
+from dask_hpc.screen import Screen
 from dask_hpc.stop import Stopped, not_interrupted, stopping_cleanly
 
 __all__ = ["OPTIONS", "plan", "start"]

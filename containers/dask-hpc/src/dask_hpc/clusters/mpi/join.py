@@ -10,11 +10,11 @@ from typing import Any
 
 from dask_hpc.clusters.base import Plan, Session, worker_nodes
 from dask_hpc.clusters.dashboard import show_dashboard_elsewhere
-from dask_hpc.clusters.mpi import scheduler_file as mpi_scheduler_file
-from dask_hpc.clusters.mpi.folder import Folder
+from dask_hpc.clusters.facts import ClusterFacts, Job, Value
 from dask_hpc.errors import ClusterError, RequestError
-from dask_hpc.results import ClusterFacts, Job, Value
-from dask_hpc.show import Screen
+from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.mpi.folder import Folder
+from dask_hpc.screen import Screen
 
 __all__ = ["OPTIONS", "plan", "start"]
 

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from dask_hpc.clusters.mpi.folder import Folder
 from dask_hpc.clusters.mpi.plan import Request
-from dask_hpc.clusters.sif import Sif
+from dask_hpc.mpi.folder import Folder
 from dask_hpc.paths import in_bash
+from dask_hpc.sif import Sif
 
 __all__ = ["job_script"]
 
@@ -39,7 +39,7 @@ def job_script(request: Request, options: Mapping[str, Any], name: str, folder: 
 
 
 def _step(request: Request, options: Mapping[str, Any], folder: Folder, image: Sif | None) -> list[str]:
-    words = ["-m", "dask_hpc.clusters.mpi.rank", "--folder", str(folder.path)]
+    words = ["-m", "dask_hpc.mpi.rank", "--folder", str(folder.path)]
     words += ["--dashboard-address", options["dashboard"]]
     words += ["--interface", options["interface"]] if options["interface"] else []
     rank = f"{shlex.join(words)} --local-directory {in_bash(request.local_directory)}"

@@ -17,18 +17,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from dask_hpc.clusters import interfaces, sif
+from dask_hpc import network, sif
+from dask_hpc.clusters.asked import asked
 from dask_hpc.clusters.base import Plan, Session, level_kept, new_name, quieten, worker_nodes
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
-from dask_hpc.clusters.slurm import ask
-from dask_hpc.clusters.slurm.asked import asked
+from dask_hpc.clusters.facts import ClusterFacts, Job
 from dask_hpc.clusters.slurm.plan import Request, make_request
-from dask_hpc.clusters.tls import credentials
+from dask_hpc.credentials import credentials
 from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted
 from dask_hpc.errors import ClusterError
 from dask_hpc.paths import in_bash
-from dask_hpc.results import ClusterFacts, Job
-from dask_hpc.show import Screen
+from dask_hpc.screen import Screen
+from dask_hpc.slurm import ask
 from dask_hpc.stop import handling, not_interrupted
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ class SlurmBackend:
         options = wanted.options
         nodes = ask.nodes(options["partition"], wanted.way("partition"))
         if options["interface"]:
-            interfaces.address(options["interface"])
+            network.address(options["interface"])
         if not options["tls"]:
             screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
         name = new_name()
         home = Path.home() / ".dask-hpc"
-        request = make_request(wanted, nodes, interfaces.choose(), home / name)
+        request = make_request(wanted, nodes, network.choose(), home / name)
         request.sbatch(name)  # raises before anything is started
         rows = [*request.rows(), ("TLS", "on" if options["tls"] else "off", "credentials for this run alone")]
         if image := sif.current():
@@ -251,7 +251,7 @@ def _jobs_end(name: str, screen: Screen) -> Iterator[None]:
 
 def _jobs_alive(name: str) -> bool:
     """Return whether workers may still come from jobs of that name; if Slurm cannot be asked, they may."""
-    from dask_hpc.clusters.slurm.judge import ALIVE
+    from dask_hpc.slurm.judge import ALIVE
 
     try:
         return any(job.state in ALIVE - {"COMPLETING"} for job in ask.jobs(name))
@@ -262,8 +262,8 @@ def _jobs_alive(name: str) -> bool:
 @contextmanager
 def _giving_up(spec: _Spec, watch: Watch) -> Iterator[None]:
     """Turn the loss of all workers into an error that says what became of the jobs."""
-    from dask_hpc.clusters.slurm.judge import log_tails
     from dask_hpc.clusters.slurm.watch import AllWorkersLost
+    from dask_hpc.slurm.judge import log_tails
 
     def lost(_signum: int, _frame: object) -> None:
         raise AllWorkersLost

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dask_hpc.clusters.slurm.ask import Node
-from dask_hpc.clusters.slurm.asked import Asked
-from dask_hpc.clusters.slurm.choose import (
+from dask_hpc.clusters.asked import Asked
+from dask_hpc.clusters.choose import (
     Choices,
     describe_nodes,
     memory_on_node,
@@ -19,10 +18,11 @@ from dask_hpc.clusters.slurm.choose import (
     usable,
     usual,
 )
-from dask_hpc.clusters.slurm.sbatch import SbatchOption, combine, log_options
+from dask_hpc.clusters.facts import Value
 from dask_hpc.errors import RequestError
-from dask_hpc.params import format_walltime
-from dask_hpc.results import Value
+from dask_hpc.slurm.ask import Node
+from dask_hpc.slurm.sbatch import SbatchOption, combine, log_options
+from dask_hpc.units import format_walltime
 
 __all__ = ["Request", "make_request"]
 

@@ -18,11 +18,11 @@ from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.scheduler import Scheduler
 
-from dask_hpc.clusters.slurm import ask
-from dask_hpc.clusters.slurm.ask import QueuedJob
-from dask_hpc.clusters.slurm.environ import plain
-from dask_hpc.clusters.slurm.judge import judge, log_tails, queue_lines
 from dask_hpc.errors import ClusterError
+from dask_hpc.slurm import ask
+from dask_hpc.slurm.ask import QueuedJob
+from dask_hpc.slurm.environment import plain
+from dask_hpc.slurm.judge import judge, log_tails, queue_lines
 from dask_hpc.stop import in_main_thread
 
 __all__ = ["AllWorkersLost", "Watch", "WatchedScheduler", "recording_job", "wait_for_workers"]

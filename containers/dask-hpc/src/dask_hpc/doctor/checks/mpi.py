@@ -10,7 +10,7 @@ from dask_hpc.doctor.commands import Answer, run, srun_environment
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.survey import on
 from dask_hpc.doctor.verdict import Verdict, failure, ok, warning
-from dask_hpc.mpi_launch import launch
+from dask_hpc.mpi.launch import launch
 
 __all__ = ["fences", "pmix", "pmix_versions", "ranks"]
 
@@ -30,7 +30,7 @@ def pmix(site: Site) -> Verdict | None:
             "this Slurm has no PMIx, through which Open MPI 5 finds its ranks",
             "start ranks by mpirun in an allocation, on one node in the SIF; ask for Slurm's pmix plugin",
         )
-    code = "from mpi4py import MPI; from dask_hpc.mpi import pmix_version; print(pmix_version())"
+    code = "from mpi4py import MPI; from dask_hpc.mpi.check import pmix_version; print(pmix_version())"
     alone = run(sys.executable, "-c", code, env=srun_environment(site.environ), timeout=15)
     ours = alone.out.strip() if alone.status == 0 else f"unknown ({alone.said})"
     return ok(f"Slurm has {' '.join(versions)}; ours is {ours}: srun --mpi=pmix")

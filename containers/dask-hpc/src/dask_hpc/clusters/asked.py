@@ -1,0 +1,91 @@
+"""What a user has asked for: by our own options, by `--sbatch-option`, or by the variables that sbatch reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from dask_hpc.errors import RequestError
+from dask_hpc.slurm.environment import CHOICES
+from dask_hpc.slurm.sbatch import SbatchOption, parse
+from dask_hpc.units import Count, Walltime
+
+__all__ = ["GIVEN", "Asked", "asked"]
+
+GIVEN = "asked for"
+_OURS = {name: name for name in CHOICES} | {"time": "walltime"}
+_TYPES = {"walltime": Walltime()} | dict.fromkeys(("cores", "threads", "nodes", "ranks_per_node"), Count())
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for.
+
+    Attributes:
+        options: by our names; None where nothing was given.
+        sources: how each was given.
+        sbatch: options for sbatch that have no counterpart here, or replace ours.
+    """
+
+    options: Mapping[str, Any]
+    sources: Mapping[str, str]
+    sbatch: list[SbatchOption]
+
+    def way(self, name: str) -> str:
+        """Return how something was given, for an error: our option, or what stands for it."""
+        source = self.sources.get(name, GIVEN)
+        return f"--{name.replace('_', '-')}" if source == GIVEN else source.partition("=")[0]
+
+    def place(self) -> list[SbatchOption]:
+        """Return where the jobs go, for sbatch and srun; without the partition, which Slurm's default may be."""
+        return [
+            SbatchOption(name, self.options[name]) for name in CHOICES if name != "partition" and self.options[name]
+        ]
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return, for people, what the size of the jobs does not say."""
+        rows = [(option.name, str(option.value), self.sources[option.name]) for option in self.place()]
+        return rows + ([("sbatch options", " ".join(map(str, self.sbatch)), GIVEN)] if self.sbatch else [])
+
+    def settings(self) -> dict[str, str]:
+        """Return the same for programs."""
+        return {name.replace(" ", "_"): value for name, value, _ in self.rows()}
+
+
+def asked(options: Mapping[str, Any], environ: Mapping[str, str], more: Mapping[str, str]) -> Asked:
+    """Return what was asked for.
+
+    Args:
+        options: the command line's.
+        environ: where sbatch finds what many sites have their users choose: account, partition, QOS, reservation.
+        more: our option, by sbatch's name, for what differs between the kinds of Dask clusters.
+
+    Raises:
+        RequestError: there is no such option, or a value makes no sense.
+    """
+    ours = {**_OURS, **more}
+    values = {**dict.fromkeys(CHOICES), **options}
+    sources = {name: GIVEN for name, value in values.items() if value is not None}
+    rest = []
+    for option in parse(options["sbatch_option"]):
+        name = ours.get(option.name)
+        if name is None:
+            rest.append(option)
+            continue
+        values[name], sources[name] = _converted(name, option), f"--sbatch-option={option}"
+    for name, variable in CHOICES.items():
+        if values[name] is None and environ.get(variable):
+            values[name], sources[name] = environ[variable], f"${variable}"
+    return Asked(values, sources, rest)
+
+
+def _converted(name: str, option: SbatchOption) -> Any:
+    try:
+        return _TYPES[name].convert(option.value, None, None) if name in _TYPES else option.value
+    except click.BadParameter as error:
+        raise RequestError(
+            f"The run cannot be planned with {option}.", error.message, f"use --{name.replace('_', '-')}."
+        ) from error

@@ -1,0 +1,145 @@
+"""A communicator whose calls can be ended from outside: where a rank has failed, no other waits for it for ever.
+
+Imported only where MPI is: on the ranks.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from array import array
+from collections.abc import Callable
+from functools import reduce
+from itertools import accumulate
+from typing import Any, Self
+
+from mpi4py import MPI
+
+from dask_hpc.mpi.collective.part import Stopped
+
+__all__ = ["InterruptibleComm"]
+
+_EAGER = 200  # looks without a pause: a message between nodes takes some 20 µs, and a look 1 µs
+_LONGEST = 1e-3  # seconds between two looks at the end
+_COLLECTIVE = (
+    *("Allgather", "Allgatherv", "Allreduce", "Alltoall", "Alltoallv", "Alltoallw", "Barrier", "Bcast", "Exscan"),
+    *("Gather", "Gatherv", "Reduce", "Reduce_scatter", "Reduce_scatter_block", "Scan", "Scatter", "Scatterv"),
+)
+
+# Requests that did not complete and must not be forgotten: MPI may still write into their buffers.
+_abandoned: list[tuple[MPI.Comm, tuple[MPI.Request, ...]]] = []
+
+
+class InterruptibleComm(MPI.Intracomm):
+    """An `MPI.Intracomm` whose blocking calls raise `Stopped` once the collective has been stopped.
+
+    That goes for the collectives in upper case, `Send`, `Ssend`, `Recv`, `Sendrecv`, for `barrier`, `bcast`, `gather`,
+    `allgather` and `allreduce` in lower case, and, by `wait`, for every non-blocking call. All of them look for their
+    end instead of spinning in MPI: where ranks outnumber cores, they leave the core to others. What else there is, is
+    mpi4py's own and blocks in MPI, as a library's calls do.
+
+    Args:
+        comm: the communicator that this is a handle of.
+        reason: tells why the collective was stopped; an empty text while it was not.
+    """
+
+    reason: Callable[[], str]
+
+    def __new__(cls, comm: MPI.Intracomm, reason: Callable[[], str]) -> Self:
+        """Make the handle."""
+        self: Self = super().__new__(cls, comm)
+        self.reason = reason
+        return self
+
+    def wait(self, *requests: MPI.Request, status: MPI.Status | None = None) -> None:
+        """Return when all these requests have completed; raise `Stopped` if the collective is stopped before."""
+        statuses = [status or MPI.Status()] + [MPI.Status() for _ in requests[1:]]
+        looks = 0
+        while not MPI.Request.Testall(list(requests), statuses):
+            if why := self.reason():
+                _abandoned.append((self, requests))
+                raise Stopped(why)
+            looks += 1
+            _rest(looks)
+
+    def Send(self, buf: Any, dest: int, tag: int = 0) -> None:  # noqa: N802 (MPI's name)
+        """Send, as MPI does."""
+        self.wait(self.Isend(buf, dest, tag))
+
+    def Ssend(self, buf: Any, dest: int, tag: int = 0) -> None:  # noqa: N802
+        """Send, and return when the other has begun to receive."""
+        self.wait(self.Issend(buf, dest, tag))
+
+    def Recv(  # noqa: N802
+        self, buf: Any, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, status: MPI.Status | None = None
+    ) -> None:
+        """Receive, as MPI does."""
+        self.wait(self.Irecv(buf, source, tag), status=status)
+
+    def Sendrecv(  # noqa: N802
+        self,
+        sendbuf: Any,
+        dest: int,
+        sendtag: int = 0,
+        recvbuf: Any = None,
+        source: int = MPI.ANY_SOURCE,
+        recvtag: int = MPI.ANY_TAG,
+        status: MPI.Status | None = None,
+    ) -> None:
+        """Send and receive at once, as MPI does."""
+        self.wait(self.Irecv(recvbuf, source, recvtag), self.Isend(sendbuf, dest, sendtag), status=status)
+
+    def barrier(self) -> None:
+        """Return when all ranks are here."""
+        self.wait(self.Ibarrier())
+
+    def bcast(self, obj: Any, root: int = 0) -> Any:
+        """Return the root's object on every rank."""
+        data = pickle.dumps(obj, protocol=5) if self.rank == root else b""
+        length = array("q", [len(data)])
+        self.wait(self.Ibcast([length, MPI.INT64_T], root))
+        room = bytearray(data) if self.rank == root else bytearray(length[0])
+        self.wait(self.Ibcast([room, MPI.BYTE], root))
+        return pickle.loads(room)  # noqa: S301 (from a rank of the same job)
+
+    def allgather(self, sendobj: Any) -> list[Any]:
+        """Return the objects of all ranks, in their order, on every rank."""
+        data = pickle.dumps(sendobj, protocol=5)
+        sizes = array("q", [0] * self.size)
+        self.wait(self.Iallgather([array("q", [len(data)]), MPI.INT64_T], [sizes, MPI.INT64_T]))
+        ends = list(accumulate(sizes))
+        room = bytearray(ends[-1])
+        starts = [end - size for end, size in zip(ends, sizes, strict=True)]
+        self.wait(self.Iallgatherv([data, MPI.BYTE], [room, list(sizes), starts, MPI.BYTE]))
+        return [pickle.loads(room[start:end]) for start, end in zip(starts, ends, strict=True)]  # noqa: S301
+
+    def gather(self, sendobj: Any, root: int = 0) -> list[Any] | None:
+        """Return the objects of all ranks on the root, and nothing elsewhere."""
+        objects = self.allgather(sendobj)
+        return objects if self.rank == root else None
+
+    def allreduce(self, sendobj: Any, op: Callable[[Any, Any], Any] = MPI.SUM) -> Any:
+        """Return the objects of all ranks, put together in their order, on every rank."""
+        return reduce(op, self.allgather(sendobj))
+
+
+def _rest(looks: int) -> None:
+    if looks < _EAGER:
+        os.sched_yield()
+    else:
+        time.sleep(min(_LONGEST, 5e-5 * (looks - _EAGER + 1)))
+
+
+def _interruptible(name: str) -> Callable[..., None]:
+    start = getattr(MPI.Intracomm, f"I{name.lower()}")
+
+    def call(self: InterruptibleComm, *args: Any, **kwargs: Any) -> None:
+        self.wait(start(self, *args, **kwargs))
+
+    call.__name__, call.__doc__ = name, getattr(MPI.Intracomm, name).__doc__
+    return call
+
+
+for _name in _COLLECTIVE:
+    setattr(InterruptibleComm, _name, _interruptible(_name))

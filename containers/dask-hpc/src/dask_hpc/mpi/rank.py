@@ -1,0 +1,106 @@
+"""A Dask cluster in the ranks of this step: dask-mpi's own command, with all that it leaves to its user filled in.
+
+Takes what dask-mpi takes. What is not given comes from the job: each rank's threads and memory, the network interface,
+a private folder with the scheduler file and credentials for TLS; no nanny. What is known to go wrong is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dask_hpc.mpi import world as mpi_world
+from dask_hpc.mpi.setup import Ready, prepared
+from dask_hpc.mpi.traps import refuse_nanny, refuse_small_world
+from dask_hpc.mpi.world import World
+from dask_hpc.paths import LocalPath
+from dask_hpc.stop import stopping_cleanly
+
+__all__ = ["NO_DASHBOARD", "main"]
+
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+"""Options of a worker that listens for nobody but Dask."""
+
+_NAME = "dask-hpc mpi"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Be one rank of a Dask cluster, until its scheduler is closed; ends the process if it cannot be."""
+    world = mpi_world.enter()
+    from dask_mpi import cli
+
+    given = sys.argv[1:] if words is None else list(words)
+    try:
+        with stopping_cleanly():
+            params, left_alone = world.together(lambda: _parse(cli.main, given, world), speaker=0)
+            options = {name: params.pop(name) for name in ("folder", "tls")}
+            settings = {"scheduler-file": params["scheduler_file"]} if params["scheduler_file"] else {}
+            with prepared(
+                world, 0, options["folder"], params["interface"], tls=options["tls"], settings=settings
+            ) as ready:
+                mpi_world.split(world, first_worker=1)
+                if world.rank == 0 and not options["folder"]:
+                    click.echo(_hint(settings.get("scheduler-file") or ready.folder.scheduler_file, ready))
+                if world.rank != params["scheduler_rank"]:
+                    mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: preload.py
+                cli.main.callback(**params | _filled_in(params, left_alone, ready, world))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+def _parse(command: click.Command, words: list[str], world: World) -> tuple[dict[str, Any], set[str]]:
+    """Return the parameters and the names of those that were not given; raises for what will not do."""
+    own = (
+        click.Option(["--folder"], type=LocalPath(), help="Private folder. [default: in ~/.dask-hpc]"),
+        click.Option(["--tls/--no-tls"], default=True, show_default=True, help="Encrypt and authenticate."),
+    )
+    ours = click.Command(_NAME, params=[*command.params, *own], help=__doc__)
+    with ExitStack() as stack:
+        if world.rank:  # one --help is enough
+            stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))))
+        context = ours.make_context(_NAME, words)
+    default = click.core.ParameterSource.DEFAULT
+    left_alone = {name for name in context.params if context.get_parameter_source(name) is default}
+    refuse_nanny(context.params, {name: name not in left_alone for name in context.params})
+    refuse_small_world(world.size, ["the scheduler", "a worker"])
+    return context.params, left_alone
+
+
+def _hint(file: str | Path, ready: Ready) -> str:
+    """Return how to use the cluster."""
+    return (
+        f"dask-hpc run WORKLOAD --on mpi --scheduler-file {file}\n"
+        f'DASK_CONFIG={ready.folder.config} python, and there: Client(scheduler_file="{file}")'
+    )
+
+
+def _filled_in(params: dict[str, Any], left_alone: set[str], ready: Ready, world: World) -> dict[str, Any]:
+    """Return the parameters that are not as dask-mpi would have them."""
+    file = params["scheduler_file"] or str(ready.folder.scheduler_file)
+    ours = {
+        "worker_class": "distributed.Worker",
+        "nthreads": ready.share.threads,
+        "memory_limit": ready.share.memory,
+        "local_directory": "/tmp",  # noqa: S108 (the node's own; Dask makes a folder of its own in it)
+        "interface": ready.interface[0],
+        "protocol": "tls" if ready.tls else "tcp",
+        "scheduler_port": 0,  # not Dask's own: two clusters may share a node
+        "dashboard_address": "127.0.0.1:0",
+        "worker_options": json.dumps(NO_DASHBOARD),
+        "name": "rank",
+    }
+    # the scheduler's is written by preload.py, at once and whole
+    always = {"scheduler_file": None if world.rank == params["scheduler_rank"] else file}
+    return {name: value for name, value in ours.items() if name in left_alone} | always
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What a person sees: tables, notes and progress. With --json all of it goes to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+__all__ = ["Screen"]
+
+_PAUSE = 0.5  # seconds between two questions to the scheduler
+_PIPE_WIDTH = 110  # where there is no terminal whose width could be asked for
+
+
+class Screen:
+    """Where output goes.
+
+    Args:
+        quiet_stdout: keep standard output free, for a program that reads the JSON there.
+    """
+
+    def __init__(self, *, quiet_stdout: bool = False) -> None:
+        self._err = _console(stderr=True)
+        self._out = self._err if quiet_stdout else _console(stderr=False)
+
+    @contextmanager
+    def stage(self, text: str) -> Iterator[None]:
+        """Show that something is under way, on a terminal; say nothing in a pipe."""
+        if not self._err.is_terminal:
+            yield
+            return
+        with self._err.status(escape(text)):
+            yield
+
+    @contextmanager
+    def progress(self, text: str, tasks: Callable[[], tuple[int, int]]) -> Iterator[None]:
+        """Show how many tasks of how many are done, on a terminal; `tasks` is asked now and then."""
+        if not self._err.is_terminal:
+            yield
+            return
+        told = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), "tasks", TimeElapsedColumn())
+        over = threading.Event()
+        with Progress(SpinnerColumn(), *told, console=self._err, transient=True) as bar:
+            shown = bar.add_task(escape(text), total=None)
+            asking = threading.Thread(target=_ask, args=(bar, shown, tasks, over), name="progress", daemon=True)
+            asking.start()
+            try:
+                yield
+            finally:
+                over.set()
+                asking.join(timeout=2)
+
+    def json(self, content: bytes) -> None:
+        """Print what programs read, on standard output."""
+        try:
+            click.echo(content)
+        except BrokenPipeError:
+            _nobody_reads()
+
+    def note(self, text: str) -> None:
+        """Print one line."""
+        self._out.print(escape(text), soft_wrap=True, highlight=False)
+
+    def warn(self, text: str) -> None:
+        """Print a warning, on standard error."""
+        self._err.print(f"[yellow]Warning:[/] {escape(text)}", soft_wrap=True, highlight=False)
+
+    def text(self, title: str, content: str) -> None:
+        """Print a text as it is, under a title."""
+        self._out.print(f"[bold]{escape(title)}[/]")
+        self._out.print(content.rstrip() + "\n", soft_wrap=True, highlight=False, markup=False)
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], align: str = "left") -> None:
+        """Print a table; `align` is that of all columns but the first."""
+        table = Table()
+        for number, column in enumerate(columns):
+            justify = "right" if number and align == "right" else "left"
+            table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        for row in rows:
+            table.add_row(*map(escape, row))
+        self._out.print(f"[bold]{escape(title)}[/]", soft_wrap=True, highlight=False)
+        self._out.print(table)
+
+    def verdict(self, word: str, text: str) -> None:
+        """Print one line that begins with how something ended."""
+        colour = {"ok": "green", "failed": "red", "refused": "red"}.get(word, "yellow")
+        mark = f"[{colour}]{word.upper() if colour == 'red' else word}[/]{' ' * (6 - len(word))}"
+        self._out.print(f"{mark} {escape(text)}", soft_wrap=True, highlight=False)
+
+
+class _Console(Console):
+    """A console that goes on when nobody reads any more: `dask-hpc run … | head` still keeps its result."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        _nobody_reads()
+
+
+def _nobody_reads() -> None:
+    """Let what is still written to standard output go nowhere, also what Python flushes at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _ask(bar: Progress, shown: TaskID, tasks: Callable[[], tuple[int, int]], over: threading.Event) -> None:
+    while not over.wait(_PAUSE):
+        try:
+            done, total = tasks()
+        except Exception:  # noqa: BLE001 (a scheduler that has gone is the run's business, not that of its picture)
+            return
+        bar.update(shown, completed=done, total=total or None)
+
+
+def _console(*, stderr: bool) -> Console:
+    console = _Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console

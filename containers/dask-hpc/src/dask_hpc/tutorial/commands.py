@@ -1,0 +1,150 @@
+"""`dask-hpc list` and `dask-hpc run`."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import msgspec
+
+from dask_hpc.clusters import BACKENDS
+from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand
+from dask_hpc.errors import RequestError
+from dask_hpc.screen import Screen
+from dask_hpc.tutorial import discovery
+from dask_hpc.tutorial.all_command import ALL, AllCommand, on_option, results_option, run_option
+from dask_hpc.tutorial.run import Asked
+from dask_hpc.tutorial.run import run as run_workload
+from dask_hpc.tutorial.workload import DEFAULT_SIZE, Workload
+
+__all__ = ["list_", "run"]
+
+_EXAMPLES = """\b
+Examples:
+  dask-hpc run {name}
+  dask-hpc run {name} --on slurm --jobs 2 --cores 2
+  dask-hpc run {name} --on slurm --json > result.json
+  dask-hpc run --all --on slurm"""
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
+def list_(as_json: bool) -> None:
+    """List the workloads."""
+    found = [
+        {"name": name, "summary": discovery.summary(file), "file": str(file)}
+        for name, file in discovery.available().items()
+    ]
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    rows = [(one["name"], one["summary"]) for one in found]
+    Screen().table(f"Workloads in {discovery.folder()}", ("name", "what it does"), rows)
+
+
+class Workloads(click.Group):
+    """One command a workload; its file is loaded only when that one is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take --all, wherever it stands, for a workload of that name."""
+        if ALL in args:
+            args = ["--", ALL, *(arg for arg in args if arg != ALL)]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the workloads' names."""
+        return list(discovery.available())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command of a workload, or nothing if there is none of that name."""
+        file = discovery.available().get(cmd_name)
+        return _command(discovery.load(file)) if file else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the workload, or say which one was probably meant."""
+        names = self.list_commands(ctx)
+        if args and args[0] == ALL:
+            return ALL, AllCommand(), args[1:]
+        if args and not args[0].startswith("-") and args[0] not in names:
+            close = difflib.get_close_matches(args[0].replace("_", "-"), names, cutoff=0.5)
+            hint = f"Did you mean {close[0]}?" if close else "'dask-hpc list' shows what there is."
+            raise click.UsageError(f"There is no workload {args[0]!r} in {discovery.folder()}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the workloads without loading them."""
+        with formatter.section("Workloads"):
+            formatter.write_dl([(name, discovery.summary(file)) for name, file in discovery.available().items()])
+
+
+@click.command(
+    cls=Workloads, subcommand_metavar="WORKLOAD|--all [OPTIONS]...", epilog=_EXAMPLES.format(name="WORKLOAD"),
+    params=[click.Option([ALL, "every"], is_flag=True, help="Run every workload; --all --help shows what it takes.")],
+)  # fmt: skip
+def run(**_: object) -> None:
+    """Run a workload; 'dask-hpc run WORKLOAD --help' shows its options."""
+
+
+def _command(workload: Workload) -> click.Command:
+    def callback(**values: Any) -> None:
+        _run(workload, values)
+
+    return SectionedCommand(
+        workload.name,
+        params=[*workload.options, *_size_option(workload.sizes), *_run_options(), *CLUSTER_OPTIONS],
+        callback=callback,
+        help=workload.help,
+        epilog=_EXAMPLES.format(name=workload.name),
+    )
+
+
+def _size_option(sizes: Mapping[str, Mapping[str, object]]) -> list[click.Parameter]:
+    def change_defaults(ctx: click.Context, _param: click.Parameter, size: str) -> str:
+        ctx.default_map = {**(ctx.default_map or {}), **sizes.get(size, {})}
+        return size
+
+    if not sizes:
+        return []
+    names = [DEFAULT_SIZE, *sizes]
+    text = "Other defaults: " + "; ".join(f"{name}: {_in_words(values)}" for name, values in sizes.items()) + "."
+    return [
+        click.Option(
+            ["--size"], type=click.Choice(names), default=DEFAULT_SIZE, show_default=True, help=text,
+            is_eager=True, callback=change_defaults,
+        )
+    ]  # fmt: skip
+
+
+def _in_words(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _run_options() -> list[click.Parameter]:
+    return [
+        on_option(),
+        results_option("WORKLOAD/TIME/ with result.json and report.html"),
+        run_option("--performance-report", is_flag=True, help="Keep Dask's own performance report, too."),
+        run_option("--json", "as_json", is_flag=True, help="For programs: the result on standard output."),
+    ]
+
+
+def _run(workload: Workload, values: dict[str, Any]) -> None:
+    backend = BACKENDS[values["on"]]
+    cluster = {str(option.name) for option in CLUSTER_OPTIONS}
+    _refuse_foreign_options(backend.name, cluster - backend.options)
+    parameters = {str(option.name): values[str(option.name)] for option in workload.options}
+    options = {name: values[name] for name in backend.options}
+    asked = Asked(workload, parameters, values.get("size", DEFAULT_SIZE), values["performance_report"])
+    sys.exit(run_workload(asked, backend, options, root=values["results"], json=values["as_json"]))
+
+
+def _refuse_foreign_options(on: str, foreign: set[str]) -> None:
+    ctx = click.get_current_context()
+    for name in sorted(foreign):
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise RequestError(f"--{name.replace('_', '-')} has no meaning with --on {on}.", todo="leave it out.")

@@ -1,0 +1,85 @@
+"""Whether a workload fits what is planned for it: found out with figures, before anything starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dask_hpc.errors import RequestError
+from dask_hpc.tutorial.workload import Need, Workload
+
+if TYPE_CHECKING:
+    from dask_hpc.clusters import Plan
+
+__all__ = ["available_memory", "refuse_backend", "refuse_what_does_not_fit"]
+
+_MEMINFO = Path("/proc/meminfo")
+
+
+def refuse_backend(workload: Workload, on: str) -> None:
+    """Raise `RequestError` if the workload cannot run there."""
+    if workload.backends is not None and on not in workload.backends:
+        ways = " or ".join(f"--on {name}" for name in sorted(workload.backends))
+        raise RequestError(f"{workload.name} does not run --on {on}.", todo=f"run it {ways}.")
+
+
+def refuse_what_does_not_fit(
+    workload: Workload, parameters: Mapping[str, Any], plan: Plan, *, one_machine: bool
+) -> None:
+    """Compare what the workload needs with the plan.
+
+    Args:
+        workload: what is to run.
+        parameters: its options' values.
+        plan: the Dask cluster that would be started.
+        one_machine: whether client and workers share this machine's memory.
+
+    Raises:
+        RequestError: there are too few workers, or too little memory for the client or for a worker.
+    """
+    if 0 < plan.workers < workload.least_workers:
+        raise RequestError(
+            f"{workload.name} needs at least {workload.least_workers} workers.",
+            f"Planned: {plan.workers}.",
+            "ask for more workers, jobs or ranks.",
+        )
+    if need := workload.need(parameters, plan.workers, plan.threads):
+        _refuse_worker(workload.name, need, plan)
+        _refuse_machine(workload.name, need, plan, one_machine=one_machine)
+
+
+def _refuse_worker(name: str, need: Need, plan: Plan) -> None:
+    from dask import config, utils
+
+    pause: float = config.get("distributed.worker.memory.pause") or 1.0
+    if plan.worker_memory and need.worker > plan.worker_memory * pause:
+        raise RequestError(
+            f"{name} does not fit into a worker's memory.",
+            f"Needed at once in one worker: {utils.format_bytes(need.worker)}. "
+            f"A worker has {utils.format_bytes(plan.worker_memory)}, and takes no more tasks above {pause:.0%} of it.",
+            "compute something smaller, or give workers more by --memory.",
+        )
+
+
+def _refuse_machine(name: str, need: Need, plan: Plan, *, one_machine: bool) -> None:
+    from dask.utils import format_bytes
+
+    total = need.client + (need.worker * plan.workers if one_machine else 0)
+    if total > (free := available_memory()):
+        workers = f" and {format_bytes(need.worker)} in each of {plan.workers} workers" if one_machine else ""
+        raise RequestError(
+            f"{name} does not fit into the memory of this machine.",
+            f"Needed: {format_bytes(need.client)} in the client{workers}, {format_bytes(total)} in all. "
+            f"Free: {format_bytes(free)}.",
+            "compute something smaller, or run it on a larger machine.",
+        )
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that this machine can give a program now, and its control group allows it."""
+    from distributed.system import MEMORY_LIMIT
+
+    found = re.search(r"^MemAvailable:\s*(\d+) kB$", _MEMINFO.read_text(), re.MULTILINE)
+    return min(int(found[1]) << 10, MEMORY_LIMIT) if found else int(MEMORY_LIMIT)

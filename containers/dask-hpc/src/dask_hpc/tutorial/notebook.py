@@ -1,0 +1,38 @@
+"""Pictures in a notebook, drawn as in a report."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dask_hpc.tutorial.pictures import Picture
+
+__all__ = ["Drawn", "draw"]
+
+_HEIGHT = 440  # of a picture, in pixels
+
+
+class Drawn:
+    """A picture that a notebook shows; `page` is a whole HTML page."""
+
+    def __init__(self, title: str, page: str) -> None:
+        self._title, self._page = title, page
+
+    def __repr__(self) -> str:
+        return f"<picture: {self._title}>"
+
+    def _repr_html_(self) -> str:
+        # in a frame of its own: it runs scripts, and neither needs the network nor meddles with the notebook
+        style = f"width: 100%; height: {_HEIGHT}px; border: 0"
+        return f'<iframe title="{escape(self._title)}" style="{style}" srcdoc="{escape(self._page)}"></iframe>'
+
+
+def draw(picture: Picture, *, one_scale: bool = False) -> Drawn:
+    """Draw a picture as a workload's report does; with `one_scale` a circle looks like one."""
+    from dask_hpc.tutorial.report.html import figure, page
+    from dask_hpc.tutorial.report.pictures import draw_picture
+
+    drawn = draw_picture(picture)
+    drawn.match_aspect = one_scale
+    return Drawn(picture.title, page(picture.title, figure(picture.title, "{{picture}}"), {"picture": drawn}))

@@ -1,0 +1,171 @@
+"""Draw a workload's pictures with Bokeh."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any, assert_never
+
+from dask_hpc.tutorial.pictures import Bars, Grid, Lines, Picture, Points, Series
+from dask_hpc.tutorial.report.style import COLOURS, MARKERS, TEXT, new_figure
+
+__all__ = ["draw_picture"]
+
+_LABEL_WIDTH = 20  # characters of a bar's name in one line
+_HEIGHT = 300
+Values = Sequence[float | None]
+
+
+def draw_picture(picture: Picture, *, small: bool = False) -> Any:
+    """Return the Bokeh figure; a small one is for an overview."""
+    match picture:
+        case Lines():
+            return _lines(picture, small=small)
+        case Points():
+            return _points(picture, small=small)
+        case Bars():
+            return _bars(picture)
+        case Grid():
+            return _grid(picture, small=small)
+    assert_never(picture)
+
+
+def _height(*, small: bool) -> int:
+    return 220 if small else _HEIGHT
+
+
+def _lines(picture: Lines, *, small: bool) -> Any:
+    figure = new_figure(
+        _height(small=small), x_axis_label=picture.x, y_axis_label=picture.y,
+        x_axis_type="log" if picture.log_x else "linear", y_axis_type="log" if picture.log_y else "linear",
+    )  # fmt: skip
+    for number, (name, (x, y)) in enumerate(picture.series.items()):
+        xs, ys = _drawable(x, log=picture.log_x), _drawable(y, log=picture.log_y)
+        look = {"color": COLOURS[number % len(COLOURS)], "legend_label": name}
+        figure.line(xs, ys, line_width=2, line_dash="solid" if number < len(COLOURS) else "dashed", **look)
+        figure.scatter(xs, ys, size=7, marker=MARKERS[number % len(MARKERS)], **look)
+    return _with_legend(figure, picture.series)
+
+
+def _points(picture: Points, *, small: bool) -> Any:
+    figure = new_figure(_height(small=small), x_axis_label=picture.x, y_axis_label=picture.y)
+    many = max((len(x) for x, _ in picture.series.values()), default=0) > 200
+    for number, (name, (x, y)) in enumerate(picture.series.items()):
+        figure.scatter(
+            _drawable(x), _drawable(y), size=4 if many else 8, alpha=0.6, line_color=None if many else "white",
+            marker=MARKERS[number % len(MARKERS)], fill_color=COLOURS[number % len(COLOURS)], legend_label=name,
+        )  # fmt: skip
+    return _with_legend(figure, picture.series)
+
+
+def _drawable(values: Values, *, log: bool = False) -> list[float]:
+    """Return the values with NaN for what has no place on the axis."""
+    return [math.nan if value is None or (log and value <= 0) else float(value) for value in values]
+
+
+def _with_legend(figure: Any, series: Series) -> Any:
+    """Put the legend below, where it covers nothing; one series needs none."""
+    if not figure.legend:
+        return figure
+    legend = figure.legend[0]
+    if len(series) == 1:
+        legend.visible = False
+        return figure
+    figure.add_layout(legend, "below")
+    legend.location = "left"
+    legend.label_text_font_size, legend.label_text_color = "12px", TEXT
+    legend.border_line_color = None
+    legend.padding = legend.margin = legend.spacing = 2
+    figure.height += 24 * len(series)
+    return figure
+
+
+def _bars(picture: Bars) -> Any:
+    """Draw bars that lie: their names are read without turning the head, on a narrow page too."""
+    names = {name: "\n".join(textwrap.wrap(name, _LABEL_WIDTH)) or " " for name in picture.values}
+    values = [0.0 if math.isnan(value) else value for value in _drawable(list(picture.values.values()))]
+    most, least = max([0.0, *values]), min([0.0, *values])
+    room = (most - least or 1) * 0.28  # for the numbers at the ends
+    figure = new_figure(
+        40 + sum(22 + 16 * name.count("\n") for name in names.values()) + 14 * len(names),
+        y_range=list(reversed(names.values())), x_axis_label=picture.y,
+        x_range=(least - (room if least < 0 else 0), most + (room if most > 0 or not least else 0)),
+    )  # fmt: skip
+    labels = [_short(value, picture.y) for value in values]
+    figure.hbar(y=list(names.values()), left=0, right=values, height=0.6, color=COLOURS[0])
+    figure.text(
+        x=values, y=list(names.values()), text=labels, x_offset=[5 if value >= 0 else -5 for value in values],
+        text_align=["left" if value >= 0 else "right" for value in values],
+        text_baseline="middle", text_font_size="12px", text_color=TEXT,
+    )  # fmt: skip
+    figure.ygrid.visible = False
+    figure.xaxis.ticker.desired_num_ticks = 4
+    if _is_bytes(picture.y):
+        figure.xaxis.visible = False
+    return figure
+
+
+def _is_bytes(unit: str) -> bool:
+    return unit.lower() == "bytes"
+
+
+def _short(value: float, unit: str) -> str:
+    from dask.utils import format_bytes
+
+    if _is_bytes(unit):
+        return str(format_bytes(int(value)))
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _grid(picture: Grid, *, small: bool) -> Any:
+    """Draw a heat map; Cividis looks the same to all eyes."""
+    from bokeh.models import ColorBar, LinearColorMapper
+    from bokeh.palettes import cividis
+
+    rows = [_drawable(row) for row in picture.cells]
+    height, width = len(rows), max((len(row) for row in rows), default=0)
+    finite = [cell for row in rows for cell in row if math.isfinite(cell)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    figure = new_figure(
+        min(max(44 * height + 60, 160), 220 if small else 420), x_axis_label=picture.x, y_axis_label=picture.y,
+        x_range=(-0.5, width - 0.5), y_range=(height - 0.5, -0.5),
+    )  # fmt: skip
+    mapper = LinearColorMapper(palette=cividis(256), low=low, high=high if high > low else low + 1, nan_color="#FFFFFF")
+    places = [(column, row) for row in range(height) for column in range(len(rows[row]))]
+    figure.rect(
+        x="x", y="y", width=1, height=1, line_color=None,
+        fill_color={"field": "cell", "transform": mapper}, source=_source(rows, places),
+    )  # fmt: skip
+    figure.grid.visible = False
+    _whole_ticks(figure, width, height)
+    if picture.labels:
+        _labels(figure, picture.labels, rows, (low + high) / 2)
+    elif not small:
+        figure.add_layout(ColorBar(color_mapper=mapper, width=10, title=None, padding=4), "right")
+    return figure
+
+
+def _source(rows: list[list[float]], places: list[tuple[int, int]]) -> Any:
+    from bokeh.models import ColumnDataSource
+
+    x, y = [x for x, _ in places], [y for _, y in places]
+    return ColumnDataSource({"x": x, "y": y, "cell": [rows[row][column] for column, row in places]})
+
+
+def _whole_ticks(figure: Any, width: int, height: int) -> None:
+    """Number rows and columns, not what is between them."""
+    from bokeh.models import AdaptiveTicker
+
+    for axis, count in ((figure.xaxis, width), (figure.yaxis, height)):
+        axis.ticker = AdaptiveTicker(min_interval=1, desired_num_ticks=min(count, 8), num_minor_ticks=0)
+
+
+def _labels(figure: Any, labels: Sequence[Sequence[str]], rows: list[list[float]], middle: float) -> None:
+    """Write into the cells, light on dark and dark on light."""
+    cells = [(x, y, text) for y, row in enumerate(labels) for x, text in enumerate(row)]
+    figure.text(
+        x=[x for x, _, _ in cells], y=[y for _, y, _ in cells], text=[text for _, _, text in cells],
+        text_color=["#FFFFFF" if rows[y][x] <= middle else "#101010" for x, y, _ in cells],
+        text_align="center", text_baseline="middle", text_font_size="12px",
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""One run of a workload: the results folder first, then the Dask cluster, the computation, and what it left."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dask_hpc.clusters import Backend, Plan, Session
+from dask_hpc.clusters.base import quieten
+from dask_hpc.clusters.facts import ClusterFacts
+from dask_hpc.clusters.lost import scheduler_watched
+from dask_hpc.dask_settings import blamed
+from dask_hpc.errors import ResultsError
+from dask_hpc.identity import environment, versions
+from dask_hpc.screen import Screen
+from dask_hpc.stop import stopping_cleanly
+from dask_hpc.tutorial.fit import refuse_backend, refuse_what_does_not_fit
+from dask_hpc.tutorial.progress import tasks_done
+from dask_hpc.tutorial.results import Result, Store, make, shown
+from dask_hpc.tutorial.shown import show
+from dask_hpc.tutorial.workload import DEFAULT_SIZE, Outcome, Workload
+
+if TYPE_CHECKING:
+    from dask_hpc.tutorial.report import Seen
+
+__all__ = ["Asked", "run"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be run: the options' values, the name of the size whose defaults they have, and what to keep."""
+
+    workload: Workload
+    parameters: dict[str, Any]
+    size: str = DEFAULT_SIZE
+    performance_report: bool = False
+
+
+def run(asked: Asked, backend: Backend, options: Mapping[str, Any], *, root: Path, json: bool = False) -> int:
+    """Run a workload and return the exit status: 0 if all checks hold and all is written, else 1.
+
+    Args:
+        asked: what to run.
+        backend: where.
+        options: the backend's options' values.
+        root: the results folder.
+        json: print the result as JSON on standard output, and tables on standard error.
+    """
+    screen = Screen(quiet_stdout=json)
+    plan = _plan(asked, backend, options, screen)
+    store = Store(root, asked.workload.name)
+    try:
+        screen.table(f"Dask cluster ({backend.name})", ("setting", "value", "why"), plan.rows)
+        result, seen = _run(asked, backend, plan, store, screen)
+        _report(result, seen, store)
+    except BaseException:
+        store.discard()
+        raise
+    return _finish(result, store, screen, json=json)
+
+
+def _plan(asked: Asked, backend: Backend, options: Mapping[str, Any], screen: Screen) -> Plan:
+    refuse_backend(asked.workload, backend.name)
+    if asked.workload.validate:
+        asked.workload.validate(**asked.parameters)
+    with blamed():
+        plan = backend.plan(options, screen)
+    refuse_what_does_not_fit(asked.workload, asked.parameters, plan, one_machine=backend.name == "local")
+    return plan
+
+
+def _run(asked: Asked, backend: Backend, plan: Plan, store: Store, screen: Screen) -> tuple[Result, Seen]:
+    quieten()
+    with stopping_cleanly():
+        start = perf_counter()
+        with ExitStack() as stack:
+            with blamed():
+                session = stack.enter_context(backend.start(plan, screen))
+            outcome, seen = _compute(asked, session, store, screen)
+            facts, ended = session.facts(), perf_counter()
+        timings = {"total": perf_counter() - start, "close": perf_counter() - ended}
+        store.take_logs(session.logs)
+    return _result(asked, outcome, facts, session.timings | outcome.timings | timings, store), seen
+
+
+def _compute(asked: Asked, session: Session, store: Store, screen: Screen) -> tuple[Outcome, Seen]:
+    from dask_hpc.tutorial.report import Seen, recording
+
+    client = session.client
+    with (
+        screen.progress(f"computing {asked.workload.name}", lambda: tasks_done(client)),
+        scheduler_watched(client),
+        _performance_report(asked, store),
+        recording(client) as recorded,
+    ):
+        outcome = asked.workload.run(client, **asked.parameters)
+    return outcome, Seen(recorded.stream, outcome.graph)
+
+
+@contextmanager
+def _performance_report(asked: Asked, store: Store) -> Iterator[None]:
+    """Let Dask write its own report, too; if the workload fails, nothing more is asked of the scheduler."""
+    from distributed import performance_report
+
+    if not asked.performance_report:
+        yield
+        return
+    file = store.partial / "performance-report.html"
+    # inline: the page carries its scripts, and opens on a machine without a network
+    report = performance_report(str(file), mode="inline")
+    report.__enter__()
+    yield
+    store.add(file.name, lambda _: report.__exit__(None, None, None))
+    store.add(file.name, _drop_favicon)
+
+
+def _drop_favicon(file: Path) -> None:
+    # the only thing in Dask's report that would be fetched from the network
+    page = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r'<link rel="shortcut icon"[^>]*>', "", page), encoding="utf-8")
+
+
+def _result(asked: Asked, outcome: Outcome, facts: ClusterFacts, timings: dict[str, float], store: Store) -> Result:
+    return make(
+        workload=asked.workload.name,
+        summary=asked.workload.summary,
+        started=store.started.isoformat(),
+        ok=all(check.ok for check in outcome.checks),
+        size=asked.size,
+        parameters=asked.parameters,
+        values=dict(outcome.values),
+        timings=timings,
+        checks=outcome.checks,
+        table={"columns": outcome.columns, "rows": outcome.rows},
+        notes=outcome.notes,
+        pictures=outcome.pictures,
+        cluster=facts,
+        environment=environment(),
+        versions=versions(),
+        folder=str(store.folder),
+    )
+
+
+def _report(result: Result, seen: Seen, store: Store) -> None:
+    from dask_hpc.tutorial.report import write_report
+
+    store.add("report.html", lambda file: write_report(file, result, seen))
+
+
+def _finish(result: Result, store: Store, screen: Screen, *, json: bool) -> int:
+    failure = None
+    try:
+        store.keep(result)
+    except ResultsError as error:
+        failure = error
+    show(result, screen)
+    if json:
+        screen.json(msgspec.json.encode(result))
+    if failure:
+        failure.show()
+        return failure.exit_code
+    screen.note(f"results: {shown(result.folder)}")
+    screen.note(f"report: {shown(store.latest / 'report.html')}")
+    return 0 if result.ok else 1

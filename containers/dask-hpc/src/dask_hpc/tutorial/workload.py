@@ -1,0 +1,141 @@
+"""What a workload is: a function of a Dask client, its command-line options beside it, and what it gives back."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dask_hpc.clusters.facts import Value
+from dask_hpc.tutorial.pictures import Picture
+from dask_hpc.tutorial.results import Check
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["DEFAULT_SIZE", "Need", "Outcome", "Workload", "cores_at_work", "efficiency", "workload"]
+
+DEFAULT_SIZE = "default"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a workload found out.
+
+    Attributes:
+        values: the numbers for programs, by name.
+        timings: seconds, by name.
+        checks: what must hold; a failed one fails the run.
+        columns: the heads of the table for people.
+        rows: its rows, one text a column.
+        pictures: what the report draws of the result, see `dask_hpc.tutorial.pictures`.
+        graph: a Dask collection, a `Delayed` or a list of them, whose task graph the report draws.
+        notes: sentences that explain the numbers, shown under the table and in the report.
+    """
+
+    values: Mapping[str, Value]
+    timings: dict[str, float]
+    checks: list[Check]
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    pictures: Sequence[Picture] = ()
+    graph: Any = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a workload holds at most at one time: in the client's process, and in one worker."""
+
+    client: int
+    worker: int
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A computation that `dask-hpc run` knows; the attributes are those that `workload` takes."""
+
+    name: str
+    summary: str
+    help: str
+    options: list[click.Parameter]
+    validate: Callable[..., None] | None
+    run: Callable[..., Outcome]
+    sizes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    memory: Callable[..., Need] | None = None
+    backends: frozenset[str] | None = None
+    least_workers: int = 1
+
+    def need(self, parameters: Mapping[str, Any], workers: int, threads: int = 1) -> Need | None:
+        """Return how much memory a run on so many workers takes, or None if the workload does not say."""
+        if self.memory is None:
+            return None
+        taken = inspect.signature(self.memory).parameters
+        planned = {name: value for name, value in (("workers", workers), ("threads", threads)) if name in taken}
+        return self.memory(**parameters, **planned)
+
+
+def workload(
+    *options: Callable[[Callable[..., Any]], Callable[..., Any]],
+    validate: Callable[..., None] | None = None,
+    sizes: Mapping[str, Mapping[str, object]] | None = None,
+    memory: Callable[..., Need] | None = None,
+    backends: frozenset[str] | None = None,
+    least_workers: int = 1,
+) -> Callable[[Callable[..., Outcome]], Workload]:
+    """Make a workload of a function that takes a Dask client and the options' values.
+
+    Args:
+        options: `click.option(…)`s.
+        validate: is called with the options' values before anything starts; raises `click.BadParameter`
+            for values that do not go together.
+        sizes: other defaults for some of the options, by the name that `--size` takes.
+        memory: is called with the options' values, and with `workers=` (how many are planned) and `threads=` (how
+            many each has) if it takes those; what it returns is compared with what there is before anything starts.
+        backends: the names of those that it can run on; None for all.
+        least_workers: with fewer it makes no sense.
+    """
+
+    def make(function: Callable[..., Outcome]) -> Workload:
+        decorated = function
+        for option in reversed(options):
+            decorated = option(decorated)
+        parameters: list[click.Parameter] = list(reversed(getattr(decorated, "__click_params__", [])))
+        text = inspect.cleandoc(function.__doc__ or "")
+        name = function.__name__.replace("_", "-")
+        summary = text.split("\n", 1)[0]
+        limits = (dict(sizes or {}), memory, backends, least_workers)
+        return Workload(name, summary, text, parameters, validate, function, *limits)
+
+    return make
+
+
+def cores_at_work(client: Client) -> int:
+    """Return how many cores the workers really have between them, at most one a thread.
+
+    Several nodes of a mini-cluster are one machine: they report one kernel, and its cores count once.
+    """
+    threads: int = sum(client.nthreads().values())
+    machines: dict[str, set[int]] = {}
+    for boot, cores in client.run(_machine).values():
+        machines.setdefault(boot, set()).update(cores)
+    return min(threads, sum(len(cores) for cores in machines.values()))
+
+
+def efficiency(speedup: float, cores: int) -> float:
+    """Return the part of what `cores` could give at best that a speed-up is; never above 1.
+
+    The speed-up has to be against one of these cores. It may then be above their number by no more than a machine's
+    clock varies, which is no efficiency.
+    """
+    return min(1.0, speedup / cores)
+
+
+def _machine() -> tuple[str, list[int]]:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return boot, sorted(os.sched_getaffinity(0))

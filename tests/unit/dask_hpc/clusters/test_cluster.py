@@ -1,0 +1,76 @@
+"""Dask clusters and pictures for notebooks."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import click
+import pytest
+
+from dask_hpc import ClusterError, RequestError, cluster
+from dask_hpc.clusters.cluster import _workers_lost
+from dask_hpc.tutorial import Points, draw
+
+
+def test_rejects_unknown_backend_option_and_value() -> None:
+    """An unknown backend, option or value is rejected before anything starts, and the error lists what exists."""
+    with pytest.raises(RequestError, match="There are: local, slurm"):
+        cluster(on="moon")
+    with pytest.raises(RequestError, match=r"no option jobs.*\nThere are: .*workers"):
+        cluster(on="local", jobs=2)
+    with pytest.raises(click.BadParameter, match="not between"):
+        cluster(on="local", workers=0)
+
+
+def test_start_and_close_span_cells(tmp_path: Path) -> None:
+    """After `start` the cluster computes; after `close` it is gone, and closing twice is fine."""
+    started = cluster(on="local", workers=1, memory="256MiB", local_directory=str(tmp_path), dashboard="127.0.0.1:0")
+    client = started.start()
+    assert client.submit(sum, [1, 2]).result() == 3
+    started.close()
+    assert client.status == "closed"
+    assert list(tmp_path.iterdir()) == []
+    started.close()
+
+
+def test_second_start_replaces_first_cluster(tmp_path: Path) -> None:
+    """Running a cell again replaces the first cluster."""
+    options = {"workers": 1, "memory": "256MiB", "local_directory": str(tmp_path), "dashboard": "127.0.0.1:0"}
+    first = cluster(on="local", **options).start()
+    second = cluster(on="local", **options)
+    assert second.start().submit(sum, [1, 2]).result() == 3
+    assert first.status == "closed"
+    second.close()
+
+
+@pytest.fixture
+def handler() -> Iterator[None]:
+    """Restore SIGINT's handler."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("handler")
+def test_lost_workers_end_cell_but_not_kernel(capsys: pytest.CaptureFixture[str]) -> None:
+    """While a cell runs, lost workers raise an error; between cells they print a message."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(ClusterError, match="All workers have gone"):
+        _workers_lost(signal.SIGUSR1, None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _workers_lost(signal.SIGUSR1, None)
+    assert "All workers have gone" in capsys.readouterr().err
+
+
+def test_draws_picture_in_frame() -> None:
+    """A picture is a frame that carries its scripts, with its text escaped."""
+    html = draw(Points('a "title" <b>', "x", "y", {"s": ([0.0, 1.0], [0.0, 1.0])}))._repr_html_()
+    assert html.startswith("<iframe")
+    assert html.count("<") == 2  # the rest is quoted
+    page = unescape(re.search(r'srcdoc="([^"]*)"', html)[1])  # type: ignore[index]
+    assert page.count("<script") >= 2
+    assert not re.findall(r"""<(?:script|link)[^>]*(?:src|href)=["']?(?:https?:)?//""", page)

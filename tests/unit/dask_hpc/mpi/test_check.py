@@ -1,0 +1,33 @@
+"""The message about missing ranks."""
+
+from __future__ import annotations
+
+import pytest
+
+from dask_hpc.mpi.check import explain
+from dask_hpc.mpi.launch import Launch
+
+
+@pytest.mark.parametrize(
+    ("found", "environ", "words"),
+    [
+        (Launch("srun", 4, True), {}, ["srun --mpi=none", "srun --mpi=pmix", "srun --mpi=list"]),
+        (Launch("srun", 4, True), {"SLURM_MPI_TYPE": "pmi2"}, ["srun --mpi=pmi2"]),
+        (Launch("srun", 4, True), {"SLURM_MPI_TYPE": "pmix"}, ["cleaned", "--cleanenv"]),
+        (
+            Launch("srun", 4, True),
+            {"SLURM_MPI_TYPE": "pmix", "PMIX_NAMESPACE": "slurm.pmix.1.0", "PMIX_VERSION": "9.9"},
+            ["9.9", "5.0.11", "do not understand", "srun --mpi=list"],
+        ),
+        (Launch("srun", 4, True, cleaned=True), {}, ["cleaned", "env -i"]),
+        (Launch("mpirun", 4, True), {"PMIX_NAMESPACE": "x"}, ["another Open MPI", "this environment's mpirun"]),
+        (Launch("mpirun", 4, True), {}, ["cleaned"]),
+    ],
+)
+def test_explains_cause_and_fix_of_missing_ranks(found: Launch, environ: dict[str, str], words: list[str]) -> None:
+    """Each way to lose ranks has its own cause and fix in the message."""
+    message = explain(1, found, environ, "5.0.11")
+    assert "launched 4 tasks" in message
+    assert "size 1" in message
+    assert "What to do: " in message
+    assert all(word in message for word in words), message

@@ -1,0 +1,129 @@
+"""The private folder of a dask-mpi cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dask_hpc.errors import ClusterError
+from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.mpi.folder import PRELOAD, Folder
+
+IDENTITY = {"type": "Scheduler", "id": "Scheduler-1", "address": "tls://192.0.2.1:1", "services": {}, "workers": {}}
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(params=[0o000, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Set the process's umask."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_folder_is_private(tmp_path: Path) -> None:
+    """Folders have mode 0700 and files 0600, whatever the umask; the configuration names paths and holds no secret."""
+    folder = Folder(tmp_path / "home" / "one")
+    with folder.kept(tls=True):
+        mpi_scheduler_file.publish(folder.scheduler_file, IDENTITY, {})
+        assert [mode(path) for path in (folder.path.parent, folder.path, folder.tls)] == [0o700] * 3
+        files = [path for path in folder.path.rglob("*") if path.is_file()]
+        assert sorted(path.name for path in files) == ["cert.pem", "dask.yaml", "key.pem", "scheduler.json"]
+        assert [mode(path) for path in files] == [0o600] * 4
+        text = folder.config.read_text()
+        assert "PRIVATE KEY" not in text
+        assert json.loads(text)["distributed"]["comm"]["tls"]["worker"]["key"] == str(folder.tls / "key.pem")
+    assert not folder.path.exists()
+
+
+def test_rejects_existing_folder(tmp_path: Path) -> None:
+    """A folder that exists is rejected, and not touched."""
+    folder = Folder(tmp_path / "one")
+    with folder.kept(tls=False):
+        before = folder.config.read_text()
+        with pytest.raises(ClusterError, match="there already"):
+            folder.make(tls=True)
+        assert folder.config.read_text() == before
+
+
+def test_reports_folder_that_cannot_be_created() -> None:
+    """A folder in /proc cannot be created, and the error says so."""
+    with pytest.raises(ClusterError, match="cannot be made"):
+        Folder(Path("/proc/here")).make(tls=False)
+
+
+def test_the_configuration_is_all_that_dask_mpi_needs(tmp_path: Path) -> None:
+    """Every role has its credentials, encryption is required, and every process loads what makes the job end."""
+    folder = Folder(tmp_path / "one")
+    with folder.kept(tls=True, settings={"dask-hpc": {"x": 1}}):
+        seen = json.loads(folder.config.read_text())
+        cert, key = str(folder.tls / "cert.pem"), str(folder.tls / "key.pem")
+    role = {"cert": cert, "key": key}
+    assert seen["distributed"] == {
+        "scheduler": {"preload": [PRELOAD]},
+        "worker": {"preload": [PRELOAD]},
+        "comm": {
+            "default-scheme": "tls",
+            "require-encryption": True,
+            "tls": {"ca-file": cert, "client": role, "scheduler": role, "worker": role},
+        },
+    }
+    assert seen["dask-hpc"] == {"x": 1}
+    assert seen["logging"] == {"distributed.batched": "warning", "distributed.worker.state_machine": "error"}
+
+
+def test_a_clients_credentials_require_encryption(tmp_path: Path) -> None:
+    """A client with them never talks to a scheduler without TLS."""
+    security = Folder(tmp_path).security()
+    assert security.require_encryption
+    assert security.tls_ca_file == security.tls_client_cert == str(tmp_path / "tls" / "cert.pem")
+    assert security.tls_client_key == str(tmp_path / "tls" / "key.pem")
+
+
+def test_without_tls_there_are_no_credentials(tmp_path: Path) -> None:
+    """Nor a word of them in the configuration; folders above are made."""
+    folder = Folder(tmp_path / "a" / "b" / "one")
+    with folder.kept(tls=False):
+        assert not folder.tls.exists()
+        assert "comm" not in json.loads(folder.config.read_text())["distributed"]
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_an_error_removes_it(tmp_path: Path) -> None:
+    """The folder is removed after any exception, and removing it again is not an error."""
+    folder = Folder(tmp_path / "one")
+    with pytest.raises(InterruptedError), folder.kept(tls=True):
+        raise InterruptedError
+    assert not folder.path.exists()
+    folder.remove()
+
+
+def test_keeps_files_of_other_programs(tmp_path: Path) -> None:
+    """A folder with a file that the cluster did not create is kept, and so is the file."""
+    folder = Folder(tmp_path / "one")
+    folder.make(tls=False)
+    (folder.path / "notes").touch()
+    with pytest.raises(OSError, match="not empty"):
+        folder.remove()
+    assert [file.name for file in folder.path.iterdir()] == ["notes"]
+
+
+def test_a_folder_that_cannot_be_filled_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk leaves no half of it."""
+
+    def full(_folder: Path, _lifetime: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dask_hpc.credentials.make", full)
+    with pytest.raises(ClusterError, match="No space left"):
+        Folder(tmp_path / "one").make(tls=True)
+    assert not (tmp_path / "one").exists()

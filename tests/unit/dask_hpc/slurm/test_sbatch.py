@@ -1,0 +1,107 @@
+"""Options for sbatch: every form that it takes, our own beside them, and how they stand in a job script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dask_hpc.errors import RequestError
+from dask_hpc.slurm.sbatch import SbatchOption, combine, log_options, mebibytes, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("--qos=debug", ["--qos=debug"]),
+        ("--qos debug", ["--qos=debug"]),
+        ("-q debug", ["--qos=debug"]),
+        ("-qdebug", ["--qos=debug"]),
+        ("--exclusive", ["--exclusive"]),
+        ("--part=a,b", ["--partition=a,b"]),
+        ("--tasks-per-node=2", ["--ntasks-per-node=2"]),
+        ("--comment=two words", ["--comment=two words"]),
+        ("--comment=two  words", ["--comment=two  words"]),
+        ("--comment='two words'", ["--comment=two words"]),
+        ('--comment "two words" -H', ["--comment=two words", "--hold"]),
+        ("--comment=it's", ["--comment=it's"]),
+        ("--gres=gpu:1 --exclusive", ["--gres=gpu:1", "--exclusive"]),
+        ("--begin now+1hour", ["--begin=now+1hour"]),
+        ("--nice=-5", ["--nice=-5"]),
+        ("--comment=", ["--comment="]),
+        ("--from-tomorrows-slurm=1", ["--from-tomorrows-slurm=1"]),
+    ],
+)
+def test_takes_every_form(text: str, options: list[str]) -> None:
+    """Long, short and abbreviated; with a value after a sign or a blank; several in one text."""
+    assert [str(option) for option in parse([text])] == options
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("--job-name=mine", "by their name"),
+        ("-J mine", "by their name"),
+        ("--job=mine", "by their name"),
+        ("--array=0-3", "--jobs"),
+        ("-M other", "this cluster"),
+        ("--test-only", "sbatch"),
+        ("qos=debug", "with the dashes"),
+        ("--qos=a\n#SBATCH --uid=0", "one line"),
+        ("-Hx", "no value"),
+        ("", "no option"),
+    ],
+)
+def test_refuses_what_a_run_cannot_do_with(text: str, word: str) -> None:
+    """The error says why."""
+    with pytest.raises(RequestError, match=word):
+        parse([text])
+
+
+def test_the_users_option_replaces_ours() -> None:
+    """So it does one that Slurm does not take beside it."""
+    ours = [SbatchOption("mem", "1M"), SbatchOption("time", "1"), SbatchOption("no-requeue")]
+    assert combine(ours, parse(["--mem-per-cpu=2M"])) == [*ours[1:], SbatchOption("mem-per-cpu", "2M")]
+    assert combine(ours, parse(["--requeue"])) == [*ours[:2], SbatchOption("requeue")]
+    assert combine(ours, parse(["-t 2"])) == [ours[0], ours[2], SbatchOption("time", "2")]
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("debug", "#SBATCH --comment=debug"),
+        ("two words", '#SBATCH "--comment=two words"'),
+        ("it's", '#SBATCH "--comment=it\'s"'),
+        ('a"b\\c', '#SBATCH "--comment=a\\"b\\\\c"'),
+        ("a#b", '#SBATCH "--comment=a#b"'),
+    ],
+)
+def test_quotes_as_sbatch_reads(value: str, line: str) -> None:
+    """A blank, a quote, a backslash, and what would begin a comment."""
+    assert SbatchOption("comment", value).directive == line
+
+
+def test_logs_may_have_any_name_that_sbatch_can_write() -> None:
+    """A percent sign stands for itself; a backslash cannot."""
+    output, error = log_options(Path("/100% mine"), "one")
+    assert (output.value, error.value) == ("/100%% mine/one-%j.out", "/100%% mine/one-%j.err")
+    with pytest.raises(RequestError, match="--log-directory"):
+        log_options(Path("/a\\b"), "one")
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"),
+    [
+        ("500", 500),
+        ("500M", 500),
+        ("2G", 2048),
+        ("2GB", 2048),
+        ("1t", 1 << 20),
+        ("1025K", 2),
+        ("x", None),
+        (None, None),
+    ],
+)
+def test_memory_has_slurms_units(text: str | None, mib: int | None) -> None:
+    """A bare number is MiB, and kibibytes are rounded up."""
+    assert mebibytes(text) == mib

@@ -1,0 +1,93 @@
+"""Choosing the network interface by which other hosts reach this one."""
+
+from __future__ import annotations
+
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from dask_hpc import network
+from dask_hpc.errors import RequestError
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A host with three interfaces, whose names and routes are the test's."""
+    found = SimpleNamespace(
+        addresses={"lo": "127.0.0.1", "eth0": "192.0.2.10", "ib0": "198.51.100.10"}, names={}, route="192.0.2.10"
+    )
+
+    def address(interface: str) -> str:
+        if interface not in found.addresses:
+            raise RequestError(f"no {interface}")
+        return str(found.addresses[interface])
+
+    def by_name(name: str) -> str:
+        if name not in found.names:
+            raise socket.gaierror(-2, "Name or service not known")
+        return str(found.names[name])
+
+    class Probe:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def __enter__(self) -> Probe:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def connect(self, _target: object) -> None:
+            if not found.route:
+                raise OSError(101, "Network is unreachable")
+
+        def getsockname(self) -> tuple[str, int]:
+            return found.route, 1
+
+    monkeypatch.setattr(network, "address", address)
+    monkeypatch.setattr(
+        network, "socket",
+        SimpleNamespace(
+            gethostname=lambda: "login", gethostbyname=by_name, socket=Probe, AF_INET=0, SOCK_DGRAM=0,
+            if_nameindex=lambda: [(1, "lo"), (2, "nothing"), (3, "eth0"), (4, "ib0")],
+        ),
+    )  # fmt: skip
+    return found
+
+
+def test_chooses_interface_of_hostname(host: SimpleNamespace) -> None:
+    """Other hosts look up this hostname; another name can be given."""
+    host.names = {"login": "198.51.100.10", "other": "192.0.2.10"}
+    assert network.choose() == ("ib0", "login is 198.51.100.10")
+    assert network.choose("other")[0] == "eth0"
+
+
+@pytest.mark.parametrize("own", ["127.0.1.1", "203.0.113.9", None])
+def test_falls_back_to_default_route(host: SimpleNamespace, own: str | None) -> None:
+    """The hostname may resolve to loopback, to an address of no interface, or not at all."""
+    host.names = {"login": own} if own else {}
+    host.addresses["lo"] = own if own == "127.0.1.1" else "127.0.0.1"
+    assert network.choose() == ("eth0", "the default route leaves from 192.0.2.10")
+
+
+def test_falls_back_to_loopback(host: SimpleNamespace) -> None:
+    """In a container, the route's address may belong to no interface."""
+    host.route = "203.0.113.9"
+    assert network.choose()[0] == "lo"
+
+
+def test_error_without_network_names_option(host: SimpleNamespace) -> None:
+    """The error has the reason, and names --interface."""
+    host.route = ""
+    with pytest.raises(RequestError, match=r"(?s)unreachable.*--interface"):
+        network.choose()
+
+
+def test_error_for_unknown_interface_lists_existing_ones() -> None:
+    """The list is that of this machine."""
+    assert network.address("lo") == "127.0.0.1"
+    with pytest.raises(RequestError) as refused:
+        network.address("nosuch0")
+    assert "nosuch0" in refused.value.message
+    assert "lo" in refused.value.message.partition("There are:")[2]
