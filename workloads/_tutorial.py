@@ -41,8 +41,8 @@ n, matrices = 500, 4
 # Slurm, it is a `LocalCluster`.
 
 # %%
-dask_cluster = cluster()
-client = dask_cluster.start()
+dask_cluster = cluster().start()
+client = dask_cluster.client
 
 # %% [markdown]
 # The client is how this notebook talks to the scheduler. Its dashboard shows every task as it runs: follow the link,

@@ -26,7 +26,8 @@ def jobs():
     return subprocess.run(["squeue", "-h", "-o", "%i %T"], capture_output=True, text=True).stdout
 
 found = {"counts": []}
-with cluster(on=sys.argv[1], **json.loads(sys.argv[2])) as client:
+with cluster(on=sys.argv[1], **json.loads(sys.argv[2])) as dask_cluster:
+    client = dask_cluster.client
     before, count = jobs(), len(client.nthreads())
     client.run(setattr, os, "mark", 1)
 
@@ -56,9 +57,10 @@ print(json.dumps(found))
 """
 
 REFUSED = """
-from dask_hpc import cluster
+from dask_hpc import RequestError, cluster
 
-with cluster(on="mpi", nodes=2, ranks_per_node=2) as client:
+with cluster(on="mpi", nodes=2, ranks_per_node=2) as dask_cluster:
+    client = dask_cluster.client
     workers = list(client.scheduler_info(n_workers=-1)["workers"])
     ways = [(client.restart, {}), (client.restart, {"wait_for_workers": False})]
     for restart, how in [*ways, (client.restart_workers, {"workers": workers})]:
@@ -66,6 +68,11 @@ with cluster(on="mpi", nodes=2, ranks_per_node=2) as client:
             restart(**how)
         except (RuntimeError, ValueError) as error:
             print("refused", error)
+    for change in (dask_cluster.scale, dask_cluster.adapt):
+        try:
+            change(8)
+        except RequestError as error:
+            print("fixed", error.message.splitlines()[0])
     print("computes", client.submit(sum, [1, 2]).result())
 """
 
@@ -73,17 +80,19 @@ LOST = """
 import subprocess, sys, time
 from dask_hpc import ClusterError, cluster
 
-with cluster(on="slurm", jobs=2) as client:
-    client.cluster.scale(0)
+with cluster(on="slurm", jobs=2) as dask_cluster:
+    client = dask_cluster.client
+    dask_cluster.scale(0)
     while client.nthreads():
         time.sleep(0.1)
     time.sleep(4)  # longer than the watch waits before it gives up: nothing may happen
-    client.cluster.scale(jobs=1)
+    dask_cluster.scale(jobs=1)
     client.wait_for_workers(1, timeout=60)
     print("scaled", client.submit(sum, [1, 2]).result(timeout=60))
     restart = sys.argv[1:] == ["restart"]
 try:
-    with cluster(on="slurm", jobs=2) as client:
+    with cluster(on="slurm", jobs=2) as dask_cluster:
+        client = dask_cluster.client
         if restart:
             client.restart(timeout=60)
         future = client.submit(time.sleep, 600)
@@ -116,12 +125,13 @@ def test_workers_restart_in_place(slurm_sim: SlurmSim, backend: str, options: di
     }
 
 
-def test_mpi_ranks_refuse_to_restart(slurm_sim: SlurmSim) -> None:
+def test_mpi_cluster_refuses_to_restart_and_to_scale(slurm_sim: SlurmSim) -> None:
     """The error says why, and the cluster goes on."""
     told = slurm_sim.exec("python", "-c", REFUSED, timeout=120).stdout.splitlines()
     refused = [line for line in told if line.startswith("refused")]
     assert len(refused) == 3
     assert all("MPI ranks, which cannot be restarted" in line for line in refused[:2])
+    assert len([line for line in told if line.startswith("fixed A Dask cluster on MPI cannot be scaled")]) == 2
     assert told[-1] == "computes 3"
 
 

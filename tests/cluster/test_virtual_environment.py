@@ -36,7 +36,8 @@ def where():
     import alpha
     return sys.prefix, alpha.version
 
-with cluster(on=sys.argv[1]) as client:
+with cluster(on=sys.argv[1]) as dask_cluster:
+    client = dask_cluster.client
     print(*sorted(set(client.run(where).values())))
 """
 DASK_MPI = """

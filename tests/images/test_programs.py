@@ -17,7 +17,8 @@ class Point:
 def double(point):
     return Point(2 * point.x), os.getpid()
 
-with cluster() as client:
+with cluster() as dask_cluster:
+    client = dask_cluster.client
     print(client.submit(sum, [1, 2]).result())
     point, pid = client.submit(double, Point(21)).result()
     print(type(point) is Point, point.x, pid != os.getpid())
@@ -66,10 +67,11 @@ import threading
 from dask_hpc import cluster
 
 def run():
-    with cluster(on="local", workers=1) as client:
+    with cluster(on="local", workers=1) as dask_cluster:
+        client = dask_cluster.client
         print(client.submit(sum, [1, 2]).result())
     started = cluster(on="local", workers=1)
-    print(started.start().submit(sum, [3, 4]).result())
+    print(started.start().client.submit(sum, [3, 4]).result())
     started.close()
 
 thread = threading.Thread(target=run)

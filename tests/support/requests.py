@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from dask_hpc.clusters.asked import Asked, asked
-from dask_hpc.clusters.mpi import plan as mpi
-from dask_hpc.clusters.mpi.backend import MpiBackend
-from dask_hpc.clusters.slurm import plan as slurm
-from dask_hpc.clusters.slurm.backend import SlurmBackend
+from dask_hpc.clusters.mpi import request as mpi
+from dask_hpc.clusters.mpi.request import MpiJob
+from dask_hpc.clusters.options import ClusterOptions
+from dask_hpc.clusters.slurm import request as slurm
+from dask_hpc.clusters.slurm.request import WorkerJobs
 from dask_hpc.slurm.ask import parse_nodes
 
 SLURM_SINFO = """\
@@ -23,23 +24,23 @@ c1|batch*|4|4000|idle|0/4/0/4|1:00:00
 c2|batch*|4|4000|idle|0/4/0/4|1:00:00
 c3|batch*|64|250000|down*|0/0/64/64|1:00:00
 """
-MPI_OPTIONS = dict.fromkeys(MpiBackend.options) | {"sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": True}
 
 
-def slurm_request(nodes: str = SLURM_SINFO, **given: Any) -> slurm.Request:
+def slurm_request(nodes: str = SLURM_SINFO, **given: Any) -> WorkerJobs:
     """Plan worker jobs for these nodes and options."""
-    options = dict.fromkeys(SlurmBackend.options) | {"sbatch_option": (), "dashboard": "127.0.0.1:0"} | given
-    interface = ("eth0", "login is 172.18.0.2")
     return slurm.make_request(
-        asked(options, {}, {"cpus-per-task": "cores"}), parse_nodes(nodes), interface, Path.home() / ".dask-hpc" / "x"
+        asked(ClusterOptions(**given), {}, {"cpus-per-task": "cores"}),
+        parse_nodes(nodes),
+        interface=("eth0", "login is 172.18.0.2"),
+        logs=Path.home() / ".dask-hpc" / "x",
     )
 
 
 def mpi_asked(**given: Any) -> Asked:
     """Return what is asked for by these options."""
-    return asked(MPI_OPTIONS | given, {}, {"nodes": "nodes"})
+    return asked(ClusterOptions(**given), {}, {"nodes": "nodes"})
 
 
-def mpi_request(**given: Any) -> mpi.Request:
+def mpi_request(**given: Any) -> MpiJob:
     """Plan a job of MPI ranks with these options."""
-    return mpi.make_request(mpi_asked(**given), parse_nodes(MPI_SINFO), Path("/home/me/.dask-hpc/one"))
+    return mpi.make_request(mpi_asked(**given), parse_nodes(MPI_SINFO), logs=Path("/home/me/.dask-hpc/one"))

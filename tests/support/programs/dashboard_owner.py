@@ -75,7 +75,8 @@ def figures(port: int) -> int:
 def main() -> None:
     """Write what is found, and wait."""
     backend, options = sys.argv[1], json.loads(sys.argv[2])
-    with cluster(on=backend, **options) as client:
+    with cluster(on=backend, **options) as started:
+        client = started.client
         found = client.run_on_scheduler(about)
         workers = client.run(
             lambda dask_worker: [type(dask_worker.http_server).__name__, str(dask_worker.http_server.socket_path)]

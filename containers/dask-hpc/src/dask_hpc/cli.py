@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from dask_hpc.doctor.command import doctor
@@ -13,14 +11,12 @@ from dask_hpc.mpi.command import mpi, mpi_folder
 from dask_hpc.mpi.hush import hush
 from dask_hpc.tutorial.commands import list_, run
 
-__all__ = ["main"]
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(release().version, message=f"dask-hpc {release().version} ({release().revision})")
 def main() -> None:
     """Run Dask workloads on this machine or on Slurm, and keep what came out."""
-    hush(sys.argv)
+    hush()
 
 
 main.add_command(doctor)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dask_hpc.clusters.asked import Asked, asked
-from dask_hpc.clusters.slurm.backend import SlurmBackend
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.errors import RequestError
 from dask_hpc.slurm.environment import CHOICES, plain
 
@@ -21,14 +21,13 @@ OPTIONS = [
 
 
 def given(environ: dict[str, str] | None = None, *sbatch: str, **options: Any) -> Asked:
-    everything = dict.fromkeys(SlurmBackend.options) | {"sbatch_option": sbatch} | options
-    return asked(everything, environ or {}, {"cpus-per-task": "cores"})
+    return asked(ClusterOptions(sbatch_option=sbatch, **options), environ or {}, {"cpus-per-task": "cores"})
 
 
 def test_the_variables_that_sites_have_users_set_become_part_of_the_plan() -> None:
     """Account, partition, QOS and reservation, each with its source."""
     seen = given(VARIABLES)
-    assert {name: seen.options[name] for name in CHOICES} == {
+    assert {name: seen.placement[name] for name in CHOICES} == {
         "account": "chem", "partition": "long", "qos": "high", "reservation": "class",
     }  # fmt: skip
     assert seen.sources["qos"] == "$SBATCH_QOS"
@@ -38,9 +37,9 @@ def test_the_variables_that_sites_have_users_set_become_part_of_the_plan() -> No
 
 def test_an_option_goes_before_the_variable() -> None:
     """Ours, or one for sbatch."""
-    assert given(VARIABLES, account="mine").options["account"] == "mine"
+    assert given(VARIABLES, account="mine").options.account == "mine"
     seen = given(VARIABLES, "-A mine", "--time=2:00:00", "-c 4")
-    assert [seen.options[name] for name in ("account", "walltime", "cores")] == ["mine", 7200, 4]
+    assert (seen.options.account, seen.options.walltime, seen.options.cores) == ("mine", 7200, 4)
     assert seen.sources["cores"] == "--sbatch-option=--cpus-per-task=4"
     assert seen.sbatch == []
 

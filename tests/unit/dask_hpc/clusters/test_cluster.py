@@ -29,7 +29,7 @@ def test_rejects_unknown_backend_option_and_value() -> None:
 def test_start_and_close_span_cells(tmp_path: Path) -> None:
     """After `start` the cluster computes; after `close` it is gone, and closing twice is fine."""
     started = cluster(on="local", workers=1, memory="256MiB", local_directory=str(tmp_path), dashboard="127.0.0.1:0")
-    client = started.start()
+    client = started.start().client
     assert client.submit(sum, [1, 2]).result() == 3
     started.close()
     assert client.status == "closed"
@@ -40,9 +40,9 @@ def test_start_and_close_span_cells(tmp_path: Path) -> None:
 def test_second_start_replaces_first_cluster(tmp_path: Path) -> None:
     """Running a cell again replaces the first cluster."""
     options = {"workers": 1, "memory": "256MiB", "local_directory": str(tmp_path), "dashboard": "127.0.0.1:0"}
-    first = cluster(on="local", **options).start()
+    first = cluster(on="local", **options).start().client
     second = cluster(on="local", **options)
-    assert second.start().submit(sum, [1, 2]).result() == 3
+    assert second.start().client.submit(sum, [1, 2]).result() == 3
     assert first.status == "closed"
     second.close()
 
@@ -64,6 +64,19 @@ def test_lost_workers_end_cell_but_not_kernel(capsys: pytest.CaptureFixture[str]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _workers_lost(signal.SIGUSR1, None)
     assert "All workers have gone" in capsys.readouterr().err
+
+
+def test_scales_by_number_and_by_load(tmp_path: Path) -> None:
+    """`scale` and `adapt` are Dask's own; both tell when the cluster is not started."""
+    started = cluster(on="local", workers=1, memory="256MiB", local_directory=str(tmp_path), dashboard="127.0.0.1:0")
+    with pytest.raises(ClusterError, match="not started"):
+        started.scale(2)
+    with started:
+        started.scale(2)
+        started.client.wait_for_workers(2, timeout=60)
+        adaptive = started.adapt(minimum=1, maximum=2)
+        assert (adaptive.minimum, adaptive.maximum) == (1, 2)
+        assert "running" in repr(started)
 
 
 def test_draws_picture_in_frame() -> None:

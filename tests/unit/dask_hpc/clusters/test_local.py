@@ -12,8 +12,8 @@ import pytest
 from dask import system as dask_system
 from distributed import Worker, system
 
-from dask_hpc.clusters.base import Plan
-from dask_hpc.clusters.local import LocalBackend
+from dask_hpc.clusters.local import LocalBackend, LocalPlan
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.errors import RequestError
 from dask_hpc.screen import Screen
 
@@ -26,16 +26,16 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "MEMORY_LIMIT", 24 << 30)
 
 
-def planned(**given: Any) -> Plan:
+def planned(**given: Any) -> LocalPlan:
     """Plan as the command does."""
-    return LocalBackend().plan(dict.fromkeys(LocalBackend.options) | given, Screen())
+    return LocalBackend().plan(ClusterOptions(**given))
 
 
 def test_has_a_worker_per_core_up_to_eight() -> None:
     """Each has a thread, and its share of the memory by cores."""
     plan = planned()
     assert (plan.workers, plan.threads, plan.worker_memory) == (8, 1, 2 << 30)
-    assert plan.spec["memory_limit"] == "auto"
+    assert plan.memory_limit == "auto"
     assert plan.settings == {"workers": 8, "threads": 1, "memory": "auto"}
 
 
@@ -43,13 +43,7 @@ def test_takes_what_was_asked_for() -> None:
     """Every option reaches Dask."""
     plan = planned(workers=3, threads=2, memory=512, local_directory="/scratch", dashboard="127.0.0.1:1")
     assert (plan.workers, plan.threads, plan.worker_memory) == (3, 2, 512 << 20)
-    assert plan.spec == {
-        "n_workers": 3,
-        "threads_per_worker": 2,
-        "memory_limit": "512MiB",
-        "local_directory": Path("/scratch"),
-        "dashboard_address": "127.0.0.1:1",
-    }
+    assert (plan.memory_limit, plan.local_directory, plan.dashboard) == ("512MiB", Path("/scratch"), "127.0.0.1:1")
     assert [(name, value) for name, value, _ in plan.rows] == [
         ("workers", "3"),
         ("threads", "2 a worker"),
@@ -84,8 +78,7 @@ def test_end_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     """Connections that the end cuts off are no news, neither in the workers nor here."""
     logger, screen = logging.getLogger("distributed"), Screen()
     level = logger.level
-    backend = LocalBackend()
-    with backend.start(planned(workers=3, dashboard="127.0.0.1:0"), screen) as session:
+    with planned(workers=3).start(screen) as session:
         session.client.run(heartbeats)
         assert session.client.submit(sum, [1, 2]).result() == 3
     said = capfd.readouterr().err

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from distributed import Client
 
 from dask_hpc.clusters import Plan, Session
 from dask_hpc.clusters import lost as lost_scheduler
-from dask_hpc.clusters.facts import ClusterFacts
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.errors import ClusterError
 from dask_hpc.screen import Screen
 from dask_hpc.tutorial.run import Asked, run
@@ -39,18 +39,22 @@ class SchedulerElsewhere:
     name = "elsewhere"
     options: frozenset[str] = frozenset()
 
-    def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:  # noqa: ARG002
-        return Plan([], {}, None)
+    def plan(self, options: ClusterOptions) -> Plan:  # noqa: ARG002
+        return SchedulerElsewherePlan(kind=self.name, rows=[], settings={}, tls=False)
+
+
+class SchedulerElsewherePlan(Plan):
+    """Starts a scheduler and a worker."""
 
     @contextmanager
-    def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:  # noqa: ARG002
+    def start(self, screen: Screen) -> Iterator[Session]:  # noqa: ARG002
         file = os.environ["SCHEDULER_FILE"]
         scheduler, worker = dask_command("scheduler", file, "--port=0"), dask_command("worker", file, "--no-nanny")
         try:
             with Client(scheduler_file=file, set_as_default=False) as client:
                 client.wait_for_workers(1)
                 client.scheduler_process = scheduler
-                yield Session(client, lambda: ClusterFacts("elsewhere", 1, 1, [], tls=False))
+                yield Session(client=client, facts=lambda: self.facts(client))
         finally:
             for process in (worker, scheduler):
                 process.kill()
@@ -114,5 +118,5 @@ def test_ends_run_when_scheduler_is_lost(lost: Workload, tmp_path: Path, monkeyp
         dask.config.set({"distributed.comm.timeouts.connect": "1 day"}),
         pytest.raises(ClusterError, match="scheduler has gone while the workload was running"),
     ):
-        run(Asked(lost, {}), SchedulerElsewhere(), {}, root=tmp_path / "results")
+        run(Asked(lost, {}), SchedulerElsewhere(), ClusterOptions(), root=tmp_path / "results")
     assert list((tmp_path / "results" / lost.name).iterdir()) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dask_hpc.clusters import Plan
+from dask_hpc.clusters.local import LocalPlan
 from dask_hpc.errors import RequestError
 from dask_hpc.tutorial.fit import available_memory, refuse_backend, refuse_what_does_not_fit
 from dask_hpc.tutorial.workload import Need, Outcome, Workload, workload
@@ -21,7 +21,17 @@ def needing(client: int = 0, worker: int = 0, least_workers: int = 1) -> Workloa
 
 
 def fits(one: Workload, workers: int = 2, memory: int = GIB, *, one_machine: bool = False) -> None:
-    refuse_what_does_not_fit(one, {}, Plan([], {}, None, workers, memory), one_machine=one_machine)
+    plan = LocalPlan(
+        kind="local",
+        rows=[],
+        settings={},
+        workers=workers,
+        worker_memory=memory,
+        memory_limit="auto",
+        local_directory=None,
+        dashboard="127.0.0.1:0",
+    )
+    refuse_what_does_not_fit(one, {}, plan, one_machine=one_machine)
 
 
 def test_rejects_too_much_memory_per_worker() -> None:

@@ -25,7 +25,7 @@ def result(store: Store, **changed: Any) -> Result:
         "workload": "w", "summary": "W.", "started": "2026-01-01T00:00:00+00:00", "ok": True, "size": "default",
         "parameters": {"n": 3}, "values": {"x": 1.5}, "timings": {}, "checks": [Check("c", True)], "notes": [],
         "table": {"columns": ["a"], "rows": [["1"]]}, "pictures": [], "environment": Identity(), "versions": {},
-        "cluster": ClusterFacts("local", 1, 1, ["here"], tls=False), "folder": str(store.folder),
+        "cluster": ClusterFacts(kind="local", workers=1, threads=1, nodes=["here"], tls=False), "folder": str(store.folder),
     }  # fmt: skip
     return make(**fields | changed)
 

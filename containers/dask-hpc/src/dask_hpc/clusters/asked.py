@@ -1,19 +1,18 @@
-"""What a user has asked for: by our own options, by `--sbatch-option`, or by the variables that sbatch reads."""
+"""Collect what the user asks for: by options, by `--sbatch-option`, or by the variables that sbatch reads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import click
 
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.errors import RequestError
 from dask_hpc.slurm.environment import CHOICES
 from dask_hpc.slurm.sbatch import SbatchOption, parse
 from dask_hpc.units import Count, Walltime
-
-__all__ = ["GIVEN", "Asked", "asked"]
 
 GIVEN = "asked for"
 _OURS = {name: name for name in CHOICES} | {"time": "walltime"}
@@ -22,15 +21,17 @@ _TYPES = {"walltime": Walltime()} | dict.fromkeys(("cores", "threads", "nodes", 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for.
+    """What the user asks for.
 
     Attributes:
-        options: by our names; None where nothing was given.
-        sources: how each was given.
+        options: the options, with the values that other ways have given.
+        placement: account, partition, reservation and QOS, by name; None where nothing was given.
+        sources: how each was given, by our name.
         sbatch: options for sbatch that have no counterpart here, or replace ours.
     """
 
-    options: Mapping[str, Any]
+    options: ClusterOptions
+    placement: Mapping[str, str | None]
     sources: Mapping[str, str]
     sbatch: list[SbatchOption]
 
@@ -41,12 +42,10 @@ class Asked:
 
     def place(self) -> list[SbatchOption]:
         """Return where the jobs go, for sbatch and srun; without the partition, which Slurm's default may be."""
-        return [
-            SbatchOption(name, self.options[name]) for name in CHOICES if name != "partition" and self.options[name]
-        ]
+        return [SbatchOption(name, value) for name, value in self.placement.items() if name != "partition" and value]
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Return, for people, what the size of the jobs does not say."""
+        """Return, for people, the settings that the size of the jobs does not tell."""
         rows = [(option.name, str(option.value), self.sources[option.name]) for option in self.place()]
         return rows + ([("sbatch options", " ".join(map(str, self.sbatch)), GIVEN)] if self.sbatch else [])
 
@@ -55,31 +54,35 @@ class Asked:
         return {name.replace(" ", "_"): value for name, value, _ in self.rows()}
 
 
-def asked(options: Mapping[str, Any], environ: Mapping[str, str], more: Mapping[str, str]) -> Asked:
-    """Return what was asked for.
+def asked(options: ClusterOptions, environ: Mapping[str, str], more: Mapping[str, str]) -> Asked:
+    """Return what the user asks for.
 
     Args:
         options: the command line's.
         environ: where sbatch finds what many sites have their users choose: account, partition, QOS, reservation.
-        more: our option, by sbatch's name, for what differs between the kinds of Dask clusters.
+        more: our option, by sbatch's name, for options that differ between the kinds of Dask clusters.
 
     Raises:
-        RequestError: there is no such option, or a value makes no sense.
+        RequestError: an option is unknown, or a value is invalid.
     """
     ours = {**_OURS, **more}
-    values = {**dict.fromkeys(CHOICES), **options}
-    sources = {name: GIVEN for name, value in values.items() if value is not None}
+    values: dict[str, Any] = {name: getattr(options, name, None) for name in CHOICES}
+    sources = {field.name: GIVEN for field in fields(options) if getattr(options, field.name) is not None}
     rest = []
-    for option in parse(options["sbatch_option"]):
+    for option in parse(options.sbatch_option):
         name = ours.get(option.name)
         if name is None:
             rest.append(option)
             continue
-        values[name], sources[name] = _converted(name, option), f"--sbatch-option={option}"
+        values[name] = _converted(name, option)
+        sources[name] = f"--sbatch-option={option}"
     for name, variable in CHOICES.items():
         if values[name] is None and environ.get(variable):
-            values[name], sources[name] = environ[variable], f"${variable}"
-    return Asked(values, sources, rest)
+            values[name] = environ[variable]
+            sources[name] = f"${variable}"
+    known = {field.name for field in fields(options)}
+    changed = replace(options, **{name: value for name, value in values.items() if name in known})
+    return Asked(changed, {name: values[name] for name in CHOICES}, sources, rest)
 
 
 def _converted(name: str, option: SbatchOption) -> Any:

@@ -1,74 +1,123 @@
-"""What every backend has in common."""
+"""The interface of a backend: it plans a Dask cluster, the plan starts it, and a session is the cluster in use."""
 
 from __future__ import annotations
 
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dask_hpc.clusters.facts import ClusterFacts, Value
+from dask_hpc.clusters.facts import ClusterFacts, Job, Value
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.screen import Screen
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Backend", "Plan", "Session", "dashboard_link", "level_kept", "new_name", "quieten", "worker_nodes"]
+_UNENCRYPTED = "no TLS: whoever reaches the scheduler's port can run anything in your name."
+
+Row = tuple[str, str, str]
+"""Setting, value and reason, for people."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What will be started.
+class Backend(Protocol):
+    """A way to get a Dask cluster: the value of `--on`. `options` names the options that it understands."""
+
+    name: str
+    options: frozenset[str]
+
+    def plan(self, options: ClusterOptions) -> Plan:
+        """Work out a Dask cluster; start nothing.
+
+        Raises:
+            RequestError: the options ask for something that is not there.
+            ClusterError: Slurm or a running cluster, which has to be asked, does not answer.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(ABC):
+    """A Dask cluster that can be started.
 
     Attributes:
-        rows: setting, value and the reason for it, for people.
-        settings: the same settings for programs.
-        spec: what the backend itself needs; nobody else looks at it.
-        workers: how many there will be; 0 if that is not known.
+        kind: the backend's name.
+        rows: the settings for people.
+        settings: the settings for programs.
+        workers: number of workers; 0 if that is not known.
         worker_memory: bytes that one worker may use; 0 if that is not known.
-        threads: how many each worker has: so many tasks it works on at once.
+        threads: threads per worker: so many tasks it works on at once.
+        tls: whether connections are encrypted and authenticated.
     """
 
-    rows: list[tuple[str, str, str]]
+    kind: str
+    rows: Sequence[Row]
     settings: dict[str, Value]
-    spec: Any
     workers: int = 0
     worker_memory: int = 0
     threads: int = 1
+    tls: bool = True
+
+    @abstractmethod
+    def start(self, screen: Screen) -> AbstractContextManager[Session]:
+        """Start the Dask cluster, and leave nothing behind when the context ends; raises `ClusterError`."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether this process is to call `serve` rather than `start`: it is a part of the cluster that it planned."""
+        return False
+
+    def serve(self) -> None:
+        """Be that part, until the cluster closes."""
+        raise NotImplementedError
+
+    def show(self, screen: Screen) -> None:
+        """Show the settings with their reasons."""
+        if not self.tls:
+            screen.warn(_UNENCRYPTED)
+        screen.table(f"Dask cluster ({self.kind})", ("setting", "value", "why"), self.rows)
+
+    def facts(self, client: Client, jobs: Sequence[Job] = (), **settings: Value) -> ClusterFacts:
+        """Return the description of the running cluster, with further settings."""
+        threads = client.nthreads()
+        return ClusterFacts(
+            kind=self.kind,
+            workers=len(threads),
+            threads=sum(threads.values()),
+            nodes=sorted(set(client.run(socket.gethostname).values())),
+            tls=self.tls,
+            jobs=list(jobs),
+            settings=self.settings | settings,
+        )
 
 
-@dataclass(frozen=True)
+def tls_row(*, tls: bool, why: str = "credentials for this run alone") -> Row:
+    """Return the setting for TLS."""
+    return ("TLS", "on" if tls else "off", why)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """A Dask cluster with its workers connected.
 
     Attributes:
         client: connected to it.
-        facts: what the cluster is, asked while it is there.
+        facts: returns its description, asked while it is there.
+        cluster: Dask's own object, by which it can be scaled; None if its size is fixed.
         timings: seconds that starting took, by part.
-        logs: the folder of the jobs' logs, if there are any that belong to the results.
+        logs: the folder of the jobs' logs, if they belong to the results.
     """
 
     client: Client
     facts: Callable[[], ClusterFacts]
+    cluster: Any = None
     timings: dict[str, float] = field(default_factory=dict)
     logs: Path | None = None
-
-
-class Backend(Protocol):
-    """A way to get a Dask cluster. `options` names the command-line options that it understands."""
-
-    name: str
-    options: frozenset[str]
-
-    def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
-        """Work out what to start; raises `RequestError` for what cannot be had, before anything starts."""
-
-    def start(self, plan: Plan, screen: Screen) -> AbstractContextManager[Session]:
-        """Start it, and leave nothing behind when the context ends; raises `ClusterError`."""
 
 
 def dashboard_link(cluster: Any) -> str:
@@ -81,13 +130,6 @@ def dashboard_link(cluster: Any) -> str:
     server = cluster.scheduler.http_server
     host = cluster.scheduler.ip if server.address == "0.0.0.0" else server.address  # noqa: S104 (a comparison)
     return str(format_dashboard_link(host, server.port))
-
-
-def worker_nodes(client: Client) -> list[str]:
-    """Return the names of the hosts that workers run on, sorted."""
-    import socket
-
-    return sorted(set(client.run(socket.gethostname).values()))
 
 
 def quieten(level: int = logging.WARNING) -> None:
@@ -114,6 +156,11 @@ def level_kept() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def home() -> Path:
+    """Return the folder for what jobs share with this program: credentials, and logs."""
+    return Path.home() / ".dask-hpc"
 
 
 def new_name() -> str:

@@ -1,8 +1,8 @@
-"""For a notebook or a script of one's own: the Dask cluster that `dask-hpc run` would start, and the same end.
+"""Start a Dask cluster from your own script or notebook, as `dask-hpc run` would.
 
 >>> from dask_hpc import cluster
->>> with cluster(on="slurm", jobs=2) as client:
-...     client.submit(sum, [1, 2]).result()
+>>> with cluster(on="slurm", jobs=2) as dask_cluster:
+...     dask_cluster.client.submit(sum, [1, 2]).result()
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dask_hpc.dask_settings import blamed
 from dask_hpc.errors import ClusterError, RequestError
@@ -24,10 +24,9 @@ from dask_hpc.stop import in_main_thread
 if TYPE_CHECKING:
     from distributed import Client
 
-    from dask_hpc.clusters import Backend, Plan
+    from dask_hpc.clusters import Backend, Plan, Session
+    from dask_hpc.clusters.options import ClusterOptions
     from dask_hpc.screen import Screen
-
-__all__ = ["DaskCluster", "cluster"]
 
 _DASHBOARD = "127.0.0.1:8787"  # names Dask's own port, where people look for it; another one if that is taken
 _WALLTIME = 3600  # seconds: cells are run by somebody who reads
@@ -36,62 +35,113 @@ _WALLTIME = 3600  # seconds: cells are run by somebody who reads
 class DaskCluster:
     """A Dask cluster of this process; `cluster` makes one.
 
-    In a script, `with` starts and ends it. In a notebook, whose cells a `with` cannot span, call `start` and `close`;
-    it also ends with the kernel.
+    In a script, `with` starts and closes it. In a notebook, whose cells a `with` cannot span, call `start` and `close`;
+    it also closes with the kernel.
     """
 
-    def __init__(self, backend: Backend, plan: Plan, screen: Screen) -> None:
-        self._backend, self._plan, self._screen = backend, plan, screen
+    def __init__(self, plan: Plan, screen: Screen) -> None:
+        self._plan = plan
+        self._screen = screen
         self._stack = ExitStack()
+        self._session: Session | None = None
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         from dask_hpc.clusters.base import quieten
 
+        if self._plan.serves:
+            self._plan.serve()
+            raise SystemExit(0)
         quieten()
-        self._screen.table(f"Dask cluster ({self._backend.name})", ("setting", "value", "why"), self._plan.rows)
+        self._plan.show(self._screen)
         with blamed():
-            return self._stack.enter_context(self._backend.start(self._plan, self._screen)).client
+            self._session = self._stack.enter_context(self._plan.start(self._screen))
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return self._stack.__exit__(kind, error, trace)
 
-    def start(self) -> Client:
-        """Start it, and return a client that is connected to it; raises `ClusterError`.
+    def __repr__(self) -> str:
+        state = "not started" if self._session is None else self._session.client.status
+        return f"<Dask cluster on {self._plan.kind}: {state}>"
 
-        One that was started before ends first: a cell that is run again would wait for the nodes that it holds.
+    @property
+    def client(self) -> Client:
+        """The client that is connected to the cluster; raises `ClusterError` before the cluster is started."""
+        return self._running().client
+
+    @property
+    def dashboard_link(self) -> str:
+        """The address of the dashboard."""
+        return str(self.client.dashboard_link)
+
+    def scale(self, *args: Any, **options: Any) -> None:
+        """Change the number of workers or jobs, as Dask's `Cluster.scale` does: `scale(4)`, on Slurm `scale(jobs=4)`.
+
+        Raises:
+            RequestError: the cluster runs on MPI, whose world has a fixed size.
+        """
+        self._scalable().scale(*args, **options)
+
+    def adapt(self, *args: Any, **options: Any) -> Any:
+        """Let Dask scale the cluster with its load, as Dask's `Cluster.adapt` does: `adapt(minimum=1, maximum=8)`.
+
+        Raises:
+            RequestError: the cluster runs on MPI, whose world has a fixed size.
+        """
+        return self._scalable().adapt(*args, **options)
+
+    def start(self) -> Self:
+        """Start the cluster, and return it; raises `ClusterError`.
+
+        A cluster that was started before is closed first: a cell that is run again would wait for the nodes that the
+        first one holds.
         """
         while _started:
             _started[0].close()
-        client = self.__enter__()
+        self.__enter__()
         _started.append(self)
         atexit.register(self.close)
         if in_main_thread():
             signal.signal(signal.SIGUSR1, _workers_lost)
-        return client
+        return self
 
     def close(self) -> None:
-        """End it: no job, credential or process is left. Does nothing the second time."""
+        """Close the cluster: no job, credential or process is left. Does nothing the second time."""
         atexit.unregister(self.close)
         if self in _started:
             _started.remove(self)
         self._stack.close()
+
+    def _running(self) -> Session:
+        if self._session is None:
+            raise ClusterError("The Dask cluster is not started.", todo="use it in a 'with', or call start() first.")
+        return self._session
+
+    def _scalable(self) -> Any:
+        cluster = self._running().cluster
+        if cluster is None:
+            raise RequestError(
+                "A Dask cluster on MPI cannot be scaled: its workers are the ranks of a world of fixed size.",
+                todo="start another one with more nodes= or ranks_per_node=, or use on='slurm'.",
+            )
+        return cluster
 
 
 _started: list[DaskCluster] = []
 
 
 def cluster(on: str | None = None, **options: Any) -> DaskCluster:
-    """Work out a Dask cluster.
+    """Plan a Dask cluster, which `with` or `start` then starts.
 
     Args:
-        on: `slurm` or `local`; without it, Slurm where there is one.
+        on: `slurm`, `local` or `mpi`; by default Slurm, if there is one.
         options: those of `dask-hpc run`, such as `jobs=4, cores=16, memory="32GiB"`.
 
     Raises:
-        RequestError: there is no such option, or not what was asked for.
-        click.BadParameter: a value that makes no sense.
+        RequestError: an option is unknown, or asks for something that is not there.
+        click.BadParameter: a value is invalid.
     """
     from dask_hpc.clusters import BACKENDS
     from dask_hpc.screen import Screen
@@ -99,16 +149,16 @@ def cluster(on: str | None = None, **options: Any) -> DaskCluster:
     name = on or ("slurm" if shutil.which("sbatch") else "local")
     if name not in BACKENDS:
         raise RequestError(f"There is no on={name!r}.", f"There are: {', '.join(BACKENDS)}")
-    backend, screen = BACKENDS[name], Screen()
+    backend = BACKENDS[name]
     with blamed():
-        return DaskCluster(backend, backend.plan(_values(backend, options), screen), screen)
+        return DaskCluster(backend.plan(_values(backend, options)), Screen())
 
 
-def _values(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
+def _values(backend: Backend, given: dict[str, Any]) -> ClusterOptions:
     """Return the backend's options as the command line would have them."""
     import click
 
-    from dask_hpc.clusters.options import CLUSTER_OPTIONS
+    from dask_hpc.clusters.options import CLUSTER_OPTIONS, ClusterOptions
 
     if isinstance(given.get("sbatch_option"), str):
         given = {**given, "sbatch_option": [given["sbatch_option"]]}
@@ -118,18 +168,20 @@ def _values(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
     own = {"dashboard": _DASHBOARD, **_walltime(backend, given), **given}
     command = click.Command("cluster", params=list(CLUSTER_OPTIONS))
     context = command.make_context("dask_hpc.cluster", [], default_map=own)
-    return {name: context.params[name] for name in backend.options}
+    return ClusterOptions.of({name: context.params[name] for name in backend.options})
 
 
 def _walltime(backend: Backend, given: Mapping[str, Any]) -> dict[str, int]:
     """Return the wall time of a job that lasts while somebody reads, or the partition's, if that is less."""
     from dask_hpc.clusters.asked import asked
+    from dask_hpc.clusters.options import ClusterOptions
     from dask_hpc.slurm import ask
 
     if backend.name != "slurm":
         return {}
     ask.require()
-    partition = asked({"sbatch_option": (), **given}, os.environ, {}).options["partition"]
+    place = {name: given[name] for name in ("partition", "sbatch_option") if name in given}
+    partition = asked(ClusterOptions.of(place), os.environ, {}).options.partition
     limits = [node.limit for node in ask.nodes(partition) if node.limit]
     return {"walltime": min([_WALLTIME, *limits])}
 

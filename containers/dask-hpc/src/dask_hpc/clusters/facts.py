@@ -1,10 +1,8 @@
-"""What a Dask cluster was: recorded in the results of a run."""
+"""Describe a Dask cluster that was started, for the results of a run."""
 
 from __future__ import annotations
 
 import msgspec
-
-__all__ = ["ClusterFacts", "Job", "Value"]
 
 Value = int | float | str | bool | None
 
@@ -16,8 +14,8 @@ class Job(msgspec.Struct, frozen=True):
     node: str
 
 
-class ClusterFacts(msgspec.Struct, frozen=True):
-    """The Dask cluster that a run had: threads are Dask's, over all workers."""
+class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The Dask cluster of a run; `threads` counts Dask's threads over all workers."""
 
     kind: str
     workers: int

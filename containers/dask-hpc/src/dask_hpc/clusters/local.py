@@ -5,24 +5,23 @@ from __future__ import annotations
 import multiprocessing.spawn
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from dask_hpc.clusters.base import Plan, Session, level_kept, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, level_kept
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
-from dask_hpc.clusters.facts import ClusterFacts, Value
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.credentials import credentials
 from dask_hpc.dask_settings import OF_A_RUN
 from dask_hpc.errors import RequestError
 from dask_hpc.paths import LocalPath
 from dask_hpc.screen import Screen
 from dask_hpc.units import NO_MEMORY
-
-__all__ = ["LocalBackend"]
 
 _MOST_WORKERS = 8
 _LIFETIME = timedelta(days=365)  # of the credentials; a notebook may go on for long
@@ -35,28 +34,48 @@ class LocalBackend:
     name = "local"
     options = frozenset({"memory", "local_directory", "dashboard", "workers", "threads"})
 
-    def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:  # noqa: ARG002 (the same for all backends)
+    def plan(self, options: ClusterOptions) -> LocalPlan:
         """Give every core a worker, and every worker its share of the memory."""
         cores = len(os.sched_getaffinity(0))
-        workers = options["workers"] or min(cores, _MOST_WORKERS)
-        threads = options["threads"] or 1
+        workers = options.workers or min(cores, _MOST_WORKERS)
+        threads = options.threads or 1
         if workers > 64 * cores:
             raise RequestError(f"{workers} workers are too many for the {cores} cores of this machine.")
-        memory = "auto" if options["memory"] is None else f"{options['memory']}MiB"
-        spec = {"n_workers": workers, "threads_per_worker": threads, "memory_limit": memory}
-        rows = [
-            ("workers", str(workers), f"of {cores} cores here"),
-            ("threads", f"{threads} a worker", ""),
-            ("memory", *_memory_row(options["memory"])),
-        ]
-        folder = options["local_directory"]
-        spec["local_directory"] = LocalPath().convert(folder, None, None) if folder else None
-        spec["dashboard_address"] = options["dashboard"]
-        settings: dict[str, Value] = {"workers": workers, "threads": threads, "memory": memory}
-        return Plan(rows, settings, spec, workers, _worker_memory(options["memory"], threads), threads)
+        folder = options.local_directory
+        memory = "auto" if options.memory is None else f"{options.memory}MiB"
+        return LocalPlan(
+            kind=self.name,
+            rows=[
+                ("workers", str(workers), f"of {cores} cores here"),
+                ("threads", f"{threads} a worker", ""),
+                ("memory", *_memory_row(options.memory)),
+            ],
+            settings={"workers": workers, "threads": threads, "memory": memory},
+            workers=workers,
+            worker_memory=_worker_memory(options.memory, threads),
+            threads=threads,
+            memory_limit=memory,
+            local_directory=LocalPath().convert(folder, None, None) if folder else None,
+            dashboard=options.dashboard,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalPlan(Plan):
+    """Worker processes on this machine.
+
+    Attributes:
+        memory_limit: of a worker, as Dask takes it.
+        local_directory: folder that they spill to.
+        dashboard: address of the dashboard.
+    """
+
+    memory_limit: str
+    local_directory: Path | None
+    dashboard: str
 
     @contextmanager
-    def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:
+    def start(self, screen: Screen) -> Iterator[Session]:
         """Start `LocalCluster`; nothing listens beyond 127.0.0.1, unless the dashboard was asked to.
 
         With TLS: all users of this machine reach 127.0.0.1, and an open scheduler would run anything for them.
@@ -72,17 +91,25 @@ class LocalBackend:
         with (
             level_kept(),
             config.set(OF_A_RUN),
-            tempfile.TemporaryDirectory(prefix="dask-hpc-", dir=plan.spec["local_directory"]) as scratch,
+            tempfile.TemporaryDirectory(prefix="dask-hpc-", dir=self.local_directory) as scratch,
             credentials(Path(scratch, "tls"), _LIFETIME) as security,
-            LocalCluster(host="127.0.0.1", security=security, **{**plan.spec, "local_directory": scratch}) as cluster,
+            LocalCluster(
+                host="127.0.0.1",
+                security=security,
+                n_workers=self.workers,
+                threads_per_worker=self.threads,
+                memory_limit=self.memory_limit,
+                local_directory=scratch,
+                dashboard_address=self.dashboard,
+            ) as cluster,
             Client(cluster) as client,
             ends_quietly(client),
         ):
             with screen.stage("waiting for the workers"):
-                client.wait_for_workers(plan.spec["n_workers"], timeout=60)
+                client.wait_for_workers(self.workers, timeout=60)
             timings = {"cluster": perf_counter() - start}
             show_dashboard(cluster, screen)
-            yield Session(client, lambda: _facts(client, plan), timings)
+            yield Session(client=client, facts=lambda: self.facts(client), cluster=cluster, timings=timings)
 
 
 def _keep_main_out_of_workers() -> None:
@@ -118,10 +145,3 @@ def _worker_memory(mib: int | None, threads: int) -> int:
     from distributed.system import MEMORY_LIMIT
 
     return mib << 20 if mib else int(MEMORY_LIMIT * min(1, threads / CPU_COUNT))
-
-
-def _facts(client: Any, plan: Plan) -> ClusterFacts:
-    threads = client.nthreads()
-    return ClusterFacts(
-        "local", len(threads), sum(threads.values()), worker_nodes(client), tls=True, settings=plan.settings
-    )

@@ -1,17 +1,88 @@
-"""The command-line options that describe a Dask cluster, each in the section of the backend that it belongs to."""
+"""The options that describe a Dask cluster: their values, and how the command line takes them.
+
+Each command-line option stands in the section of the backend that understands it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
 
 import click
 
+from dask_hpc.errors import RequestError
 from dask_hpc.paths import LocalPath, NodePath
 from dask_hpc.units import Count, Memory, Walltime
 
-__all__ = ["CLUSTER_OPTIONS", "SectionedCommand", "SectionedOption"]
-
 _SMALL = Count(maximum=100_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """The options of a Dask cluster; None where nothing was given.
+
+    Attributes:
+        memory: MiB of a job (slurm), a rank (mpi) or a worker (local); 0 if Slurm is not asked for memory.
+        local_directory: folder that workers spill to, as each node expands it.
+        dashboard: address of the dashboard.
+        threads: threads per worker.
+        workers: worker processes on this machine.
+        jobs: Slurm jobs.
+        cores: cores per job.
+        processes: worker processes per job.
+        nodes: nodes of an MPI job.
+        ranks_per_node: MPI ranks per node.
+        scheduler_file: that of a running dask-mpi cluster.
+        walltime: longest time of a job, in seconds.
+        partition: Slurm partition, or several with commas between them.
+        account: account that jobs are charged to.
+        sbatch_option: more options for sbatch.
+        interface: network interface of scheduler and workers.
+        log_directory: shared folder for the jobs' logs.
+        timeout: seconds to wait for the workers.
+        tls: whether connections are encrypted and authenticated.
+    """
+
+    memory: int | None = None
+    local_directory: str | None = None
+    dashboard: str = "127.0.0.1:0"
+    threads: int | None = None
+    workers: int | None = None
+    jobs: int | None = None
+    cores: int | None = None
+    processes: int | None = None
+    nodes: int | None = None
+    ranks_per_node: int | None = None
+    scheduler_file: Path | None = None
+    walltime: int | None = None
+    partition: str | None = None
+    account: str | None = None
+    sbatch_option: tuple[str, ...] = ()
+    interface: str | None = None
+    log_directory: Path | None = None
+    timeout: int = 300
+    tls: bool = True
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Self:
+        """Return the options among the parameters of a click command."""
+        return cls(**{field.name: params[field.name] for field in fields(cls) if field.name in params})
+
+    def given(self) -> list[str]:
+        """Return the names of the options that have a value, sorted."""
+        return sorted(field.name for field in fields(self) if getattr(self, field.name) not in (None, ()))
+
+    def refuse_others(self, allowed: frozenset[str], *, where: str, seen: str, todo: str = "leave it out.") -> None:
+        """Raise `RequestError` if an option has a value that is not among the allowed ones."""
+        if others := [name for name in self.given() if name not in allowed]:
+            raise no_meaning(others[0], where=where, seen=seen, todo=todo)
+
+
+def no_meaning(name: str, *, where: str, seen: str = "", todo: str = "leave it out.") -> RequestError:
+    """Return the error for an option that would change nothing there."""
+    return RequestError(f"--{name.replace('_', '-')} has no meaning {where}.", seen, todo)
 
 
 class SectionedOption(click.Option):

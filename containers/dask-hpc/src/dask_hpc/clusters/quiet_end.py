@@ -12,8 +12,6 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from dask_hpc.clusters.base import quieten
 
-__all__ = ["ends_quietly"]
-
 
 class _QuietEnd(WorkerPlugin):
     """Silences a worker that closes: a heartbeat on its way would be logged as an error, with a traceback."""

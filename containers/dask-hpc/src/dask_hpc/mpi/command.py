@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from dask_hpc.mpi.folder import Folder
+from dask_hpc.mpi.hush import speak
 from dask_hpc.mpi.setup import job_folder
 from dask_hpc.paths import LocalPath
-
-__all__ = ["mpi", "mpi_folder"]
 
 
 @click.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -23,6 +22,7 @@ def mpi(words: tuple[str, ...]) -> None:
     """
     from dask_hpc.mpi import rank as mpi_rank
 
+    speak()
     mpi_rank.main(words)
 
 

@@ -1,22 +1,17 @@
-"""What is wrong with a command line is said by one rank, not by each."""
+"""Let one rank speak for all, until each has something of its own to say: an invalid option is reported once."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 from dask_hpc.mpi.launch import launch
-
-__all__ = ["hush", "speak"]
 
 _kept: list[int] = []
 
 
-def hush(words: Sequence[str]) -> None:
-    """Until `speak`, have standard output and error go nowhere if this is a rank, and not the first, of `--on mpi`."""
-    if not any(word == "--on=mpi" or words[at : at + 2] == ["--on", "mpi"] for at, word in enumerate(words)):
-        return
+def hush() -> None:
+    """Until `speak`, discard the output of this process if it is a rank, and not the first."""
     found = launch()
     if found is None or found.first or _kept:
         return

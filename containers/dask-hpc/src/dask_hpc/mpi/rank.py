@@ -17,13 +17,11 @@ from typing import Any
 import click
 
 from dask_hpc.mpi import world as mpi_world
-from dask_hpc.mpi.setup import Ready, prepared
+from dask_hpc.mpi.setup import Means, Ready, means, prepared
 from dask_hpc.mpi.traps import refuse_nanny, refuse_small_world
 from dask_hpc.mpi.world import World
 from dask_hpc.paths import LocalPath
 from dask_hpc.stop import stopping_cleanly
-
-__all__ = ["NO_DASHBOARD", "main"]
 
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 """Options of a worker that listens for nobody but Dask."""
@@ -42,15 +40,14 @@ def main(words: Sequence[str] | None = None) -> None:
             params, left_alone = world.together(lambda: _parse(cli.main, given, world), speaker=0)
             options = {name: params.pop(name) for name in ("folder", "tls")}
             settings = {"scheduler-file": params["scheduler_file"]} if params["scheduler_file"] else {}
-            with prepared(
-                world, 0, options["folder"], params["interface"], tls=options["tls"], settings=settings
-            ) as ready:
+            own = means(world, speaker=0, interface=params["interface"])
+            with prepared(world, speaker=0, path=options["folder"], tls=options["tls"], settings=settings) as ready:
                 mpi_world.split(world, first_worker=1)
                 if world.rank == 0 and not options["folder"]:
                     click.echo(_hint(settings.get("scheduler-file") or ready.folder.scheduler_file, ready))
                 if world.rank != params["scheduler_rank"]:
                     mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: preload.py
-                cli.main.callback(**params | _filled_in(params, left_alone, ready, world))
+                cli.main.callback(**params | _filled_in(params, left_alone, own=own, ready=ready, world=world))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -82,15 +79,17 @@ def _hint(file: str | Path, ready: Ready) -> str:
     )
 
 
-def _filled_in(params: dict[str, Any], left_alone: set[str], ready: Ready, world: World) -> dict[str, Any]:
+def _filled_in(
+    params: dict[str, Any], left_alone: set[str], *, own: Means, ready: Ready, world: World
+) -> dict[str, Any]:
     """Return the parameters that are not as dask-mpi would have them."""
     file = params["scheduler_file"] or str(ready.folder.scheduler_file)
     ours = {
         "worker_class": "distributed.Worker",
-        "nthreads": ready.share.threads,
-        "memory_limit": ready.share.memory,
+        "nthreads": own.share.threads,
+        "memory_limit": own.share.memory,
         "local_directory": "/tmp",  # noqa: S108 (the node's own; Dask makes a folder of its own in it)
-        "interface": ready.interface[0],
+        "interface": own.interface[0],
         "protocol": "tls" if ready.tls else "tcp",
         "scheduler_port": 0,  # not Dask's own: two clusters may share a node
         "dashboard_address": "127.0.0.1:0",

@@ -16,15 +16,19 @@ from dask_hpc.mpi.folder import Folder
 from dask_hpc.mpi.share import Share, of_this_rank
 from dask_hpc.mpi.world import World
 
-__all__ = ["Ready", "job_folder", "prepared"]
+
+@dataclass(frozen=True)
+class Means:
+    """What a rank computes with: its share of its node, and the node's interface and why it is that one."""
+
+    share: Share
+    interface: tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Ready:
-    """What a rank starts with: its share, the interface of its node and why that, and the folder."""
+    """A cluster's private folder, and whether its connections are encrypted."""
 
-    share: Share
-    interface: tuple[str, str]
     folder: Folder
     tls: bool
 
@@ -37,24 +41,40 @@ def job_folder(environ: Mapping[str, str] = os.environ) -> Path:
     return Path.home() / ".dask-hpc" / name
 
 
+def means(world: World, *, speaker: int, interface: str | None) -> Means:
+    """Return what this rank computes with; all ranks take part.
+
+    Args:
+        world: all ranks.
+        speaker: the rank that raises an error.
+        interface: the one that was asked for.
+    """
+    share = world.together(lambda: of_this_rank(world.here), speaker)
+    return Means(share, world.together(lambda: _interface(interface), speaker))
+
+
+def encrypted(world: World, folder: Path | None = None, *, tls: bool) -> bool:
+    """Return whether a cluster with that folder is encrypted: by its configuration, else as `tls` says."""
+    config = Folder(folder or job_folder()).config
+    found = world.comm.bcast(json.loads(config.read_text()) if world.rank == 0 and config.exists() else None)
+    return _encrypted(found) if found else tls
+
+
 @contextmanager
 def prepared(
-    world: World, speaker: int, path: Path | None, interface: str | None, *, tls: bool, settings: Mapping[str, Any]
+    world: World, *, speaker: int, path: Path | None = None, tls: bool, settings: Mapping[str, Any]
 ) -> Iterator[Ready]:
-    """Yield what this rank starts with; after it, rank 0 removes what it has made.
+    """Set up Dask's configuration in all ranks; afterwards, rank 0 removes the files that it has made.
 
     Args:
         world: all ranks take part.
-        speaker: the rank that says what is wrong.
+        speaker: the rank that raises an error.
         path: the folder; if it is there, it has been made for this cluster.
-        interface: the one that was asked for.
         tls: with credentials, if the folder is made here.
         settings: for `dask_hpc.mpi.preload`.
     """
     from dask import config
 
-    share = world.together(lambda: of_this_rank(world.here), speaker)
-    own = world.together(lambda: _interface(interface), speaker)
     folder = Folder(world.comm.bcast(path or job_folder()))
     with ExitStack() as stack:
         ours = world.comm.bcast(world.rank == 0 and not folder.config.exists())
@@ -65,7 +85,11 @@ def prepared(
         known = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
         config.set({"dask-hpc.mpi": {**place, **config.get("dask-hpc.mpi", {}), **known}})
         _set_levels(content["logging"])
-        yield Ready(share, own, folder, "comm" in content["distributed"])
+        yield Ready(folder, _encrypted(content))
+
+
+def _encrypted(content: Mapping[str, Any]) -> bool:
+    return "comm" in content["distributed"]
 
 
 def _make(world: World, stack: ExitStack, folder: Folder, *, tls: bool) -> None:

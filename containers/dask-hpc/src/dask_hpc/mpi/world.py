@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -91,10 +91,17 @@ def enter() -> World:
     return World(comm, comm.allgather(socket.gethostname()), MPI.Get_library_version().split(",")[0])
 
 
-def wait(request: Any) -> None:
-    """Wait for an MPI request without computing: MPI itself spins, and takes the core from a rank that still starts."""
+def wait(request: Any, patience: float | None = None) -> bool:
+    """Return whether an MPI request is done, after `patience` seconds at most.
+
+    It sleeps in between: MPI itself spins, and takes the core from a rank that still starts.
+    """
+    deadline = None if patience is None else monotonic() + patience
     while not request.Test():
+        if deadline is not None and monotonic() > deadline:
+            return False
         sleep(_PAUSE)
+    return True
 
 
 def split(world: World, first_worker: int) -> None:

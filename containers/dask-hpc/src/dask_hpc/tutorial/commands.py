@@ -11,8 +11,8 @@ import click
 import msgspec
 
 from dask_hpc.clusters import BACKENDS
-from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand
-from dask_hpc.errors import RequestError
+from dask_hpc.clusters.options import CLUSTER_OPTIONS, ClusterOptions, SectionedCommand, no_meaning
+from dask_hpc.mpi.hush import speak
 from dask_hpc.screen import Screen
 from dask_hpc.tutorial import discovery
 from dask_hpc.tutorial.all_command import ALL, AllCommand, on_option, results_option, run_option
@@ -135,10 +135,12 @@ def _run_options() -> list[click.Parameter]:
 
 def _run(workload: Workload, values: dict[str, Any]) -> None:
     backend = BACKENDS[values["on"]]
+    if backend.name != "mpi":
+        speak()
     cluster = {str(option.name) for option in CLUSTER_OPTIONS}
     _refuse_foreign_options(backend.name, cluster - backend.options)
     parameters = {str(option.name): values[str(option.name)] for option in workload.options}
-    options = {name: values[name] for name in backend.options}
+    options = ClusterOptions.of({name: values[name] for name in backend.options})
     asked = Asked(workload, parameters, values.get("size", DEFAULT_SIZE), values["performance_report"])
     sys.exit(run_workload(asked, backend, options, root=values["results"], json=values["as_json"]))
 
@@ -147,4 +149,4 @@ def _refuse_foreign_options(on: str, foreign: set[str]) -> None:
     ctx = click.get_current_context()
     for name in sorted(foreign):
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise RequestError(f"--{name.replace('_', '-')} has no meaning with --on {on}.", todo="leave it out.")
+            raise no_meaning(name, where=f"with --on {on}")

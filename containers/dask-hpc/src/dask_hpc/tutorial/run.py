@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from dask_hpc.clusters import Backend, Plan, Session
 from dask_hpc.clusters.base import quieten
 from dask_hpc.clusters.facts import ClusterFacts
 from dask_hpc.clusters.lost import scheduler_watched
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.dask_settings import blamed
 from dask_hpc.errors import ResultsError
 from dask_hpc.identity import environment, versions
@@ -30,8 +31,6 @@ from dask_hpc.tutorial.workload import DEFAULT_SIZE, Outcome, Workload
 if TYPE_CHECKING:
     from dask_hpc.tutorial.report import Seen
 
-__all__ = ["Asked", "run"]
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -43,22 +42,26 @@ class Asked:
     performance_report: bool = False
 
 
-def run(asked: Asked, backend: Backend, options: Mapping[str, Any], *, root: Path, json: bool = False) -> int:
+def run(asked: Asked, backend: Backend, options: ClusterOptions, *, root: Path, json: bool = False) -> int:
     """Run a workload and return the exit status: 0 if all checks hold and all is written, else 1.
 
     Args:
         asked: what to run.
         backend: where.
-        options: the backend's options' values.
+        options: those of the Dask cluster.
         root: the results folder.
         json: print the result as JSON on standard output, and tables on standard error.
     """
     screen = Screen(quiet_stdout=json)
-    plan = _plan(asked, backend, options, screen)
+    plan = _plan(asked, backend, options)
+    if plan.serves:
+        plan.serve()
+        return 0
+    refuse_what_does_not_fit(asked.workload, asked.parameters, plan, one_machine=backend.name == "local")
     store = Store(root, asked.workload.name)
     try:
-        screen.table(f"Dask cluster ({backend.name})", ("setting", "value", "why"), plan.rows)
-        result, seen = _run(asked, backend, plan, store, screen)
+        plan.show(screen)
+        result, seen = _run(asked, plan, store, screen)
         _report(result, seen, store)
     except BaseException:
         store.discard()
@@ -66,23 +69,21 @@ def run(asked: Asked, backend: Backend, options: Mapping[str, Any], *, root: Pat
     return _finish(result, store, screen, json=json)
 
 
-def _plan(asked: Asked, backend: Backend, options: Mapping[str, Any], screen: Screen) -> Plan:
+def _plan(asked: Asked, backend: Backend, options: ClusterOptions) -> Plan:
     refuse_backend(asked.workload, backend.name)
     if asked.workload.validate:
         asked.workload.validate(**asked.parameters)
     with blamed():
-        plan = backend.plan(options, screen)
-    refuse_what_does_not_fit(asked.workload, asked.parameters, plan, one_machine=backend.name == "local")
-    return plan
+        return backend.plan(options)
 
 
-def _run(asked: Asked, backend: Backend, plan: Plan, store: Store, screen: Screen) -> tuple[Result, Seen]:
+def _run(asked: Asked, plan: Plan, store: Store, screen: Screen) -> tuple[Result, Seen]:
     quieten()
     with stopping_cleanly():
         start = perf_counter()
         with ExitStack() as stack:
             with blamed():
-                session = stack.enter_context(backend.start(plan, screen))
+                session = stack.enter_context(plan.start(screen))
             outcome, seen = _compute(asked, session, store, screen)
             facts, ended = session.facts(), perf_counter()
         timings = {"total": perf_counter() - start, "close": perf_counter() - ended}

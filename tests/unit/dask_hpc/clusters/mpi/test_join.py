@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from dask_hpc.clusters.base import Plan
-from dask_hpc.clusters.mpi.backend import MpiBackend
-from dask_hpc.clusters.mpi.join import _security, plan
+from dask_hpc.clusters.mpi.join import JoinPlan, plan
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.screen import Screen
@@ -26,10 +25,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def planned(file: Path, **given: Any) -> Plan:
+def planned(file: Path, **given: Any) -> JoinPlan:
     """Plan as the command does."""
-    options = dict.fromkeys(MpiBackend.options) | {"sbatch_option": (), "timeout": 300, "tls": True}
-    return plan(options | {"scheduler_file": str(file), "dashboard": "127.0.0.1:0"} | given, Screen())
+    return plan(ClusterOptions(scheduler_file=file, **given), file)
 
 
 def test_the_plan_is_what_the_file_says(file: Path) -> None:
@@ -39,7 +37,7 @@ def test_the_plan_is_what_the_file_says(file: Path) -> None:
     assert seen.settings == {"world": 8, "mpi": "Open MPI v5", "scheduler_node": "c1", "launched": "before"}
     shown = {name: value for name, value, _ in seen.rows}
     assert shown == {"scheduler": "tls://192.0.2.1:1", "ranks": "8", "TLS": "on"}
-    assert seen.spec["file"] == file
+    assert seen.file == file
 
 
 def test_a_file_of_dask_mpi_itself_is_enough(file: Path) -> None:
@@ -52,10 +50,11 @@ def test_a_file_of_dask_mpi_itself_is_enough(file: Path) -> None:
 
 def test_a_cluster_without_tls_is_warned_of(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It runs as it was started, whatever was asked for."""
-    planned(file)
+    planned(file).show(Screen())
     assert "TLS" not in capsys.readouterr().err
     mpi_scheduler_file.publish(file, {**IDENTITY, "address": "tcp://192.0.2.1:1"}, WORLD)
     seen = planned(file)
+    seen.show(Screen())
     assert "no TLS" in capsys.readouterr().err
     assert {name: value for name, value, _ in seen.rows}["TLS"] == "off"
 
@@ -82,10 +81,10 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 
 def test_credentials_are_those_beside_the_file(file: Path) -> None:
     """Without them, Dask's configuration has to have some; without TLS, none are needed."""
-    assert _security(planned(file)) is None
+    assert planned(file).security() is None
     (file.parent / "tls").mkdir()
-    found = _security(planned(file))
+    found = planned(file).security()
     assert found is not None
     assert found.tls_ca_file == str(file.parent / "tls" / "cert.pem")
     mpi_scheduler_file.publish(file, {**IDENTITY, "address": "tcp://192.0.2.1:1"}, WORLD)
-    assert _security(planned(file)) is None
+    assert planned(file).security() is None

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from dask_hpc.clusters.mpi.script import job_script
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.mpi.folder import Folder
 from dask_hpc.sif import Sif
-from tests.support.requests import MPI_OPTIONS, mpi_request
+from tests.support.requests import mpi_request
 
 FOLDER = Folder(Path("/home/me/.dask-hpc/one.mpi"))
 
 
 def script(image: Sif | None = None, **given: Any) -> str:
-    return job_script(mpi_request(**given), MPI_OPTIONS | given, "one", FOLDER, image)
+    return job_script(mpi_request(**given), ClusterOptions(**given), name="one", folder=FOLDER, image=image)
 
 
 def test_script_requests_what_was_planned() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from dask_jobqueue.slurm import SLURMJob
 
-from dask_hpc.clusters.base import Plan
-from dask_hpc.clusters.slurm.backend import SlurmBackend, cluster_settings, in_sif
-from dask_hpc.clusters.slurm.plan import Request
+from dask_hpc.clusters.options import ClusterOptions
+from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan, cluster_settings, in_sif
+from dask_hpc.clusters.slurm.request import WorkerJobs
 from dask_hpc.errors import DaskHpcError, RequestError
 from dask_hpc.screen import Screen
 from dask_hpc.sif import Sif
@@ -27,9 +27,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def script(request: Request, **given: Any) -> str:
-    options = {"interface": None, "dashboard": "127.0.0.1:0"} | given
-    settings = cluster_settings(request, options, "dask-hpc-test")
+def script(request: WorkerJobs, **given: Any) -> str:
+    settings = cluster_settings(request, ClusterOptions(**given), "dask-hpc-test")
     del settings["scheduler_options"], settings["config_name"]
     return str(SLURMJob("tls://192.0.2.1:8786", name="one", **settings).job_script())
 
@@ -60,7 +59,7 @@ def test_reports_missing_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     """On a laptop the error names the missing command and `--on local`."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DaskHpcError) as caught:
-        SlurmBackend().plan({}, None)  # type: ignore[arg-type]
+        SlurmBackend().plan(ClusterOptions())
     assert "sbatch" in caught.value.message
     assert "--on local" in caught.value.message
 
@@ -74,62 +73,62 @@ def test_adds_nv_for_gpu_jobs(option: str) -> None:
 
 
 @pytest.fixture
-def planned(commands: Commands) -> Callable[..., Plan]:
+def planned(commands: Commands) -> Callable[..., SlurmPlan]:
     """Return a function that plans at a site with Slurm's commands."""
     commands.sinfo("batch*", nodes=SLURM_SINFO)
     for name in ("sbatch", "squeue", "scancel"):
         commands[name] = ""
 
-    def plan(**given: Any) -> Plan:
-        options = dict.fromkeys(SlurmBackend.options) | {"sbatch_option": (), "dashboard": "127.0.0.1:0", "tls": True}
-        return SlurmBackend().plan(options | given, Screen())
+    def plan(**given: Any) -> SlurmPlan:
+        return SlurmBackend().plan(ClusterOptions(**given))
 
     return plan
 
 
-def test_a_plan_says_what_a_worker_will_have(planned: Callable[..., Plan]) -> None:
+def test_a_plan_says_what_a_worker_will_have(planned: Callable[..., SlurmPlan]) -> None:
     """Workers, and the threads and memory of each, whatever the number of processes in a job."""
     plan = planned(jobs=2, cores=4, processes=2, memory=3000)
     assert (plan.workers, plan.threads, plan.worker_memory) == (4, 2, 1500 << 20)
-    assert plan.settings == plan.spec.request.settings()
+    assert plan.settings == plan.request.settings()
     assert plan.settings["jobs"] == 2
     assert {name: value for name, value, _ in plan.rows}["TLS"] == "on"
     assert "SIF" not in {name for name, *_ in plan.rows}
 
 
-def test_every_run_has_its_own_name_logs_and_credentials(planned: Callable[..., Plan]) -> None:
+def test_every_run_has_its_own_name_logs_and_credentials(planned: Callable[..., SlurmPlan]) -> None:
     """All are below the home that nodes share, and no other run has them."""
-    one, other = planned().spec, planned().spec
+    one, other = planned(), planned()
     home = Path.home() / ".dask-hpc"
     assert one.request.log_directory == home / one.name
-    assert one.tls == home / f"{one.name}.tls"
+    assert one.credentials == home / f"{one.name}.tls"
     assert one.name != other.name
 
 
-def test_without_tls_the_plan_warns(planned: Callable[..., Plan], capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_tls_the_plan_warns(planned: Callable[..., SlurmPlan], capsys: pytest.CaptureFixture[str]) -> None:
     """Without TLS there are no credentials, and the warning explains the risk."""
-    planned()
+    planned().show(Screen())
     assert "TLS:" not in capsys.readouterr().err
     plan = planned(tls=False)
+    plan.show(Screen())
     assert "no TLS" in capsys.readouterr().err
-    assert plan.spec.tls is None
+    assert plan.credentials is None
     assert {name: value for name, value, _ in plan.rows}["TLS"] == "off"
 
 
-def test_in_a_sif_the_plan_names_it(planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_sif_the_plan_names_it(planned: Callable[..., SlurmPlan], monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers run in the same one."""
     monkeypatch.setenv("APPTAINER_CONTAINER", "/x.sif")
     assert {name: value for name, value, _ in planned().rows}["SIF"] == "/x.sif"
 
 
-def test_an_unknown_interface_is_refused_before_anything_is_submitted(planned: Callable[..., Plan]) -> None:
+def test_an_unknown_interface_is_refused_before_anything_is_submitted(planned: Callable[..., SlurmPlan]) -> None:
     """One that this host has is taken."""
     with pytest.raises(RequestError, match="nosuch0"):
         planned(interface="nosuch0")
     assert planned(interface="lo").settings["interface"] == "lo"
 
 
-def test_an_unknown_partition_is_refused_before_anything_is_submitted(planned: Callable[..., Plan]) -> None:
+def test_an_unknown_partition_is_refused_before_anything_is_submitted(planned: Callable[..., SlurmPlan]) -> None:
     """The partition is the one that was asked for."""
     with pytest.raises(RequestError, match="'gpu'"):
         planned(partition="gpu")
@@ -137,7 +136,7 @@ def test_an_unknown_partition_is_refused_before_anything_is_submitted(planned: C
 
 def test_workers_are_told_only_what_was_asked_for() -> None:
     """The account, options of sbatch, and folders; the scheduler has its interface and dashboard."""
-    options = {"interface": None, "dashboard": "0.0.0.0:1"}
+    options = ClusterOptions(dashboard="0.0.0.0:1")
     request = slurm_request(log_directory="/my logs", account="me", sbatch_option=("-q x",))
     seen = cluster_settings(request, options, "one")
     assert {"--account=me", "--qos=x", '"--output=/my logs/one-%j.out"'} < set(seen["job_extra_directives"])
@@ -151,8 +150,7 @@ def test_workers_are_told_only_what_was_asked_for() -> None:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_workers_have_no_dashboard(processes: int) -> None:
     """Neither a worker nor a nanny shows anything to the network."""
-    options = {"interface": None, "dashboard": "127.0.0.1:0"}
-    seen = cluster_settings(slurm_request(processes=processes), options, "one")
+    seen = cluster_settings(slurm_request(processes=processes), ClusterOptions(), "one")
     assert seen["worker_extra_args"][:3] == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     restartable = ["--worker-class", "dask_hpc.clusters.slurm.worker.RestartableWorker"]
     assert seen["worker_extra_args"][3:] == ([] if processes > 1 else restartable)

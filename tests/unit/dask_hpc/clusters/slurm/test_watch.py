@@ -167,7 +167,7 @@ class Waiting:
             f"n=$(cat {count} 2>/dev/null || echo 0); echo $((n + 1)) >{count}; "
             f"[ $n -lt {last} ] || n={last}; cat {self.logs}/answer-$n"
         )
-        wait_for_workers(self.watch, 1, "one", timeout, self.logs)
+        wait_for_workers(self.watch, 1, name="one", timeout=timeout, logs=self.logs)
 
 
 @pytest.fixture

@@ -35,7 +35,9 @@ def result(folder: Path, **changed: Any) -> Result:
         "checks": [Check("they are squares", True, "9 == 9")],
         "table": {"columns": ["", "value"], "rows": [["<script>alert(1)</script>", "9"]]},
         "notes": ["A note & more."], "pictures": PICTURES,
-        "cluster": ClusterFacts("slurm", 2, 2, ["c1", "c2"], tls=True, jobs=[Job("17", "c1")]),
+        "cluster": ClusterFacts(
+            kind="slurm", workers=2, threads=2, nodes=["c1", "c2"], tls=True, jobs=[Job("17", "c1")]
+        ),
         "environment": Identity(lock_sha256="f" * 64), "versions": {"python": "3.13"}, "folder": str(folder),
     }  # fmt: skip
     return make(**fields | changed)

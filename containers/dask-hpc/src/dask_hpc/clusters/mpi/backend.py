@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from typing import Any
-
-from dask_hpc.clusters.base import Plan, Session
-from dask_hpc.clusters.mpi import attached, join
+from dask_hpc.clusters.base import Plan
+from dask_hpc.clusters.mpi import job, join
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.mpi.launch import launch
-from dask_hpc.screen import Screen
-
-__all__ = ["MpiBackend"]
 
 
 class MpiBackend:
@@ -27,15 +21,12 @@ class MpiBackend:
         | {"partition", "account", "sbatch_option", "interface", "log_directory", "timeout", "tls"}
     )
 
-    def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
-        """Work out what to start; in a step, a rank that is not the workload's serves here, and never returns."""
+    def plan(self, options: ClusterOptions) -> Plan:
+        """Work out the cluster; in a step, all ranks do this together."""
         if launch():
-            from dask_hpc.clusters.mpi import batch
+            from dask_hpc.clusters.mpi import step
 
-            return batch.plan(options, screen)
-        return join.plan(options, screen) if options["scheduler_file"] else attached.plan(options, screen)
-
-    def start(self, plan: Plan, screen: Screen) -> AbstractContextManager[Session]:
-        """Start it, or connect to what has been started."""
-        started: AbstractContextManager[Session] = plan.spec["start"](plan, screen)
-        return started
+            return step.plan(options)
+        if options.scheduler_file:
+            return join.plan(options, options.scheduler_file)
+        return job.plan(options)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
-from typing import Any
 
-from dask_hpc.clusters.mpi.plan import Request
+from dask_hpc.clusters.mpi.request import MpiJob
+from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.mpi.folder import Folder
 from dask_hpc.paths import in_bash
 from dask_hpc.sif import Sif
 
-__all__ = ["job_script"]
 
-
-def job_script(request: Request, options: Mapping[str, Any], name: str, folder: Folder, image: Sif | None) -> str:
+def job_script(request: MpiJob, options: ClusterOptions, *, name: str, folder: Folder, image: Sif | None) -> str:
     """Return the script.
 
     Args:
@@ -32,16 +29,16 @@ def job_script(request: Request, options: Mapping[str, Any], name: str, folder: 
             "",
             "set -eu",
             "export SLURM_PMIX_FENCE=ring  # with Slurm's default, MPI_Init over several nodes crashes now and then",
-            *_step(request, options, folder, image),
+            *_step(request, options, folder=folder, image=image),
             "",
         ]
     )
 
 
-def _step(request: Request, options: Mapping[str, Any], folder: Folder, image: Sif | None) -> list[str]:
+def _step(request: MpiJob, options: ClusterOptions, *, folder: Folder, image: Sif | None) -> list[str]:
     words = ["-m", "dask_hpc.mpi.rank", "--folder", str(folder.path)]
-    words += ["--dashboard-address", options["dashboard"]]
-    words += ["--interface", options["interface"]] if options["interface"] else []
+    words += ["--dashboard-address", options.dashboard]
+    words += ["--interface", options.interface] if options.interface else []
     rank = f"{shlex.join(words)} --local-directory {in_bash(request.local_directory)}"
     # one dead rank ends the step: the others would wait for it in MPI
     srun = f"srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task={request.threads}"

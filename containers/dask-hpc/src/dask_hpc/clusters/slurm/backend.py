@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from dask_hpc import network, sif
 from dask_hpc.clusters.asked import asked
-from dask_hpc.clusters.base import Plan, Session, level_kept, new_name, quieten, worker_nodes
+from dask_hpc.clusters.base import Plan, Session, home, level_kept, new_name, quieten, tls_row
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
-from dask_hpc.clusters.facts import ClusterFacts, Job
-from dask_hpc.clusters.slurm.plan import Request, make_request
+from dask_hpc.clusters.facts import Job
+from dask_hpc.clusters.jobs import cancelled_first, gone_at_end
+from dask_hpc.clusters.options import ClusterOptions
+from dask_hpc.clusters.slurm.request import WorkerJobs, make_request
 from dask_hpc.credentials import credentials
 from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted
 from dask_hpc.errors import ClusterError
@@ -37,31 +39,10 @@ if TYPE_CHECKING:
 
     from dask_hpc.clusters.slurm.watch import Watch
 
-__all__ = ["CONFIG_NAME", "SlurmBackend", "cluster_settings", "in_sif"]
-
 CONFIG_NAME = "dask-hpc-run"
 """The section of Dask's configuration, beside `slurm`, that a run's jobs take their settings from."""
 
 _RESTARTABLE = "dask_hpc.clusters.slurm.worker.RestartableWorker"
-
-
-@dataclass(frozen=True)
-class _Spec:
-    """A request, and what goes with it: `name` is the jobs' name, new for every run."""
-
-    request: Request
-    name: str
-    options: Mapping[str, Any]
-    home: Path
-
-    @property
-    def workers(self) -> int:
-        return self.request.jobs * self.request.processes
-
-    @property
-    def tls(self) -> Path | None:
-        """The folder of the credentials, on the shared home."""
-        return self.home / f"{self.name}.tls" if self.options["tls"] else None
 
 
 class SlurmBackend:
@@ -73,103 +54,128 @@ class SlurmBackend:
         | {"sbatch_option", "interface", "log_directory", "timeout", "tls"}
     )
 
-    def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
-        """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
+    def plan(self, options: ClusterOptions) -> SlurmPlan:
+        """Ask Slurm what there is, and choose."""
         ask.require()
-        refuse_unencrypted(tls=options["tls"])
+        refuse_unencrypted(tls=options.tls)
         wanted = asked(options, os.environ, {"cpus-per-task": "cores"})
-        options = wanted.options
-        nodes = ask.nodes(options["partition"], wanted.way("partition"))
-        if options["interface"]:
-            network.address(options["interface"])
-        if not options["tls"]:
-            screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
+        nodes = ask.nodes(wanted.options.partition, wanted.way("partition"))
+        if wanted.options.interface:
+            network.address(wanted.options.interface)
         name = new_name()
-        home = Path.home() / ".dask-hpc"
-        request = make_request(wanted, nodes, network.choose(), home / name)
+        request = make_request(wanted, nodes, interface=network.choose(), logs=home() / name)
         request.sbatch(name)  # raises before anything is started
-        rows = [*request.rows(), ("TLS", "on" if options["tls"] else "off", "credentials for this run alone")]
+        rows = [*request.rows(), tls_row(tls=options.tls)]
         if image := sif.current():
             rows.append(("SIF", image.path, "workers run in the same one as this program"))
-        spec = _Spec(request, name, options, home)
-        memory, threads = (request.memory << 20) // request.processes, request.cores // request.processes
-        return Plan(rows, request.settings(), spec, spec.workers, memory, threads)
+        return SlurmPlan(
+            kind=self.name,
+            rows=rows,
+            settings=request.settings(),
+            workers=request.jobs * request.processes,
+            worker_memory=(request.memory << 20) // request.processes,
+            threads=request.cores // request.processes,
+            tls=options.tls,
+            request=request,
+            name=name,
+            options=wanted.options,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmPlan(Plan):
+    """Workers in Slurm jobs; `name` is the jobs' name, new for every run."""
+
+    request: WorkerJobs
+    name: str
+    options: ClusterOptions
+
+    @property
+    def credentials(self) -> Path | None:
+        """The folder of the credentials, on the shared home."""
+        return home() / f"{self.name}.tls" if self.tls else None
 
     @contextmanager
-    def start(self, plan: Plan, screen: Screen) -> Iterator[Session]:
+    def start(self, screen: Screen) -> Iterator[Session]:
         """Submit the jobs and wait for their workers; at the end no job, credential or process is left."""
         from distributed import Client
 
         from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
 
-        spec, clock = plan.spec, perf_counter()
-        watch = Watch(lambda: _jobs_alive(spec.name))
+        clock = perf_counter()
+        watch = Watch(lambda: _jobs_alive(self.name))
         with ExitStack() as stack:
             stack.enter_context(level_kept())
-            stack.enter_context(_giving_up(spec, watch))
-            stack.enter_context(_jobs_end(spec.name, screen))
-            security = stack.enter_context(_security(spec))  # gone before the jobs are waited for, which may take long
-            cluster = stack.enter_context(_cluster(spec, security, watch))
+            stack.enter_context(_giving_up(self, watch))
+            stack.enter_context(gone_at_end(self.name, screen))
+            security = stack.enter_context(_security(self))  # gone before the jobs are waited for, which may take long
+            cluster = stack.enter_context(_cluster(self, security, watch))
             screen.text("Job script", cluster.job_script())
             timings = {"cluster": perf_counter() - clock}
             clock = perf_counter()
-            cluster.scale(jobs=spec.request.jobs)
-            with screen.stage(f"waiting for {spec.workers} workers in {spec.request.jobs} Slurm jobs"):
-                wait_for_workers(watch, spec.workers, spec.name, spec.options["timeout"], spec.request.log_directory)
+            cluster.scale(jobs=self.request.jobs)
+            with screen.stage(f"waiting for {self.workers} workers in {self.request.jobs} Slurm jobs"):
+                wait_for_workers(
+                    watch,
+                    self.workers,
+                    name=self.name,
+                    timeout=self.options.timeout,
+                    logs=self.request.log_directory,
+                )
             timings["workers"] = perf_counter() - clock
             client = stack.enter_context(Client(cluster))
-            screen.text("squeue", ask.queue(spec.name))
+            screen.text("squeue", ask.queue(self.name))
             show_dashboard(cluster, screen)
-            with _cancelled_first(spec.name, watch):
-                yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
+            with cancelled_first(self.name), _judged(watch):
+                yield Session(
+                    client=client,
+                    facts=lambda: self.facts(client, [Job(job.id, job.node) for job in ask.jobs(self.name)]),
+                    cluster=cluster,
+                    timings=timings,
+                    logs=None if self.options.log_directory else self.request.log_directory,
+                )
 
 
 @contextmanager
-def _cancelled_first(name: str, watch: Watch) -> Iterator[None]:
-    """If the run is broken off, cancel the jobs before all else: who asks it to stop may kill it some seconds later."""
+def _judged(watch: Watch) -> Iterator[None]:
+    """Tell the watch of an error, and that workers go from now on, as intended."""
     try:
         yield
     except BaseException as error:
         watch.judge(error)
-        watch.closing()
-        quieten(logging.CRITICAL)  # workers are about to disconnect, as intended
-        with not_interrupted():
-            ask.cancel(name)
         raise
-    watch.closing()
-    quieten(logging.CRITICAL)
-
-
-def _own_logs(spec: _Spec) -> Path | None:
-    return None if spec.options["log_directory"] else spec.request.log_directory
+    finally:
+        watch.closing()
+        quieten(logging.CRITICAL)
 
 
 @contextmanager
-def _security(spec: _Spec) -> Iterator[Security | None]:
-    if not spec.tls:
+def _security(plan: SlurmPlan) -> Iterator[Security | None]:
+    if not plan.credentials:
         yield None
         return
-    spec.home.mkdir(mode=0o700, exist_ok=True)
+    folder = home()
+    folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         try:
-            security = stack.enter_context(credentials(spec.tls, timedelta(seconds=spec.request.walltime)))
+            security = stack.enter_context(credentials(plan.credentials, timedelta(seconds=plan.request.walltime)))
         except OSError as error:
             raise ClusterError(
-                f"No credentials can be kept in {spec.home}.", str(error), "make room, or use --no-tls."
+                f"No credentials can be kept in {folder}.", str(error), "make room, or use --no-tls."
             ) from error
         yield security
 
 
 @contextmanager
-def _cluster(spec: _Spec, security: Security | None, watch: Watch) -> Iterator[SLURMCluster]:
+def _cluster(plan: SlurmPlan, security: Security | None, watch: Watch) -> Iterator[SLURMCluster]:
     from dask import config
     from dask_jobqueue import SLURMCluster
 
     from dask_hpc.clusters.slurm.watch import WatchedScheduler, recording_job
 
-    settings = cluster_settings(spec.request, spec.options, spec.name)
+    settings = cluster_settings(plan.request, plan.options, plan.name)
     if image := sif.current():
-        settings |= in_sif(image, spec.request, settings, spec.tls)
+        settings |= in_sif(image, plan.request, settings, plan.credentials)
     close_dashboard()
     kinds = {"job_cls": recording_job(watch), "scheduler_cls": WatchedScheduler}
     with config.set(OF_A_RUN), config.set({f"jobqueue.{CONFIG_NAME}": _defaults()}):
@@ -193,7 +199,7 @@ def _defaults() -> Any:
     return packaged["jobqueue"]["slurm"]
 
 
-def cluster_settings(request: Request, options: Mapping[str, Any], name: str) -> dict[str, Any]:
+def cluster_settings(request: WorkerJobs, options: ClusterOptions, name: str) -> dict[str, Any]:
     """Return the arguments for `SLURMCluster`.
 
     Workers without a nanny and without a dashboard import Dask once rather than twice, and never import Bokeh:
@@ -204,7 +210,7 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
     ended, and it ends with the job. A child of the script outlives it where Slurm follows processes by their parents
     alone (without cgroups): a worker that computes ends only when its task does.
     """
-    interface = {"interface": options["interface"]} if options["interface"] else {}
+    interface = {"interface": options.interface} if options.interface else {}
     environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     extra = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     nanny = request.processes > 1
@@ -222,12 +228,12 @@ def cluster_settings(request: Request, options: Mapping[str, Any], name: str) ->
         "log_directory": str(request.log_directory),
         "nanny": nanny,
         "worker_extra_args": extra if nanny else [*extra, "--worker-class", _RESTARTABLE],
-        "scheduler_options": {"interface": request.interface, "dashboard_address": options["dashboard"]},
+        "scheduler_options": {"interface": request.interface, "dashboard_address": options.dashboard},
         **interface,
     }
 
 
-def in_sif(image: sif.Sif, request: Request, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
+def in_sif(image: sif.Sif, request: WorkerJobs, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
     """Return the arguments for `SLURMCluster` that differ where its workers run in a SIF."""
     folders = [request.local_directory, *([str(tls)] if tls else [])]
     needed = [tls / "cert.pem"] if tls else []
@@ -236,17 +242,6 @@ def in_sif(image: sif.Sif, request: Request, settings: Mapping[str, Any], tls: P
         "python": f"exec {python}",
         "job_script_prologue": [*settings["job_script_prologue"], *image.prologue(needed, request.local_directory)],
     }
-
-
-@contextmanager
-def _jobs_end(name: str, screen: Screen) -> Iterator[None]:
-    """Leave no job: by name, so that one whose number is not known yet is found as well."""
-    try:
-        yield
-    finally:
-        with not_interrupted(), screen.stage("waiting for the Slurm jobs to end"):
-            ask.cancel(name)
-            ask.wait_until_gone(name)
 
 
 def _jobs_alive(name: str) -> bool:
@@ -260,7 +255,7 @@ def _jobs_alive(name: str) -> bool:
 
 
 @contextmanager
-def _giving_up(spec: _Spec, watch: Watch) -> Iterator[None]:
+def _giving_up(plan: SlurmPlan, watch: Watch) -> Iterator[None]:
     """Turn the loss of all workers into an error that says what became of the jobs."""
     from dask_hpc.clusters.slurm.watch import AllWorkersLost
     from dask_hpc.slurm.judge import log_tails
@@ -274,15 +269,6 @@ def _giving_up(spec: _Spec, watch: Watch) -> Iterator[None]:
     except (Exception, CancelledError) as error:
         if not watch.gave_up:
             raise
-        states = [f"  job {job.id} on {job.node}: {job.state} ({job.reason})" for job in ask.jobs(spec.name)]
-        seen = "\n".join([*states, log_tails(spec.request.log_directory)])
+        states = [f"  job {job.id} on {job.node}: {job.state} ({job.reason})" for job in ask.jobs(plan.name)]
+        seen = "\n".join([*states, log_tails(plan.request.log_directory)])
         raise ClusterError("All workers have gone while the workload was running.", seen) from error
-
-
-def _facts(client: Any, plan: Plan) -> ClusterFacts:
-    spec = plan.spec
-    threads = client.nthreads()
-    jobs = [Job(job.id, job.node) for job in ask.jobs(spec.name)]
-    return ClusterFacts(
-        "slurm", len(threads), sum(threads.values()), worker_nodes(client), spec.options["tls"], jobs, plan.settings
-    )

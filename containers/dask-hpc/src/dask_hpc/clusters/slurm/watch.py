@@ -25,8 +25,6 @@ from dask_hpc.slurm.environment import plain
 from dask_hpc.slurm.judge import judge, log_tails, queue_lines
 from dask_hpc.stop import in_main_thread
 
-__all__ = ["AllWorkersLost", "Watch", "WatchedScheduler", "recording_job", "wait_for_workers"]
-
 _GRACE = 3  # seconds without any worker before a run is given up: a restarted one would be back by then
 _RESTART = 10  # seconds that a nanny may take to restart a worker while others still start, and all import Dask
 
@@ -202,7 +200,7 @@ def _refused(message: str) -> ClusterError:
     return ClusterError("sbatch did not take the job.", said, "compare what was asked for (above) with 'sinfo'.")
 
 
-def wait_for_workers(watch: Watch, count: int, name: str, timeout: float, logs: Path) -> None:
+def wait_for_workers(watch: Watch, count: int, *, name: str, timeout: float, logs: Path) -> None:
     """Wait for `count` workers.
 
     Raises:

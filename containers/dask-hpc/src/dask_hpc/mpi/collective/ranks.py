@@ -64,7 +64,7 @@ class Ranks:
         One collective runs at a time on a cluster, whichever client asks.
 
         Args:
-            function: runs in a thread of every worker. Its `comm` is a `dask_hpc.collective.InterruptibleComm`.
+            function: runs in a thread of every worker. Its `comm` is an `InterruptibleComm`, see `mpi.collective.comm`.
             args: the same for all ranks; futures among them become their values.
             array: a Dask array, which is persisted if it is not yet. `blocks` has, by their index, those blocks that
                 are on the rank's worker already: nothing moves.

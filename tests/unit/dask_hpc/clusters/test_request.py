@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dask_hpc.clusters.asked import Asked
-from dask_hpc.clusters.choose import describe_nodes, refuse_long, settle, smallest_idle, usable, usual
+from dask_hpc.clusters.options import ClusterOptions
+from dask_hpc.clusters.request import Chooser, describe_nodes, refuse_long, smallest_idle, usable
 from dask_hpc.errors import RequestError
 from dask_hpc.slurm.ask import Node
 
@@ -16,6 +17,11 @@ USABLE = [
     "idle", "mix", "alloc", "comp", "resv", "plnd", "maint", "boot", "block", "pow_dn", "pow_up", "idle~", "alloc#",
     "mix+", "mix-", "alloc-", "idle%", "idle!", "alloc@", "idle^", "mix$",
 ]  # fmt: skip
+
+
+def chooser(**given: Any) -> Chooser:
+    """Return a chooser for these options."""
+    return Chooser(Asked(ClusterOptions(**given), {}, dict.fromkeys(given, "asked for"), []))
 
 
 def node(name: str = "n", **given: Any) -> Node:
@@ -69,34 +75,26 @@ def test_without_an_idle_node_the_smallest_is_taken_of_all() -> None:
 @pytest.mark.parametrize(("limit", "walltime"), [(None, 600), (3600, 600), (601, 600), (300, 300)])
 def test_the_wall_time_fits_the_partition(limit: int | None, walltime: int) -> None:
     """Ten minutes, or what the partition allows."""
-    assert usual(node(limit=limit), Path("/logs"))["walltime"][0] == walltime
+    assert chooser().walltime(node(limit=limit)) == walltime
 
 
 def test_logs_and_disk_have_their_places() -> None:
     """Logs are shared, and workers spill to the node's own disk."""
-    choices = usual(node(), Path("/logs"))
-    assert (choices["log_directory"][0], choices["local_directory"][0]) == (Path("/logs"), "/tmp")
+    assert chooser().log_directory(Path("/logs")) == Path("/logs")
+    assert chooser().local_directory() == "/tmp"
 
 
-def test_what_is_given_goes_before_what_is_chosen() -> None:
-    """Also a zero and an empty text; each setting has its reason."""
-    choices = {"cores": (4, "the node has them"), "memory": (100, "its share"), "logs": (Path("/a"), "shared")}
-    options = {"partition": None, "cores": 0, "memory": None, "logs": "/b"}
-    given = Asked(options, {"cores": "asked for", "logs": "$LOGS"}, [])
-    assert settle(given, [node()], choices, {"mem": (5, "half of it")}) == {
-        "asked": given,
-        "mem": 5,
-        "partition": "batch",
-        "cores": 0,
-        "memory": 100,
-        "logs": Path("/b"),
-        "reasons": {
-            "partition": "Slurm's default",
-            "cores": "asked for",
-            "memory": "its share",
-            "logs": "$LOGS",
-            "mem": "half of it",
-        },
+def test_prefers_given_values_to_defaults() -> None:
+    """A zero counts as given, and each setting has its reason."""
+    chosen = chooser(cores=0, log_directory="/b")
+    assert chosen.choose("cores", 4, "the node has them") == 0
+    assert chosen.choose("memory", 100, "its share") == 100
+    assert chosen.choose("log_directory", Path("/a"), "shared") == Path("/b")
+    assert chosen.reasons == {
+        "partition": "Slurm's default",
+        "cores": "asked for",
+        "memory": "its share",
+        "log_directory": "asked for",
     }
 
 

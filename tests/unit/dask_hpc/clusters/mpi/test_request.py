@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dask_hpc.clusters.mpi.plan import make_request
+from dask_hpc.clusters.mpi.request import make_request
 from dask_hpc.errors import RequestError
 from dask_hpc.slurm.ask import parse_nodes
 from tests.support.requests import mpi_asked, mpi_request
@@ -49,7 +49,7 @@ def test_rejects_impossible_request(given: dict[str, Any], words: list[str]) -> 
 def test_a_small_node_has_a_rank() -> None:
     """More threads than cores are refused with what was asked for; a rank per core is the least."""
     one = parse_nodes("\n".join(f"c{number}|batch*|1|1000|idle|0/1/0/1|30:00" for number in (1, 2, 3)))
-    request = make_request(mpi_asked(), one, Path("/logs"))
+    request = make_request(mpi_asked(), one, logs=Path("/logs"))
     assert (request.nodes, request.ranks_per_node, request.world, request.memory) == (2, 1, 2, 1000)
     assert request.log_directory == Path("/logs")
     assert request.settings()["log_directory"] == "/logs"
@@ -58,7 +58,7 @@ def test_a_small_node_has_a_rank() -> None:
 def test_a_large_node_has_eight_ranks() -> None:
     """Enough to see a speed-up, each with its share of the memory by cores."""
     large = parse_nodes("c1|batch*|64|64000|idle|0/64/0/64|infinite")
-    request = make_request(mpi_asked(), large, Path("/logs"))
+    request = make_request(mpi_asked(), large, logs=Path("/logs"))
     assert (request.nodes, request.ranks_per_node, request.memory) == (1, 8, 1000)
 
 
@@ -73,4 +73,4 @@ def test_shows_each_setting_with_its_reason() -> None:
 def test_a_partition_without_usable_nodes_is_named() -> None:
     """The partition is the one that was asked for."""
     with pytest.raises(RequestError, match="partition gpu"):
-        make_request(mpi_asked(partition="gpu"), [], Path("/logs"))
+        make_request(mpi_asked(partition="gpu"), [], logs=Path("/logs"))

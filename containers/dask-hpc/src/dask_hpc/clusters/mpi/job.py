@@ -1,0 +1,233 @@
+"""`--on mpi` from a login node: one job of many ranks, found by its own scheduler file, and shut down at the end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic, perf_counter, sleep
+from typing import TYPE_CHECKING, Any
+
+from dask_hpc import sif
+from dask_hpc.clusters.asked import asked
+from dask_hpc.clusters.base import Plan, Session, home, new_name, tls_row
+from dask_hpc.clusters.dashboard import show_dashboard_elsewhere
+from dask_hpc.clusters.facts import ClusterFacts, Job
+from dask_hpc.clusters.jobs import cancelled_first, gone_at_end
+from dask_hpc.clusters.mpi.request import MpiJob, make_request
+from dask_hpc.clusters.mpi.script import job_script
+from dask_hpc.clusters.options import ClusterOptions
+from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted, without_theirs
+from dask_hpc.errors import ClusterError
+from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.mpi.folder import Folder
+from dask_hpc.screen import Screen
+from dask_hpc.slurm import ask
+from dask_hpc.slurm.environment import plain
+from dask_hpc.slurm.judge import ALIVE, judge, log_tails, queue_lines
+from dask_hpc.stop import not_interrupted
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_BY_SBATCH = {"cpus-per-task": "threads", "nodes": "nodes", "ntasks-per-node": "ranks_per_node"}
+_ENDING = 40.0  # seconds for a job to end by itself after its cluster was shut down, or with a node that is lost
+
+
+def plan(options: ClusterOptions) -> JobPlan:
+    """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
+    ask.require()
+    refuse_unencrypted(tls=options.tls)
+    wanted = asked(options, os.environ, _BY_SBATCH)
+    nodes = ask.nodes(wanted.options.partition, wanted.way("partition"))
+    name = new_name()
+    request = make_request(wanted, nodes, logs=home() / name)
+    request.sbatch(name)  # raises before anything is started
+    interface = wanted.options.interface
+    rows = [
+        *request.rows(),
+        ("interface", interface or "each node's own", "asked for" if interface else "the one that others reach it by"),
+        tls_row(tls=options.tls),
+    ]
+    if image := sif.current():
+        rows.append(("SIF", image.path, "ranks run in the same one as this program"))
+    return JobPlan(
+        kind="mpi",
+        rows=rows,
+        settings=request.settings(),
+        workers=request.world - 1,
+        worker_memory=request.memory << 20,
+        threads=request.threads,
+        tls=options.tls,
+        request=request,
+        name=name,
+        options=wanted.options,
+        folder=Folder(home() / f"{name}.mpi"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPlan(Plan):
+    """A Slurm job of MPI ranks; `name` is the job's name, new for every run."""
+
+    request: MpiJob
+    name: str
+    options: ClusterOptions
+    folder: Folder
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the job's log."""
+        return self.request.log_directory
+
+    @contextmanager
+    def start(self, screen: Screen) -> Iterator[Session]:
+        """Submit the job and wait for its workers; at the end no job, file or process is left."""
+        from dask import config
+
+        clock = perf_counter()
+        lifetime = timedelta(seconds=self.request.walltime)
+        told = {"dask-hpc": {"mpi": {"wait-for-client": self.options.timeout}}}
+        config.set(OF_A_RUN, config=told)
+        with (
+            self.folder.kept(tls=self.tls, lifetime=lifetime, settings=told),
+            gone_at_end(self.name, screen),
+            cancelled_first(self.name),
+        ):
+            script = job_script(self.request, self.options, name=self.name, folder=self.folder, image=sif.current())
+            screen.text("Job script", script)
+            _submit(script, self.logs)
+            timings = {"submit": perf_counter() - clock}
+            with screen.stage(f"waiting for {self.workers} workers in one Slurm job"):
+                client = _connected(self)
+            timings["workers"] = perf_counter() - clock - timings["submit"]
+            screen.text("squeue", ask.queue(self.name))
+            with _closed(client), _explained(self, client):
+                show_dashboard_elsewhere(client, screen)
+                yield Session(
+                    client=client,
+                    facts=lambda: self._facts(client),
+                    timings=timings,
+                    logs=None if self.options.log_directory else self.logs,
+                )
+                client.shutdown()
+            _await_end(self, screen)
+
+    def _facts(self, client: Client) -> ClusterFacts:
+        world = mpi_scheduler_file.read(self.folder.scheduler_file)
+        jobs = [Job(job.id, job.node) for job in ask.jobs(self.name)]
+        return self.facts(client, jobs, mpi=world.mpi, scheduler_node=world.node, launched="by a job")
+
+
+def _submit(script: str, logs: Path) -> None:
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            ["sbatch", "--parsable"],
+            input=script,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+            env=without_theirs(plain()),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ClusterError("The job could not be submitted.", str(error), "see 'scontrol ping'.") from error
+    if done.returncode:
+        said = done.stderr or done.stdout
+        raise ClusterError("sbatch did not take the job.", said, "compare what was asked for (above) with 'sinfo'.")
+
+
+def _connected(plan: JobPlan) -> Client:
+    """Wait for the scheduler file of this job, connect, and wait for all workers; raise if that makes no sense."""
+    deadline = monotonic() + plan.options.timeout
+    security = plan.folder.security() if plan.tls else None
+    client = None
+    while client is None:
+        _judge(plan, deadline, "the scheduler has not come")
+        if plan.folder.scheduler_file.exists():
+            client = _client(plan, security, deadline)
+        else:
+            sleep(0.2)  # a shared file system tells nobody of a new file
+    try:
+        while True:
+            try:
+                client.wait_for_workers(plan.workers, timeout=1)
+            except TimeoutError:
+                _judge(plan, deadline, f"{len(client.nthreads())} of {plan.workers} workers have come")
+            else:
+                return client
+    except BaseException:
+        client.close()
+        raise
+
+
+def _client(plan: JobPlan, security: Any, deadline: float) -> Client:
+    try:
+        return mpi_scheduler_file.connect(plan.folder.scheduler_file, security)
+    except ClusterError:
+        _judge(plan, deadline, "its scheduler does not answer")  # it may have died since it wrote the file
+        raise
+
+
+def _judge(plan: JobPlan, deadline: float, seen: str) -> None:
+    found = ask.jobs(plan.name)
+    judge(found, plan.logs)
+    if monotonic() > deadline:
+        raise ClusterError(
+            f"The Dask cluster is not there after {plan.options.timeout} s: {seen}.",
+            f"{queue_lines(found)}\n{log_tails(plan.logs)}",
+            "on a busy cluster ask for less or wait longer (--timeout); else see the log.",
+        )
+
+
+@contextmanager
+def _closed(client: Client) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError, OSError), not_interrupted():
+            client.close(timeout=2)  # where the scheduler has gone, it would wait for that
+
+
+@contextmanager
+def _explained(plan: JobPlan, client: Client) -> Iterator[None]:
+    """If the job is gone, say so, with its state and its log: an error of the workload is only what follows of that."""
+    try:
+        yield
+    except Exception as error:
+        if client.status == "running" and _alive(plan):
+            raise
+        for name in ("distributed", "distributed.client"):  # they have tracebacks for what is told below
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        _await_gone(plan)
+        seen = f"{queue_lines(ask.jobs(plan.name))}\n{log_tails(plan.logs)}"
+        raise ClusterError("The MPI job has gone while the workload was running.", seen) from error
+
+
+def _alive(plan: JobPlan) -> bool:
+    return any(job.state in ALIVE - {"COMPLETING"} for job in ask.jobs(plan.name))
+
+
+def _await_gone(plan: JobPlan) -> bool:
+    """Return whether the job ends by itself; nobody tells when it does."""
+    deadline = monotonic() + _ENDING
+    while any(job.state in ALIVE for job in ask.jobs(plan.name)):
+        if monotonic() > deadline:
+            return False
+        sleep(0.2)
+    return True
+
+
+def _await_end(plan: JobPlan, screen: Screen) -> None:
+    with screen.stage("waiting for the Slurm job to end"):
+        ended = _await_gone(plan)
+    found = ask.jobs(plan.name)
+    if not ended or any(job.state != "COMPLETED" for job in found):
+        screen.warn(f"the job has not ended well:\n{queue_lines(found)}\n{log_tails(plan.logs)}")

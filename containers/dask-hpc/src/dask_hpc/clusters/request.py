@@ -1,0 +1,183 @@
+"""Work out a job to ask Slurm for: choose what was not given, with a reason, and refuse what a partition lacks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+from dask_hpc.clusters.asked import Asked
+from dask_hpc.clusters.facts import Value
+from dask_hpc.errors import RequestError
+from dask_hpc.slurm.ask import Node
+from dask_hpc.slurm.sbatch import SbatchOption, combine, log_options, mebibytes
+from dask_hpc.units import NO_MEMORY, format_walltime
+
+T = TypeVar("T")
+
+NODE_DISK = "/tmp"  # noqa: S108 (Dask makes a folder of its own in it)
+_WALLTIME = 600  # enough to see a speed-up, little enough to start soon
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest(ABC):
+    """A job to ask Slurm for.
+
+    Attributes:
+        memory: MiB.
+        walltime: seconds.
+        partition: where it runs.
+        local_directory: folder on the nodes that workers spill to.
+        log_directory: shared folder for what the job prints.
+        mem: the option that asks Slurm for memory, if one does.
+        asked: what the user asks for.
+        reasons: for each setting, why it has its value.
+    """
+
+    memory: int
+    walltime: int
+    partition: str
+    local_directory: str
+    log_directory: Path
+    mem: SbatchOption | None
+    asked: Asked
+    reasons: Mapping[str, str]
+
+    @abstractmethod
+    def size(self) -> dict[str, Value]:
+        """Return the settings that say how large the job is."""
+
+    @abstractmethod
+    def size_options(self) -> list[SbatchOption]:
+        """Return sbatch's options for them."""
+
+    def sbatch(self, name: str) -> list[SbatchOption]:
+        """Return sbatch's options for a job of that name; raises `RequestError`."""
+        ours = [
+            SbatchOption("job-name", name),
+            *log_options(self.log_directory, name),
+            SbatchOption("partition", self.partition),
+            *self.asked.place(),
+            *self.size_options(),
+            *([self.mem] if self.mem else []),
+            SbatchOption("time", format_walltime(self.walltime)),
+        ]
+        return combine(ours, self.asked.sbatch)
+
+    def settings(self) -> dict[str, Value]:
+        """Return the settings for programs."""
+        return {
+            **self.size(),
+            "memory": f"{self.memory}MiB",
+            "walltime": format_walltime(self.walltime),
+            "partition": self.partition,
+            "local_directory": self.local_directory,
+            "log_directory": str(self.log_directory),
+            **self.asked.settings(),
+        }
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return the settings for people, with their reasons."""
+        rows = [
+            (name.replace("_", " "), str(value), self.reasons[name])
+            for name, value in self.settings().items()
+            if name in self.reasons
+        ]
+        return [*rows, *self.asked.rows()]
+
+
+class Chooser:
+    """Takes what the user asks for, else a default, and keeps the reason for each setting in `reasons`."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self.reasons = {"partition": asked.sources.get("partition", "Slurm's default")}
+
+    def choose(self, name: str, default: T, why: str) -> T:
+        """Return a setting's value; the option of that name, if given, is converted to the default's type."""
+        given = getattr(self._asked.options, name)
+        if given is None:
+            self.reasons[name] = why
+            return default
+        self.reasons[name] = self._asked.sources[name]
+        return cast("T", Path(given) if isinstance(default, Path) else given)
+
+    def walltime(self, node: Node) -> int:
+        """Return the wall time in seconds; `node` is the smallest that the job may run on."""
+        return self.choose("walltime", min(_WALLTIME, node.limit or _WALLTIME), "a demonstration needs no more")
+
+    def local_directory(self) -> str:
+        """Return the folder that workers spill to."""
+        return self.choose("local_directory", NODE_DISK, "the node's own disk, not the shared home")
+
+    def log_directory(self, default: Path) -> Path:
+        """Return the folder for what jobs print."""
+        return self.choose("log_directory", default, "shared by login node and nodes; moved into the results")
+
+
+def usable(nodes: Sequence[Node], partition: str | None) -> list[Node]:
+    """Return the nodes that are up; raises `RequestError` if none is."""
+    if up := [node for node in nodes if node.up]:
+        return up
+    where = f"partition {partition}" if partition else "Slurm's default partition"
+    raise RequestError(f"There is no usable node in {where}.", describe_nodes(nodes), "see 'sinfo'.")
+
+
+def smallest_idle(up: Sequence[Node]) -> tuple[int, Node]:
+    """Return how many nodes are idle, and the smallest of them; of all, if none is."""
+    idle = [node for node in up if node.idle] or list(up)
+    return len(idle), min(idle, key=lambda node: node.cpus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeMemory:
+    """The MiB that a job has on a node, the reason, and the option that asks Slurm for them.
+
+    The option is None where one of the user's says it already, or `--memory none` leaves it out.
+    """
+
+    mib: int
+    why: str
+    option: SbatchOption | None = None
+
+
+def memory_on_node(asked: Asked, *, cpus: int, share: int, why: str, ranks: int = 1) -> NodeMemory:
+    """Return the memory that a job has on a node.
+
+    Args:
+        asked: what the user asks for.
+        cpus: the job's CPUs on a node.
+        share: the fair share of the node's memory, in MiB.
+        why: the reason for that share.
+        ranks: how many of the processes that `--memory` counts for run on a node.
+    """
+    given = (asked.options.memory or 0) * ranks
+    if own := [option for option in asked.sbatch if option.name in {"mem", "mem-per-cpu", "mem-per-gpu"}]:
+        amount = mebibytes(own[-1].value) or 0
+        theirs = {"mem": amount, "mem-per-cpu": amount * cpus}.get(own[-1].name, 0)
+        return NodeMemory(mib=given or theirs or share, why=f"--sbatch-option={own[-1]}")
+    if asked.options.memory == NO_MEMORY:
+        return NodeMemory(mib=share, why=f"Slurm is not asked for it; {why}")
+    mib = given or share
+    return NodeMemory(mib=mib, why=asked.sources["memory"] if given else why, option=SbatchOption("mem", f"{mib}M"))
+
+
+def refuse_long(walltime: int, up: Sequence[Node]) -> None:
+    """Refuse a wall time (in seconds) that is longer than its partition, or each of them, allows."""
+    limits = [node.limit for node in up if node.limit is not None]
+    if len(limits) == len(up) and walltime > max(limits):
+        raise RequestError(
+            f"Partition {up[0].partition} ends jobs after {format_walltime(max(limits))}.",
+            f"Asked for: {format_walltime(walltime)}",
+            "ask for less by --walltime, or for another --partition.",
+        )
+
+
+def describe_nodes(nodes: Sequence[Node], most: int = 10) -> str:
+    """Return one line per node, for at most `most` nodes."""
+    lines = [f"  {node.name}: {node.cpus} cores, {node.memory} MiB, {node.state}" for node in nodes[:most]]
+    if len(nodes) > most:
+        lines.append(f"  … and {len(nodes) - most} more")
+    return "\n".join(lines) or "  (none)"
