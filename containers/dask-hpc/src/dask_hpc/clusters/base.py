@@ -120,18 +120,6 @@ class Session:
     logs: Path | None = None
 
 
-def dashboard_link(cluster: Any) -> str:
-    """Return where the dashboard really listens; Dask's own link names the scheduler's host, bound to or not.
-
-    In the form that Dask is configured for: behind a proxy of Jupyter's it is another one.
-    """
-    from distributed.utils import format_dashboard_link
-
-    server = cluster.scheduler.http_server
-    host = cluster.scheduler.ip if server.address == "0.0.0.0" else server.address  # noqa: S104 (a comparison)
-    return str(format_dashboard_link(host, server.port))
-
-
 def quieten(level: int = logging.WARNING) -> None:
     """Have Dask speak up in this process only where something is wrong, unless the user's configuration says otherwise.
 

@@ -7,13 +7,10 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-from dask_hpc.clusters.base import dashboard_link
 from dask_hpc.screen import Screen
 
 if TYPE_CHECKING:
     from distributed import Client
-
-__all__ = ["close_dashboard", "show_dashboard", "show_dashboard_elsewhere", "tunnel"]
 
 
 def close_dashboard() -> None:
@@ -23,6 +20,18 @@ def close_dashboard() -> None:
     from dask_hpc_startup.dashboards import close_to_others
 
     close_to_others(node)
+
+
+def dashboard_link(cluster: Any) -> str:
+    """Return where the dashboard really listens; Dask's own link names the scheduler's host, bound to or not.
+
+    In the form that Dask is configured for: behind a proxy of Jupyter's it is another one.
+    """
+    from distributed.utils import format_dashboard_link
+
+    server = cluster.scheduler.http_server
+    host = cluster.scheduler.ip if server.address == "0.0.0.0" else server.address  # noqa: S104 (a comparison)
+    return str(format_dashboard_link(host, server.port))
 
 
 def tunnel(dask_scheduler: Any) -> str:
