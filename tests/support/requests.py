@@ -10,7 +10,7 @@ from dask_hpc.clusters.mpi import plan as mpi
 from dask_hpc.clusters.mpi.backend import MpiBackend
 from dask_hpc.clusters.slurm import plan as slurm
 from dask_hpc.clusters.slurm.backend import SlurmBackend
-from dask_hpc.slurm.ask import parse_nodes
+from dask_hpc.slurm.nodes import parse_nodes
 
 SLURM_SINFO = """\
 c1|batch*|4|4000|idle|0/4/0/4|1:00:00

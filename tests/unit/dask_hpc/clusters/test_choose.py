@@ -10,7 +10,7 @@ import pytest
 from dask_hpc.clusters.asked import Asked
 from dask_hpc.clusters.choose import describe_nodes, refuse_long, settle, smallest_idle, usable, usual
 from dask_hpc.errors import RequestError
-from dask_hpc.slurm.ask import Node
+from dask_hpc.slurm.nodes import Node
 
 USABLE = [
     "idle", "mix", "alloc", "comp", "resv", "plnd", "maint", "boot", "block", "pow_dn", "pow_up", "idle~", "alloc#",
@@ -21,7 +21,7 @@ USABLE = [
 def node(name: str = "n", **given: Any) -> Node:
     """Return an idle node of four cores."""
     fields: dict[str, Any] = {"cpus": 4, "memory": 4000, "state": "idle", "idle_cpus": 4, "limit": None}
-    return Node(name, "batch", default=True, **fields | given)
+    return Node(name=name, partition="batch", default=True, **fields | given)
 
 
 @pytest.mark.parametrize(

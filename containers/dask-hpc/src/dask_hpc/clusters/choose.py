@@ -8,8 +8,9 @@ from typing import Any
 
 from dask_hpc.clusters.asked import Asked
 from dask_hpc.errors import RequestError
-from dask_hpc.slurm.ask import Node
-from dask_hpc.slurm.sbatch import SbatchOption, mebibytes
+from dask_hpc.slurm.allocation import mebibytes
+from dask_hpc.slurm.nodes import Node
+from dask_hpc.slurm.sbatch import SbatchOption
 from dask_hpc.units import NO_MEMORY, format_walltime
 
 __all__ = [

@@ -11,8 +11,6 @@ import os
 import re
 from collections.abc import Mapping
 
-__all__ = ["CHOICES", "place", "plain"]
-
 CHOICES = {
     "account": "SBATCH_ACCOUNT",
     "partition": "SBATCH_PARTITION",

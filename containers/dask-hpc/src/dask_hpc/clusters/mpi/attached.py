@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,9 +24,10 @@ from dask_hpc.errors import ClusterError
 from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.mpi.folder import Folder
 from dask_hpc.screen import Screen
-from dask_hpc.slurm import ask
-from dask_hpc.slurm.environment import plain
-from dask_hpc.slurm.judge import ALIVE, judge, log_tails, queue_lines
+from dask_hpc.slurm import jobs as slurm_jobs
+from dask_hpc.slurm import nodes as slurm_nodes
+from dask_hpc.slurm.commands import require, submit
+from dask_hpc.slurm.jobs import judge, log_tails, queue_lines
 from dask_hpc.stop import not_interrupted
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class _Spec:
 
 def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
     """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
-    ask.require()
+    require()
     refuse_unencrypted(tls=options["tls"])
     wanted = asked(options, os.environ, _BY_SBATCH)
     options = wanted.options
-    nodes = ask.nodes(options["partition"], wanted.way("partition"))
+    nodes = slurm_nodes.nodes(options["partition"], wanted.way("partition"))
     if not options["tls"]:
         screen.warn("no TLS: whoever reaches the scheduler's port can run anything in your name.")
     name = new_name()
@@ -96,7 +96,7 @@ def start(plan: Plan, screen: Screen) -> Iterator[Session]:
         with screen.stage(f"waiting for {plan.workers} workers in one Slurm job"):
             client = _connected(spec, plan.workers)
         timings["workers"] = perf_counter() - clock - timings["submit"]
-        screen.text("squeue", ask.queue(spec.name))
+        screen.text("squeue", slurm_jobs.queue(spec.name))
         with _closed(client), _explained(spec, client):
             show_dashboard_elsewhere(client, screen)
             yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
@@ -111,20 +111,13 @@ def _own_logs(spec: _Spec) -> Path | None:
 def _submit(script: str, logs: Path) -> None:
     try:
         logs.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            ["sbatch", "--parsable"],
-            input=script,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=60,
-            check=False,
-            env=without_theirs(plain()),
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise ClusterError("The job could not be submitted.", str(error), "see 'scontrol ping'.") from error
-    if done.returncode:
-        said = done.stderr or done.stdout
+    answer = submit(script, without_theirs(os.environ))
+    if answer.status is None:
+        raise ClusterError("The job could not be submitted.", answer.said, "see 'scontrol ping'.")
+    if answer.status:
+        said = answer.err or answer.out
         raise ClusterError("sbatch did not take the job.", said, "compare what was asked for (above) with 'sinfo'.")
 
 
@@ -161,7 +154,7 @@ def _client(spec: _Spec, security: Any, deadline: float) -> Client:
 
 
 def _judge(spec: _Spec, deadline: float, seen: str) -> None:
-    found = ask.jobs(spec.name)
+    found = slurm_jobs.jobs(spec.name)
     judge(found, spec.logs)
     if monotonic() > deadline:
         raise ClusterError(
@@ -191,18 +184,18 @@ def _explained(spec: _Spec, client: Client) -> Iterator[None]:
         for name in ("distributed", "distributed.client"):  # they have tracebacks for what is told below
             logging.getLogger(name).setLevel(logging.CRITICAL)
         _await_gone(spec)
-        seen = f"{queue_lines(ask.jobs(spec.name))}\n{log_tails(spec.logs)}"
+        seen = f"{queue_lines(slurm_jobs.jobs(spec.name))}\n{log_tails(spec.logs)}"
         raise ClusterError("The MPI job has gone while the workload was running.", seen) from error
 
 
 def _alive(spec: _Spec) -> bool:
-    return any(job.state in ALIVE - {"COMPLETING"} for job in ask.jobs(spec.name))
+    return any(job.alive for job in slurm_jobs.jobs(spec.name))
 
 
 def _await_gone(spec: _Spec) -> bool:
     """Return whether the job ends by itself; nobody tells when it does."""
     deadline = monotonic() + _ENDING
-    while any(job.state in ALIVE for job in ask.jobs(spec.name)):
+    while not all(job.finished for job in slurm_jobs.jobs(spec.name)):
         if monotonic() > deadline:
             return False
         sleep(0.2)
@@ -212,7 +205,7 @@ def _await_gone(spec: _Spec) -> bool:
 def _await_end(spec: _Spec, screen: Screen) -> None:
     with screen.stage("waiting for the Slurm job to end"):
         ended = _await_gone(spec)
-    found = ask.jobs(spec.name)
+    found = slurm_jobs.jobs(spec.name)
     if not ended or any(job.state != "COMPLETED" for job in found):
         screen.warn(f"the job has not ended well:\n{queue_lines(found)}\n{log_tails(spec.logs)}")
 
@@ -224,19 +217,19 @@ def _job_ends(spec: _Spec, screen: Screen) -> Iterator[None]:
         yield
     except BaseException:  # first of all: whoever asks this program to stop may kill it some seconds later
         with not_interrupted():
-            ask.cancel(spec.name)
+            slurm_jobs.cancel(spec.name)
         raise
     finally:
         with not_interrupted(), screen.stage("waiting for the Slurm job to end"):
-            ask.cancel(spec.name)
-            ask.wait_until_gone(spec.name)
+            slurm_jobs.cancel(spec.name)
+            slurm_jobs.wait_until_gone(spec.name)
 
 
 def _facts(client: Any, plan: Plan) -> ClusterFacts:
     spec: _Spec = plan.spec["attached"]
     world = mpi_scheduler_file.read(spec.folder.scheduler_file)
     threads = client.nthreads()
-    jobs = [Job(job.id, job.node) for job in ask.jobs(spec.name)]
+    jobs = [Job(job.id, job.node) for job in slurm_jobs.jobs(spec.name)]
     settings = {**plan.settings, "mpi": world.mpi, "scheduler_node": world.node, "launched": "by a job"}
     return ClusterFacts(
         "mpi", len(threads), sum(threads.values()), worker_nodes(client), spec.options["tls"], jobs, settings

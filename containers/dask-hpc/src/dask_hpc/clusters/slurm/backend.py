@@ -28,7 +28,9 @@ from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted
 from dask_hpc.errors import ClusterError
 from dask_hpc.paths import in_bash
 from dask_hpc.screen import Screen
-from dask_hpc.slurm import ask
+from dask_hpc.slurm import commands as slurm_commands
+from dask_hpc.slurm import jobs as slurm_jobs
+from dask_hpc.slurm import nodes as slurm_nodes
 from dask_hpc.stop import handling, not_interrupted
 
 if TYPE_CHECKING:
@@ -75,11 +77,11 @@ class SlurmBackend:
 
     def plan(self, options: Mapping[str, Any], screen: Screen) -> Plan:
         """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
-        ask.require()
+        slurm_commands.require()
         refuse_unencrypted(tls=options["tls"])
         wanted = asked(options, os.environ, {"cpus-per-task": "cores"})
         options = wanted.options
-        nodes = ask.nodes(options["partition"], wanted.way("partition"))
+        nodes = slurm_nodes.nodes(options["partition"], wanted.way("partition"))
         if options["interface"]:
             network.address(options["interface"])
         if not options["tls"]:
@@ -118,7 +120,7 @@ class SlurmBackend:
                 wait_for_workers(watch, spec.workers, spec.name, spec.options["timeout"], spec.request.log_directory)
             timings["workers"] = perf_counter() - clock
             client = stack.enter_context(Client(cluster))
-            screen.text("squeue", ask.queue(spec.name))
+            screen.text("squeue", slurm_jobs.queue(spec.name))
             show_dashboard(cluster, screen)
             with _cancelled_first(spec.name, watch):
                 yield Session(client, lambda: _facts(client, plan), timings, _own_logs(spec))
@@ -134,7 +136,7 @@ def _cancelled_first(name: str, watch: Watch) -> Iterator[None]:
         watch.closing()
         quieten(logging.CRITICAL)  # workers are about to disconnect, as intended
         with not_interrupted():
-            ask.cancel(name)
+            slurm_jobs.cancel(name)
         raise
     watch.closing()
     quieten(logging.CRITICAL)
@@ -245,16 +247,14 @@ def _jobs_end(name: str, screen: Screen) -> Iterator[None]:
         yield
     finally:
         with not_interrupted(), screen.stage("waiting for the Slurm jobs to end"):
-            ask.cancel(name)
-            ask.wait_until_gone(name)
+            slurm_jobs.cancel(name)
+            slurm_jobs.wait_until_gone(name)
 
 
 def _jobs_alive(name: str) -> bool:
     """Return whether workers may still come from jobs of that name; if Slurm cannot be asked, they may."""
-    from dask_hpc.slurm.judge import ALIVE
-
     try:
-        return any(job.state in ALIVE - {"COMPLETING"} for job in ask.jobs(name))
+        return any(job.alive for job in slurm_jobs.jobs(name))
     except ClusterError:
         return True
 
@@ -263,7 +263,6 @@ def _jobs_alive(name: str) -> bool:
 def _giving_up(spec: _Spec, watch: Watch) -> Iterator[None]:
     """Turn the loss of all workers into an error that says what became of the jobs."""
     from dask_hpc.clusters.slurm.watch import AllWorkersLost
-    from dask_hpc.slurm.judge import log_tails
 
     def lost(_signum: int, _frame: object) -> None:
         raise AllWorkersLost
@@ -274,15 +273,15 @@ def _giving_up(spec: _Spec, watch: Watch) -> Iterator[None]:
     except (Exception, CancelledError) as error:
         if not watch.gave_up:
             raise
-        states = [f"  job {job.id} on {job.node}: {job.state} ({job.reason})" for job in ask.jobs(spec.name)]
-        seen = "\n".join([*states, log_tails(spec.request.log_directory)])
+        states = [f"  job {job.id} on {job.node}: {job.state} ({job.reason})" for job in slurm_jobs.jobs(spec.name)]
+        seen = "\n".join([*states, slurm_jobs.log_tails(spec.request.log_directory)])
         raise ClusterError("All workers have gone while the workload was running.", seen) from error
 
 
 def _facts(client: Any, plan: Plan) -> ClusterFacts:
     spec = plan.spec
     threads = client.nthreads()
-    jobs = [Job(job.id, job.node) for job in ask.jobs(spec.name)]
+    jobs = [Job(job.id, job.node) for job in slurm_jobs.jobs(spec.name)]
     return ClusterFacts(
         "slurm", len(threads), sum(threads.values()), worker_nodes(client), spec.options["tls"], jobs, plan.settings
     )

@@ -20,7 +20,7 @@ from dask_hpc.clusters.choose import (
 )
 from dask_hpc.clusters.facts import Value
 from dask_hpc.errors import RequestError
-from dask_hpc.slurm.ask import Node
+from dask_hpc.slurm.nodes import Node
 from dask_hpc.slurm.sbatch import SbatchOption, combine, log_options
 from dask_hpc.units import format_walltime
 

@@ -19,10 +19,8 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.scheduler import Scheduler
 
 from dask_hpc.errors import ClusterError
-from dask_hpc.slurm import ask
-from dask_hpc.slurm.ask import QueuedJob
 from dask_hpc.slurm.environment import plain
-from dask_hpc.slurm.judge import judge, log_tails, queue_lines
+from dask_hpc.slurm.jobs import QueuedJob, jobs, judge, log_tails, queue_lines
 from dask_hpc.stop import in_main_thread
 
 __all__ = ["AllWorkersLost", "Watch", "WatchedScheduler", "recording_job", "wait_for_workers"]
@@ -211,7 +209,7 @@ def wait_for_workers(watch: Watch, count: int, name: str, timeout: float, logs: 
     """
     deadline, seen = monotonic() + timeout, set[str]()
     while not watch.wait(count, timeout=0.5):
-        found = ask.jobs(name)
+        found = jobs(name)
         judge(found, logs)
         _judge_lost(found, seen, watch.lost(), logs)
         seen |= {job.id for job in found}
@@ -226,9 +224,9 @@ def wait_for_workers(watch: Watch, count: int, name: str, timeout: float, logs: 
 def _judge_lost(found: Sequence[QueuedJob], seen: set[str], lost: set[str], logs: Path) -> None:
     """Raise if a job that was in the queue has left it, or has lost a worker for good although it runs on."""
     if gone := seen - {job.id for job in found}:
-        jobs = ", ".join(sorted(gone))
+        left = ", ".join(sorted(gone))
         raise ClusterError(
-            "A job has left the queue before its workers came.", f"  job {jobs}: no longer in squeue\n{log_tails(logs)}"
+            "A job has left the queue before its workers came.", f"  job {left}: no longer in squeue\n{log_tails(logs)}"
         )
     if hit := [job for job in found if job.id in lost]:
         raise ClusterError(

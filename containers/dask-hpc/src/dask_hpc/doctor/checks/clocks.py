@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, ok, warning
 
-__all__ = ["judge", "skew"]
-
 _NOTICED, _REFUSED = 1.0, 60.0  # seconds: files look newer than now; munge's and TLS' limits come near
 _SYNC = "have the administrators look after NTP (chrony) there"
 

@@ -11,8 +11,6 @@ from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok, warning
 from dask_hpc.identity import environment, release, share_folder
 
-__all__ = ["fingerprint", "lock", "on_nodes", "own_packages"]
-
 _LARGE = 1_000_000  # bytes: of a SIF only the size is compared, since a hundred nodes would read it at once
 
 
@@ -59,12 +57,18 @@ def _drift() -> str:
         found = msgspec.json.decode((share_folder() / "env.json").read_bytes(), type=_Drift).drift
     except (OSError, msgspec.MsgspecError):
         found = []
-    said = [f"{one.get('package')} {one.get('locked')} -> {one.get('installed')}" for one in found[:3]]
+    said = [f"{one.package} {one.locked} -> {one.installed}" for one in found[:3]]
     return ", ".join(said) or "a package is newer than the lock says"
 
 
+class _Drifted(msgspec.Struct):
+    package: str | None = None
+    locked: str | None = None
+    installed: str | None = None
+
+
 class _Drift(msgspec.Struct):
-    drift: list[dict[str, str]] = []
+    drift: list[_Drifted] = []
 
 
 def on_nodes(site: Site) -> Verdict | None:
