@@ -27,7 +27,7 @@ def test_every_public_name_is_there(name: str) -> None:
     assert name in dir(dask_hpc)
 
 
-@pytest.mark.parametrize("name", ["clusters", "collective", "errors", "mpi", "tutorial"])
+@pytest.mark.parametrize("name", ["clusters", "errors", "mpi", "tutorial"])
 def test_public_modules_need_no_import_of_their_own(name: str) -> None:
     """`import dask_hpc` is enough for `dask_hpc.mpi.check_world()`."""
     assert python(f"import dask_hpc; print(dask_hpc.{name}.__name__)") == f"dask_hpc.{name}"

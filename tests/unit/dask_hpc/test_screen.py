@@ -107,7 +107,7 @@ def test_survives_closed_pipe(workloads: Path, tmp_path: Path, line: str, status
 
 
 def test_table_keeps_all_that_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """A word longer than its column is folded, not cut; what looks like markup is text; in a pipe there is no colour."""
+    """A word longer than its column is folded, not cut; what looks like markup is text; a pipe has no colour."""
     Screen(pipe_width=40).table("A [title]", ("what", ""), [("[red]", Mark("[bad]", "red")), ("x" * 60, "y")])
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "A [title]"

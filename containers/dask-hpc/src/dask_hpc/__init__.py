@@ -39,17 +39,18 @@ _HOMES = {
 }
 _PUBLIC_MODULES = {"clusters", "collective", "errors", "mpi", "tutorial"}
 
+if not TYPE_CHECKING:  # with it, a type checker would take any name for one of the package's
 
-def __getattr__(name: str) -> object:
-    """Import what is asked for: every MPI rank imports a part of this package, and few need the clusters."""
-    if name in _HOMES:
-        value: object = getattr(importlib.import_module(_HOMES[name]), name)
-    elif name in _PUBLIC_MODULES:
-        value = importlib.import_module(f"{__name__}.{name}")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Import what is asked for: every MPI rank imports a part of this package, and few need the clusters."""
+        if name in _HOMES:
+            value: object = getattr(importlib.import_module(_HOMES[name]), name)
+        elif name in _PUBLIC_MODULES:
+            value = importlib.import_module(f"{__name__}.{name}")
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
