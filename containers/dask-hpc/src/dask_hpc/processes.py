@@ -30,7 +30,7 @@ class Answer:
 def run(
     *command: str, timeout: float = 15, environ: Mapping[str, str] | None = None, stdin: str | None = None
 ) -> Answer:
-    """Run a program in a process group of its own, so that Ctrl-C reaches this process alone.
+    """Run a program in a new process group, so that Ctrl-C reaches this process alone.
 
     Args:
         command: the program and its arguments.
@@ -40,7 +40,7 @@ def run(
     """
     try:
         with _RUNNING.start(command, os.environ if environ is None else environ, stdin) as process:
-            return _communicate(process, command[0], timeout, stdin)
+            return _communicate(process, timeout, stdin)
     except OSError as error:
         return Answer(None, "", f"{command[0]}: {error.strerror}")
     finally:
@@ -96,12 +96,12 @@ class _Running:
 _RUNNING = _Running()
 
 
-def _communicate(process: subprocess.Popen[str], name: str, timeout: float, stdin: str | None) -> Answer:
+def _communicate(process: subprocess.Popen[str], timeout: float, stdin: str | None) -> Answer:
     try:
         out, err = process.communicate(stdin, timeout=timeout)
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as late:
         _end(process)
-        return Answer(None, "", f"{name} has not answered for {timeout:.0f} s")
+        return Answer(None, "", f"{late.cmd[0]} has not answered for {timeout:.0f} s")
     except BaseException:
         _end(process)
         raise

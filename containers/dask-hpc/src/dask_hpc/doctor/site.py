@@ -26,7 +26,7 @@ Place = Literal["machine without Slurm", "login node", "allocation"]
 
 @dataclass(frozen=True)
 class Site:
-    """What all checks know.
+    """The facts that all checks know.
 
     Attributes:
         place: where we are.

@@ -1,4 +1,4 @@
-"""Who launched this process, and how many like it."""
+"""Tell who launched this process, and how many like it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one MPI rank may use: its share of what Slurm gave the job on its node, never the whole node.
+"""Share what Slurm gave a job on a node among its MPI ranks there: none may use the whole node.
 
 dask-mpi itself gives every rank all cores and all memory of its machine: eight ranks of a node then have eight times
 what there is, and Slurm kills the job.
@@ -17,7 +17,7 @@ from dask_hpc.slurm.allocation import VARIABLES, Allocation
 
 @dataclass(frozen=True)
 class Share:
-    """What a rank may use.
+    """A rank's part of its node.
 
     Attributes:
         threads: cores, each for a thread of Dask's.
@@ -62,13 +62,13 @@ def share(allocation: Allocation, ranks: int, machine: Machine) -> Share:
     cores = allocation.cpus or machine.cores
     threads = allocation.cpus_per_task or max(1, cores // ranks)
     if allocation.cpus and ranks * threads > cores and not allocation.overcommit:
-        _refuse(allocation.node, ranks, threads, cores)
+        _refuse(node=allocation.node, ranks=ranks, threads=threads, cores=cores)
     memory, source = _memory(allocation, cores, machine)
     why = f"{ranks} ranks share {cores} cores and {memory >> 20} MiB of a node, by {source}"
     return Share(threads, memory // ranks, why)
 
 
-def _refuse(node: str, ranks: int, threads: int, cores: int) -> None:
+def _refuse(*, node: str, ranks: int, threads: int, cores: int) -> None:
     raise RequestError(
         f"{ranks} ranks of {threads} {'core' if threads == 1 else 'cores'} are too many for {node or 'this node'}.",
         f"Slurm gave the job {cores} cores there ({VARIABLES['cpus']}).",

@@ -17,7 +17,7 @@ CHOICES = {
     "reservation": "SBATCH_RESERVATION",
     "qos": "SBATCH_QOS",
 }
-"""By which many sites have their users choose where jobs go: they become part of the plan."""
+"""The variables by which many sites have their users choose where jobs go: they become part of the plan."""
 
 _OPTIONS = re.compile(
     r"(S(ACCT|ALLOC|BATCH|CANCEL|CONTROL|INFO|LURM|QUEUE|RUN|STAT)|PMI|PRTE|OMPI_COMM)_"

@@ -12,7 +12,7 @@ from dask_hpc.slurm.commands import ask, run
 from dask_hpc.slurm.environment import place
 from dask_hpc.slurm.nodes import nodes
 
-MOST_NODES = 64  # enough to find what is wrong, few enough to disturb nobody
+MOST_NODES = 64  # enough to find what is wrong, few enough to disturb no other user
 
 
 @dataclass(frozen=True)

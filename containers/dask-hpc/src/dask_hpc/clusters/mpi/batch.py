@@ -20,6 +20,7 @@ from dask_hpc.mpi.setup import Ready, prepared
 from dask_hpc.mpi.traps import refuse_small_world
 from dask_hpc.mpi.world import World
 from dask_hpc.screen import Screen
+from dask_hpc.slurm.allocation import Allocation
 from dask_hpc.stop import Stopped, not_interrupted, stopping_cleanly
 
 __all__ = ["OPTIONS", "plan", "start"]
@@ -86,7 +87,7 @@ def _serve_unless_client(options: Mapping[str, Any], ready: Ready, stack: ExitSt
 def _describe(world: World, ready: Ready, options: Mapping[str, Any]) -> Plan:
     share, workers = ready.share, world.size - FIRST_WORKER
     nodes = sorted(set(world.nodes))
-    job = os.environ.get("SLURM_JOB_ID", "")
+    job = Allocation.from_environment().job
     rows = [
         ("ranks", str(world.size), f"on {len(nodes)} nodes: {' '.join(nodes)}"),
         ("workers", str(workers), "rank 0 is the scheduler, rank 1 this program"),

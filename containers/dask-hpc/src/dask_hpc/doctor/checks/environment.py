@@ -16,7 +16,8 @@ _LARGE = 1_000_000  # bytes: of a SIF only the size is compared, since a hundred
 
 def lock(_site: Site) -> Verdict:
     """Return the release, and the lock that the environment was installed from."""
-    identity, this = environment(), release()
+    identity = environment()
+    this = release()
     if identity.lock_sha256 is None:
         return warning(
             "not an installed environment: no lock says what is in it",
@@ -76,7 +77,8 @@ def on_nodes(site: Site) -> Verdict | None:
     reports = site.survey.nodes
     if not reports:
         return None
-    what, here = ("the SIF", site.sif.path) if site.sif else ("this environment", str(site.mark))
+    what = "the SIF" if site.sif else "this environment"
+    here = site.sif.path if site.sif else str(site.mark)
     absent = [one.node for one in reports if not one.mark]
     if absent:
         return failure(f"{what} is not on {names(absent)} ({here})", "put it where all nodes see it, at the same path")
