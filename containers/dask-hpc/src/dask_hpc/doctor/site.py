@@ -20,7 +20,6 @@ from dask_hpc.slurm.allocation import Allocation
 from dask_hpc.slurm.commands import COMMANDS, missing
 from dask_hpc.slurm.environment import CHOICES
 
-IMPORTING_DASK = threading.Lock()  # its modules import each other: two threads at a time may each get half of one
 Place = Literal["machine without Slurm", "login node", "allocation"]
 
 

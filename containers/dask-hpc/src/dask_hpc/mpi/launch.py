@@ -64,10 +64,7 @@ def _by_ancestors(proc: Path, pid: int) -> Launch | None:
             tasks = tasks_of_step(f"{step[1]}.{step[2]}") or (len(here) if len(here) > 1 else 0)
             first = pid == min(here, default=pid)
             return None if tasks == 1 else Launch(by="srun", tasks=tasks, first=first, cleaned=True)
-        environ = dict(
-            entry.split("=", 1) for entry in _text(proc / str(above) / "environ").split("\0") if "=" in entry
-        )
-        if found := _by_variables(environ):
+        if found := _by_variables(_environ(proc, above)):
             return replace(found, cleaned=True) if found.tasks > 1 else None
         pid = above
     return None
@@ -77,6 +74,11 @@ def _tasks(proc: Path, stepd: int) -> list[int]:
     pids = [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()]
     children = [pid for pid in pids if _parent(proc, pid) == stepd]
     return [pid for pid in children if not _text(proc / str(pid) / "cmdline").startswith("slurmstepd")]
+
+
+def _environ(proc: Path, pid: int) -> dict[str, str]:
+    entries = _text(proc / str(pid) / "environ").split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
 def _parent(proc: Path, pid: int) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dask_hpc.doctor.site import IMPORTING_DASK, Site
+import threading
+
+from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, ok, warning
 from dask_hpc.slurm.allocation import Allocation
 from dask_hpc.slurm.jobs import with_granted_memory
 
+_IMPORTING_DASK = threading.Lock()  # its modules import each other: two threads may each get half of one
+
 
 def cpus(site: Site) -> Verdict:
     """Compare the job's CPUs with those that Dask would make threads for."""
-    with IMPORTING_DASK:
+    with _IMPORTING_DASK:
         from dask.system import CPU_COUNT
 
     allowed = (site.allocation.cpus_per_task or site.allocation.cpus) if site.place == "allocation" else None
@@ -24,7 +28,7 @@ def cpus(site: Site) -> Verdict:
 
 def memory(site: Site) -> Verdict:
     """Compare the job's memory with what Dask would take for its own."""
-    with IMPORTING_DASK:
+    with _IMPORTING_DASK:
         from distributed.system import MEMORY_LIMIT
 
     allowed = _granted_memory(site.allocation) if site.place == "allocation" else None
