@@ -21,6 +21,7 @@ import click
 from dask.utils import format_bytes
 from distributed import Client, wait
 
+from dask_hpc.slurm.allocation import Allocation
 from dask_hpc.tutorial import Bars, Check, Count, Outcome, workload
 
 Given = dict[str, int | None]
@@ -48,12 +49,8 @@ def given() -> dict[str, Any]:
 
 def slurm_gave(slurm: Mapping[str, str]) -> Given:
     """Return the CPUs and the bytes of memory that a job has on a node, as far as Slurm's variables say it."""
-    cpus = int(slurm["SLURM_CPUS_ON_NODE"]) if "SLURM_CPUS_ON_NODE" in slurm else None
-    if memory := slurm.get("SLURM_MEM_PER_NODE"):
-        return {"cpus": cpus, "memory": (int(memory) << 20) or None}  # 0 is all that the node has
-    if (memory := slurm.get("SLURM_MEM_PER_CPU")) and cpus:
-        return {"cpus": cpus, "memory": (int(memory) << 20) * cpus}
-    return {"cpus": cpus, "memory": None}
+    allocation = Allocation.from_environment(slurm)
+    return {"cpus": allocation.cpus, "memory": allocation.memory << 20 if allocation.memory else None}
 
 
 def by_node(workers: Mapping[str, Mapping[str, Any]], said: Mapping[str, Mapping[str, Any]]) -> dict[str, Given]:

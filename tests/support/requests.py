@@ -11,7 +11,7 @@ from dask_hpc.clusters.mpi.request import MpiJob
 from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.clusters.slurm import request as slurm
 from dask_hpc.clusters.slurm.request import WorkerJobs
-from dask_hpc.slurm.ask import parse_nodes
+from dask_hpc.slurm.nodes import parse_nodes
 
 SLURM_SINFO = """\
 c1|batch*|4|4000|idle|0/4/0/4|1:00:00

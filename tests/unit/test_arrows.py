@@ -45,11 +45,11 @@ def test_part_imports_only_allowed_packages(root: Path, part: str) -> None:
 
 
 ROOMS = {
-    "slurm": {"errors", "paths", "sif", "units"},
+    "slurm": {"errors", "processes", "sif", "units"},
     "mpi": {"credentials", "errors", "network", "paths", "slurm", "stop", "units"},
     "clusters": {"credentials", "dask_settings", "errors", "mpi", "network", "paths", "screen", "sif", "slurm", "stop"}
     | {"units"},
-    "doctor": {"errors", "identity", "mpi", "network", "paths", "screen", "sif", "slurm", "stop", "units"},
+    "doctor": {"errors", "identity", "mpi", "network", "paths", "processes", "screen", "sif", "slurm", "stop"},
     "jobqueue_config": {"doctor", "errors", "network", "paths", "screen", "sif", "slurm", "units"},
     "bridge": set(),
 }

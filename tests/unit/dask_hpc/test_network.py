@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from dask_hpc import network
@@ -18,10 +19,14 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         addresses={"lo": "127.0.0.1", "eth0": "192.0.2.10", "ib0": "198.51.100.10"}, names={}, route="192.0.2.10"
     )
 
-    def address(interface: str) -> str:
-        if interface not in found.addresses:
-            raise RequestError(f"no {interface}")
-        return str(found.addresses[interface])
+    def interfaces() -> dict[str, list[SimpleNamespace]]:
+        wired = SimpleNamespace(family=socket.AF_PACKET, address="02:00:00:00:00:01")
+        second = SimpleNamespace(family=socket.AF_INET, address="203.0.113.10")
+        own = {
+            name: [SimpleNamespace(family=socket.AF_INET, address=address), second, wired]
+            for name, address in found.addresses.items()
+        }
+        return {**own, "nothing": [wired]}
 
     def by_name(name: str) -> str:
         if name not in found.names:
@@ -45,14 +50,10 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         def getsockname(self) -> tuple[str, int]:
             return found.route, 1
 
-    monkeypatch.setattr(network, "address", address)
-    monkeypatch.setattr(
-        network, "socket",
-        SimpleNamespace(
-            gethostname=lambda: "login", gethostbyname=by_name, socket=Probe, AF_INET=0, SOCK_DGRAM=0,
-            if_nameindex=lambda: [(1, "lo"), (2, "nothing"), (3, "eth0"), (4, "ib0")],
-        ),
-    )  # fmt: skip
+    monkeypatch.setattr(psutil, "net_if_addrs", interfaces)
+    monkeypatch.setattr(socket, "gethostname", lambda: "login")
+    monkeypatch.setattr(socket, "gethostbyname", by_name)
+    monkeypatch.setattr(socket, "socket", Probe)
     return found
 
 
@@ -60,7 +61,12 @@ def test_chooses_interface_of_hostname(host: SimpleNamespace) -> None:
     """Other hosts look up this hostname; another name can be given."""
     host.names = {"login": "198.51.100.10", "other": "192.0.2.10"}
     assert network.choose() == ("ib0", "login is 198.51.100.10")
-    assert network.choose("other")[0] == "eth0"
+    assert network.choose("other").name == "eth0"
+
+
+def test_an_interface_has_its_first_address(host: SimpleNamespace) -> None:
+    """Dask takes that one, too; an interface without an IPv4 address is left out."""
+    assert network.addresses() == host.addresses
 
 
 @pytest.mark.parametrize("own", ["127.0.1.1", "203.0.113.9", None])
@@ -74,7 +80,7 @@ def test_falls_back_to_default_route(host: SimpleNamespace, own: str | None) -> 
 def test_falls_back_to_loopback(host: SimpleNamespace) -> None:
     """In a container, the route's address may belong to no interface."""
     host.route = "203.0.113.9"
-    assert network.choose()[0] == "lo"
+    assert network.choose().name == "lo"
 
 
 def test_error_without_network_names_option(host: SimpleNamespace) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dask_hpc.screen import Mark, Screen
 from tests.support.hpc_command import PACKAGE, write
 
 QUICK = """\
@@ -103,3 +104,15 @@ def test_survives_closed_pipe(workloads: Path, tmp_path: Path, line: str, status
     assert run.returncode == status, err
     if line.startswith("run quick --workers"):
         assert (tmp_path / "r" / "quick" / "latest" / "result.json").is_file()
+
+
+def test_table_keeps_all_that_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A word longer than its column is folded, not cut; what looks like markup is text; a pipe has no colour."""
+    Screen(pipe_width=40).table("A [title]", ("what", ""), [("[red]", Mark("[bad]", "red")), ("x" * 60, "y")])
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "A [title]"
+    assert "[red]" in out
+    assert "[bad]" in out
+    assert out.count("x") == 60
+    assert max(map(len, out.splitlines())) <= 40
+    assert "\x1b" not in out

@@ -8,9 +8,15 @@
 `dask_hpc.tutorial` is the harness of the workloads.
 """
 
-from dask_hpc.clusters.cluster import DaskCluster, cluster
-from dask_hpc.errors import ClusterError, CollectiveError, DaskHpcError, RequestError
-from dask_hpc.mpi.check import check_world
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dask_hpc.clusters.cluster import DaskCluster, cluster
+    from dask_hpc.errors import ClusterError, CollectiveError, DaskHpcError, RequestError
+    from dask_hpc.mpi.check import check_world
 
 __all__ = [
     "ClusterError",
@@ -21,3 +27,31 @@ __all__ = [
     "check_world",
     "cluster",
 ]
+
+_HOMES = {
+    "ClusterError": "dask_hpc.errors",
+    "CollectiveError": "dask_hpc.errors",
+    "DaskCluster": "dask_hpc.clusters.cluster",
+    "DaskHpcError": "dask_hpc.errors",
+    "RequestError": "dask_hpc.errors",
+    "check_world": "dask_hpc.mpi.check",
+    "cluster": "dask_hpc.clusters.cluster",
+}
+_PUBLIC_MODULES = {"clusters", "collective", "errors", "mpi", "tutorial"}
+
+if not TYPE_CHECKING:  # with it, a type checker would take any name for one of the package's
+
+    def __getattr__(name: str) -> object:
+        """Import what is asked for: every MPI rank imports a part of this package, and few need the clusters."""
+        if name in _HOMES:
+            value: object = getattr(importlib.import_module(_HOMES[name]), name)
+        elif name in _PUBLIC_MODULES:
+            value = importlib.import_module(f"{__name__}.{name}")
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 import click
 
 __all__ = ["ClusterError", "CollectiveError", "DaskHpcError", "RequestError", "ResultsError", "WorkloadError"]
@@ -52,3 +55,16 @@ class RequestError(DaskHpcError):
     """More was asked for than there is, or something that contradicts itself."""
 
     exit_code = 2
+
+
+def did_you_mean(word: str, choices: Iterable[str], *, prefix: str = "", cutoff: float = 0.6) -> str:
+    """Return the question that names what was probably meant by a mistyped word, or nothing if no choice is near.
+
+    Args:
+        word: what was typed.
+        choices: what there is.
+        prefix: what stands before a choice where it is typed, such as an option's name and a blank.
+        cutoff: how near a choice must be: 1 is the same word.
+    """
+    near = difflib.get_close_matches(word, list(choices), n=1, cutoff=cutoff)
+    return f"did you mean {prefix}{near[0]}?" if near else ""

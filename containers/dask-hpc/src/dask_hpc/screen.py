@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import click
 from rich.console import Console
@@ -22,10 +23,18 @@ from rich.progress import (
 )
 from rich.table import Table
 
-__all__ = ["Screen"]
+__all__ = ["Mark", "Screen"]
 
 _PAUSE = 0.5  # seconds between two questions to the scheduler
-_PIPE_WIDTH = 110  # where there is no terminal whose width could be asked for
+_PIPE_WIDTH = 110
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A cell of a table, in a colour."""
+
+    text: str
+    colour: str
 
 
 class Screen:
@@ -33,11 +42,12 @@ class Screen:
 
     Args:
         quiet_stdout: keep standard output free, for a program that reads the JSON there.
+        pipe_width: characters a line, where there is no terminal whose width could be asked for.
     """
 
-    def __init__(self, *, quiet_stdout: bool = False) -> None:
-        self._err = _console(stderr=True)
-        self._out = self._err if quiet_stdout else _console(stderr=False)
+    def __init__(self, *, quiet_stdout: bool = False, pipe_width: int = _PIPE_WIDTH) -> None:
+        self._err = _console(pipe_width, stderr=True)
+        self._out = self._err if quiet_stdout else _console(pipe_width, stderr=False)
 
     @contextmanager
     def stage(self, text: str) -> Iterator[None]:
@@ -86,14 +96,16 @@ class Screen:
         self._out.print(f"[bold]{escape(title)}[/]")
         self._out.print(content.rstrip() + "\n", soft_wrap=True, highlight=False, markup=False)
 
-    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], align: str = "left") -> None:
+    def table(
+        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Mark]], align: str = "left"
+    ) -> None:
         """Print a table; `align` is that of all columns but the first."""
         table = Table()
         for number, column in enumerate(columns):
             justify = "right" if number and align == "right" else "left"
-            table.add_column(column, justify=justify)  # type: ignore[arg-type]
+            table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(_cell, row))
         self._out.print(f"[bold]{escape(title)}[/]", soft_wrap=True, highlight=False)
         self._out.print(table)
 
@@ -128,8 +140,12 @@ def _ask(bar: Progress, shown: TaskID, tasks: Callable[[], tuple[int, int]], ove
         bar.update(shown, completed=done, total=total or None)
 
 
-def _console(*, stderr: bool) -> Console:
+def _cell(cell: str | Mark) -> str:
+    return f"[{cell.colour}]{escape(cell.text)}[/]" if isinstance(cell, Mark) else escape(cell)
+
+
+def _console(pipe_width: int, *, stderr: bool) -> Console:
     console = _Console(stderr=stderr)
     if not console.is_terminal:
-        console.width = _PIPE_WIDTH
+        console.width = pipe_width
     return console

@@ -6,12 +6,13 @@ They are made before MPI is loaded, by variables. A value of the user's own wins
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+
+from dask_hpc.slurm.allocation import Allocation
 
 YIELD = "OMPI_MCA_mpi_yield_when_idle"
 WINDOWS = ("OMPI_MCA_osc_sm_backing_directory", "OMPI_MCA_osc_rdma_backing_directory")
@@ -69,8 +70,14 @@ def settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 def crowded(environ: Mapping[str, str], cpus: int) -> bool:
     """Return whether this node has more ranks than CPUs for them; `cpus` is how many it has, if Slurm does not say."""
-    ranks = _of_step(environ) if _slurms(environ) else _number(environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", ""))
-    return ranks > (_number(environ.get("SLURM_CPUS_ON_NODE", "")) or cpus)
+    allocation = Allocation.from_environment(environ)
+    ranks = allocation.tasks_on_node if allocation.by_srun else _of_mpirun(environ)
+    return (ranks or 0) > (allocation.cpus or cpus)
+
+
+def _of_mpirun(environ: Mapping[str, str]) -> int:
+    local = environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", "")
+    return int(local) if local.isdigit() else 0
 
 
 def roomier(shm: Path, other: Path) -> Path | None:
@@ -85,23 +92,6 @@ def _free(folder: Path) -> int:
     except OSError:
         return 0
     return found.f_bavail * found.f_frsize if os.access(folder, os.W_OK) else 0
-
-
-def _slurms(environ: Mapping[str, str]) -> bool:
-    return environ.get("PMIX_NAMESPACE", "").startswith("slurm.")
-
-
-def _of_step(environ: Mapping[str, str]) -> int:
-    """Return how many tasks srun has started here, out of one number a node: `4(x2),3` is 4, 4 and 3."""
-    nodes: list[int] = []
-    for tasks, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", environ.get("SLURM_STEP_TASKS_PER_NODE", "")):
-        nodes += [int(tasks)] * int(times or 1)
-    here = _number(environ.get("SLURM_NODEID", ""))
-    return nodes[here] if here < len(nodes) else 0
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
 
 
 def explain_errors() -> None:
@@ -142,4 +132,4 @@ def unsupported(trace: TracebackType | None, environ: Mapping[str, str]) -> str:
 
 def started_by_srun(environ: Mapping[str, str]) -> bool:
     """Return whether this process is a rank that srun has started."""
-    return "PMIX_RANK" in environ and _slurms(environ)
+    return "PMIX_RANK" in environ and Allocation.from_environment(environ).by_srun

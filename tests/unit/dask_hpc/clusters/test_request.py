@@ -11,7 +11,7 @@ from dask_hpc.clusters.asked import Asked
 from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.clusters.request import Chooser, describe_nodes, refuse_long, smallest_idle, usable
 from dask_hpc.errors import RequestError
-from dask_hpc.slurm.ask import Node
+from dask_hpc.slurm.nodes import Node
 
 USABLE = [
     "idle", "mix", "alloc", "comp", "resv", "plnd", "maint", "boot", "block", "pow_dn", "pow_up", "idle~", "alloc#",
@@ -27,7 +27,7 @@ def chooser(**given: Any) -> Chooser:
 def node(name: str = "n", **given: Any) -> Node:
     """Return an idle node of four cores."""
     fields: dict[str, Any] = {"cpus": 4, "memory": 4000, "state": "idle", "idle_cpus": 4, "limit": None}
-    return Node(name, "batch", default=True, **fields | given)
+    return Node(name=name, partition="batch", default=True, **fields | given)
 
 
 @pytest.mark.parametrize(

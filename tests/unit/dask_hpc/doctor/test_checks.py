@@ -9,17 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from dask_hpc.doctor import failure, ok
 from dask_hpc.doctor.checks import clocks, environment, limits, machine, mpi, shared
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.survey import NodeReport, Survey
+from dask_hpc.doctor.verdict import failure, ok
+from tests.support.site_commands import Commands
 
 HOME = Path("/home/hpc")
 
 
 def node(name: str, state: str = "shared", reached: bool = True, mark: str = "abc", apptainer: str = "") -> NodeReport:
     """Return the answer of a healthy node, with some fields changed."""
-    return NodeReport(name, reached, {str(HOME): state}, mark, 1 << 30, 4096, apptainer, True)
+    return NodeReport(
+        node=name,
+        reached=reached,
+        folders={str(HOME): state},
+        mark=mark,
+        shm=1 << 30,
+        files=4096,
+        apptainer=apptainer,
+        namespaces=True,
+    )
 
 
 class Asked(Site):
@@ -29,7 +39,7 @@ class Asked(Site):
 
     @property
     def survey(self) -> Survey:
-        return Survey(list(self.reports))
+        return Survey(nodes=list(self.reports))
 
 
 def asked(*reports: NodeReport, **environ: str) -> Asked:
@@ -85,21 +95,6 @@ def test_finds_pmix_versions() -> None:
     assert mpi.pmix_versions("\tnone\n\tpmi2\n") == []
 
 
-@pytest.mark.parametrize(
-    ("environ", "megabytes"),
-    [
-        ({"SLURM_MEM_PER_NODE": "2048"}, 2048),
-        ({"SLURM_MEM_PER_CPU": "512M", "SLURM_CPUS_ON_NODE": "4"}, 2048),
-        ({"SLURM_MEM_PER_CPU": "1G", "SLURM_CPUS_ON_NODE": "2"}, 2048),
-        ({"SLURM_MEM_PER_NODE": "0"}, None),
-        ({}, None),
-    ],
-)
-def test_reads_memory_of_allocation(environ: dict[str, str], megabytes: int | None) -> None:
-    """The memory is a node's, or a CPU's times their number; 0 means all of it."""
-    assert limits.allowed_memory(environ) == (None if megabytes is None else megabytes << 20)
-
-
 def test_warns_if_dask_would_exceed_allocation() -> None:
     """The warning has both numbers, and the option to set."""
     site = Site("allocation", environ={"SLURM_MEM_PER_NODE": "64", "SLURM_CPUS_PER_TASK": "99"})
@@ -108,6 +103,14 @@ def test_warns_if_dask_would_exceed_allocation() -> None:
     assert "Slurm gave 64 MiB" in memory.seen
     assert "--memory-limit 64MiB" in memory.todo
     assert "--nthreads 99" in cpus.todo
+
+
+def test_a_sites_default_memory_is_the_controllers(commands: Commands) -> None:
+    """No variable tells it."""
+    commands["scontrol"] = "echo JobId=7 MinMemoryNode=65M"
+    assert "Slurm gave 65 MiB" in limits.memory(Site("allocation", environ={"SLURM_JOB_ID": "7"})).seen
+    commands["scontrol"] = "exit 1"
+    assert limits.memory(Site("allocation", environ={"SLURM_JOB_ID": "7"})).status == "ok"
 
 
 def test_names_node_with_other_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
-from dask_hpc.doctor import examine, ok
-from dask_hpc.doctor.checks import CHECKS
+from dask_hpc.doctor.checks import CHECKS, Check
+from dask_hpc.doctor.examine import examine
 from dask_hpc.doctor.site import Site
+from dask_hpc.doctor.verdict import ok
 
 
 def test_check_that_raises_is_a_failure() -> None:
@@ -18,7 +19,7 @@ def test_check_that_raises_is_a_failure() -> None:
     def broken(_site: Site) -> None:
         raise ZeroDivisionError("of mine")
 
-    found = examine(Site("login node"), {"broken": (broken, 5), "fine": (lambda _: ok("well"), 5)})
+    found = examine(Site("login node"), {"broken": Check(broken, 5), "fine": Check(lambda _: ok("well"), 5)})
     assert [(one.check, one.status) for one in found] == [("broken", "failure"), ("fine", "ok")]
     assert "ZeroDivisionError: of mine" in found[0].seen
 
@@ -31,9 +32,12 @@ def test_gives_up_hanging_check() -> None:
     def hangs(_site: Site) -> None:
         released.wait()
 
-    found = examine(
-        Site("login node"), {"hangs": (hangs, 0.1), "silent": (lambda _: None, 60), "fine": (lambda _: ok("well"), 60)}
-    )
+    checks = {
+        "hangs": Check(hangs, 0.1),
+        "silent": Check(lambda _: None, 60),
+        "fine": Check(lambda _: ok("well"), 60),
+    }
+    found = examine(Site("login node"), checks)
     assert not released.is_set()
     released.set()
     assert [(one.check, one.status) for one in found] == [("hangs", "failure"), ("fine", "ok")]
@@ -54,7 +58,7 @@ def test_all_checks_end_within_two_minutes(monkeypatch: pytest.MonkeyPatch) -> N
     def hangs(_site: Site) -> None:
         released.wait()
 
-    found = examine(Site("login node"), {name: (hangs, limit) for name, (_, limit) in CHECKS.items()})
+    found = examine(Site("login node"), {name: Check(hangs, check.seconds) for name, check in CHECKS.items()})
     released.set()
     assert [one.check for one in found] == list(CHECKS)
     assert {one.seen for one in found} == {"no answer in time"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_hpc.doctor import examine
+from dask_hpc.doctor.examine import examine
 from dask_hpc.doctor.site import here
 
 

@@ -5,18 +5,19 @@ A mini-cluster has no accounts and refuses no memory: these answers are those of
 
 from __future__ import annotations
 
-import getpass
-import json
 import os
 import sys
 
+import msgspec
 import pytest
 
 from dask_hpc.doctor.site import Site, here
 from dask_hpc.errors import RequestError
 from dask_hpc.identity import venv
-from dask_hpc.jobqueue_config.look import Facts, accounts, look
+from dask_hpc.jobqueue_config.look import Facts, look
+from dask_hpc.jobqueue_config.on_node import NodeFacts
 from dask_hpc.sif import Sif
+from dask_hpc.slurm.accounts import Accounts
 from tests.support.site_commands import Commands
 
 NODES = """\
@@ -25,7 +26,8 @@ n2|short*|16|60000|idle|0/16/0/16|30:00
 n3|short*|16|50000|mix|4/12/0/16|30:00
 """
 ALLOCATION = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n[2-3]"}
-REPORT = {"node": "n2", "interface": "ib0", "disk": None}
+REPORT = NodeFacts(node="n2", interface="ib0", disk=None)
+PRINTED = msgspec.json.encode(REPORT).decode()
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_a_site_whose_sbatch_takes_everything_refuses_nothing(commands: Commands
     """Jobs are only tested, never submitted, in the partition of the file."""
     facts = seen()
     assert (facts.refusal, facts.memory_refusal) == ("", "")
-    words = "--test-only --partition=short --ntasks=1 --time=1 {}--wrap=true"
+    words = "--test-only --ntasks=1 --time=1 --partition=short {}--wrap=true"
     assert set(commands.calls("sbatch")) == {words.format(""), words.format("--mem=50000M ")}
 
 
@@ -104,7 +106,7 @@ def test_memory_is_tested_with_the_account_that_sbatch_wants(commands: Commands)
     esac
     echo "Invalid account" >&2; exit 1"""
     facts = seen()
-    assert facts.accounts == (["physics", "chemistry"], "")
+    assert facts.accounts == Accounts(("physics", "chemistry"))
     assert (facts.refusal, facts.memory_refusal) == ("Invalid account", "no memory")
 
 
@@ -115,45 +117,12 @@ def test_an_account_is_not_charged_unasked(commands: Commands) -> None:
     assert not [call for call in commands.calls("sbatch") if "--account" in call]
 
 
-def test_accounts_are_the_users_own_and_the_default_comes_first(commands: Commands) -> None:
-    """One account with several associations is listed once."""
-    commands["sacctmgr"] = "case \"$*\" in *assoc*) printf 'b\\n a \\n\\nb\\nc\\n';; *) echo ' a ';; esac"
-    assert accounts() == (["a", "b", "c"], "")
-    associations, default = commands.calls("sacctmgr")
-    assert associations == f"-nP show assoc user={getpass.getuser()} format=account"
-    assert default == f"-nP show user {getpass.getuser()} format=defaultaccount"
-
-
-@pytest.mark.parametrize(
-    ("script", "why"),
-    [
-        ("exit 0", "none of yours"),
-        ("echo 'You are not running a supported accounting_storage plugin' >&2; exit 1", "keeps no accounts"),
-        ("echo 'sacctmgr: error: down' >&2; exit 1", "sacctmgr: error: down"),
-    ],
-)
-def test_without_accounts_the_reason_is_known(commands: Commands, script: str, why: str) -> None:
-    """No accounting, an error, and a user without any account are told apart."""
-    commands["sacctmgr"] = script
-    found, reason = accounts()
-    assert found == []
-    assert why in reason
-
-
-def test_without_sacctmgr_nothing_is_asked(commands: Commands) -> None:
-    """A login node may lack the command."""
-    (commands.folder / "sacctmgr").unlink()
-    found, reason = accounts()
-    assert found == []
-    assert "sacctmgr is not here" in reason
-
-
 def test_nodes_tell_of_themselves_in_a_short_job(commands: Commands) -> None:
     """The idle nodes of the partition run this package's report, one task each; other lines are ignored."""
-    commands["srun"] = f"echo a banner; echo '{json.dumps(REPORT)}'"
+    commands["srun"] = f"echo a banner; echo '{PRINTED}'"
     facts = seen(jobs=True)
-    assert facts.nodes == [REPORT]
-    assert facts.silent == ""
+    assert facts.reports.nodes == (REPORT,)
+    assert facts.reports.why_none == ""
     (call,) = commands.calls("srun")
     for word in ("--partition=short", "--nodelist=n2", "--nodes=1", "--ntasks=1", "--ntasks-per-node=1", "--mpi=none"):
         assert word in call.split()
@@ -169,8 +138,8 @@ def test_nodes_are_those_of_the_partition_that_was_asked_for(commands: Commands)
 def test_in_an_allocation_its_nodes_are_asked(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step of the job that this runs in disturbs nobody else, and does not take on the job's size."""
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    commands["srun"] = f"env >{commands.folder}/env; echo '{json.dumps(REPORT)}'"
-    assert seen(jobs=True, **ALLOCATION).nodes == [REPORT]
+    commands["srun"] = f"env >{commands.folder}/env; echo '{PRINTED}'"
+    assert seen(jobs=True, **ALLOCATION).reports.nodes == (REPORT,)
     (call,) = commands.calls("srun")
     assert {"--jobid=7", "--overlap", "--nodelist=n2,n3", "--ntasks=2"} <= set(call.split())
     assert "SLURM_JOB_ID" not in (commands.folder / "env").read_text()
@@ -178,7 +147,7 @@ def test_in_an_allocation_its_nodes_are_asked(commands: Commands, monkeypatch: p
 
 def test_in_a_sif_nodes_run_the_same_one(commands: Commands) -> None:
     """The report comes from the environment that workers will run in."""
-    commands["srun"] = f"echo '{json.dumps(REPORT)}'"
+    commands["srun"] = f"echo '{PRINTED}'"
     facts = seen(jobs=True, APPTAINER_CONTAINER="/x.sif")
     assert facts.sif == Sif("/x.sif", "apptainer", (), venv())
     assert f"apptainer exec /x.sif {sys.executable} -m" in commands.calls("srun")[0]
@@ -186,19 +155,19 @@ def test_in_a_sif_nodes_run_the_same_one(commands: Commands) -> None:
 
 def test_silent_nodes_have_a_reason(commands: Commands) -> None:
     """No wish, no idle node and no answer are told apart."""
-    assert "--no-job" in seen(jobs=False).silent
+    assert "--no-job" in seen(jobs=False).reports.why_none
     assert commands.calls("srun") == []
-    assert "srun: error" in seen(jobs=True).silent
+    assert "srun: error" in seen(jobs=True).reports.why_none
     commands.sinfo("short*", nodes=NODES.replace("idle", "alloc"))
-    assert "no node was idle" in seen(jobs=True).silent
+    assert "no node was idle" in seen(jobs=True).reports.why_none
 
 
 def test_nodes_that_cannot_be_listed_are_silent(commands: Commands) -> None:
     """Slurm's own error is the reason, and the file can be written all the same."""
     commands["scontrol"] = "echo 'slurm_load: down' >&2; exit 1"
     facts = seen(jobs=True, **ALLOCATION)
-    assert facts.nodes == []
-    assert "slurm_load: down" in facts.silent
+    assert facts.reports.nodes == ()
+    assert "slurm_load: down" in facts.reports.why_none
 
 
 def test_the_smallest_node_is_one_that_is_up(commands: Commands) -> None:
@@ -214,4 +183,4 @@ def test_the_schedulers_interface_is_this_hosts(commands: Commands) -> None:
     """Name and reason come from where this runs."""
     site = Site("login node", jobs=False, environ={})
     facts = look(site, "/home/me")
-    assert facts.interface == site.interface[:2]
+    assert facts.interface == site.interface

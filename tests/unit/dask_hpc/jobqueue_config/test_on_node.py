@@ -5,33 +5,43 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
+import msgspec
+import psutil
 import pytest
 
 from dask_hpc import network
 from dask_hpc.errors import RequestError
 from dask_hpc.jobqueue_config import on_node
-from dask_hpc.jobqueue_config.on_node import file_system, own_disk, report
+from dask_hpc.jobqueue_config.on_node import Disk, NodeFacts, file_system, own_disk, parse_reports, report
 
 GIB = 1 << 30
 
 
-def test_file_system_is_innermost_mount() -> None:
+def mount(point: str, kind: str) -> SimpleNamespace:
+    """Return a mount as psutil shows it."""
+    return SimpleNamespace(mountpoint=point, fstype=kind)
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"), [("/var/tmp", "ext4"), ("/tmp", "nfs4"), ("/tmp/local", "xfs"), ("/tmpx", "ext4")]
+)
+def test_file_system_is_innermost_mount(folder: str, kind: str) -> None:
     """The innermost mount decides."""
-    mounts = "/dev/a / ext4 rw 0 0\nserver:/t /tmp nfs4 rw 0 0\n/dev/b /tmp/local xfs rw 0 0"
-    assert [file_system(folder, mounts) for folder in ("/var/tmp", "/tmp", "/tmp/local", "/tmpx")] == [
-        "ext4", "nfs4", "xfs", "ext4",
-    ]  # fmt: skip
+    mounts = [mount("/", "ext4"), mount("/tmp", "nfs4"), mount("/tmp/local", "xfs")]
+    assert file_system(folder, mounts) == kind
 
 
 class Disks:
     """Folders that a node might have, each with a file system and free space."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._folder, self._free, self._mounts = folder, dict[str, int](), "none / nfs4 rw 0 0\n"
+        self._folder = folder
+        self._free: dict[str, int] = {}
+        self._mounts = [mount("/", "nfs4")]
         monkeypatch.setattr(on_node, "_CANDIDATES", ())
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=self._free[path]))
+        monkeypatch.setattr(psutil, "disk_partitions", lambda **_: self._mounts)
         self._patch = monkeypatch
 
     def add(self, name: str, kind: str, free: int) -> str:
@@ -40,12 +50,8 @@ class Disks:
         path.mkdir()
         self._patch.setattr(on_node, "_CANDIDATES", (*on_node._CANDIDATES, str(path)))
         self._free[str(path)] = free
-        self._mounts += f"dev {path} {kind} rw 0 0\n"
+        self._mounts.append(mount(str(path), kind))
         return str(path)
-
-    def best(self) -> dict[str, Any] | None:
-        """Return the one that is taken."""
-        return own_disk(self._mounts)
 
 
 @pytest.fixture
@@ -59,51 +65,59 @@ def test_takes_the_first_disk_that_is_large_enough(disks: Disks) -> None:
     disks.add("full", "xfs", GIB - 1)
     first = disks.add("first", "ext4", 7 * GIB + 5)
     disks.add("second", "xfs", 90 * GIB)
-    assert disks.best() == {"folder": first, "type": "ext4", "gib": 7}
+    assert own_disk() == Disk(folder=first, type="ext4", gib=7)
 
 
 def test_one_gib_is_enough(disks: Disks) -> None:
     """With less, there is no use in spilling."""
     folder = disks.add("small", "btrfs", GIB)
-    assert disks.best() == {"folder": folder, "type": "btrfs", "gib": 1}
+    assert own_disk() == Disk(folder=folder, type="btrfs", gib=1)
 
 
 def test_a_disk_is_better_than_memory_and_memory_than_a_network(disks: Disks) -> None:
     """The order of the folders counts only among disks."""
     disks.add("network", "nfs4", 900 * GIB)
-    assert disks.best() is None
+    assert own_disk() is None
     memory = disks.add("memory", "tmpfs", 60 * GIB)
-    assert disks.best() == {"folder": memory, "type": "tmpfs", "gib": 60}
+    assert own_disk() == Disk(folder=memory, type="tmpfs", gib=60)
     disk = disks.add("disk", "zfs", 2 * GIB)
-    assert disks.best() == {"folder": disk, "type": "zfs", "gib": 2}
+    assert own_disk() == Disk(folder=disk, type="zfs", gib=2)
 
 
 def test_a_folder_that_is_missing_is_passed_over(disks: Disks) -> None:
     """Not every node has every usual folder."""
     Path(disks.add("gone", "xfs", 9 * GIB)).rmdir()
-    assert disks.best() is None
+    assert own_disk() is None
 
 
 def test_a_folder_outside_of_every_mount_has_no_type() -> None:
     """A mount point is a folder, not the beginning of a name; the later of two mounts on one point hides the other."""
-    assert file_system("/data", "dev /dat ext4 rw 0 0") == ""
-    assert file_system("/data/x", "one /data ext4 rw 0 0\ntwo /data nfs4 rw 0 0") == "nfs4"
+    assert file_system("/data", [mount("/dat", "ext4")]) == ""
+    assert file_system("/data/x", [mount("/data", "ext4"), mount("/data", "nfs4")]) == "nfs4"
 
 
 def test_reads_this_machines_mounts() -> None:
     """The report of a real node has its name, its interface and a disk or none."""
     seen = report({"SLURMD_NODENAME": "c1"})
-    assert seen["node"] == "c1"
-    assert seen["interface"] == network.choose()[0]
-    assert seen["disk"] == own_disk(Path("/proc/mounts").read_text(encoding="utf-8"))
-    assert report({})["node"] == ""
+    assert seen.node == "c1"
+    assert seen.interface == network.choose().name
+    assert seen.disk == own_disk()
+    assert report({}).node == ""
+
+
+def test_reports_are_told_from_other_output() -> None:
+    """What a node prints is one line of JSON, among the words of a site's prologue."""
+    disk = Disk(folder="/local", type="xfs", gib=900)
+    reports = [NodeFacts(node="c1", interface="ib0", disk=disk), NodeFacts(node="c2", interface="", disk=None)]
+    printed = "\n".join(["Welcome {to} c1!", *(msgspec.json.encode(one).decode() for one in reports)])
+    assert parse_reports(printed) == reports
 
 
 def test_a_node_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown interface is an empty one: the file then leaves the choice to the worker."""
 
-    def none() -> tuple[str, str]:
+    def none() -> network.Interface:
         raise RequestError("No network leads off this host.")
 
     monkeypatch.setattr(network, "choose", none)
-    assert report({})["interface"] == ""
+    assert report({}).interface == ""

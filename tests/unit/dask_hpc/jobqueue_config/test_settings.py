@@ -8,31 +8,49 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec.structs import replace
 
-from dask_hpc.jobqueue_config.look import Facts
+from dask_hpc.jobqueue_config.look import Facts, Reports
+from dask_hpc.jobqueue_config.on_node import Disk, NodeFacts
 from dask_hpc.jobqueue_config.settings import render, settings
+from dask_hpc.network import Interface
 from dask_hpc.sif import Sif
-from dask_hpc.slurm.ask import Node
+from dask_hpc.slurm.accounts import Accounts
+from dask_hpc.slurm.nodes import Node
 
-DISK = {"folder": "/local", "type": "xfs", "gib": 900}
-SEEN = [{"node": "n1", "interface": "ib0", "disk": DISK}, {"node": "n2", "interface": "ib0", "disk": DISK}]
+DISK = Disk(folder="/local", type="xfs", gib=900)
+N1 = NodeFacts(node="n1", interface="ib0", disk=DISK)
+N2 = NodeFacts(node="n2", interface="ib0", disk=DISK)
+
+
+def node(name: str, cpus: int, memory: int, *, partition: str = "short", limit: int | None = 1800) -> Node:
+    """Return a node without any job."""
+    return Node(
+        name=name,
+        partition=partition,
+        default=partition == "short",
+        cpus=cpus,
+        memory=memory,
+        state="idle",
+        idle_cpus=cpus,
+        limit=limit,
+    )
+
+
 FACTS = Facts(
     partitions={
-        "short": [
-            Node("n1", "short", True, 64, 250_000, "idle", 64, 1800),
-            Node("n2", "short", True, 16, 60_000, "mix", 4, 1800),
-        ],
-        "long": [Node("n3", "long", False, 64, 250_000, "idle", 64, None)],
+        "short": [node("n1", 64, 250_000), node("n2", 16, 60_000)],
+        "long": [node("n3", 64, 250_000, partition="long", limit=None)],
     },
     partition="short",
     asked_for=False,
-    accounts=(["physics", "chemistry"], ""),
+    accounts=Accounts(("physics", "chemistry")),
     refusal="",
     memory_refusal="",
-    interface=("ib0", "login is 10.0.0.1"),
+    interface=Interface("ib0", "login is 10.0.0.1"),
     home="/home/me",
-    nodes=SEEN,
-)  # fmt: skip
+    reports=Reports((N1, N2)),
+)
 
 
 def loaded(**changes: Any) -> dict[str, Any]:
@@ -57,11 +75,7 @@ def test_every_setting_has_reason() -> None:
     for reason, setting in zip(lines[::2], lines[1::2], strict=True):
         assert reason.startswith("    # ")
         assert len(reason) > len("    # why")
-        assert setting.split(":")[0].strip() in dict(settings_by_key())
-
-
-def settings_by_key() -> list[tuple[str, Any]]:
-    return [(key, value) for key, value, _ in settings(FACTS)]
+        assert setting.split(":")[0].strip() in {one.key for one in settings(FACTS)}
 
 
 def test_dask_jobqueue_knows_every_setting() -> None:
@@ -77,7 +91,9 @@ def test_sets_account_only_if_required() -> None:
     assert loaded()["account"] is None
     assert "yours: physics chemistry" in render(FACTS)
     assert loaded(refusal="Invalid account")["account"] == "physics"
-    unknown = dataclasses.replace(FACTS, accounts=([], "sacctmgr is not here to be asked"), refusal="Invalid account")
+    unknown = dataclasses.replace(
+        FACTS, accounts=Accounts(why_none="sacctmgr is not here to be asked"), refusal="Invalid account"
+    )
     assert "sbatch wants one (Invalid account); sacctmgr is not here to be asked" in render(unknown)
 
 
@@ -91,11 +107,11 @@ def test_leaves_out_rejected_mem_option() -> None:
 
 def test_scheduler_and_workers_have_own_interface() -> None:
     """Scheduler and workers have one interface each; nodes that differ use the route to the scheduler."""
-    seen = loaded(interface=("eno1", "why"))
+    seen = loaded(interface=Interface("eno1", "why"))
     assert (seen["interface"], seen["scheduler-options"]["interface"]) == ("ib0", "eno1")
-    mixed = [{**SEEN[0], "interface": "eth0"}, SEEN[1]]
-    assert loaded(nodes=mixed)["interface"] is None
-    assert "nodes have several: eth0 ib0" in render(dataclasses.replace(FACTS, nodes=mixed))
+    mixed = Reports((replace(N1, interface="eth0"), N2))
+    assert loaded(reports=mixed)["interface"] is None
+    assert "nodes have several: eth0 ib0" in render(dataclasses.replace(FACTS, reports=mixed))
 
 
 def test_workers_run_in_same_sif() -> None:
@@ -109,16 +125,16 @@ def test_workers_run_in_same_sif() -> None:
 
 def test_marks_guesses_without_nodes() -> None:
     """If no node could be asked, a setting is marked as a guess, with the reason."""
-    text = render(dataclasses.replace(FACTS, nodes=[], silent="no node was idle, to be asked"))
+    text = render(dataclasses.replace(FACTS, reports=Reports(why_none="no node was idle, to be asked")))
     assert "a guess, no node was idle" in text
-    assert loaded(nodes=[], silent="x")["local-directory"] == "/tmp"
+    assert loaded(reports=Reports(why_none="x"))["local-directory"] == "/tmp"
 
 
 def test_marks_local_directory_in_memory() -> None:
     """A /tmp in memory is used if there is no disk, and marked as such."""
-    nodes = [{**SEEN[0], "disk": {"folder": "/tmp", "type": "tmpfs", "gib": 60}}]
+    reports = Reports((replace(N1, disk=Disk(folder="/tmp", type="tmpfs", gib=60)),))
     assert "in the node's memory, for want of a disk (tmpfs, 60 GiB free)" in render(
-        dataclasses.replace(FACTS, nodes=nodes)
+        dataclasses.replace(FACTS, reports=reports)
     )
 
 
@@ -144,22 +160,23 @@ def test_files_are_where_nodes_see_them() -> None:
     seen = loaded()
     assert (seen["shared-temp-directory"], seen["log-directory"]) == ("/home/me", "/home/me/.dask-hpc/logs")
     assert seen["local-directory"] == "/local"
-    smaller = {**SEEN[1], "disk": {**DISK, "gib": 9}}
-    assert "(xfs, 9 GiB free)" in render(dataclasses.replace(FACTS, nodes=[SEEN[0], smaller]))
+    smaller = replace(N2, disk=replace(DISK, gib=9))
+    assert "(xfs, 9 GiB free)" in render(dataclasses.replace(FACTS, reports=Reports((N1, smaller))))
 
 
 def test_nodes_whose_disks_differ_spill_to_tmp() -> None:
     """A folder that one node lacks would end every worker there."""
-    nodes = [SEEN[0], {**SEEN[1], "disk": {"folder": "/scratch/local", "type": "ext4", "gib": 950}}]
-    assert loaded(nodes=nodes)["local-directory"] == "/tmp"
-    assert "differ: /local /scratch/local" in render(dataclasses.replace(FACTS, nodes=nodes))
+    reports = Reports((N1, replace(N2, disk=Disk(folder="/scratch/local", type="ext4", gib=950))))
+    assert loaded(reports=reports)["local-directory"] == "/tmp"
+    assert "differ: /local /scratch/local" in render(dataclasses.replace(FACTS, reports=reports))
 
 
 def test_nodes_without_a_disk_are_passed_over() -> None:
     """One node that could not say does not spoil what another one said."""
-    assert loaded(nodes=[{**SEEN[0], "disk": None}, SEEN[1]])["local-directory"] == "/local"
-    assert "a guess, no usual folder there" in render(dataclasses.replace(FACTS, nodes=[{**SEEN[0], "disk": None}]))
-    assert loaded(nodes=[{**SEEN[0], "interface": ""}, SEEN[1]])["interface"] == "ib0"
+    without = replace(N1, disk=None)
+    assert loaded(reports=Reports((without, N2)))["local-directory"] == "/local"
+    assert "a guess, no usual folder there" in render(dataclasses.replace(FACTS, reports=Reports((without,))))
+    assert loaded(reports=Reports((replace(N1, interface=""), N2)))["interface"] == "ib0"
 
 
 def test_reasons_name_what_was_seen() -> None:

@@ -11,17 +11,21 @@ from dask_hpc.mpi.launch import Launch
 @pytest.mark.parametrize(
     ("found", "environ", "words"),
     [
-        (Launch("srun", 4, True), {}, ["srun --mpi=none", "srun --mpi=pmix", "srun --mpi=list"]),
-        (Launch("srun", 4, True), {"SLURM_MPI_TYPE": "pmi2"}, ["srun --mpi=pmi2"]),
-        (Launch("srun", 4, True), {"SLURM_MPI_TYPE": "pmix"}, ["cleaned", "--cleanenv"]),
+        (Launch(by="srun", tasks=4, first=True), {}, ["srun --mpi=none", "srun --mpi=pmix", "srun --mpi=list"]),
+        (Launch(by="srun", tasks=4, first=True), {"SLURM_MPI_TYPE": "pmi2"}, ["srun --mpi=pmi2"]),
+        (Launch(by="srun", tasks=4, first=True), {"SLURM_MPI_TYPE": "pmix"}, ["cleaned", "--cleanenv"]),
         (
-            Launch("srun", 4, True),
+            Launch(by="srun", tasks=4, first=True),
             {"SLURM_MPI_TYPE": "pmix", "PMIX_NAMESPACE": "slurm.pmix.1.0", "PMIX_VERSION": "9.9"},
             ["9.9", "5.0.11", "do not understand", "srun --mpi=list"],
         ),
-        (Launch("srun", 4, True, cleaned=True), {}, ["cleaned", "env -i"]),
-        (Launch("mpirun", 4, True), {"PMIX_NAMESPACE": "x"}, ["another Open MPI", "this environment's mpirun"]),
-        (Launch("mpirun", 4, True), {}, ["cleaned"]),
+        (Launch(by="srun", tasks=4, first=True, cleaned=True), {}, ["cleaned", "env -i"]),
+        (
+            Launch(by="mpirun", tasks=4, first=True),
+            {"PMIX_NAMESPACE": "x"},
+            ["another Open MPI", "this environment's mpirun"],
+        ),
+        (Launch(by="mpirun", tasks=4, first=True), {}, ["cleaned"]),
     ],
 )
 def test_explains_cause_and_fix_of_missing_ranks(found: Launch, environ: dict[str, str], words: list[str]) -> None:

@@ -18,7 +18,7 @@ MPIRUN = {"OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_RANK": "0"}
 @pytest.fixture(autouse=True)
 def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests from asking Slurm about their steps."""
-    monkeypatch.setattr(mpi_launch, "_asked", lambda _step: 0)
+    monkeypatch.setattr(mpi_launch, "tasks_of_step", lambda _step: 0)
 
 
 def process(proc: Path, pid: int, parent: int, name: str, environ: str = "") -> None:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 
+import psutil
 import pytest
 from distributed import system
 
 from dask_hpc.errors import RequestError
-from dask_hpc.mpi.share import Machine, of_this_rank, share
+from dask_hpc.mpi.share import Machine, Share, of_this_rank
+from dask_hpc.mpi.share import share as share_of
+from dask_hpc.slurm.allocation import Allocation
 
 GIB = 1 << 30
+
+
+def share(environ: dict[str, str], ranks: int, machine: Machine) -> Share:
+    """Return the share of a rank with this environment."""
+    return share_of(Allocation.from_environment(environ), ranks, machine)
 
 
 def test_ranks_share_job_memory() -> None:
@@ -64,6 +72,7 @@ def test_rejects_more_ranks_than_cores(ranks: int, per_task: str | None) -> None
         ({"SLURM_CPUS_ON_NODE": "32"}, 3, 10, 16 * GIB // 3),
         ({"SLURM_CPUS_ON_NODE": "8(x2)", "SLURM_MEM_PER_CPU": "1"}, 3, 2, (8 << 20) // 3),
         ({"SLURM_MEM_PER_NODE": "3"}, 2, 8, 3 << 19),
+        ({"SLURM_MEM_PER_NODE": "3G"}, 2, 8, 3 << 29),
         ({"SLURM_CPUS_ON_NODE": "many"}, 2, 8, 8 * GIB),
     ],
 )
@@ -94,9 +103,9 @@ def test_this_process_has_its_part_of_this_machine(monkeypatch: pytest.MonkeyPat
     cores = len(os.sched_getaffinity(0))
     whole = of_this_rank(1)
     assert whole.threads == cores
-    assert 0 < whole.memory <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    total = psutil.virtual_memory().total
+    assert 0 < whole.memory <= total
     assert of_this_rank(2 * cores).memory == whole.memory // (2 * cores)
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     monkeypatch.setattr(system, "MEMORY_LIMIT", total // 4)
     assert of_this_rank(1).memory == total // 4
     assert "limit" in of_this_rank(1).why

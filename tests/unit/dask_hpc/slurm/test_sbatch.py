@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dask_hpc.errors import RequestError
-from dask_hpc.slurm.sbatch import SbatchOption, combine, log_options, mebibytes, parse
+from dask_hpc.slurm.sbatch import SbatchOption, combine, log_options, parse
 
 
 @pytest.mark.parametrize(
@@ -87,21 +87,3 @@ def test_logs_may_have_any_name_that_sbatch_can_write() -> None:
     assert (output.value, error.value) == ("/100%% mine/one-%j.out", "/100%% mine/one-%j.err")
     with pytest.raises(RequestError, match="--log-directory"):
         log_options(Path("/a\\b"), "one")
-
-
-@pytest.mark.parametrize(
-    ("text", "mib"),
-    [
-        ("500", 500),
-        ("500M", 500),
-        ("2G", 2048),
-        ("2GB", 2048),
-        ("1t", 1 << 20),
-        ("1025K", 2),
-        ("x", None),
-        (None, None),
-    ],
-)
-def test_memory_has_slurms_units(text: str | None, mib: int | None) -> None:
-    """A bare number is MiB, and kibibytes are rounded up."""
-    assert mebibytes(text) == mib

@@ -175,14 +175,15 @@ def _walltime(backend: Backend, given: Mapping[str, Any]) -> dict[str, int]:
     """Return the wall time of a job that lasts while somebody reads, or the partition's, if that is less."""
     from dask_hpc.clusters.asked import asked
     from dask_hpc.clusters.options import ClusterOptions
-    from dask_hpc.slurm import ask
+    from dask_hpc.slurm.commands import require
+    from dask_hpc.slurm.nodes import nodes
 
     if backend.name != "slurm":
         return {}
-    ask.require()
+    require()
     place = {name: given[name] for name in ("partition", "sbatch_option") if name in given}
     partition = asked(ClusterOptions.of(place), os.environ, {}).options.partition
-    limits = [node.limit for node in ask.nodes(partition) if node.limit]
+    limits = [node.limit for node in nodes(partition) if node.limit]
     return {"walltime": min([_WALLTIME, *limits])}
 
 

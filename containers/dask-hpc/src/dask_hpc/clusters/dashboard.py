@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import getpass
-import os
 import socket
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.screen import Screen
+from dask_hpc.slurm.allocation import Allocation
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -43,7 +43,7 @@ def tunnel(dask_scheduler: Any) -> str:
     if not path:
         return ""
     user, host = getpass.getuser(), socket.gethostname()
-    login = os.environ.get("SLURM_SUBMIT_HOST", host)
+    login = Allocation.from_environment().submit_host or host
     jump = f"-J {user}@{login} " if login != host else ""
     return f"ssh -L {dask_scheduler.http_server.port}:{path} {jump}{user}@{host}"
 

@@ -1,12 +1,13 @@
-"""End the Slurm jobs of a Dask cluster, however its program ends."""
+"""The Slurm jobs of a Dask cluster: whether they live, and how they end, however their program ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dask_hpc.errors import ClusterError
 from dask_hpc.screen import Screen
-from dask_hpc.slurm import ask
+from dask_hpc.slurm import jobs
 from dask_hpc.stop import not_interrupted
 
 
@@ -17,7 +18,7 @@ def cancelled_first(name: str) -> Iterator[None]:
         yield
     except BaseException:
         with not_interrupted():
-            ask.cancel(name)
+            jobs.cancel(name)
         raise
 
 
@@ -28,5 +29,18 @@ def gone_at_end(name: str, screen: Screen) -> Iterator[None]:
         yield
     finally:
         with not_interrupted(), screen.stage("waiting for the Slurm jobs to end"):
-            ask.cancel(name)
-            ask.wait_until_gone(name)
+            jobs.cancel(name)
+            jobs.wait_until_gone(name)
+
+
+def refused(said: str) -> ClusterError:
+    """Return the error for a job that sbatch rejects, with its words."""
+    return ClusterError("sbatch did not take the job.", said, "compare what was asked for (above) with 'sinfo'.")
+
+
+def may_bring_workers(name: str) -> bool:
+    """Return whether workers may still come from jobs of that name; if Slurm cannot be asked, they may."""
+    try:
+        return any(job.alive for job in jobs.jobs(name))
+    except ClusterError:
+        return True

@@ -11,8 +11,9 @@ from typing import TypeVar, cast
 from dask_hpc.clusters.asked import Asked
 from dask_hpc.clusters.facts import Value
 from dask_hpc.errors import RequestError
-from dask_hpc.slurm.ask import Node
-from dask_hpc.slurm.sbatch import SbatchOption, combine, log_options, mebibytes
+from dask_hpc.slurm.allocation import mebibytes
+from dask_hpc.slurm.nodes import Node
+from dask_hpc.slurm.sbatch import SbatchOption, combine, log_options
 from dask_hpc.units import NO_MEMORY, format_walltime
 
 T = TypeVar("T")

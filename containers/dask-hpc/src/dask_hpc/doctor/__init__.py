@@ -4,8 +4,3 @@
 in), and each module of `checks` has a few functions that take a `Site` and return a `Verdict`. `examine` runs them side
 by side.
 """
-
-from dask_hpc.doctor.examine import examine
-from dask_hpc.doctor.verdict import Finding, Verdict, failure, ok, warning
-
-__all__ = ["Finding", "Verdict", "examine", "failure", "ok", "warning"]

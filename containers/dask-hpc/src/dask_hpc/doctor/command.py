@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from dask_hpc.doctor.checks import CHECKS
 from dask_hpc.doctor.examine import examine
 from dask_hpc.doctor.site import Site, here
-from dask_hpc.doctor.verdict import Finding
+from dask_hpc.doctor.verdict import Finding, Status
 from dask_hpc.mpi.launch import launch
 from dask_hpc.paths import LocalPath
-from dask_hpc.screen import Screen
+from dask_hpc.screen import Mark, Screen
 from dask_hpc.stop import stopping_cleanly
 
-__all__ = ["doctor"]
-
 _MOST_FAILURES = 100
-_COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
+_PIPE_WIDTH = 160  # most verdicts then have one line
+_TROUBLES: tuple[Status, ...] = ("failure", "warning")
+_COLOURS: dict[Status, str] = {"ok": "green", "warning": "yellow", "failure": "red"}
 _EXAMPLES = """\b
 Examples:
   dask-hpc doctor
@@ -50,30 +48,26 @@ def doctor(as_json: bool, no_job: bool, partition: str | None, folders: tuple[Pa
     if found and not found.first:
         examine(site, {"MPI ranks": CHECKS["MPI ranks"]})  # MPI starts for all or for none; the first one speaks
         sys.exit(0)
-    with stopping_cleanly(), Screen(quiet_stdout=as_json).stage("looking at this machine and at the nodes"):
+    screen = Screen(quiet_stdout=as_json, pipe_width=_PIPE_WIDTH)
+    with stopping_cleanly(), screen.stage("looking at this machine and at the nodes"):
         findings = examine(site)
     failures = sum(finding.status == "failure" for finding in findings)
     if as_json:
-        click.echo(msgspec.json.encode({"place": site.place, "failures": failures, "checks": findings}))
+        screen.json(msgspec.json.encode({"place": site.place, "failures": failures, "checks": findings}))
     else:
-        _show(site, findings)
+        _show(screen, site, findings)
     sys.stdout.flush()
     os._exit(min(failures, _MOST_FAILURES))  # a check that hangs in a system call must not keep it
 
 
-def _show(site: Site, findings: list[Finding]) -> None:
-    table = Table(show_lines=False)
-    for column in ("what", "", "seen", "what to do"):
-        table.add_column(column, overflow="fold")
-    for one in findings:
-        mark = f"[{_COLOURS[one.status]}]{'ok' if one.status == 'ok' else one.status.upper()}[/]"
-        table.add_row(escape(one.check), mark, escape(one.seen), escape(one.todo))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160
-    counts = {status: sum(one.status == status for one in findings) for status in _COLOURS}
+def _show(screen: Screen, site: Site, findings: list[Finding]) -> None:
     where = "in an allocation" if site.place == "allocation" else f"on a {site.place}"
-    console.print(f"[bold]dask-hpc doctor[/] {where}", highlight=False)
-    console.print(table)
-    words = [f"{counts[status]} {status}{'s' if counts[status] != 1 else ''}" for status in ("failure", "warning")]
-    console.print(f"{', '.join(words)}, {counts['ok']} ok", highlight=False)
+    rows = [(one.check, _mark(one.status), one.seen, one.todo) for one in findings]
+    screen.table(f"dask-hpc doctor {where}", ("what", "", "seen", "what to do"), rows)
+    counts = Counter(one.status for one in findings)
+    words = [f"{counts[status]} {status}{'s' if counts[status] != 1 else ''}" for status in _TROUBLES]
+    screen.note(f"{', '.join(words)}, {counts['ok']} ok")
+
+
+def _mark(status: Status) -> Mark:
+    return Mark("ok" if status == "ok" else status.upper(), _COLOURS[status])

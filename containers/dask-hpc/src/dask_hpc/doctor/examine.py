@@ -1,4 +1,4 @@
-"""Running the checks side by side, each with a limit of its own: none can hang the others, or end in a traceback."""
+"""Run the checks side by side, each for a limited time: none can hang the others, or end in a traceback."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from time import monotonic, perf_counter
 
 from dask_hpc.doctor.checks import CHECKS, Check
-from dask_hpc.doctor.commands import stop_all
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Finding, Verdict, failure
-
-__all__ = ["examine"]
+from dask_hpc.processes import stop_all
 
 _BUG = "this is a defect of the check: please report it"
 
@@ -19,28 +17,29 @@ _BUG = "this is a defect of the check: please report it"
 class _Run(threading.Thread):
     def __init__(self, name: str, check: Check, site: Site) -> None:
         super().__init__(daemon=True)  # one that hangs does not keep the program
-        self.title, self._check, self._site = name, check, site
+        self.title = name
+        self._check = check
+        self._site = site
         self.verdict: Verdict | None = None
         self.seconds = 0.0
 
     def run(self) -> None:
         start = perf_counter()
         try:
-            self.verdict = self._check(self._site)
+            self.verdict = self._check.look(self._site)
         except Exception as error:  # noqa: BLE001 (whatever it is, the other checks are of use)
             self.verdict = failure(f"could not be checked: {type(error).__name__}: {error}", _BUG)
         self.seconds = perf_counter() - start
 
 
-def examine(site: Site, checks: Mapping[str, tuple[Check, float]] | None = None) -> list[Finding]:
+def examine(site: Site, checks: Mapping[str, Check] = CHECKS) -> list[Finding]:
     """Return what the checks found, in their order; those that have nothing to say here are left out."""
-    chosen = CHECKS if checks is None else checks
-    runs = [_Run(name, check, site) for name, (check, _) in chosen.items()]
+    runs = [_Run(name, check, site) for name, check in checks.items()]
     start = monotonic()
     try:
         for run in runs:
             run.start()
-        return _collect(runs, [start + limit for _, limit in chosen.values()])
+        return _collect(runs, [start + check.seconds for check in checks.values()])
     except BaseException:  # Ctrl-C: the job on the nodes ends, and what it left is removed
         stop_all()
         for run in runs:
@@ -55,5 +54,13 @@ def _collect(runs: list[_Run], ends: list[float]) -> list[Finding]:
         run.join(max(0.0, end - monotonic()))
         verdict = failure("no answer in time", "see whether a file system hangs") if run.is_alive() else run.verdict
         if verdict:
-            found.append(Finding(run.title, verdict.status, verdict.seen, verdict.todo, round(run.seconds, 3)))
+            found.append(
+                Finding(
+                    check=run.title,
+                    status=verdict.status,
+                    seen=verdict.seen,
+                    todo=verdict.todo,
+                    seconds=round(run.seconds, 3),
+                )
+            )
     return found

@@ -1,4 +1,4 @@
-"""Where nodes connect to, as workers will connect to a scheduler; they tell the time as they do."""
+"""A server for nodes, which connect to it as workers will connect to a scheduler, and tell the time as they do."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from time import time
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Listener"]
-
 
 class Listener:
-    """Listens on one address while it is entered; without an address, on none.
+    """Listen on one address while it is entered; without an address, on none.
 
     Args:
         address: IPv4 address of one of this machine's interfaces.

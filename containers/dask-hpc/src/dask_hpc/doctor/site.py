@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -17,18 +16,16 @@ from dask_hpc.doctor.survey import Survey, take
 from dask_hpc.errors import RequestError
 from dask_hpc.identity import share_folder, venv
 from dask_hpc.sif import Sif, current
+from dask_hpc.slurm.allocation import Allocation
+from dask_hpc.slurm.commands import COMMANDS, missing
 from dask_hpc.slurm.environment import CHOICES
 
-__all__ = ["COMMANDS", "IMPORTING_DASK", "Place", "Site", "here"]
-
-COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "srun", "scontrol")
-IMPORTING_DASK = threading.Lock()  # its modules import each other: two threads at a time may each get half of one
 Place = Literal["machine without Slurm", "login node", "allocation"]
 
 
 @dataclass(frozen=True)
 class Site:
-    """What all checks know.
+    """The facts that all checks know.
 
     Attributes:
         place: where we are.
@@ -40,6 +37,7 @@ class Site:
     """
 
     place: Place
+    _: KW_ONLY
     missing: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
     jobs: bool = True
@@ -68,15 +66,23 @@ class Site:
         return [self.sif.program, "exec", self.sif.path, sys.executable] if self.sif else [sys.executable]
 
     @cached_property
-    def interface(self) -> tuple[str, str, str]:
-        """The interface's name, why it is the one, and its address; raises `RequestError`."""
-        with IMPORTING_DASK:
-            name, why = network.choose()
-            return name, why, network.address(name)
+    def allocation(self) -> Allocation:
+        """What Slurm gave to this process."""
+        return Allocation.from_environment(self.environ)
+
+    @cached_property
+    def interface(self) -> network.Interface:
+        """The interface that others reach this machine by; raises `RequestError`."""
+        return network.choose()
+
+    @property
+    def address(self) -> str:
+        """The interface's address; raises `RequestError`."""
+        return network.address(self.interface.name)
 
     @property
     def survey(self) -> Survey:
-        """What the nodes said; whoever asks first runs the job, and all others wait for it."""
+        """What the nodes said; the first check that asks runs the job, and all others wait for it."""
         with self._asking:
             return self._survey
 
@@ -87,20 +93,29 @@ class Site:
         if not self.jobs:
             return Survey(problem="left out (--no-job)", quiet=True)
         try:
-            address = self.interface[2]
+            address = self.address
         except RequestError:
             address = ""
-        return take(self.environ, self.partition, self.folders, self.mark, address)
+        return take(
+            environ=self.environ, partition=self.partition, folders=self.folders, mark=self.mark, address=address
+        )
 
 
 def here(environ: Mapping[str, str], folders: Sequence[Path], *, jobs: bool, partition: str | None) -> Site:
     """Return the site; `folders` are those beside home and the working directory."""
-    missing = tuple(command for command in COMMANDS if not shutil.which(command))
+    absent = missing()
     place: Place = "login node"
-    if "SLURM_JOB_ID" in environ:
+    if Allocation.from_environment(environ).job:
         place = "allocation"
-    elif len(missing) == len(COMMANDS):
+    elif len(absent) == len(COMMANDS):
         place = "machine without Slurm"
     own = [Path(folder)] if (folder := venv()) else []
     wanted = dict.fromkeys(folder.absolute() for folder in (Path.home(), Path.cwd(), *own, *folders))
-    return Site(place, missing, tuple(wanted), jobs, partition or environ.get(CHOICES["partition"]), dict(environ))
+    return Site(
+        place,
+        missing=absent,
+        folders=tuple(wanted),
+        jobs=jobs,
+        partition=partition or environ.get(CHOICES["partition"]),
+        environ=dict(environ),
+    )

@@ -1,4 +1,4 @@
-"""Asking the nodes: one short job on every idle node, or a step on the nodes of the allocation that we are in."""
+"""Ask the nodes: one short job on every idle node, or a step on the nodes of the allocation that we are in."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dask_hpc.doctor.commands import Answer, run, srun_environment
 from dask_hpc.doctor.listener import Listener
 from dask_hpc.errors import DaskHpcError
-from dask_hpc.slurm import ask
-from dask_hpc.slurm.environment import place
+from dask_hpc.slurm.commands import run
+from dask_hpc.slurm.srun import find_room, once_a_node, srun
 
-__all__ = ["MOST_NODES", "NodeReport", "Survey", "on", "parse", "step_options", "take"]
-
-MOST_NODES = 64  # enough to find what is wrong, few enough to disturb nobody
 _SECONDS = 40
 _PROBE = Path(__file__).with_name("probe.sh")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NodeReport:
     """One node's answer.
 
@@ -45,7 +41,7 @@ class NodeReport:
     namespaces: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Survey:
     """What nodes said, which did not answer, and why there is nothing, if so; `quiet` if that was wanted.
 
@@ -61,54 +57,38 @@ class Survey:
 
 
 def take(
-    environ: Mapping[str, str], partition: str | None, folders: Sequence[Path], mark: Path, address: str
+    *, environ: Mapping[str, str], partition: str | None, folders: Sequence[Path], mark: Path, address: str
 ) -> Survey:
     """Ask the nodes, whose answers tell of these folders, of the file `mark`, and whether `address` is reached."""
     token = secrets.token_hex(4)
     if (asked_first := run("sinfo", "--noheader", "--summarize", timeout=10)).status != 0:
         return Survey(problem=asked_first.said)
     try:
-        options, asked = step_options(environ, partition)
-        if not asked:
-            return Survey(problem="no node is idle")
+        room = find_room(environ, partition)
     except DaskHpcError as error:
         return Survey(problem=error.message.replace("\n", ": "))
+    if not room.nodes:
+        return Survey(problem="no node is idle")
     left = [folder / f".dask-hpc-doctor-{token}" for folder in folders]
     try:
         shared = [str(file.parent) for file in left if _touch(file)]
         with Listener(address, token) as listener:
+            probe = ["bash", "-c", _PROBE.read_text(encoding="utf-8"), "probe.sh"]
             arguments = [token, address, str(listener.port), str(mark), *shared]
-            answer = _probe([*options, *on(asked)], len(asked), arguments, environ)
-            nodes = parse(answer.out, token, shared)
-            silent = [name for name in asked if name not in {one.node for one in nodes}] if nodes else []
-            problem = "" if nodes else answer.said
-            return Survey(nodes, silent, problem, clocks=listener.clocks(), options=tuple(options))
+            step = [*room.options, *once_a_node(room.nodes), *probe, *arguments]
+            answer = srun(*step, timeout=_SECONDS, environ=environ)
+            reports = parse(answer.out, token, shared)
+            if not reports:
+                return Survey(problem=answer.said, clocks=listener.clocks(), options=room.options)
+            answered = {one.node for one in reports}
+            return Survey(
+                nodes=reports,
+                silent=[name for name in room.nodes if name not in answered],
+                clocks=listener.clocks(),
+                options=room.options,
+            )
     finally:
         _clean(left)
-
-
-def _probe(options: Sequence[str], nodes: int, arguments: Sequence[str], environ: Mapping[str, str]) -> Answer:
-    size = [f"--ntasks={nodes}", "--ntasks-per-node=1", "--mpi=none"]
-    command = ["bash", "-c", _PROBE.read_text(encoding="utf-8"), "probe.sh", *arguments]
-    return run("srun", *options, *size, *command, timeout=_SECONDS, env=srun_environment(environ))
-
-
-def on(nodes: Sequence[str]) -> list[str]:
-    """Return srun's options for these nodes."""
-    return [f"--nodelist={','.join(nodes)}", f"--nodes={len(nodes)}"]
-
-
-def step_options(environ: Mapping[str, str], partition: str | None) -> tuple[list[str], list[str]]:
-    """Return srun's options for a job or step that disturbs nobody, and the nodes for it; raises `DaskHpcError`."""
-    if job := environ.get("SLURM_JOB_ID"):
-        listed = ask.ask("scontrol", "show", "hostnames", environ.get("SLURM_JOB_NODELIST", "")).split()
-        return [f"--jobid={job}", "--overlap", "--mem=0"], listed
-    found = ask.nodes(partition)
-    idle = [node.name for node in found if node.state == "idle"][:MOST_NODES]  # awake, and kept for nobody
-    where = [f"--partition={found[0].partition}"] if found else []
-    # --immediate: other people's work comes first
-    name = ["--job-name=dask-hpc-doctor", "--time=1", "--immediate=15", "--quiet"]
-    return [*name, *where, *place(environ)], idle
 
 
 def parse(text: str, token: str, folders: Sequence[str]) -> list[NodeReport]:

@@ -1,12 +1,10 @@
-"""What a check says."""
+"""The outcome of a check."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import msgspec
-
-__all__ = ["Finding", "Status", "Verdict", "failure", "names", "ok", "warning"]
 
 Status = Literal["ok", "warning", "failure"]
 
@@ -19,7 +17,7 @@ class Verdict(msgspec.Struct, frozen=True):
     todo: str = ""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A verdict, whose it is, and the seconds that it took."""
 
     check: str

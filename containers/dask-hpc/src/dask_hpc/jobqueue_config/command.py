@@ -16,8 +16,6 @@ from dask_hpc.jobqueue_config.settings import render
 from dask_hpc.paths import LocalPath
 from dask_hpc.screen import Screen
 
-__all__ = ["jobqueue_config", "write"]
-
 _EXAMPLES = """\b
 Examples:
   dask-hpc jobqueue-config

@@ -1,21 +1,21 @@
-"""Who launched this process, and how many like it."""
+"""Tell who launched this process, and how many like it."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-__all__ = ["Launch", "launch"]
+from dask_hpc.slurm.allocation import VARIABLES, Allocation
+from dask_hpc.slurm.jobs import tasks_of_step
 
 _STEP = re.compile(r"slurmstepd: \[(\d+)\.(\d+)\]")  # a step of srun's; `.batch`, `.extern` have one task anyway
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Launch:
     """A launch of several tasks.
 
@@ -30,7 +30,7 @@ class Launch:
     by: str
     tasks: int
     first: bool
-    told: tuple[str, ...] = ("SLURM_STEP_NUM_TASKS", "SLURM_MPI_TYPE", "PMIX_NAMESPACE", "PMI_SIZE")
+    told: tuple[str, ...] = (VARIABLES["tasks"], VARIABLES["mpi"], VARIABLES["pmix"], "PMI_SIZE")
     cleaned: bool = False
 
 
@@ -41,13 +41,16 @@ def launch(environ: Mapping[str, str] = os.environ, proc: Path = Path("/proc")) 
 
 def _by_variables(environ: Mapping[str, str]) -> Launch | None:
     # mpirun's ranks inherit the variables of the step that its daemon runs in, and srun's those of an mpirun around it
-    slurms = environ.get("PMIX_NAMESPACE", "").startswith("slurm.")
-    if "OMPI_COMM_WORLD_SIZE" in environ and not slurms:
-        first = environ.get("OMPI_COMM_WORLD_RANK", "0") == "0"
-        told = ("OMPI_COMM_WORLD_SIZE", "PMIX_NAMESPACE")
-        return Launch("mpirun", int(environ["OMPI_COMM_WORLD_SIZE"]), first, told)
-    if "SLURM_STEP_NUM_TASKS" in environ:
-        return Launch("srun", int(environ["SLURM_STEP_NUM_TASKS"]), environ.get("SLURM_PROCID", "0") == "0")
+    allocation = Allocation.from_environment(environ)
+    if "OMPI_COMM_WORLD_SIZE" in environ and not allocation.by_srun:
+        return Launch(
+            by="mpirun",
+            tasks=int(environ["OMPI_COMM_WORLD_SIZE"]),
+            first=environ.get("OMPI_COMM_WORLD_RANK", "0") == "0",
+            told=("OMPI_COMM_WORLD_SIZE", VARIABLES["pmix"]),
+        )
+    if allocation.tasks is not None:
+        return Launch(by="srun", tasks=allocation.tasks, first=not allocation.rank)
     return None
 
 
@@ -58,31 +61,24 @@ def _by_ancestors(proc: Path, pid: int) -> Launch | None:
         if step := _STEP.match(_text(proc / str(above) / "cmdline")):
             here = _tasks(proc, above)
             # one task here proves nothing: others may be on other nodes, or have ended already
-            tasks = _asked(f"{step[1]}.{step[2]}") or (len(here) if len(here) > 1 else 0)
-            return None if tasks == 1 else Launch("srun", tasks, pid == min(here, default=pid), cleaned=True)
-        environ = dict(
-            entry.split("=", 1) for entry in _text(proc / str(above) / "environ").split("\0") if "=" in entry
-        )
-        if found := _by_variables(environ):
-            return Launch(found.by, found.tasks, found.first, found.told, cleaned=True) if found.tasks > 1 else None
+            tasks = tasks_of_step(f"{step[1]}.{step[2]}") or (len(here) if len(here) > 1 else 0)
+            first = pid == min(here, default=pid)
+            return None if tasks == 1 else Launch(by="srun", tasks=tasks, first=first, cleaned=True)
+        if found := _by_variables(_environ(proc, above)):
+            return replace(found, cleaned=True) if found.tasks > 1 else None
         pid = above
     return None
-
-
-def _asked(step: str) -> int:
-    """Return how many tasks Slurm says that a step has; 0 if it cannot be asked, as in a SIF."""
-    with suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(
-            ["scontrol", "show", "step", step], capture_output=True, text=True, errors="replace", timeout=5, check=False
-        )
-        return int(found[1]) if (found := re.search(r"\bTasks=(\d+)", done.stdout)) else 0
-    return 0
 
 
 def _tasks(proc: Path, stepd: int) -> list[int]:
     pids = [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()]
     children = [pid for pid in pids if _parent(proc, pid) == stepd]
     return [pid for pid in children if not _text(proc / str(pid) / "cmdline").startswith("slurmstepd")]
+
+
+def _environ(proc: Path, pid: int) -> dict[str, str]:
+    entries = _text(proc / str(pid) / "environ").split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
 def _parent(proc: Path, pid: int) -> int:

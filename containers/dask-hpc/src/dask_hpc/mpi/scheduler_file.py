@@ -99,11 +99,11 @@ def _content(file: Path) -> bytes:
 
 
 def _refuse_dead(file: Path, found: SchedulerFile) -> None:
-    from dask_hpc.slurm import ask
+    from dask_hpc.slurm.jobs import ended
 
     state = ""
     with suppress(ClusterError):  # where Slurm cannot be asked, trying to connect has to do
-        state = ask.ended(found.job) if found.job else ""
+        state = ended(found.job) if found.job else ""
     if state:
         raise _stale(file, f"It is of job {found.job}, which has ended: {state}.")
 

@@ -15,6 +15,7 @@ from dask_hpc import network
 from dask_hpc.mpi.folder import Folder
 from dask_hpc.mpi.share import Share, of_this_rank
 from dask_hpc.mpi.world import World
+from dask_hpc.slurm.allocation import Allocation
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Ready:
 
 def job_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the path of the folder that is this job's, on the home that its nodes share."""
-    job = environ.get("SLURM_JOB_ID")
-    step = environ.get("SLURM_STEP_ID", "")
-    name = f"dask-mpi-{job}" + (f".{step}" if step.isdigit() else "") if job else f"dask-mpi-pid-{os.getpid()}"
+    ours = Allocation.from_environment(environ)
+    step = f".{ours.step}" if ours.step.isdigit() else ""
+    name = f"dask-mpi-{ours.job}{step}" if ours.job else f"dask-mpi-pid-{os.getpid()}"
     return Path.home() / ".dask-hpc" / name
 
 

@@ -11,15 +11,13 @@ import os
 import re
 from collections.abc import Mapping
 
-__all__ = ["CHOICES", "place", "plain"]
-
 CHOICES = {
     "account": "SBATCH_ACCOUNT",
     "partition": "SBATCH_PARTITION",
     "reservation": "SBATCH_RESERVATION",
     "qos": "SBATCH_QOS",
 }
-"""By which many sites have their users choose where jobs go: they become part of the plan."""
+"""The variables by which many sites have their users choose where jobs go: they become part of the plan."""
 
 _OPTIONS = re.compile(
     r"(S(ACCT|ALLOC|BATCH|CANCEL|CONTROL|INFO|LURM|QUEUE|RUN|STAT)|PMI|PRTE|OMPI_COMM)_"

@@ -13,16 +13,43 @@ from pathlib import Path
 
 from dask_hpc.errors import RequestError
 
-__all__ = ["SbatchOption", "combine", "log_options", "mebibytes", "parse"]
-
 _SHORT = {
-    "A": "account", "a": "array", "B": "extra-node-info", "b": "begin", "C": "constraint", "c": "cpus-per-task",
-    "D": "chdir", "d": "dependency", "e": "error", "F": "nodefile", "G": "gpus", "H": "hold", "h": "help", "i": "input",
-    "J": "job-name", "k": "no-kill", "L": "licenses", "M": "clusters", "m": "distribution", "N": "nodes", "n": "ntasks",
-    "O": "overcommit", "o": "output", "p": "partition", "Q": "quiet", "q": "qos", "S": "core-spec",
-    "s": "oversubscribe", "t": "time", "u": "usage", "V": "version", "v": "verbose", "W": "wait", "w": "nodelist",
+    "A": "account",
+    "a": "array",
+    "B": "extra-node-info",
+    "b": "begin",
+    "C": "constraint",
+    "c": "cpus-per-task",
+    "D": "chdir",
+    "d": "dependency",
+    "e": "error",
+    "F": "nodefile",
+    "G": "gpus",
+    "H": "hold",
+    "h": "help",
+    "i": "input",
+    "J": "job-name",
+    "k": "no-kill",
+    "L": "licenses",
+    "M": "clusters",
+    "m": "distribution",
+    "N": "nodes",
+    "n": "ntasks",
+    "O": "overcommit",
+    "o": "output",
+    "p": "partition",
+    "Q": "quiet",
+    "q": "qos",
+    "S": "core-spec",
+    "s": "oversubscribe",
+    "t": "time",
+    "u": "usage",
+    "V": "version",
+    "v": "verbose",
+    "W": "wait",
+    "w": "nodelist",
     "x": "exclude",
-}  # fmt: skip
+}
 _FLAGS = frozenset("HhkOQsuVvW")
 _LONG = (
     *_SHORT.values(),
@@ -151,12 +178,3 @@ def log_options(folder: Path, name: str) -> list[SbatchOption]:
         )
     stem = f"{text.replace('%', '%%')}/{name}-%j"
     return [SbatchOption("output", f"{stem}.out"), SbatchOption("error", f"{stem}.err")]
-
-
-def mebibytes(text: str | None) -> int | None:
-    """Return an amount of memory as sbatch takes it, in MiB: a bare number has that unit; None for anything else."""
-    match = re.fullmatch(r"(\d+)([kmgtKMGT]?)[bB]?", (text or "").strip())
-    if not match:
-        return None
-    shift = {"k": -10, "": 0, "m": 0, "g": 10, "t": 20}[match[2].lower()]
-    return int(match[1]) << shift if shift >= 0 else (int(match[1]) + 1023) >> 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -71,8 +70,8 @@ class Workloads(click.Group):
         if args and args[0] == ALL:
             return ALL, AllCommand(), args[1:]
         if args and not args[0].startswith("-") and args[0] not in names:
-            close = difflib.get_close_matches(args[0].replace("_", "-"), names, cutoff=0.5)
-            hint = f"Did you mean {close[0]}?" if close else "'dask-hpc list' shows what there is."
+            meant = did_you_mean(args[0].replace("_", "-"), names, cutoff=0.5)
+            hint = meant.capitalize() if meant else "'dask-hpc list' shows what there is."
             raise click.UsageError(f"There is no workload {args[0]!r} in {discovery.folder()}. {hint}", ctx)
         return super().resolve_command(ctx, args)
 

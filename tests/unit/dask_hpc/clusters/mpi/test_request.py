@@ -9,7 +9,7 @@ import pytest
 
 from dask_hpc.clusters.mpi.request import make_request
 from dask_hpc.errors import RequestError
-from dask_hpc.slurm.ask import parse_nodes
+from dask_hpc.slurm.nodes import parse_nodes
 from tests.support.requests import mpi_asked, mpi_request
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from dask_hpc.clusters.asked import asked
 from dask_hpc.clusters.base import Plan, Session, home, new_name, tls_row
 from dask_hpc.clusters.dashboard import show_dashboard_elsewhere
 from dask_hpc.clusters.facts import ClusterFacts, Job
-from dask_hpc.clusters.jobs import cancelled_first, gone_at_end
+from dask_hpc.clusters.jobs import cancelled_first, gone_at_end, refused
 from dask_hpc.clusters.mpi.request import MpiJob, make_request
 from dask_hpc.clusters.mpi.script import job_script
 from dask_hpc.clusters.options import ClusterOptions
@@ -27,9 +26,10 @@ from dask_hpc.errors import ClusterError
 from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.mpi.folder import Folder
 from dask_hpc.screen import Screen
-from dask_hpc.slurm import ask
-from dask_hpc.slurm.environment import plain
-from dask_hpc.slurm.judge import ALIVE, judge, log_tails, queue_lines
+from dask_hpc.slurm import jobs as slurm_jobs
+from dask_hpc.slurm.commands import require, submit
+from dask_hpc.slurm.jobs import describe, judge
+from dask_hpc.slurm.nodes import nodes
 from dask_hpc.stop import not_interrupted
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ _ENDING = 40.0  # seconds for a job to end by itself after its cluster was shut 
 
 def plan(options: ClusterOptions) -> JobPlan:
     """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
-    ask.require()
+    require()
     refuse_unencrypted(tls=options.tls)
     wanted = asked(options, os.environ, _BY_SBATCH)
-    nodes = ask.nodes(wanted.options.partition, wanted.way("partition"))
+    there = nodes(wanted.options.partition, wanted.way("partition"))
     name = new_name()
-    request = make_request(wanted, nodes, logs=home() / name)
+    request = make_request(wanted, there, logs=home() / name)
     request.sbatch(name)  # raises before anything is started
     interface = wanted.options.interface
     rows = [
@@ -106,7 +106,7 @@ class JobPlan(Plan):
             with screen.stage(f"waiting for {self.workers} workers in one Slurm job"):
                 client = _connected(self)
             timings["workers"] = perf_counter() - clock - timings["submit"]
-            screen.text("squeue", ask.queue(self.name))
+            screen.text("squeue", slurm_jobs.queue(self.name))
             with _closed(client), _explained(self, client):
                 show_dashboard_elsewhere(client, screen)
                 yield Session(
@@ -120,28 +120,20 @@ class JobPlan(Plan):
 
     def _facts(self, client: Client) -> ClusterFacts:
         world = mpi_scheduler_file.read(self.folder.scheduler_file)
-        jobs = [Job(job.id, job.node) for job in ask.jobs(self.name)]
+        jobs = [Job(job.id, job.node) for job in slurm_jobs.jobs(self.name)]
         return self.facts(client, jobs, mpi=world.mpi, scheduler_node=world.node, launched="by a job")
 
 
 def _submit(script: str, logs: Path) -> None:
     try:
         logs.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            ["sbatch", "--parsable"],
-            input=script,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=60,
-            check=False,
-            env=without_theirs(plain()),
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise ClusterError("The job could not be submitted.", str(error), "see 'scontrol ping'.") from error
-    if done.returncode:
-        said = done.stderr or done.stdout
-        raise ClusterError("sbatch did not take the job.", said, "compare what was asked for (above) with 'sinfo'.")
+    answer = submit(script, without_theirs(os.environ))
+    if answer.status is None:
+        raise ClusterError("The job could not be submitted.", answer.said, "see 'scontrol ping'.")
+    if answer.status:
+        raise refused(answer.err or answer.out)
 
 
 def _connected(plan: JobPlan) -> Client:
@@ -177,12 +169,12 @@ def _client(plan: JobPlan, security: Any, deadline: float) -> Client:
 
 
 def _judge(plan: JobPlan, deadline: float, seen: str) -> None:
-    found = ask.jobs(plan.name)
+    found = slurm_jobs.jobs(plan.name)
     judge(found, plan.logs)
     if monotonic() > deadline:
         raise ClusterError(
             f"The Dask cluster is not there after {plan.options.timeout} s: {seen}.",
-            f"{queue_lines(found)}\n{log_tails(plan.logs)}",
+            describe(found, plan.logs),
             "on a busy cluster ask for less or wait longer (--timeout); else see the log.",
         )
 
@@ -207,18 +199,18 @@ def _explained(plan: JobPlan, client: Client) -> Iterator[None]:
         for name in ("distributed", "distributed.client"):  # they have tracebacks for what is told below
             logging.getLogger(name).setLevel(logging.CRITICAL)
         _await_gone(plan)
-        seen = f"{queue_lines(ask.jobs(plan.name))}\n{log_tails(plan.logs)}"
+        seen = describe(slurm_jobs.jobs(plan.name), plan.logs)
         raise ClusterError("The MPI job has gone while the workload was running.", seen) from error
 
 
 def _alive(plan: JobPlan) -> bool:
-    return any(job.state in ALIVE - {"COMPLETING"} for job in ask.jobs(plan.name))
+    return any(job.alive for job in slurm_jobs.jobs(plan.name))
 
 
 def _await_gone(plan: JobPlan) -> bool:
     """Return whether the job ends by itself; nobody tells when it does."""
     deadline = monotonic() + _ENDING
-    while any(job.state in ALIVE for job in ask.jobs(plan.name)):
+    while not all(job.finished for job in slurm_jobs.jobs(plan.name)):
         if monotonic() > deadline:
             return False
         sleep(0.2)
@@ -228,6 +220,6 @@ def _await_gone(plan: JobPlan) -> bool:
 def _await_end(plan: JobPlan, screen: Screen) -> None:
     with screen.stage("waiting for the Slurm job to end"):
         ended = _await_gone(plan)
-    found = ask.jobs(plan.name)
+    found = slurm_jobs.jobs(plan.name)
     if not ended or any(job.state != "COMPLETED" for job in found):
-        screen.warn(f"the job has not ended well:\n{queue_lines(found)}\n{log_tails(plan.logs)}")
+        screen.warn(f"the job has not ended well:\n{describe(found, plan.logs)}")

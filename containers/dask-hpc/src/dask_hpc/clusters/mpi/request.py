@@ -19,7 +19,7 @@ from dask_hpc.clusters.request import (
 )
 from dask_hpc.errors import RequestError
 from dask_hpc.mpi.traps import refuse_small_world
-from dask_hpc.slurm.ask import Node
+from dask_hpc.slurm.nodes import Node
 from dask_hpc.slurm.sbatch import SbatchOption
 
 _NODES, _RANKS = 2, 8  # defaults: enough to see a speed-up, little enough to start soon

@@ -22,6 +22,7 @@ from dask_hpc.mpi.rank import NO_DASHBOARD
 from dask_hpc.mpi.setup import Means, encrypted, means, prepared
 from dask_hpc.mpi.traps import refuse_small_world
 from dask_hpc.mpi.world import World
+from dask_hpc.slurm.allocation import Allocation
 from dask_hpc.stop import Stopped, not_interrupted, stopping_cleanly
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _describe(world: World, own: Means, options: ClusterOptions, *, tls: bool, d
     share = own.share
     workers = world.size - FIRST_WORKER
     nodes = sorted(set(world.nodes))
-    job = os.environ.get("SLURM_JOB_ID", "")
+    job = Allocation.from_environment().job
     return StepPlan(
         kind="mpi",
         rows=[

@@ -22,7 +22,7 @@ from dask_hpc.clusters.asked import asked
 from dask_hpc.clusters.base import Plan, Session, home, level_kept, new_name, quieten, tls_row
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
 from dask_hpc.clusters.facts import Job
-from dask_hpc.clusters.jobs import cancelled_first, gone_at_end
+from dask_hpc.clusters.jobs import cancelled_first, gone_at_end, may_bring_workers
 from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.clusters.slurm.request import WorkerJobs, make_request
 from dask_hpc.credentials import credentials
@@ -30,7 +30,9 @@ from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted
 from dask_hpc.errors import ClusterError
 from dask_hpc.paths import in_bash
 from dask_hpc.screen import Screen
-from dask_hpc.slurm import ask
+from dask_hpc.slurm import jobs as slurm_jobs
+from dask_hpc.slurm.commands import require
+from dask_hpc.slurm.nodes import nodes
 from dask_hpc.stop import handling, not_interrupted
 
 if TYPE_CHECKING:
@@ -56,14 +58,14 @@ class SlurmBackend:
 
     def plan(self, options: ClusterOptions) -> SlurmPlan:
         """Ask Slurm what there is, and choose."""
-        ask.require()
+        require()
         refuse_unencrypted(tls=options.tls)
         wanted = asked(options, os.environ, {"cpus-per-task": "cores"})
-        nodes = ask.nodes(wanted.options.partition, wanted.way("partition"))
+        there = nodes(wanted.options.partition, wanted.way("partition"))
         if wanted.options.interface:
             network.address(wanted.options.interface)
         name = new_name()
-        request = make_request(wanted, nodes, interface=network.choose(), logs=home() / name)
+        request = make_request(wanted, there, interface=network.choose(), logs=home() / name)
         request.sbatch(name)  # raises before anything is started
         rows = [*request.rows(), tls_row(tls=options.tls)]
         if image := sif.current():
@@ -103,7 +105,7 @@ class SlurmPlan(Plan):
         from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
 
         clock = perf_counter()
-        watch = Watch(lambda: _jobs_alive(self.name))
+        watch = Watch(lambda: may_bring_workers(self.name))
         with ExitStack() as stack:
             stack.enter_context(level_kept())
             stack.enter_context(_giving_up(self, watch))
@@ -124,12 +126,12 @@ class SlurmPlan(Plan):
                 )
             timings["workers"] = perf_counter() - clock
             client = stack.enter_context(Client(cluster))
-            screen.text("squeue", ask.queue(self.name))
+            screen.text("squeue", slurm_jobs.queue(self.name))
             show_dashboard(cluster, screen)
             with cancelled_first(self.name), _judged(watch):
                 yield Session(
                     client=client,
-                    facts=lambda: self.facts(client, [Job(job.id, job.node) for job in ask.jobs(self.name)]),
+                    facts=lambda: self.facts(client, [Job(job.id, job.node) for job in slurm_jobs.jobs(self.name)]),
                     cluster=cluster,
                     timings=timings,
                     logs=None if self.options.log_directory else self.request.log_directory,
@@ -244,21 +246,10 @@ def in_sif(image: sif.Sif, request: WorkerJobs, settings: Mapping[str, Any], tls
     }
 
 
-def _jobs_alive(name: str) -> bool:
-    """Return whether workers may still come from jobs of that name; if Slurm cannot be asked, they may."""
-    from dask_hpc.slurm.judge import ALIVE
-
-    try:
-        return any(job.state in ALIVE - {"COMPLETING"} for job in ask.jobs(name))
-    except ClusterError:
-        return True
-
-
 @contextmanager
 def _giving_up(plan: SlurmPlan, watch: Watch) -> Iterator[None]:
     """Turn the loss of all workers into an error that says what became of the jobs."""
     from dask_hpc.clusters.slurm.watch import AllWorkersLost
-    from dask_hpc.slurm.judge import log_tails
 
     def lost(_signum: int, _frame: object) -> None:
         raise AllWorkersLost
@@ -269,6 +260,5 @@ def _giving_up(plan: SlurmPlan, watch: Watch) -> Iterator[None]:
     except (Exception, CancelledError) as error:
         if not watch.gave_up:
             raise
-        states = [f"  job {job.id} on {job.node}: {job.state} ({job.reason})" for job in ask.jobs(plan.name)]
-        seen = "\n".join([*states, log_tails(plan.request.log_directory)])
+        seen = slurm_jobs.describe(slurm_jobs.jobs(plan.name), plan.request.log_directory)
         raise ClusterError("All workers have gone while the workload was running.", seen) from error

@@ -18,7 +18,7 @@ from dask_hpc.clusters.request import (
     usable,
 )
 from dask_hpc.errors import RequestError
-from dask_hpc.slurm.ask import Node
+from dask_hpc.slurm.nodes import Node
 from dask_hpc.slurm.sbatch import SbatchOption
 
 _JOBS, _CORES = 2, 8  # defaults: enough to see a speed-up, little enough to start soon

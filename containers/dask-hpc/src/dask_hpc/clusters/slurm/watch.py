@@ -18,11 +18,10 @@ from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.scheduler import Scheduler
 
+from dask_hpc.clusters.jobs import refused
 from dask_hpc.errors import ClusterError
-from dask_hpc.slurm import ask
-from dask_hpc.slurm.ask import QueuedJob
 from dask_hpc.slurm.environment import plain
-from dask_hpc.slurm.judge import judge, log_tails, queue_lines
+from dask_hpc.slurm.jobs import QueuedJob, describe, jobs, judge, log_tails
 from dask_hpc.stop import in_main_thread
 
 _GRACE = 3  # seconds without any worker before a run is given up: a restarted one would be back by then
@@ -179,7 +178,7 @@ def recording_job(watch: Watch) -> type[SLURMJob]:
                 watch.submitted(str(self.name), str(self.job_id))
             except (RuntimeError, OSError, ValueError) as error:
                 self.status = Status.running  # anything else ends in an AssertionError in the event loop
-                watch.fail(_refused(str(error)))
+                watch.fail(_rejection(str(error)))
 
     return RecordingJob
 
@@ -195,9 +194,9 @@ class _Quoted:
         return {key: shlex.quote(value) for key, value in self._security.get_tls_config_for_role(role).items()}
 
 
-def _refused(message: str) -> ClusterError:
+def _rejection(message: str) -> ClusterError:
     said = message.partition("stderr:\n")[2].strip() or message
-    return ClusterError("sbatch did not take the job.", said, "compare what was asked for (above) with 'sinfo'.")
+    return refused(said)
 
 
 def wait_for_workers(watch: Watch, count: int, *, name: str, timeout: float, logs: Path) -> None:
@@ -209,14 +208,14 @@ def wait_for_workers(watch: Watch, count: int, *, name: str, timeout: float, log
     """
     deadline, seen = monotonic() + timeout, set[str]()
     while not watch.wait(count, timeout=0.5):
-        found = ask.jobs(name)
+        found = jobs(name)
         judge(found, logs)
         _judge_lost(found, seen, watch.lost(), logs)
         seen |= {job.id for job in found}
         if monotonic() > deadline:
             raise ClusterError(
                 f"The {count} workers have not come in {timeout:.0f} s.",
-                f"{queue_lines(found)}\n{log_tails(logs)}",
+                describe(found, logs),
                 "on a busy cluster ask for less or wait longer (--timeout); else see the log.",
             )
 
@@ -224,12 +223,12 @@ def wait_for_workers(watch: Watch, count: int, *, name: str, timeout: float, log
 def _judge_lost(found: Sequence[QueuedJob], seen: set[str], lost: set[str], logs: Path) -> None:
     """Raise if a job that was in the queue has left it, or has lost a worker for good although it runs on."""
     if gone := seen - {job.id for job in found}:
-        jobs = ", ".join(sorted(gone))
+        left = ", ".join(sorted(gone))
         raise ClusterError(
-            "A job has left the queue before its workers came.", f"  job {jobs}: no longer in squeue\n{log_tails(logs)}"
+            "A job has left the queue before its workers came.", f"  job {left}: no longer in squeue\n{log_tails(logs)}"
         )
     if hit := [job for job in found if job.id in lost]:
         raise ClusterError(
-            "A worker has gone while others were still awaited.", f"{queue_lines(hit)}\n{log_tails(logs)}",
+            "A worker has gone while others were still awaited.", describe(hit, logs),
             "see why it ended (memory, its log), and run the workload again.",
         )  # fmt: skip

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dask_hpc.doctor.checks import clocks, environment, limits, machine, mpi, network, shared, slurm
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict
 
-__all__ = ["CHECKS", "Check"]
 
-Check = Callable[[Site], Verdict | None]
+@dataclass(frozen=True)
+class Check:
+    """A function that returns a verdict, or None where it has nothing to say; and the seconds that it may take."""
 
-# The number is how many seconds a check may take. A check that has nothing to say where it is returns None.
-CHECKS: dict[str, tuple[Check, float]] = {
-    "environment": (environment.lock, 10),
-    "own packages": (environment.own_packages, 10),
-    "Slurm": (slurm.version, 20),
-    "sbatch": (slurm.submission, 20),
-    "nodes": (slurm.nodes, 60),
-    "environment on nodes": (environment.on_nodes, 60),
-    "PMIx": (mpi.pmix, 20),
-    "PMIx fences": (mpi.fences, 20),
-    "MPI ranks": (mpi.ranks, 120),
-    "shared folders": (shared.folders, 60),
-    "interface": (network.interface, 60),
-    "clocks": (clocks.skew, 60),
-    "/dev/shm": (machine.shared_memory, 60),  # noqa: S108 (a name, no file)
-    "open files": (machine.open_files, 60),
-    "user namespaces": (machine.namespaces, 60),
-    "CPUs": (limits.cpus, 30),
-    "memory": (limits.memory, 30),
+    look: Callable[[Site], Verdict | None]
+    seconds: float
+
+
+CHECKS = {
+    "environment": Check(environment.lock, 10),
+    "own packages": Check(environment.own_packages, 10),
+    "Slurm": Check(slurm.version, 20),
+    "sbatch": Check(slurm.submission, 20),
+    "nodes": Check(slurm.nodes, 60),
+    "environment on nodes": Check(environment.on_nodes, 60),
+    "PMIx": Check(mpi.pmix, 20),
+    "PMIx fences": Check(mpi.fences, 20),
+    "MPI ranks": Check(mpi.ranks, 120),
+    "shared folders": Check(shared.folders, 60),
+    "interface": Check(network.interface, 60),
+    "clocks": Check(clocks.skew, 60),
+    "/dev/shm": Check(machine.shared_memory, 60),  # noqa: S108 (a name, no file)
+    "open files": Check(machine.open_files, 60),
+    "user namespaces": Check(machine.namespaces, 60),
+    "CPUs": Check(limits.cpus, 30),
+    "memory": Check(limits.memory, 30),
 }

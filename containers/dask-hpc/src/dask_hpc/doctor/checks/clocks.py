@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, ok, warning
 
-__all__ = ["judge", "skew"]
-
-_NOTICED, _REFUSED = 1.0, 60.0  # seconds: files look newer than now; munge's and TLS' limits come near
+_NOTICED = 1.0  # seconds: files look newer than now
+_REFUSED = 60.0  # seconds: the limits of munge and TLS come near
 _SYNC = "have the administrators look after NTP (chrony) there"
 
 
@@ -19,7 +18,7 @@ def skew(site: Site) -> Verdict | None:
 
 
 def judge(ahead: Mapping[str, float]) -> Verdict:
-    """Return what is to be said of clocks that are so many seconds ahead of this machine's."""
+    """Return the verdict on clocks that are so many seconds ahead of this machine's."""
     worst = max(ahead, key=lambda node: abs(ahead[node]))
     seconds = ahead[worst]
     said = f"{worst} is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine"

@@ -11,14 +11,13 @@ from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok, warning
 from dask_hpc.identity import environment, release, share_folder
 
-__all__ = ["fingerprint", "lock", "on_nodes", "own_packages"]
-
 _LARGE = 1_000_000  # bytes: of a SIF only the size is compared, since a hundred nodes would read it at once
 
 
 def lock(_site: Site) -> Verdict:
     """Return the release, and the lock that the environment was installed from."""
-    identity, this = environment(), release()
+    identity = environment()
+    this = release()
     if identity.lock_sha256 is None:
         return warning(
             "not an installed environment: no lock says what is in it",
@@ -59,12 +58,18 @@ def _drift() -> str:
         found = msgspec.json.decode((share_folder() / "env.json").read_bytes(), type=_Drift).drift
     except (OSError, msgspec.MsgspecError):
         found = []
-    said = [f"{one.get('package')} {one.get('locked')} -> {one.get('installed')}" for one in found[:3]]
+    said = [f"{one.package} {one.locked} -> {one.installed}" for one in found[:3]]
     return ", ".join(said) or "a package is newer than the lock says"
 
 
+class _Drifted(msgspec.Struct):
+    package: str | None = None
+    locked: str | None = None
+    installed: str | None = None
+
+
 class _Drift(msgspec.Struct):
-    drift: list[dict[str, str]] = []
+    drift: list[_Drifted] = []
 
 
 def on_nodes(site: Site) -> Verdict | None:
@@ -72,7 +77,8 @@ def on_nodes(site: Site) -> Verdict | None:
     reports = site.survey.nodes
     if not reports:
         return None
-    what, here = ("the SIF", site.sif.path) if site.sif else ("this environment", str(site.mark))
+    what = "the SIF" if site.sif else "this environment"
+    here = site.sif.path if site.sif else str(site.mark)
     absent = [one.node for one in reports if not one.mark]
     if absent:
         return failure(f"{what} is not on {names(absent)} ({here})", "put it where all nodes see it, at the same path")

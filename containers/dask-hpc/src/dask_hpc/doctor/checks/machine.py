@@ -7,11 +7,9 @@ import resource
 import shutil
 import sys
 
-from dask_hpc.doctor.commands import run
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok, warning
-
-__all__ = ["namespaces", "open_files", "shared_memory"]
+from dask_hpc.processes import run
 
 _SHM = 64 << 20  # bytes: what a container has by default
 _FILES = 1024  # a scheduler holds several for each worker
@@ -65,6 +63,6 @@ def namespaces(site: Site) -> Verdict:
 
 
 def _allowed_here() -> bool:
-    # in a process of its own: it is not undone
+    # in another process, since it cannot be undone
     code = "import os; os.unshare(os.CLONE_NEWUSER)"
     return run(sys.executable, "-ISc", code, timeout=10).status == 0

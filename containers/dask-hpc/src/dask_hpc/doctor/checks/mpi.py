@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 
-from dask_hpc.doctor.commands import Answer, run, srun_environment
+import msgspec
+
+from dask_hpc import processes
 from dask_hpc.doctor.site import Site
-from dask_hpc.doctor.survey import on
 from dask_hpc.doctor.verdict import Verdict, failure, ok, warning
 from dask_hpc.mpi.launch import launch
-
-__all__ = ["fences", "pmix", "pmix_versions", "ranks"]
+from dask_hpc.processes import Answer
+from dask_hpc.slurm import commands
+from dask_hpc.slurm.environment import plain
+from dask_hpc.slurm.srun import on, srun
 
 _CHECK = ("-m", "dask_hpc.mpi", "--json")
+
+
+class _World(msgspec.Struct):
+    size: int
 
 
 def pmix(site: Site) -> Verdict | None:
     """Compare Slurm's PMIx with this environment's."""
     if not site.slurm or "srun" in site.missing:
         return None
-    answer = run("srun", "--mpi=list", env=srun_environment(site.environ))
+    answer = srun("--mpi=list", timeout=15, environ=site.environ)
     if answer.status != 0:
         return failure(f"srun --mpi=list: {answer.said}", "ask the administrators")
     versions = pmix_versions(answer.out + answer.err)
@@ -31,7 +37,7 @@ def pmix(site: Site) -> Verdict | None:
             "start ranks by mpirun in an allocation, on one node in the SIF; ask for Slurm's pmix plugin",
         )
     code = "from mpi4py import MPI; from dask_hpc.mpi.check import pmix_version; print(pmix_version())"
-    alone = run(sys.executable, "-c", code, env=srun_environment(site.environ), timeout=15)
+    alone = processes.run(sys.executable, "-c", code, environ=plain(site.environ))
     ours = alone.out.strip() if alone.status == 0 else f"unknown ({alone.said})"
     return ok(f"Slurm has {' '.join(versions)}; ours is {ours}: srun --mpi=pmix")
 
@@ -49,7 +55,7 @@ def fences(site: Site) -> Verdict | None:
     """
     if not site.slurm or "scontrol" in site.missing:
         return None
-    configured = re.search(r"^PMIxCollFence\s*=\s*(\S+)", run("scontrol", "show", "config").out, re.MULTILINE)
+    configured = re.search(r"^PMIxCollFence\s*=\s*(\S+)", commands.run("scontrol", "show", "config").out, re.MULTILINE)
     fence = site.environ.get("SLURM_PMIX_FENCE") or (configured[1] if configured else "")
     if not fence:  # an older Slurm, which does not show it
         return None
@@ -65,21 +71,21 @@ def ranks(site: Site) -> Verdict | None:
     """Start ranks, and count them; in a step of several tasks those are the ranks."""
     found = launch(site.environ)
     if found and found.tasks != 1:
-        return _verdict(run(sys.executable, *_CHECK, timeout=60), f"{found.by} of {found.tasks or 'unknown'} tasks")
+        return _verdict(
+            processes.run(sys.executable, *_CHECK, timeout=60), f"{found.by} of {found.tasks or 'unknown'} tasks"
+        )
     if not site.slurm or not site.survey.nodes:
         return None
     chosen = [one.node for one in site.survey.nodes][:2]
     size = [*on(chosen), f"--ntasks={max(2, len(chosen))}"]
-    command = ["srun", *site.survey.options, *size, "--mpi=pmix", *site.node_python, *_CHECK]
-    return _verdict(
-        run(*command, timeout=60, env=srun_environment(site.environ)), f"srun --mpi=pmix on {' '.join(chosen)}"
-    )
+    arguments = [*site.survey.options, *size, "--mpi=pmix", *site.node_python, *_CHECK]
+    return _verdict(srun(*arguments, timeout=60, environ=site.environ), f"srun --mpi=pmix on {' '.join(chosen)}")
 
 
 def _verdict(answer: Answer, how: str) -> Verdict:
     if answer.status == 0:
-        seen = [json.loads(line) for line in answer.out.splitlines() if line.startswith("{")]
-        return ok(f"{how}: {seen[0]['size']} ranks, as many as tasks" if seen else f"{how}: as many as tasks")
+        seen = [msgspec.json.decode(line, type=_World) for line in answer.out.splitlines() if line.startswith("{")]
+        return ok(f"{how}: {seen[0].size} ranks, as many as tasks" if seen else f"{how}: as many as tasks")
     what = {line.partition(": ")[0]: line.partition(": ")[2] for line in answer.err.splitlines()}
     if "MPI" in what:
         return failure(f"{how}: {what['MPI']} {what.get('Cause', '')}", what.get("What to do", ""))

@@ -12,8 +12,6 @@ from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.survey import NodeReport
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok
 
-__all__ = ["folders", "judge"]
-
 _SAID = {"absent": "is not on", "elsewhere": "is another folder on", "unwritable": "cannot be written on"}
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from pathlib import Path
 
-from dask_hpc.doctor.commands import run
 from dask_hpc.doctor.site import Site
-from dask_hpc.doctor.survey import MOST_NODES
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok, warning
-
-__all__ = ["nodes", "submission", "version"]
+from dask_hpc.slurm.commands import run, would_take
+from dask_hpc.slurm.srun import MOST_NODES
 
 
 def version(site: Site) -> Verdict:
@@ -41,8 +39,7 @@ def submission(site: Site) -> Verdict | None:
     bridge = site.environ.get("DASK_HPC_BRIDGE")
     how = "by the bridge of the launcher" if bridge else f"directly, {shutil.which('sbatch')}"
     where = [f"--partition={site.partition}"] if site.partition else []
-    options = ["--test-only", "--ntasks=1", "--time=1", *where]
-    answer = run("sbatch", *options, "--chdir", os.getcwd(), "--wrap=true")  # noqa: PTH109 (a string is wanted)
+    answer = would_take(*where, f"--chdir={Path.cwd()}")
     if answer.status != 0:
         return failure(
             f"{how}: {answer.said}", "name what the site asks for, such as an account: --account, SBATCH_ACCOUNT"

@@ -1,0 +1,116 @@
+"""Run a program to its end: without raising, for a limited time, and stoppable together with all that run."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program said; `status` is None if it could not be run or did not end in time."""
+
+    status: int | None
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """The line that says what went wrong."""
+        lines = [line.strip() for line in (self.err or self.out).splitlines() if line.strip()]
+        return lines[-1] if lines else f"status {self.status}"
+
+
+def run(
+    *command: str, timeout: float = 15, environ: Mapping[str, str] | None = None, stdin: str | None = None
+) -> Answer:
+    """Run a program in a new process group, so that Ctrl-C reaches this process alone.
+
+    Args:
+        command: the program and its arguments.
+        timeout: seconds after which it is ended.
+        environ: its environment; that of this process, if none is given.
+        stdin: its standard input, which is empty if none is given.
+    """
+    try:
+        with _RUNNING.start(command, os.environ if environ is None else environ, stdin) as process:
+            return _communicate(process, timeout, stdin)
+    except OSError as error:
+        return Answer(None, "", f"{command[0]}: {error.strerror}")
+    finally:
+        _RUNNING.forget()
+
+
+def stop_all() -> None:
+    """Start no more programs, and return when those that run have ended."""
+    _RUNNING.stop()
+
+
+class _Running:
+    """All programs that run now, so that they can be ended when a person does not want to wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[str]] = []
+        self._stopped = False
+
+    def start(self, command: Sequence[str], environ: Mapping[str, str], stdin: str | None) -> subprocess.Popen[str]:
+        with self._lock:
+            if self._stopped:
+                raise InterruptedError(errno.EINTR, "interrupted")
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                env=environ,
+                process_group=0,
+            )
+            self._processes.append(process)
+            return process
+
+    def forget(self) -> None:
+        with self._lock:
+            self._processes = [process for process in self._processes if process.poll() is None]
+
+    def stop(self, patience: float = 60) -> None:
+        with self._lock:
+            self._stopped = True
+            running = list(self._processes)
+            for process in running:
+                process.terminate()
+        end = monotonic() + patience  # srun cancels its job first
+        for process in running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, end - monotonic()))
+
+
+_RUNNING = _Running()
+
+
+def _communicate(process: subprocess.Popen[str], timeout: float, stdin: str | None) -> Answer:
+    try:
+        out, err = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired as late:
+        _end(process)
+        return Answer(None, "", f"{late.cmd[0]} has not answered for {timeout:.0f} s")
+    except BaseException:
+        _end(process)
+        raise
+    return Answer(process.returncode, out, err)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()  # srun ends its job then; after a SIGKILL it could not
+    try:
+        process.communicate(timeout=3)
+    except subprocess.TimeoutExpired:
+        process.kill()

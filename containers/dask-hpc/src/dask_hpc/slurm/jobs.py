@@ -1,0 +1,168 @@
+"""Jobs: what the queue, the controller and their logs tell of them, and how they are ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic, sleep
+
+from dask_hpc.errors import ClusterError, RequestError
+from dask_hpc.slurm.allocation import Allocation, mebibytes
+from dask_hpc.slurm.commands import ask, run
+
+_ALIVE = frozenset({"PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "REQUEUED"})
+_COMPLETING = "COMPLETING"
+_HOPELESS = frozenset(
+    {
+        "AccountNotAllowed",
+        "AssociationJobLimit",
+        "AssocMaxCpuPerJobLimit",
+        "AssocMaxMemPerJob",
+        "BadConstraints",
+        "InvalidAccount",
+        "InvalidQOS",
+        "JobHeldAdmin",
+        "JobHeldUser",
+        "PartitionDown",
+        "PartitionInactive",
+        "PartitionNodeLimit",
+        "PartitionTimeLimit",
+        "QOSMaxCpuPerJobLimit",
+        "QOSMaxMemoryPerJob",
+        "QOSMaxWallDurationPerJobLimit",
+        "launch failed requeued held",
+    }
+)
+"""For these Slurm keeps a job pending although waiting does not help: https://slurm.schedmd.com/job_reason_codes.html"""
+
+_TABLE = "%.10i %.12P %.28j %.10u %.2t %.8M %.4C %.8m %R"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedJob:
+    """A job as squeue shows it; `reason` says why it waits."""
+
+    id: str
+    state: str
+    reason: str
+    node: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs or may still start; one that is completing does neither."""
+        return self.state in _ALIVE
+
+    @property
+    def finished(self) -> bool:
+        """Whether Slurm has done all that it does for it, also what comes after its last process."""
+        return not self.alive and self.state != _COMPLETING
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it waits for what will not come."""
+        return self.state == "PENDING" and self.reason in _HOPELESS
+
+
+def jobs(name: str) -> list[QueuedJob]:
+    """Return the user's jobs of that name that wait, run or ended a moment ago."""
+    text = _squeue(name, "-h", "-t", "all", "-o", "%i|%T|%r|%N")
+    return [_parse_job(line) for line in text.splitlines() if line.strip()]
+
+
+def ended(job: str) -> str:
+    """Return how a job has ended, in Slurm's word; nothing if it has not, or if there is no Slurm to ask here."""
+    if not shutil.which("squeue"):
+        return ""
+    state = ask("squeue", "-h", "-t", "all", "-j", job, "-o", "%T", check=False).strip()
+    return "" if state in _ALIVE else state or "Slurm has forgotten it"
+
+
+def queue(name: str) -> str:
+    """Return what squeue prints for the jobs of that name."""
+    return _squeue(name, "-o", _TABLE)
+
+
+def cancel(name: str) -> None:
+    """Cancel the jobs of that name; those that have ended are no error."""
+    ask("scancel", "--name", name, check=False)
+
+
+def wait_until_gone(name: str, timeout: float = 60) -> None:
+    """Wait until none of the jobs is in the queue; raise `ClusterError` after `timeout` seconds."""
+    deadline = monotonic() + timeout
+    pause = 0.02
+    while rest := _squeue(name, "-h", "-o", "%i %T").strip():
+        if monotonic() > deadline:
+            raise ClusterError(
+                f"Jobs are still in the queue {timeout:.0f} s after scancel.", rest, "scancel them again."
+            )
+        sleep(pause)  # Slurm does not tell when a queue is empty, and a site's controller must not be asked too often
+        pause = min(pause * 1.5, 1)
+
+
+def tasks_of_step(step: str) -> int:
+    """Return how many tasks a step has, such as `7.0`; 0 if Slurm cannot be asked, as in a SIF."""
+    found = re.search(r"\bTasks=(\d+)", run("scontrol", "show", "step", step, timeout=5).out)
+    return int(found[1]) if found else 0
+
+
+def with_granted_memory(allocation: Allocation) -> Allocation:
+    """Return what a job has, with its memory as the controller tells it: a site's default is in no variable."""
+    said = run("scontrol", "show", "job", allocation.job, "--oneliner").out
+    per_node = re.search(r"MinMemoryNode=(\S+)", said)
+    per_cpu = re.search(r"MinMemoryCPU=(\S+)", said)
+    return replace(
+        allocation,
+        memory_per_node=mebibytes(per_node[1]) if per_node else None,
+        memory_per_cpu=mebibytes(per_cpu[1]) if per_cpu else None,
+    )
+
+
+def judge(found: Sequence[QueuedJob], logs: Path) -> None:
+    """Raise if it makes no sense to wait for these jobs.
+
+    Raises:
+        RequestError: Slurm says that they will never start.
+        ClusterError: one has ended.
+    """
+    if stuck := [job for job in found if job.hopeless]:
+        raise RequestError(
+            "Slurm will not start the jobs as they are.", queue_lines(stuck), "ask for less, see 'sinfo'."
+        )
+    if over := [job for job in found if job.finished]:
+        shared = any(logs.glob("*.err"))
+        todo = "" if shared else f"see that {logs} is shared with the nodes, or try another --log-directory."
+        raise ClusterError("A job has ended before its workers came.", f"{queue_lines(over)}\n{log_tails(logs)}", todo)
+
+
+def queue_lines(found: Sequence[QueuedJob]) -> str:
+    """Return one line a job."""
+    lines = [f"  job {job.id}: {job.state} ({job.reason}) {job.node}" for job in found]
+    return "\n".join(lines) or "  (no job in the queue)"
+
+
+def describe(found: Sequence[QueuedJob], logs: Path) -> str:
+    """Return what became of jobs: a line for each, and the end of their logs."""
+    return f"{queue_lines(found)}\n{log_tails(logs)}"
+
+
+def log_tails(logs: Path, lines: int = 12) -> str:
+    """Return the last lines of each job's log, and where they are; what Dask tells when all is well is left out."""
+    parts = []
+    for file in sorted(logs.glob("*.err")):
+        text = [line for line in file.read_text(errors="replace").splitlines() if " - INFO - " not in line][-lines:]
+        parts.append("\n".join([f"{file}:", *(f"  {line}" for line in text or ["(no word of trouble)"])]))
+    return "\n".join(parts) or f"No log in {logs}: no job has started, or none could write there."
+
+
+def _squeue(name: str, *options: str) -> str:
+    return ask("squeue", "-u", str(os.getuid()), "--name", name, *options)
+
+
+def _parse_job(line: str) -> QueuedJob:
+    number, state, reason, node = line.strip().split("|")
+    return QueuedJob(id=number, state=state, reason=reason, node=node)
