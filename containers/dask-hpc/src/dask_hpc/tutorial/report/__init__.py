@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from dask_hpc.tutorial.report.overview import Entry, write_overview
 from dask_hpc.tutorial.report.page import Seen, write_report
-from dask_hpc.tutorial.report.stream import Recording, recording
+from dask_hpc.tutorial.report.task_stream import Recording, recording
 
 __all__ = ["Entry", "Recording", "Seen", "recording", "write_overview", "write_report"]
