@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-__all__ = ["Bars", "Grid", "Lines", "Picture", "Points", "Series"]
-
 Number = float | None
 """None, or NaN, where there is no value."""
 Series = Mapping[str, tuple[Sequence[Number], Sequence[Number]]]

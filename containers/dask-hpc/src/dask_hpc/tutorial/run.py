@@ -23,8 +23,8 @@ from dask_hpc.screen import Screen
 from dask_hpc.stop import stopping_cleanly
 from dask_hpc.tutorial.fit import refuse_backend, refuse_what_does_not_fit
 from dask_hpc.tutorial.progress import tasks_done
-from dask_hpc.tutorial.results import Result, Store, make, shown
-from dask_hpc.tutorial.shown import show
+from dask_hpc.tutorial.results import Result, make, show
+from dask_hpc.tutorial.store import Store, shown
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Outcome, Workload
 
 if TYPE_CHECKING:
