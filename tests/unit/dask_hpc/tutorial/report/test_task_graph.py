@@ -47,11 +47,11 @@ def test_rejects_other_objects() -> None:
 def test_places_squares_left_of_sum() -> None:
     """Two layers: the squares above each other, and the sum beside their middle."""
     layout = lay_out(dependencies(three_squares()))
-    assert sorted((node.name, node.layer, node.place) for node in layout.nodes) == [
-        ("square", 0, -1.0),
-        ("square", 0, 0.0),
-        ("square", 0, 1.0),
-        ("sum", 1, 0.0),
+    assert sorted((node.name, node.layer, node.place, node.count) for node in layout.nodes) == [
+        ("square", 0, -1.0, 1),
+        ("square", 0, 0.0, 1),
+        ("square", 0, 1.0, 1),
+        ("sum", 1, 0.0, 1),
     ]
     assert len(layout.edges) == 3
     assert layout.height == 3

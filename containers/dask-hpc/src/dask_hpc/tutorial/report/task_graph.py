@@ -80,7 +80,7 @@ def lay_out(graph: Mapping[Key, AbstractSet[Key]]) -> Layout:
     tasks = f"{len(graph)} task{'s' * (len(graph) != 1)} and {len(edges)} dependenc{'y' if len(edges) == 1 else 'ies'}"
     if len(graph) <= _MOST_TASKS and _height(layers) <= _MOST_IN_A_LAYER:
         sentence = f"The graph has {tasks}; data flows from left to right."
-        return _laid_out(layers, names, Counter(graph), edges=edges, sentence=sentence)
+        return _laid_out(layers, names, dict.fromkeys(graph, 1), edges=edges, sentence=sentence)
     groups = {key: (layers[key], names[key]) for key in graph}
     counts = Counter(groups.values())
     return _laid_out(
