@@ -1,4 +1,4 @@
-"""Whether a workload fits what is planned for it: found out with figures, before anything starts."""
+"""Refuse a workload that does not fit what is planned for it, with figures and before anything starts."""
 
 from __future__ import annotations
 

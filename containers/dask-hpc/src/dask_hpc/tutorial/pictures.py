@@ -1,4 +1,4 @@
-"""Pictures of a result, as data: a workload says what is to be seen, and the report draws it."""
+"""Pictures of a result, as data: a workload says what to show, and the report draws it."""
 
 from __future__ import annotations
 

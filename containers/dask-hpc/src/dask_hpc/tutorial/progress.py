@@ -1,4 +1,4 @@
-"""How far Dask is: the scheduler's own counts of tasks, asked for now and then while somebody looks."""
+"""The progress of a computation: the scheduler's own counts of tasks, asked for now and then."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from dask_hpc.tutorial.store import Store, shown
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Outcome, Workload
 
 if TYPE_CHECKING:
-    from dask_hpc.tutorial.report import Seen
+    from dask_hpc.tutorial.report.page import Seen
 
 __all__ = ["Asked", "run"]
 
@@ -91,7 +91,8 @@ def _run(asked: Asked, backend: Backend, plan: Plan, store: Store, screen: Scree
 
 
 def _compute(asked: Asked, session: Session, store: Store, screen: Screen) -> tuple[Outcome, Seen]:
-    from dask_hpc.tutorial.report import Seen, recording
+    from dask_hpc.tutorial.report.page import Seen
+    from dask_hpc.tutorial.report.task_stream import recording
 
     client = session.client
     with (
@@ -149,7 +150,7 @@ def _result(asked: Asked, outcome: Outcome, facts: ClusterFacts, timings: dict[s
 
 
 def _report(result: Result, seen: Seen, store: Store) -> None:
-    from dask_hpc.tutorial.report import write_report
+    from dask_hpc.tutorial.report.page import write_report
 
     store.add("report.html", lambda file: write_report(file, result, seen))
 

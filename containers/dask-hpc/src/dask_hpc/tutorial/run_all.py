@@ -178,7 +178,7 @@ def _summary(entry: Entry) -> dict[str, object]:
 
 
 def _overview(root: Path, entries: Sequence[Entry], started: datetime, screen: Screen) -> None:
-    from dask_hpc.tutorial.report import write_overview
+    from dask_hpc.tutorial.report.overview import write_overview
 
     file = root.absolute() / "index.html"
     try:

@@ -1,4 +1,4 @@
-"""Where a run's files go: a folder that appears whole or not at all."""
+"""The folder of a run's files, which appears whole or not at all."""
 
 from __future__ import annotations
 

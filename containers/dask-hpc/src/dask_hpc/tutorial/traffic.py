@@ -1,4 +1,4 @@
-"""How many bytes went over the network: the kernel's own count for every TCP connection of Dask's processes."""
+"""Bytes that went over the network, by the kernel's own count for every TCP connection of Dask's processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a workload is: a function of a Dask client, its command-line options beside it, and what it gives back."""
+"""Workloads: functions of a Dask client, with their command-line options, that return an outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_SIZE = "default"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a workload found out.
+    """The findings of a workload.
 
     Attributes:
         values: the numbers for programs, by name.

@@ -15,7 +15,8 @@ import pytest
 from dask_hpc.clusters.facts import ClusterFacts, Job
 from dask_hpc.identity import Identity
 from dask_hpc.tutorial import Bars, Check, Grid, Lines, Picture, Points
-from dask_hpc.tutorial.report import Entry, Seen, write_overview, write_report
+from dask_hpc.tutorial.report.overview import Entry, write_overview
+from dask_hpc.tutorial.report.page import Seen, write_report
 from dask_hpc.tutorial.report.task_stream import Span, Stream
 from dask_hpc.tutorial.results import Result
 from tests.support.results import make_result

@@ -14,7 +14,7 @@ from dask_hpc.tutorial.results import Result
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of one workload: `verdict` is ok, failed, refused or not here; `why` says more, without a result."""
+    """The end of one workload: `verdict` is ok, failed, refused or not here; `why` says more, without a result."""
 
     workload: str
     summary: str

@@ -22,7 +22,7 @@ _SMALLEST_SHARE = 0.0005  # of all time: a smaller one would read 0.0 %
 
 @dataclass(frozen=True)
 class Seen:
-    """What a report shows beside the result: the recorded task stream, and the workload's graph, if it gave one."""
+    """The recorded task stream and the workload's graph, if it gave one: a report shows them beside the result."""
 
     stream: Stream = field(default_factory=Stream)
     graph: Any = None

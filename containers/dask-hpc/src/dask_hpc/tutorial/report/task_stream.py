@@ -1,4 +1,4 @@
-"""What every worker thread did and when: Dask's own task stream, recorded around a run and summed up."""
+"""The task stream, as Dask records it around a run, and its sums: when each worker thread did something."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Share:
 
 @dataclass
 class Recording:
-    """Is filled when the recording ends."""
+    """A stream that is there when the recording ends."""
 
     stream: Stream = field(default_factory=Stream)
 

@@ -1,1 +1,1 @@
-"""What pages show, drawn with Bokeh: a workload's pictures, the task stream and the task graph."""
+"""The figures of the pages, drawn with Bokeh: a workload's pictures, the task stream and the task graph."""

@@ -1,9 +1,9 @@
-"""How figures look: dark on white, colours that colour-blind people can tell apart, one size of text."""
+"""The look of figures: dark on white, colours that colour-blind people can tell apart, one size of text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -46,7 +46,7 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return {name: COLOURS[number] if number < len(COLOURS) else OTHER for number, name in enumerate(names)}
 
 
-def new_figure(height: int, **options: Any) -> Figure:
+def new_figure(height: int, **options: object) -> Figure:
     """Return a figure that is as wide as the page lets it be, and does not take the page's scrolling away."""
     from bokeh.plotting import figure
 
