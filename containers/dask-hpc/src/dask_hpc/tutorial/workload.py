@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import click
@@ -34,6 +34,7 @@ class Outcome:
     values: Mapping[str, Value]
     timings: dict[str, float]
     checks: list[Check]
+    _: KW_ONLY
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     pictures: Sequence[Picture] = ()
