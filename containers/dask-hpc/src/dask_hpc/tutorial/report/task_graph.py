@@ -1,8 +1,8 @@
 """A task graph, laid out in layers: every task right of those that it needs, and few lines that cross.
 
-Laid out here, since libraries draw the workloads' graphs the same, and denser ones (64 to 108 tasks) 1.4 to 2.2 times as
-high: grandalf (1.4 MB with pyparsing) with as many crossings or more, fast-sugiyama (0.7 MB) with other layers, igraph
-(17 MB) with more crossings; networkx (17 MB) does not order a layer. They lead fewer lines through other tasks.
+Laid out here, since libraries draw the workloads' graphs the same, and denser ones (64 to 108 tasks) 1.4 to 2.2 times
+as high: grandalf (1.4 MB with pyparsing) with as many crossings or more, fast-sugiyama (0.7 MB) with other layers,
+igraph (17 MB) with more crossings; networkx (17 MB) does not order a layer. They lead fewer lines through other tasks.
 """
 
 from __future__ import annotations
