@@ -159,7 +159,7 @@ def report(
         values,
         timings,
         checks,
-        ("worker", "host", "threads", "memory", "squares"),
-        rows,
+        columns=("worker", "host", "threads", "memory", "squares"),
+        rows=rows,
         pictures=[Bars("Squares that each worker computed", "tasks", done)],
     )

@@ -142,9 +142,9 @@ def data_locality(client: Client, n: int, seed: int) -> Outcome:
         measured(found),
         {name: way.time for name, way in found.items()},
         checks(found, expected, matrix.nbytes),
-        ("", "warns", "client sends", "workers receive", "client receives", "time"),
-        [row(name, way) for name, way in found.items()],
-        pictures(found),
+        columns=("", "warns", "client sends", "workers receive", "client receives", "time"),
+        rows=[row(name, way) for name, way in found.items()],
+        pictures=pictures(found),
         graph=[dask.delayed(dask_trace)(dask.delayed(random_matrix)(n, seed), c) for c in FACTORS],
         notes=NOTES,
     )

@@ -163,7 +163,9 @@ def report(
         ["squares at once", "1", str(at_once)],
     ]
     drawn, said = pictures(timings, times), notes(slots, seconds)
-    return Outcome(values, timings, checks, ("", "NumPy", "Dask"), rows, drawn, total, said)
+    return Outcome(
+        values, timings, checks, columns=("", "NumPy", "Dask"), rows=rows, pictures=drawn, graph=total, notes=said
+    )
 
 
 def sum_check(n: int, difference: float) -> Check:

@@ -223,7 +223,9 @@ def report(ways: list[Way], matrices: int, checks: list[Check], graph: Delayed) 
         values |= {"against_naive": most.against(bases[0]), "against_fair": most.against(bases[-1])}
     timings, notes = {way.name: median(way.seconds) for way in ways}, notes_on(matrices, bases, workers, most)
     head = ("", "cores", "time", "against NumPy", "speed-up", "efficiency")
-    return Outcome(values, timings, checks, head, rows, pictures(timings, workers), graph, notes)
+    return Outcome(
+        values, timings, checks, columns=head, rows=rows, pictures=pictures(timings, workers), graph=graph, notes=notes
+    )
 
 
 def _size(way: Way) -> int:

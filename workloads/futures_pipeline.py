@@ -194,7 +194,15 @@ def futures_pipeline(client: Client, n: int, matrices: int, seed: int, compare: 
         found, pure = compute(client, n, seeds, min(compare, matrices))
     values = measured(found, 8 * n * n * matrices * 2, cores_at_work(client))
     held = [*checks(found, values), *pure]
-    return Outcome(values, found.timings, held, ("", ""), rows(found, values), pictures(found, values), notes=NOTES)
+    return Outcome(
+        values,
+        found.timings,
+        held,
+        columns=("", ""),
+        rows=rows(found, values),
+        pictures=pictures(found, values),
+        notes=NOTES,
+    )
 
 
 def measured(found: Found, inside: int, cores: int) -> dict[str, Any]:

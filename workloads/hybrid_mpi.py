@@ -207,4 +207,13 @@ def report(
         "a few steps on.",
     ]
     columns = ("", "steps", "time", "time of a step")
-    return Outcome(values, timings, checks(norms, in_dask, expected, found), columns, rows, pictures, graph, notes)
+    return Outcome(
+        values,
+        timings,
+        checks(norms, in_dask, expected, found),
+        columns=columns,
+        rows=rows,
+        pictures=pictures,
+        graph=graph,
+        notes=notes,
+    )

@@ -150,9 +150,9 @@ def local_cluster(client: Client, samples: int, chunks: int, seed: int, **settin
             Check("the client of the given cluster was not disturbed", answered, "it still computes"),
             *checks(own, settings),
         ],
-        ("", "given cluster", "own LocalCluster"),
-        rows(given, own, timings, len(client.nthreads())),
-        (Bars("Where the time went", "s", timings),),
+        columns=("", "given cluster", "own LocalCluster"),
+        rows=rows(given, own, timings, len(client.nthreads())),
+        pictures=(Bars("Where the time went", "s", timings),),
         notes=NOTES,
     )
 

@@ -184,7 +184,9 @@ def report(samples: int, hits: dict[str, int], timings: dict[str, float], cores:
         same = hits["serial"] == hits["parallel"]
         checks.append(Check("serial and parallel count the same", same, f"{hits['serial']} and {hits['parallel']}"))
     bars = Bars("Time to throw all darts", "seconds", dict(timings))
-    return Outcome(values, timings, checks, ("", *hits), rows(samples, hits, timings, values), [bars])
+    return Outcome(
+        values, timings, checks, columns=("", *hits), rows=rows(samples, hits, timings, values), pictures=[bars]
+    )
 
 
 def rows(samples: int, hits: dict[str, int], timings: dict[str, float], values: dict[str, float]) -> list[list[str]]:

@@ -96,8 +96,8 @@ def report(said: Sequence[tuple[str, dict[str, Any]]], passed: Sequence[int], ti
         values | {"library": facts[0]["library"]},
         timings,
         checks(facts, passed, workers),
-        ("rank", "runs Dask's", "on", "process"),
-        rows,
+        columns=("rank", "runs Dask's", "on", "process"),
+        rows=rows,
         pictures=[Bars("Ranks on each node", "ranks", dict(nodes))],
         notes=[f"{facts[0]['library']}.", *outside],
     )

@@ -191,7 +191,9 @@ def report(
     values |= {"block": array.blocks[asked].nbytes, "blocks": len(shapes), "mean": sum(sums.values()) / array.size}
     notes = notes_on(array, values["largest_block"])
     head = ("", "shape", "size", "sum by Dask", "sum by NumPy")
-    return Outcome(values, timings, checks, head, rows, [picture(array)], graph, notes)
+    return Outcome(
+        values, timings, checks, columns=head, rows=rows, pictures=[picture(array)], graph=graph, notes=notes
+    )
 
 
 def notes_on(array: da.Array, largest: int) -> list[str]:

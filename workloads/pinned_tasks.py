@@ -143,9 +143,9 @@ def pinned_tasks(client: Client, n: int, seed: int) -> Outcome:
         values(run, hosts),
         {"copies dropped": run.took},
         [Check("the memory manager is stopped", stopped, "client.amm.stop()"), *checks(run, addresses, matrix)],
-        ("what", "key", "copies", "on worker"),
-        [[one.what, short(one.key), str(len(one.workers)), where(one, names)] for one in run.seen],
-        (picture(run, names),),
+        columns=("what", "key", "copies", "on worker"),
+        rows=[[one.what, short(one.key), str(len(one.workers)), where(one, names)] for one in run.seen],
+        pictures=(picture(run, names),),
         notes=NOTES,
     )
 

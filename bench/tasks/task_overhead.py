@@ -36,6 +36,6 @@ def task_overhead(client: Client, tasks: int, repeats: int) -> Outcome:
         {"per_task": per_task, "workers": len(client.nthreads())},
         {f"repeat {number}": time for number, time in enumerate(found)},
         [Check("tasks give what they should", answers == list(range(tasks)), f"{tasks} tasks")],
-        ("", ""),
-        [["a task", f"{per_task * 1e3:.3f} ms"]],
+        columns=("", ""),
+        rows=[["a task", f"{per_task * 1e3:.3f} ms"]],
     )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_hpc.tutorial import Bars, Lines, Points, Workload
-from dask_hpc.tutorial.blas import blas_threads
+from dask_hpc.tutorial.cores import blas_threads
 from dask_hpc.tutorial.discovery import load
 from workloads import eigenvalues as ev
 

@@ -42,7 +42,7 @@ def test_rejects_too_much_memory_per_worker() -> None:
     ) as caught:
         fits(needing(worker=int(0.9 * GIB)))
     assert caught.value.exit_code == 2
-    fits(needing(worker=int(0.9 * GIB)), memory=0)  # nobody knows how much a worker has
+    fits(needing(worker=int(0.9 * GIB)), memory=0)  # how much a worker has is unknown
 
 
 def test_rejects_too_much_memory_for_machine() -> None:

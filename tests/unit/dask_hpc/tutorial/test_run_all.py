@@ -33,10 +33,14 @@ def on(*names: str) -> Workload:
 @pytest.mark.parametrize(
     ("able", "asked", "chosen"),
     [
-        ((), "slurm", "slurm"), (("slurm", "local"), "slurm", "slurm"), (("local", "mpi"), "slurm", "mpi"),
-        (("mpi",), "local", "mpi"), (("local",), "slurm", "local"), (("slurm",), "local", "slurm"),
+        ((), "slurm", "slurm"),
+        (("slurm", "local"), "slurm", "slurm"),
+        (("local", "mpi"), "slurm", "mpi"),
+        (("mpi",), "local", "mpi"),
+        (("local",), "slurm", "local"),
+        (("slurm",), "local", "slurm"),
     ],
-)  # fmt: skip
+)
 def test_chooses_backend_for_each_workload(able: tuple[str, ...], asked: str, chosen: str) -> None:
     """A workload runs on the requested backend if it can, else on MPI, else on this machine."""
     assert set(able) <= set(BACKENDS)

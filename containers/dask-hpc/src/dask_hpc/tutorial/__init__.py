@@ -5,12 +5,12 @@ A workload is a script that uses Dask's own API; what it needs of this package i
     from dask_hpc.tutorial import Check, Count, Outcome, cores_at_work, workload
 """
 
-from dask_hpc.tutorial.blas import blas_threads
+from dask_hpc.tutorial.cores import blas_threads, cores_at_work, efficiency
 from dask_hpc.tutorial.notebook import draw
 from dask_hpc.tutorial.pictures import Bars, Grid, Lines, Picture, Points
 from dask_hpc.tutorial.results import Check
 from dask_hpc.tutorial.traffic import Traffic, traffic
-from dask_hpc.tutorial.workload import Need, Outcome, Workload, cores_at_work, efficiency, workload
+from dask_hpc.tutorial.workload import Need, Outcome, Workload, workload
 from dask_hpc.units import Count, Memory
 
 __all__ = [

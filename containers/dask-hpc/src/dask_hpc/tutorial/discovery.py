@@ -14,8 +14,6 @@ from dask_hpc.errors import WorkloadError
 from dask_hpc.identity import share_folder
 from dask_hpc.tutorial.workload import Workload
 
-__all__ = ["available", "folder", "load", "summary"]
-
 
 def folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the workloads' folder: $DASK_HPC_WORKLOADS, the checkout's, or the environment's."""

@@ -1,21 +1,15 @@
-"""Whether a workload fits what is planned for it: found out with figures, before anything starts."""
+"""Refuse a workload that does not fit what is planned for it, with figures and before anything starts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dask_hpc.errors import RequestError
 from dask_hpc.tutorial.workload import Need, Workload
 
 if TYPE_CHECKING:
     from dask_hpc.clusters import Plan
-
-__all__ = ["available_memory", "refuse_backend", "refuse_what_does_not_fit"]
-
-_MEMINFO = Path("/proc/meminfo")
 
 
 def refuse_backend(workload: Workload, on: str) -> None:
@@ -26,7 +20,7 @@ def refuse_backend(workload: Workload, on: str) -> None:
 
 
 def refuse_what_does_not_fit(
-    workload: Workload, parameters: Mapping[str, Any], plan: Plan, *, one_machine: bool
+    workload: Workload, parameters: Mapping[str, object], plan: Plan, *, one_machine: bool
 ) -> None:
     """Compare what the workload needs with the plan.
 
@@ -67,7 +61,8 @@ def _refuse_machine(name: str, need: Need, plan: Plan, *, one_machine: bool) -> 
     from dask.utils import format_bytes
 
     total = need.client + (need.worker * plan.workers if one_machine else 0)
-    if total > (free := available_memory()):
+    free = available_memory()
+    if total > free:
         workers = f" and {format_bytes(need.worker)} in each of {plan.workers} workers" if one_machine else ""
         raise RequestError(
             f"{name} does not fit into the memory of this machine.",
@@ -79,7 +74,7 @@ def _refuse_machine(name: str, need: Need, plan: Plan, *, one_machine: bool) -> 
 
 def available_memory() -> int:
     """Return the bytes of memory that this machine can give a program now, and its control group allows it."""
+    import psutil
     from distributed.system import MEMORY_LIMIT
 
-    found = re.search(r"^MemAvailable:\s*(\d+) kB$", _MEMINFO.read_text(), re.MULTILINE)
-    return min(int(found[1]) << 10, MEMORY_LIMIT) if found else int(MEMORY_LIMIT)
+    return min(psutil.virtual_memory().available, int(MEMORY_LIMIT))

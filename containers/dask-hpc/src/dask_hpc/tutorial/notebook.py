@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dask_hpc.tutorial.pictures import Picture
 
-__all__ = ["Drawn", "draw"]
-
 _HEIGHT = 440  # of a picture, in pixels
 
 
@@ -17,7 +15,8 @@ class Drawn:
     """A picture that a notebook shows; `page` is a whole HTML page."""
 
     def __init__(self, title: str, page: str) -> None:
-        self._title, self._page = title, page
+        self._title = title
+        self._page = page
 
     def __repr__(self) -> str:
         return f"<picture: {self._title}>"
@@ -30,9 +29,9 @@ class Drawn:
 
 def draw(picture: Picture, *, one_scale: bool = False) -> Drawn:
     """Draw a picture as a workload's report does; with `one_scale` a circle looks like one."""
-    from dask_hpc.tutorial.report.html import figure, page
-    from dask_hpc.tutorial.report.pictures import draw_picture
+    from dask_hpc.tutorial.report.figures.pictures import draw_picture
+    from dask_hpc.tutorial.report.render import render
 
     drawn = draw_picture(picture)
     drawn.match_aspect = one_scale
-    return Drawn(picture.title, page(picture.title, figure(picture.title, "{{picture}}"), {"picture": drawn}))
+    return Drawn(picture.title, render("picture.html.j2", {"picture": drawn}, title=picture.title))

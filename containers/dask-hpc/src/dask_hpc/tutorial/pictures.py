@@ -1,12 +1,10 @@
-"""Pictures of a result, as data: a workload says what is to be seen, and the report draws it."""
+"""Pictures of a result, as data: a workload says what to show, and the report draws it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
-
-__all__ = ["Bars", "Grid", "Lines", "Picture", "Points", "Series"]
 
 Number = float | None
 """None, or NaN, where there is no value."""

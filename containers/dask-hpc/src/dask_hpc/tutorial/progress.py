@@ -1,4 +1,4 @@
-"""How far Dask is: the scheduler's own counts of tasks, asked for now and then while somebody looks."""
+"""The progress of a computation: the scheduler's own counts of tasks, asked for now and then."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["tasks_done"]
-
-_DONE, _TO_DO = ("memory", "erred"), ("waiting", "queued", "processing", "no-worker")
+_DONE = ("memory", "erred")
+_TO_DO = ("waiting", "queued", "processing", "no-worker")
 
 
 def tasks_done(client: Client) -> tuple[int, int]:

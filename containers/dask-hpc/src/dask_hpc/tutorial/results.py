@@ -1,14 +1,9 @@
-"""What a run leaves: `result.json`, the report, and a folder that appears whole or not at all."""
+"""The result of a run: made of what a workload gave, kept as `result.json`, and shown to people."""
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,10 +12,10 @@ from dask_hpc.errors import ResultsError, WorkloadError
 from dask_hpc.identity import Identity
 from dask_hpc.tutorial.pictures import Picture
 
-__all__ = ["SCHEMA", "Check", "Result", "Store", "Table", "load", "make", "shown"]
+if TYPE_CHECKING:
+    from dask_hpc.screen import Screen
 
 SCHEMA = 2
-_ROOM = 8 << 20  # bytes that a run's files need at most; a report has 1-2 MB, Dask's own as much
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -64,7 +59,7 @@ class _Schema(msgspec.Struct):
     schema: int
 
 
-def make(**fields: Any) -> Result:
+def make(**fields: object) -> Result:
     """Return a result of what a workload gave, with NumPy's numbers and arrays as Python's own.
 
     Raises:
@@ -74,23 +69,16 @@ def make(**fields: Any) -> Result:
         plain = msgspec.json.encode({"schema": SCHEMA} | fields, enc_hook=_plain)
         return msgspec.json.decode(plain, type=Result)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
-        todo = "give it plain numbers and texts, see dask_hpc.Outcome."
+        todo = "give it plain numbers and texts, see dask_hpc.tutorial.Outcome."
         raise WorkloadError(f"{fields['workload']} gave a result that cannot be kept.", str(error), todo) from error
 
 
-def shown(path: str | Path) -> str:
-    """Return a path as people are told it: from here, where it is below; `--get results` then leads to it as well."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except (ValueError, FileNotFoundError):
-        return str(path)
-
-
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     if convert := getattr(value, "tolist", None):  # NumPy's
-        return convert()
+        plain: object = convert()
+        return plain
     raise TypeError(f"a {type(value).__name__} is no number, text or array")
 
 
@@ -107,84 +95,18 @@ def load(file: Path) -> Result:
     raise ResultsError(f"{file} has schema {schema}; this dask-hpc reads {SCHEMA}.", todo=todo)
 
 
-class Store:
-    """The folder of one run. It is filled under a hidden name and renamed when it is complete.
-
-    Args:
-        root: the results folder; the run gets `root/<workload>/<UTC time>` and `root/<workload>/latest`.
-        workload: the workload's name.
-
-    Raises:
-        ResultsError: the folder cannot be written, or there is no room; found out at once, before any work.
-    """
-
-    def __init__(self, root: Path, workload: str) -> None:
-        self.problem: OSError | None = None
-        self.started = datetime.now(UTC)
-        stamp = self.started.strftime("%Y-%m-%dT%H-%M-%S.%fZ")
-        self.folder = root.absolute() / workload / stamp
-        self.partial = self.folder.with_name(f".{stamp}.partial")
-        try:
-            self.partial.mkdir(parents=True)
-            self._probe()
-        except OSError as error:
-            self.discard()
-            raise self._refusal(error) from error
-
-    @property
-    def latest(self) -> Path:
-        """The link to the last complete run's folder."""
-        return self.folder.with_name("latest")
-
-    def add(self, name: str, write: Callable[[Path], object]) -> None:
-        """Let `write` make a file of that name; a disk that refuses it must not cost the result: `keep` says so."""
-        try:
-            write(self.partial / name)
-        except OSError as error:
-            self.problem = error
-
-    def take_logs(self, folder: Path | None) -> None:
-        """Move the jobs' logs to the results; if that fails, `keep` says so."""
-        if folder and folder.is_dir():
-            try:
-                shutil.move(folder, self.partial / "logs")
-            except OSError as error:
-                self.problem = error
-
-    def _probe(self) -> None:
-        probe = self.partial / "probe"
-        with probe.open("wb") as file:
-            file.write(bytes(_ROOM))
-            file.flush()
-            os.fsync(file.fileno())
-        probe.unlink()
-
-    def _refusal(self, error: OSError) -> ResultsError:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return ResultsError(
-            f"The results folder {self.folder.parent} is {'full' if full else 'not writable'}.",
-            f"{error.strerror or error}" + (f": a run needs {_ROOM >> 20} MiB there" if full else ""),
-            "name another one by --results DIR, or make room in it.",
-        )
-
-    def keep(self, result: Result) -> None:
-        """Write `result.json` and put the folder in place; raises `ResultsError` if that fails."""
-        try:
-            if self.problem:
-                raise self.problem
-            content = msgspec.json.format(msgspec.json.encode(result), indent=2)
-            (self.partial / "result.json").write_bytes(content + b"\n")
-            self.partial.rename(self.folder)
-            self._point_latest()
-        except OSError as error:
-            self.discard()
-            raise self._refusal(error) from error
-
-    def _point_latest(self) -> None:
-        link = self.folder.with_name(f".{self.folder.name}.link")
-        link.symlink_to(self.folder.name)
-        link.replace(self.latest)
-
-    def discard(self) -> None:
-        """Remove what is not complete."""
-        shutil.rmtree(self.partial, ignore_errors=True)
+def show(result: Result, screen: Screen) -> None:
+    """Print a run: its parameters and cluster in the title, its table, its notes, its checks."""
+    parameters = ", ".join(f"{name} {value}" for name, value in result.parameters.items())
+    screen.table(f"{result.workload}: {parameters}", result.table.columns, result.table.rows, align="right")
+    for note in result.notes:
+        screen.note(note)
+    cluster = result.cluster
+    screen.note(
+        f"on {cluster.kind}: {cluster.workers} workers, {cluster.threads} threads, nodes {' '.join(cluster.nodes)}"
+        + (f", jobs {' '.join(job.id for job in cluster.jobs)}" if cluster.jobs else "")
+        + (", TLS" if cluster.tls else "")
+    )
+    for check in result.checks:
+        detail = f": {check.detail}" if check.detail else ""
+        screen.verdict("ok" if check.ok else "failed", check.name + detail)

@@ -24,12 +24,12 @@ from dask_hpc.screen import Screen
 from dask_hpc.stop import stopping_cleanly
 from dask_hpc.tutorial.fit import refuse_backend, refuse_what_does_not_fit
 from dask_hpc.tutorial.progress import tasks_done
-from dask_hpc.tutorial.results import Result, Store, make, shown
-from dask_hpc.tutorial.shown import show
+from dask_hpc.tutorial.results import Result, make, show
+from dask_hpc.tutorial.store import Store, shown
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Outcome, Workload
 
 if TYPE_CHECKING:
-    from dask_hpc.tutorial.report import Seen
+    from dask_hpc.tutorial.report.page import Seen
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def _run(asked: Asked, plan: Plan, store: Store, screen: Screen) -> tuple[Result
 
 
 def _compute(asked: Asked, session: Session, store: Store, screen: Screen) -> tuple[Outcome, Seen]:
-    from dask_hpc.tutorial.report import Seen, recording
+    from dask_hpc.tutorial.report.page import Seen
+    from dask_hpc.tutorial.report.task_stream import recording
 
     client = session.client
     with (
@@ -150,7 +151,7 @@ def _result(asked: Asked, outcome: Outcome, facts: ClusterFacts, timings: dict[s
 
 
 def _report(result: Result, seen: Seen, store: Store) -> None:
-    from dask_hpc.tutorial.report import write_report
+    from dask_hpc.tutorial.report.page import write_report
 
     store.add("report.html", lambda file: write_report(file, result, seen))
 

@@ -21,7 +21,8 @@ from dask_hpc.screen import Screen
 from dask_hpc.stop import Stopped, stopping_cleanly
 from dask_hpc.tutorial import discovery
 from dask_hpc.tutorial.report.overview import Entry
-from dask_hpc.tutorial.results import Result, shown
+from dask_hpc.tutorial.results import Result
+from dask_hpc.tutorial.store import shown
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Workload
 
 __all__ = ["run_all"]
@@ -177,7 +178,7 @@ def _summary(entry: Entry) -> dict[str, object]:
 
 
 def _overview(root: Path, entries: Sequence[Entry], started: datetime, screen: Screen) -> None:
-    from dask_hpc.tutorial.report import write_overview
+    from dask_hpc.tutorial.report.overview import write_overview
 
     file = root.absolute() / "index.html"
     try:

@@ -1,4 +1,4 @@
-"""How many bytes went over the network: the kernel's own count for every TCP connection of Dask's processes."""
+"""Bytes that went over the network, by the kernel's own count for every TCP connection of Dask's processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from distributed import Client
-
-__all__ = ["Traffic", "traffic"]
 
 # struct tcp_info, include/uapi/linux/tcp.h: tcpi_bytes_acked (RFC 4898: each byte once, however often it was sent
 # again) and tcpi_bytes_received, two 64-bit numbers, 120 bytes from the start since Linux 4.1
@@ -52,7 +50,8 @@ def traffic(client: Client) -> Iterator[Traffic]:
     """
     scheduler = _endpoint(client.scheduler.address)
     moved = Traffic()
-    workers, own = client.run(connections), connections()
+    workers = client.run(connections)
+    own = connections()
     yield moved
     for (_, peer), (sent, received) in _since(own, connections()).items():
         if peer == scheduler:

@@ -1,13 +1,11 @@
-"""What a workload is: a function of a Dask client, its command-line options beside it, and what it gives back."""
+"""Workloads: functions of a Dask client, with their command-line options, that return an outcome."""
 
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 import click
 
@@ -15,17 +13,12 @@ from dask_hpc.clusters.facts import Value
 from dask_hpc.tutorial.pictures import Picture
 from dask_hpc.tutorial.results import Check
 
-if TYPE_CHECKING:
-    from distributed import Client
-
-__all__ = ["DEFAULT_SIZE", "Need", "Outcome", "Workload", "cores_at_work", "efficiency", "workload"]
-
 DEFAULT_SIZE = "default"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a workload found out.
+    """The findings of a workload.
 
     Attributes:
         values: the numbers for programs, by name.
@@ -41,6 +34,7 @@ class Outcome:
     values: Mapping[str, Value]
     timings: dict[str, float]
     checks: list[Check]
+    _: KW_ONLY
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     pictures: Sequence[Picture] = ()
@@ -56,7 +50,7 @@ class Need:
     worker: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """A computation that `dask-hpc run` knows; the attributes are those that `workload` takes."""
 
@@ -64,19 +58,19 @@ class Workload:
     summary: str
     help: str
     options: list[click.Parameter]
-    validate: Callable[..., None] | None
     run: Callable[..., Outcome]
+    validate: Callable[..., None] | None = None
     sizes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     memory: Callable[..., Need] | None = None
     backends: frozenset[str] | None = None
     least_workers: int = 1
 
-    def need(self, parameters: Mapping[str, Any], workers: int, threads: int = 1) -> Need | None:
+    def need(self, parameters: Mapping[str, object], workers: int, threads: int = 1) -> Need | None:
         """Return how much memory a run on so many workers takes, or None if the workload does not say."""
         if self.memory is None:
             return None
         taken = inspect.signature(self.memory).parameters
-        planned = {name: value for name, value in (("workers", workers), ("threads", threads)) if name in taken}
+        planned = {name: value for name, value in {"workers": workers, "threads": threads}.items() if name in taken}
         return self.memory(**parameters, **planned)
 
 
@@ -107,35 +101,17 @@ def workload(
             decorated = option(decorated)
         parameters: list[click.Parameter] = list(reversed(getattr(decorated, "__click_params__", [])))
         text = inspect.cleandoc(function.__doc__ or "")
-        name = function.__name__.replace("_", "-")
-        summary = text.split("\n", 1)[0]
-        limits = (dict(sizes or {}), memory, backends, least_workers)
-        return Workload(name, summary, text, parameters, validate, function, *limits)
+        return Workload(
+            name=function.__name__.replace("_", "-"),
+            summary=text.split("\n", 1)[0],
+            help=text,
+            options=parameters,
+            run=function,
+            validate=validate,
+            sizes=dict(sizes or {}),
+            memory=memory,
+            backends=backends,
+            least_workers=least_workers,
+        )
 
     return make
-
-
-def cores_at_work(client: Client) -> int:
-    """Return how many cores the workers really have between them, at most one a thread.
-
-    Several nodes of a mini-cluster are one machine: they report one kernel, and its cores count once.
-    """
-    threads: int = sum(client.nthreads().values())
-    machines: dict[str, set[int]] = {}
-    for boot, cores in client.run(_machine).values():
-        machines.setdefault(boot, set()).update(cores)
-    return min(threads, sum(len(cores) for cores in machines.values()))
-
-
-def efficiency(speedup: float, cores: int) -> float:
-    """Return the part of what `cores` could give at best that a speed-up is; never above 1.
-
-    The speed-up has to be against one of these cores. It may then be above their number by no more than a machine's
-    clock varies, which is no efficiency.
-    """
-    return min(1.0, speedup / cores)
-
-
-def _machine() -> tuple[str, list[int]]:
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return boot, sorted(os.sched_getaffinity(0))

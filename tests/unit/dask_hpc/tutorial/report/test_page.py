@@ -10,15 +10,16 @@ from typing import Any
 
 import dask
 import msgspec
-import numpy as np
 import pytest
 
 from dask_hpc.clusters.facts import ClusterFacts, Job
 from dask_hpc.identity import Identity
 from dask_hpc.tutorial import Bars, Check, Grid, Lines, Picture, Points
-from dask_hpc.tutorial.report import Entry, Seen, write_overview, write_report
-from dask_hpc.tutorial.report.stream import Span, Stream
-from dask_hpc.tutorial.results import Result, make
+from dask_hpc.tutorial.report.overview import Entry, write_overview
+from dask_hpc.tutorial.report.page import Seen, write_report
+from dask_hpc.tutorial.report.task_stream import Span, Stream
+from dask_hpc.tutorial.results import Result
+from tests.support.results import make_result
 
 PICTURES: list[Picture] = [
     Lines("Curves", "n", "s", {"a": ([1, 10], [0.5, 0.1]), "b": ([1, 10], [0, math.nan])}, log_x=True, log_y=True),
@@ -30,23 +31,30 @@ PICTURES: list[Picture] = [
 
 def result(folder: Path, **changed: Any) -> Result:
     fields: dict[str, Any] = {
-        "workload": "squares", "summary": "Square <numbers>.", "started": "2026-01-02T03:04:05+00:00", "ok": True,
-        "size": "default", "parameters": {"n": 3}, "values": {"x": np.float64(1.5)}, "timings": {"total": 2.0},
+        "workload": "squares",
+        "summary": "Square <numbers>.",
+        "started": "2026-01-02T03:04:05+00:00",
+        "timings": {"total": 2.0},
         "checks": [Check("they are squares", True, "9 == 9")],
         "table": {"columns": ["", "value"], "rows": [["<script>alert(1)</script>", "9"]]},
-        "notes": ["A note & more."], "pictures": PICTURES,
+        "notes": ["A note & more."],
+        "pictures": PICTURES,
         "cluster": ClusterFacts(
             kind="slurm", workers=2, threads=2, nodes=["c1", "c2"], tls=True, jobs=[Job("17", "c1")]
         ),
-        "environment": Identity(lock_sha256="f" * 64), "versions": {"python": "3.13"}, "folder": str(folder),
-    }  # fmt: skip
-    return make(**fields | changed)
+        "environment": Identity(lock_sha256="f" * 64),
+        "versions": {"python": "3.13"},
+    }
+    return make_result(folder, **fields | changed)
 
 
 def seen() -> Seen:
-    spans = [Span(0, "square", "compute", 0.1, 0.5), Span(1, "sum", "transfer", 0.5, 0.6)]
+    spans = [
+        Span(lane=0, name="square", action="compute", start=0.1, stop=0.5),
+        Span(lane=1, name="sum", action="transfer", start=0.5, stop=0.6),
+    ]
     graph = dask.delayed(sum)([dask.delayed(abs)(number) for number in range(3)])
-    return Seen(Stream(1.0, ["c1.1", "c2.1"], spans, 2), graph)
+    return Seen(Stream(seconds=1.0, lanes=["c1.1", "c2.1"], spans=spans, tasks=2), graph)
 
 
 class Tags(HTMLParser):
@@ -106,7 +114,7 @@ def test_overview_links_reports(tmp_path: Path) -> None:
     """Every workload is on the page: with a link to its report, or with the reason why it did not run."""
     ran = result(tmp_path / "squares" / "now")
     entries = [
-        Entry("squares", "Square.", "slurm", "ok", 2.0, ran),
+        Entry("squares", "Square.", "slurm", "ok", 2.0, result=ran),
         Entry("cubes", "Cube.", "slurm", "failed", 0.1, why="No <memory>."),
     ]
     write_overview(tmp_path / "index.html", entries, started="2026-01-02T03:04:05+00:00")
@@ -129,12 +137,18 @@ def test_pictures_survive_result_json(tmp_path: Path, picture: Picture) -> None:
 @pytest.mark.parametrize(
     "picture",
     [
-        Lines("None", "x", "y", {}), Lines("Zero", "x", "y", {"a": ([], [])}, log_y=True), Bars("None", "y", {}),
-        Bars("Zero", "y", {"a": 0}), Bars("Minus", "y", {"a": -1.0, "b": 2}), Grid("None", []), Grid("One", [[7]]),
-        Points("None", "x", "y", {}), Grid("Uneven", [[1], [2, 3]]),
+        Lines("None", "x", "y", {}),
+        Lines("Zero", "x", "y", {"a": ([], [])}, log_y=True),
+        Bars("None", "y", {}),
+        Bars("Zero", "y", {"a": 0}),
+        Bars("Minus", "y", {"a": -1.0, "b": 2}),
+        Grid("None", []),
+        Grid("One", [[7]]),
+        Grid("Uneven", [[1], [2, 3]]),
+        Points("None", "x", "y", {}),
     ],
     ids=lambda picture: f"{type(picture).__name__}-{picture.title}",
-)  # fmt: skip
+)
 def test_draws_pictures_with_little_data(tmp_path: Path, picture: Picture) -> None:
     """No value, zero, one value or a negative one make a figure, and no error."""
     write_report(tmp_path / "report.html", result(tmp_path, pictures=[picture]), Seen())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_hpc.errors import WorkloadError
-from dask_hpc.tutorial.report.layers import dependencies, draw
+from dask_hpc.tutorial.report.task_graph import dependencies, lay_out
 
 
 def square(x: int) -> int:
@@ -46,41 +46,44 @@ def test_rejects_other_objects() -> None:
 
 def test_places_squares_left_of_sum() -> None:
     """Two layers: the squares above each other, and the sum beside their middle."""
-    drawing = draw(dependencies(three_squares()))
-    assert sorted((node.name, node.layer, node.place) for node in drawing.nodes) == [
-        ("square", 0, -1.0), ("square", 0, 0.0), ("square", 0, 1.0), ("sum", 1, 0.0),
-    ]  # fmt: skip
-    assert len(drawing.edges) == 3
-    assert drawing.height == 3
-    assert drawing.sentence.startswith("The graph has 4 tasks and 3 dependencies")
+    layout = lay_out(dependencies(three_squares()))
+    assert sorted((node.name, node.layer, node.place, node.count) for node in layout.nodes) == [
+        ("square", 0, -1.0, 1),
+        ("square", 0, 0.0, 1),
+        ("square", 0, 1.0, 1),
+        ("sum", 1, 0.0, 1),
+    ]
+    assert len(layout.edges) == 3
+    assert layout.height == 3
+    assert layout.sentence.startswith("The graph has 4 tasks and 3 dependencies")
 
 
 def test_avoids_crossing_lines() -> None:
     """Two chains in crossed order are laid out side by side."""
-    drawing = draw({"a": set(), "b": set(), "d": {"b"}, "c": {"a"}, "f": {"d"}, "e": {"c"}})
-    assert all(drawing.nodes[start].place == drawing.nodes[stop].place for start, stop in drawing.edges)
+    layout = lay_out({"a": set(), "b": set(), "d": {"b"}, "c": {"a"}, "f": {"d"}, "e": {"c"}})
+    assert all(layout.nodes[start].place == layout.nodes[stop].place for start, stop in layout.edges)
 
 
 def test_summarises_large_graph() -> None:
     """A thousand tasks of one function are drawn as one circle."""
     graph: dict[str, set[str]] = {f"draw-{number:04x}": set() for number in range(1000)}
     graph["sum-0"] = set(graph)
-    drawing = draw(graph)
-    assert [(node.name, node.count) for node in drawing.nodes] == [("draw", 1000), ("sum", 1)]
-    assert drawing.edges == [(0, 1)]
-    assert "1001 tasks and 1000 dependencies" in drawing.sentence
+    layout = lay_out(graph)
+    assert [(node.name, node.count) for node in layout.nodes] == [("draw", 1000), ("sum", 1)]
+    assert layout.edges == [(0, 1)]
+    assert "1001 tasks and 1000 dependencies" in layout.sentence
 
 
 def test_draws_empty_graph() -> None:
     """An empty graph has no nodes, and is no error."""
-    assert draw({}).nodes == []
+    assert lay_out({}).nodes == []
 
 
 @given(st.lists(st.sets(st.integers(0, 30), max_size=4), max_size=31))
 def test_places_every_task_right_of_dependencies(drawn: list[set[int]]) -> None:
     """In any graph, edges go to the right, and no two tasks share a place."""
     graph = {key: {need for need in needs if need < key} for key, needs in enumerate(drawn)}
-    drawing = draw(graph)
-    assert all(drawing.nodes[start].layer < drawing.nodes[stop].layer for start, stop in drawing.edges)
-    places = {(node.layer, node.place) for node in drawing.nodes}
-    assert len(places) == len(drawing.nodes) == len(graph)
+    layout = lay_out(graph)
+    assert all(layout.nodes[start].layer < layout.nodes[stop].layer for start, stop in layout.edges)
+    places = {(node.layer, node.place) for node in layout.nodes}
+    assert len(places) == len(layout.nodes) == len(graph)

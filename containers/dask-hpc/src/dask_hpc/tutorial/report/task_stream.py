@@ -1,4 +1,4 @@
-"""What every worker thread did and when: Dask's own task stream, recorded around a run and summed up."""
+"""The task stream, as Dask records it around a run, and its sums: when each worker thread did something."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["ACTIONS", "Recording", "Share", "Span", "Stream", "make_stream", "recording", "where_time_went"]
-
 ACTIONS = {
     "compute": "computing",
     "transfer": "moving data between workers",
@@ -25,7 +23,7 @@ ACTIONS = {
 """Dask's names for what a thread does, and ours for people. Of two at one time the first one counts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Span:
     """One thing that a thread did: seconds since the recording began; `action` is one of `ACTIONS`."""
 
@@ -38,7 +36,7 @@ class Span:
     tasks: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stream:
     """A recording: `lanes` are names of the threads that had a task, `seconds` is how long it took."""
 
@@ -58,7 +56,7 @@ class Share:
 
 @dataclass
 class Recording:
-    """Is filled when the recording ends."""
+    """A stream that is there when the recording ends."""
 
     stream: Stream = field(default_factory=Stream)
 
@@ -79,11 +77,12 @@ def recording(client: Client) -> Iterator[Recording]:
         except BaseException:
             stack.pop_all()
             raise
-        end, hosts = time(), client.run(socket.gethostname)
-    found.stream = make_stream(events.data, hosts, begin, end)
+        end = time()
+        hosts = client.run(socket.gethostname)
+    found.stream = make_stream(events.data, hosts, begin=begin, end=end)
 
 
-def make_stream(events: Iterable[Mapping[str, Any]], hosts: Mapping[str, str], begin: float, end: float) -> Stream:
+def make_stream(events: Iterable[Mapping[str, Any]], hosts: Mapping[str, str], *, begin: float, end: float) -> Stream:
     """Return the stream of Dask's events.
 
     Args:
@@ -99,22 +98,31 @@ def make_stream(events: Iterable[Mapping[str, Any]], hosts: Mapping[str, str], b
     lanes = {thread: number for number, thread in enumerate(threads)}
     spans = [
         Span(
-            lanes[event["worker"], event["thread"]], key_split(event["key"]), part["action"],
-            part["start"] - begin, part["stop"] - begin, event.get("status", "OK") != "OK",
+            lane=lanes[event["worker"], event["thread"]],
+            name=key_split(event["key"]),
+            action=part["action"],
+            start=part["start"] - begin,
+            stop=part["stop"] - begin,
+            failed=event.get("status", "OK") != "OK",
         )
         for event in events
         for part in event["startstops"]
-    ]  # fmt: skip
-    last = max([end - begin, *(span.stop for span in spans)])  # clocks of nodes differ a little
-    return Stream(last, _lane_names(threads, hosts), spans, len({str(event["key"]) for event in events}))
+    ]
+    return Stream(
+        seconds=max([end - begin, *(span.stop for span in spans)]),  # clocks of nodes differ a little
+        lanes=_lane_names(threads, hosts),
+        spans=spans,
+        tasks=len({str(event["key"]) for event in events}),
+    )
 
 
-def _lane_names(threads: Sequence[tuple[str, Any]], hosts: Mapping[str, str]) -> list[str]:
+def _lane_names(threads: Sequence[tuple[str, int]], hosts: Mapping[str, str]) -> list[str]:
     """Return node and number for every thread: c1.1, c1.2; with several workers on a node c1/1.1, c1/2.1."""
     workers: dict[str, list[str]] = defaultdict(list)
     for address in sorted({address for address, _ in threads} | set(hosts)):
         workers[_host(address, hosts)].append(address)
-    names, seen = [], defaultdict[str, int](int)
+    names = []
+    seen: dict[str, int] = defaultdict(int)
     for address, _ in threads:
         host = _host(address, hosts)
         worker = host if len(workers[host]) == 1 else f"{host}/{workers[host].index(address) + 1}"
@@ -145,18 +153,27 @@ def where_time_went(stream: Stream, threads: int) -> list[Share]:
             before = _covered(sofar)
             sofar += lane[action]
             spent[action] += _covered(sofar) - before
-    anybody = [part for lane in lanes.values() for parts in lane.values() for part in parts]
-    nobody = threads * (stream.seconds - _covered(anybody))
-    waiting = threads * stream.seconds - sum(spent.values()) - nobody
+    all_parts = [part for lane in lanes.values() for parts in lane.values() for part in parts]
+    all_idle = threads * (stream.seconds - _covered(all_parts))
+    some_idle = threads * stream.seconds - sum(spent.values()) - all_idle
     shares = [Share(name, spent[action]) for action, name in ACTIONS.items()]
-    return [*shares, Share("idle while other threads work", waiting), Share("no task on any thread", nobody)]
+    return [*shares, Share("idle while other threads work", some_idle), Share("no task on any thread", all_idle)]
 
 
 def _covered(parts: Iterable[tuple[float, float]]) -> float:
     """Return the length of the union of intervals."""
-    total, reached = 0.0, 0.0
+    total = 0.0
+    reached = 0.0
     for start, stop in sorted(parts):
         if stop > reached:
             total += stop - max(start, reached)
             reached = stop
     return total
+
+
+def duration(seconds: float) -> str:
+    """Return a time with a unit that suits it, and three digits."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.0f} µs"

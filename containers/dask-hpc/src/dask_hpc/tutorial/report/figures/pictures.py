@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from dask_hpc.tutorial.pictures import Bars, Grid, Lines, Picture, Points, Series
-from dask_hpc.tutorial.report.style import COLOURS, MARKERS, TEXT, new_figure
+from dask_hpc.tutorial.report.figures.style import COLOURS, MARKERS, TEXT, new_figure
 
-__all__ = ["draw_picture"]
+if TYPE_CHECKING:
+    from bokeh.models import ColumnDataSource
+
+    from dask_hpc.tutorial.report.figures.style import Figure
 
 _LABEL_WIDTH = 20  # characters of a bar's name in one line
 _HEIGHT = 300
-Values = Sequence[float | None]
+_SMALL_HEIGHT = 220
 
 
-def draw_picture(picture: Picture, *, small: bool = False) -> Any:
-    """Return the Bokeh figure; a small one is for an overview."""
+def draw_picture(picture: Picture, *, small: bool = False) -> Figure:
+    """Return the figure; a small one is for an overview."""
     match picture:
         case Lines():
             return _lines(picture, small=small)
@@ -32,39 +35,49 @@ def draw_picture(picture: Picture, *, small: bool = False) -> Any:
 
 
 def _height(*, small: bool) -> int:
-    return 220 if small else _HEIGHT
+    return _SMALL_HEIGHT if small else _HEIGHT
 
 
-def _lines(picture: Lines, *, small: bool) -> Any:
+def _lines(picture: Lines, *, small: bool) -> Figure:
     figure = new_figure(
-        _height(small=small), x_axis_label=picture.x, y_axis_label=picture.y,
-        x_axis_type="log" if picture.log_x else "linear", y_axis_type="log" if picture.log_y else "linear",
-    )  # fmt: skip
+        _height(small=small),
+        x_axis_label=picture.x,
+        y_axis_label=picture.y,
+        x_axis_type="log" if picture.log_x else "linear",
+        y_axis_type="log" if picture.log_y else "linear",
+    )
     for number, (name, (x, y)) in enumerate(picture.series.items()):
-        xs, ys = _drawable(x, log=picture.log_x), _drawable(y, log=picture.log_y)
+        xs = _drawable(x, log=picture.log_x)
+        ys = _drawable(y, log=picture.log_y)
         look = {"color": COLOURS[number % len(COLOURS)], "legend_label": name}
         figure.line(xs, ys, line_width=2, line_dash="solid" if number < len(COLOURS) else "dashed", **look)
         figure.scatter(xs, ys, size=7, marker=MARKERS[number % len(MARKERS)], **look)
     return _with_legend(figure, picture.series)
 
 
-def _points(picture: Points, *, small: bool) -> Any:
+def _points(picture: Points, *, small: bool) -> Figure:
     figure = new_figure(_height(small=small), x_axis_label=picture.x, y_axis_label=picture.y)
     many = max((len(x) for x, _ in picture.series.values()), default=0) > 200
     for number, (name, (x, y)) in enumerate(picture.series.items()):
         figure.scatter(
-            _drawable(x), _drawable(y), size=4 if many else 8, alpha=0.6, line_color=None if many else "white",
-            marker=MARKERS[number % len(MARKERS)], fill_color=COLOURS[number % len(COLOURS)], legend_label=name,
-        )  # fmt: skip
+            _drawable(x),
+            _drawable(y),
+            size=4 if many else 8,
+            alpha=0.6,
+            line_color=None if many else "white",
+            marker=MARKERS[number % len(MARKERS)],
+            fill_color=COLOURS[number % len(COLOURS)],
+            legend_label=name,
+        )
     return _with_legend(figure, picture.series)
 
 
-def _drawable(values: Values, *, log: bool = False) -> list[float]:
+def _drawable(values: Sequence[float | None], *, log: bool = False) -> list[float]:
     """Return the values with NaN for what has no place on the axis."""
     return [math.nan if value is None or (log and value <= 0) else float(value) for value in values]
 
 
-def _with_legend(figure: Any, series: Series) -> Any:
+def _with_legend(figure: Figure, series: Series) -> Figure:
     """Put the legend below, where it covers nothing; one series needs none."""
     if not figure.legend:
         return figure
@@ -74,31 +87,39 @@ def _with_legend(figure: Any, series: Series) -> Any:
         return figure
     figure.add_layout(legend, "below")
     legend.location = "left"
-    legend.label_text_font_size, legend.label_text_color = "12px", TEXT
+    legend.label_text_font_size = "12px"
+    legend.label_text_color = TEXT
     legend.border_line_color = None
     legend.padding = legend.margin = legend.spacing = 2
     figure.height += 24 * len(series)
     return figure
 
 
-def _bars(picture: Bars) -> Any:
+def _bars(picture: Bars) -> Figure:
     """Draw bars that lie: their names are read without turning the head, on a narrow page too."""
     names = {name: "\n".join(textwrap.wrap(name, _LABEL_WIDTH)) or " " for name in picture.values}
     values = [0.0 if math.isnan(value) else value for value in _drawable(list(picture.values.values()))]
-    most, least = max([0.0, *values]), min([0.0, *values])
+    most = max([0.0, *values])
+    least = min([0.0, *values])
     room = (most - least or 1) * 0.28  # for the numbers at the ends
     figure = new_figure(
         40 + sum(22 + 16 * name.count("\n") for name in names.values()) + 14 * len(names),
-        y_range=list(reversed(names.values())), x_axis_label=picture.y,
+        y_range=list(reversed(names.values())),
+        x_axis_label=picture.y,
         x_range=(least - (room if least < 0 else 0), most + (room if most > 0 or not least else 0)),
-    )  # fmt: skip
+    )
     labels = [_short(value, picture.y) for value in values]
     figure.hbar(y=list(names.values()), left=0, right=values, height=0.6, color=COLOURS[0])
     figure.text(
-        x=values, y=list(names.values()), text=labels, x_offset=[5 if value >= 0 else -5 for value in values],
+        x=values,
+        y=list(names.values()),
+        text=labels,
+        x_offset=[5 if value >= 0 else -5 for value in values],
         text_align=["left" if value >= 0 else "right" for value in values],
-        text_baseline="middle", text_font_size="12px", text_color=TEXT,
-    )  # fmt: skip
+        text_baseline="middle",
+        text_font_size="12px",
+        text_color=TEXT,
+    )
     figure.ygrid.visible = False
     figure.xaxis.ticker.desired_num_ticks = 4
     if _is_bytes(picture.y):
@@ -118,42 +139,53 @@ def _short(value: float, unit: str) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _grid(picture: Grid, *, small: bool) -> Any:
+def _grid(picture: Grid, *, small: bool) -> Figure:
     """Draw a heat map; Cividis looks the same to all eyes."""
     from bokeh.models import ColorBar, LinearColorMapper
     from bokeh.palettes import cividis
 
     rows = [_drawable(row) for row in picture.cells]
-    height, width = len(rows), max((len(row) for row in rows), default=0)
+    height = len(rows)
+    width = max((len(row) for row in rows), default=0)
     finite = [cell for row in rows for cell in row if math.isfinite(cell)]
-    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    low = min(finite, default=0.0)
+    high = max(finite, default=0.0)
     figure = new_figure(
-        min(max(44 * height + 60, 160), 220 if small else 420), x_axis_label=picture.x, y_axis_label=picture.y,
-        x_range=(-0.5, width - 0.5), y_range=(height - 0.5, -0.5),
-    )  # fmt: skip
+        min(max(44 * height + 60, 160), _SMALL_HEIGHT if small else 420),
+        x_axis_label=picture.x,
+        y_axis_label=picture.y,
+        x_range=(-0.5, width - 0.5),
+        y_range=(height - 0.5, -0.5),
+    )
     mapper = LinearColorMapper(palette=cividis(256), low=low, high=high if high > low else low + 1, nan_color="#FFFFFF")
-    places = [(column, row) for row in range(height) for column in range(len(rows[row]))]
     figure.rect(
-        x="x", y="y", width=1, height=1, line_color=None,
-        fill_color={"field": "cell", "transform": mapper}, source=_source(rows, places),
-    )  # fmt: skip
+        x="x",
+        y="y",
+        width=1,
+        height=1,
+        line_color=None,
+        fill_color={"field": "cell", "transform": mapper},
+        source=_cells(rows),
+    )
     figure.grid.visible = False
     _whole_ticks(figure, width, height)
     if picture.labels:
-        _labels(figure, picture.labels, rows, (low + high) / 2)
+        _write_labels(figure, picture.labels, rows, middle=(low + high) / 2)
     elif not small:
         figure.add_layout(ColorBar(color_mapper=mapper, width=10, title=None, padding=4), "right")
     return figure
 
 
-def _source(rows: list[list[float]], places: list[tuple[int, int]]) -> Any:
+def _cells(rows: Sequence[Sequence[float]]) -> ColumnDataSource:
     from bokeh.models import ColumnDataSource
 
-    x, y = [x for x, _ in places], [y for _, y in places]
-    return ColumnDataSource({"x": x, "y": y, "cell": [rows[row][column] for column, row in places]})
+    cells = [(x, y, cell) for y, row in enumerate(rows) for x, cell in enumerate(row)]
+    return ColumnDataSource(
+        {"x": [x for x, _, _ in cells], "y": [y for _, y, _ in cells], "cell": [cell for _, _, cell in cells]}
+    )
 
 
-def _whole_ticks(figure: Any, width: int, height: int) -> None:
+def _whole_ticks(figure: Figure, width: int, height: int) -> None:
     """Number rows and columns, not what is between them."""
     from bokeh.models import AdaptiveTicker
 
@@ -161,11 +193,17 @@ def _whole_ticks(figure: Any, width: int, height: int) -> None:
         axis.ticker = AdaptiveTicker(min_interval=1, desired_num_ticks=min(count, 8), num_minor_ticks=0)
 
 
-def _labels(figure: Any, labels: Sequence[Sequence[str]], rows: list[list[float]], middle: float) -> None:
+def _write_labels(
+    figure: Figure, labels: Sequence[Sequence[str]], rows: Sequence[Sequence[float]], *, middle: float
+) -> None:
     """Write into the cells, light on dark and dark on light."""
     cells = [(x, y, text) for y, row in enumerate(labels) for x, text in enumerate(row)]
     figure.text(
-        x=[x for x, _, _ in cells], y=[y for _, y, _ in cells], text=[text for _, _, text in cells],
+        x=[x for x, _, _ in cells],
+        y=[y for _, y, _ in cells],
+        text=[text for _, _, text in cells],
         text_color=["#FFFFFF" if rows[y][x] <= middle else "#101010" for x, y, _ in cells],
-        text_align="center", text_baseline="middle", text_font_size="12px",
-    )  # fmt: skip
+        text_align="center",
+        text_baseline="middle",
+        text_font_size="12px",
+    )

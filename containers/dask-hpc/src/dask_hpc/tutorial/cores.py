@@ -1,0 +1,51 @@
+"""Cores: how many the workers have, how many threads NumPy uses on them, and how well a speed-up uses them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+def cores_at_work(client: Client) -> int:
+    """Return how many cores the workers really have between them, at most one a thread.
+
+    Several nodes of a mini-cluster are one machine: they report one kernel, and its cores count once.
+    """
+    threads: int = sum(client.nthreads().values())
+    machines: dict[str, set[int]] = {}
+    for boot, cores in client.run(_machine).values():
+        machines.setdefault(boot, set()).update(cores)
+    return min(threads, sum(len(cores) for cores in machines.values()))
+
+
+def _machine() -> tuple[str, list[int]]:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return boot, sorted(os.sched_getaffinity(0))
+
+
+def blas_threads(count: int = 0) -> int:
+    """Let this process's BLAS use `count` threads from now on; 0 changes nothing.
+
+    Returns:
+        how many it uses, or 0 if there is none that can be asked.
+    """
+    import numpy as np  # noqa: F401 (loads its BLAS)
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    blas = ThreadpoolController().select(user_api="blas")
+    if count:
+        blas.limit(limits=count)
+    return max((library["num_threads"] for library in blas.info()), default=0)
+
+
+def efficiency(speedup: float, cores: int) -> float:
+    """Return the part of what `cores` could give at best that a speed-up is; never above 1.
+
+    The speed-up has to be against one of these cores. It may then be above their number by no more than a machine's
+    clock varies, which is no efficiency.
+    """
+    return min(1.0, speedup / cores)
