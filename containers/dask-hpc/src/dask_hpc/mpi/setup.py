@@ -13,6 +13,7 @@ from typing import Any
 
 from dask_hpc import network
 from dask_hpc.mpi.folder import Folder
+from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.share import Share, of_this_rank
 from dask_hpc.mpi.world import World
 
@@ -39,7 +40,7 @@ def job_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 @contextmanager
 def prepared(
-    world: World, speaker: int, path: Path | None, interface: str | None, *, tls: bool, settings: Mapping[str, Any]
+    world: World, speaker: int, path: Path | None, interface: str | None, *, tls: bool, settings: MpiSettings
 ) -> Iterator[Ready]:
     """Yield what this rank starts with; after it, rank 0 removes what it has made.
 
@@ -61,9 +62,9 @@ def prepared(
         world.together(lambda: _make(world, stack, folder, tls=tls) if ours else None, speaker)
         content: dict[str, Any] = world.comm.bcast(json.loads(folder.config.read_text()) if world.rank == 0 else None)
         config.update(config.config, content)
-        place = {"scheduler-file": str(folder.scheduler_file), "folder": str(folder.path), "made-here": ours}
-        known = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
-        config.set({"dask-hpc.mpi": {**place, **config.get("dask-hpc.mpi", {}), **known}})
+        place = MpiSettings(scheduler_file=str(folder.scheduler_file), folder=str(folder.path), made_here=ours)
+        known = MpiSettings(nodes=tuple(world.nodes), world=world.size, mpi=world.library).overridden_by(settings)
+        place.overridden_by(MpiSettings.configured()).overridden_by(known).configure()
         _set_levels(content["logging"])
         yield Ready(share, own, folder, "comm" in content["distributed"])
 

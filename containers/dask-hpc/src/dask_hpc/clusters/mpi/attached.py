@@ -24,6 +24,7 @@ from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted, without_theirs
 from dask_hpc.errors import ClusterError
 from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.mpi.folder import Folder
+from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.screen import Screen
 from dask_hpc.slurm import ask
 from dask_hpc.slurm.environment import plain
@@ -81,14 +82,12 @@ def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
 @contextmanager
 def start(plan: Plan, screen: Screen) -> Iterator[Session]:
     """Submit the job and wait for its workers; at the end no job, file or process is left."""
-    from dask import config
-
     spec: _Spec = plan.spec["attached"]
     clock = perf_counter()
     lifetime = timedelta(seconds=spec.request.walltime)
-    told = {"dask-hpc": {"mpi": {"wait-for-client": spec.options["timeout"]}}}
-    config.set(OF_A_RUN, config=told)
-    with spec.folder.kept(tls=spec.options["tls"], lifetime=lifetime, settings=told), _job_ends(spec, screen):
+    settings = MpiSettings(wait_for_client=spec.options["timeout"])
+    folder = spec.folder.kept(tls=spec.options["tls"], lifetime=lifetime, settings=settings, of_dask=OF_A_RUN)
+    with folder, _job_ends(spec, screen):
         script = job_script(spec.request, spec.options, spec.name, spec.folder, sif.current())
         screen.text("Job script", script)
         _submit(script, spec.logs)

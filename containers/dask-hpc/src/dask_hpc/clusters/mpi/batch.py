@@ -16,6 +16,7 @@ from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.mpi import world as mpi_world
 from dask_hpc.mpi.hush import speak
 from dask_hpc.mpi.rank import NO_DASHBOARD
+from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.setup import Ready, prepared
 from dask_hpc.mpi.traps import refuse_small_world
 from dask_hpc.mpi.world import World
@@ -41,7 +42,6 @@ def plan(options: Mapping[str, Any], screen: Screen) -> Plan:
         ready = stack.enter_context(
             prepared(world, speaker, None, options["interface"], tls=options["tls"], settings=_settings(options))
         )
-        mpi_world.split(world, FIRST_WORKER)
         if world.rank:
             mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: preload.py
         _serve_unless_client(options, ready, stack)
@@ -61,8 +61,8 @@ def _check(options: Mapping[str, Any], size: int) -> None:
     refuse_small_world(size, ["the scheduler", "the workload", "a worker"])
 
 
-def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"client-rank": CLIENT, "wait-for-client": options["timeout"]}
+def _settings(options: Mapping[str, Any]) -> MpiSettings:
+    return MpiSettings(client_rank=CLIENT, wait_for_client=options["timeout"])
 
 
 def _serve_unless_client(options: Mapping[str, Any], ready: Ready, stack: ExitStack) -> None:
