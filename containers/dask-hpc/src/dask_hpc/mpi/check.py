@@ -1,6 +1,6 @@
 """No silent singletons: an MPI program that was launched as four must not run as four times one.
 
-Open MPI finds its other ranks through PMIx. Where it does not, every task becomes a world of its own, computes
+Open MPI finds its other ranks through PMIx. Where it does not, every task becomes a world by itself, computes
 everything alone, and ends with status 0. Any MPI script can ask::
 
     from dask_hpc.mpi import check_world

@@ -21,9 +21,3 @@ What is guaranteed:
 - A client that goes away, killed even, leaves no rank waiting.
 - Dask never runs a rank's task elsewhere, twice, or out of an earlier result.
 """
-
-from dask_hpc.errors import CollectiveError
-from dask_hpc.mpi.collective.messages import Rank
-from dask_hpc.mpi.collective.ranks import Ranks
-
-__all__ = ["CollectiveError", "Rank", "Ranks"]
