@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, quiet, readme, sif, workloads
+from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, quiet, readme, runner, sif, workloads
 from bench.report import RESULTS, Machine, Measurement, Part, now, read, show, write
 
 Measure = Callable[[], Iterator[Measurement]]
@@ -25,6 +25,7 @@ def _parts(nodes: tuple[int, ...]) -> dict[str, Measure]:
         "sif": sif.side_by_side,
         "mpi": mpi.messages,
         "mpi-workers": mpi.workers,
+        "runner": runner.first_tasks,
         "workloads": workloads.side_by_side,
         "overhead": workloads.overheads,
         "image-sif": workloads.image_and_sif,

@@ -17,7 +17,7 @@ from typing import Any
 
 from distributed import Client
 
-from dask_hpc.mpi.collective import Ranks
+from dask_hpc.collective import Ranks
 from dask_hpc.mpi.launch import launch
 from dask_hpc.tutorial import Bars, Check, Outcome, workload
 

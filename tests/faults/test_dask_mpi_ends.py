@@ -121,11 +121,12 @@ def test_scheduler_ends_job_without_kill_on_bad_exit(sim: SlurmSim) -> None:
     ends(job, "FAILED", f"dask-hpc: rank 0 on {hosts(job)[0]}: rank 3 on {node} has gone")
 
 
-def test_killed_client_rank_fails_job(sim: SlurmSim) -> None:
+@pytest.mark.parametrize("when", ["Dask cluster (mpi)", "dashboard: "], ids=["as Dask starts", "at work"])
+def test_killed_client_rank_fails_job(sim: SlurmSim, when: str) -> None:
     """If rank 1, which runs the workload, is killed, the job fails."""
     run = "srun --mpi=pmix --kill-on-bad-exit=1 dask-hpc run monte-carlo-pi --on mpi --samples 1e12 --no-serial"
     job = wrapped(sim, run)
-    await_text(job, "Dask cluster (mpi)")
+    await_text(job, when)
     node = kill(job, 1)
     ends(job, "FAILED", rf"srun: error: {node}: tasks? \S*1: Killed")
 

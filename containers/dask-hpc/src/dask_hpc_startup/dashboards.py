@@ -28,11 +28,10 @@ from tornado.netutil import bind_sockets
 
 from dask_hpc_startup import sockets
 
-__all__ = ["PrivateServer", "close_to_others"]
-
 _OF_ONE_MACHINE = re.compile(r"localhost|127\.[\d.]+|\[?::1\]?", re.IGNORECASE)
 _USUAL = 8787
 _LINK = "distributed.dashboard.link"
+_TLS = "distributed.scheduler.dashboard.tls"
 
 
 class PrivateServer(HTTPServer):
@@ -120,9 +119,9 @@ def _listen(server: PrivateServer, *, own_port: bool) -> None:
 
 
 def _tls() -> ssl.SSLContext | None:
-    cert, key, ca = (config.get(f"distributed.scheduler.dashboard.tls.{name}") for name in ("cert", "key", "ca-file"))
+    cert = config.get(f"{_TLS}.cert")
     if not cert:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
-    context.load_cert_chain(cert, keyfile=key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=config.get(f"{_TLS}.ca-file"))
+    context.load_cert_chain(cert, keyfile=config.get(f"{_TLS}.key"))
     return context

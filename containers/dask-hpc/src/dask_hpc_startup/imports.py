@@ -85,7 +85,8 @@ class _Loader:
     """The loader that was found, but for the execution of the module."""
 
     def __init__(self, loader: Any, correct: Callable[[ModuleType, Callable[[], None]], None]) -> None:
-        self._loader, self._correct = loader, correct
+        self._loader = loader
+        self._correct = correct
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)

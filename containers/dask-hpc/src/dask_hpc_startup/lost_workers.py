@@ -17,14 +17,13 @@ from typing import Any
 from dask import config
 from dask.utils import parse_timedelta
 
-__all__ = ["wait_for_restarted"]
-
 
 def wait_for_restarted(module: ModuleType) -> None:
     """Correct `distributed.deploy.spec`."""
 
     def _update_worker_status(cluster: Any, op: str, msg: Any) -> None:
-        known, gone = cluster.scheduler_info["workers"], cluster.__dict__.setdefault("_gone", {})
+        known = cluster.scheduler_info["workers"]
+        gone = cluster.__dict__.setdefault("_gone", {})
         if op == "add":
             for worker in msg["workers"].values():
                 gone.pop(worker["name"], None)

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-__all__: list[str] = []
-
 _METHODS = {
     ssl.SSLSocket: ("do_handshake", "read", "send", "unwrap"),
     ssl.SSLObject: ("do_handshake", "read", "write", "unwrap"),  # asyncio's: Dask's other backend, and HTTP clients

@@ -1,4 +1,4 @@
-"""`MPIPoolExecutor` that cannot start or reach its workers: an error instead of a wait for ever.
+"""`MPIPoolExecutor` that cannot start or reach its workers: an error instead of an endless wait.
 
 Its workers are started by MPI_Comm_spawn, which Slurm's PMIx does not offer; elsewhere they may be out of reach, as in
 a container without a network. mpi4py does this in a thread, and if the thread fails, results never arrive.
@@ -30,7 +30,7 @@ def refuse_where_they_hang(module: ModuleType) -> None:
 
 
 def _telling(manager: Callable[..., None]) -> Callable[..., None]:
-    """Return a pool's thread that hands on what ended it to those who wait for the pool."""
+    """Return a pool's thread that passes the error that ended it on to the pool's futures."""
 
     @functools.wraps(manager)
     def run(pool: Any, *args: Any) -> None:

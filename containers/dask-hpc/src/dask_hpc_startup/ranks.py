@@ -1,6 +1,6 @@
-"""Settings of Open MPI that depend on the machine and the job, which nobody but the rank itself can make.
+"""Settings of Open MPI that depend on the machine and the job, so that only the rank itself can make them.
 
-They are made before MPI is loaded, by variables. A value of the user's own wins.
+They are variables, set before MPI is loaded. A value that the user has set wins.
 """
 
 from __future__ import annotations
@@ -19,21 +19,29 @@ WINDOWS = ("OMPI_MCA_osc_sm_backing_directory", "OMPI_MCA_osc_rdma_backing_direc
 ONE_SIDED = "OMPI_MCA_osc"
 LOOPBACK = "OMPI_MCA_btl_tcp_if_exclude"
 
-_SHM, _FABRICS = Path("/dev/shm"), Path("/sys/class/infiniband")  # noqa: S108 (where Open MPI puts windows)
+_SHM = Path("/dev/shm")  # noqa: S108 (where Open MPI puts windows)
+_FABRICS = Path("/sys/class/infiniband")
 _LEAST = 1 << 30  # bytes: Docker's default is 64 MB
-_BY_SRUN = {
-    "Spawn", "Spawn_multiple", "Accept", "Connect", "Join", "Publish_name", "Unpublish_name", "Lookup_name",
-    "Create_from_group", "Create_from_groups",
-}  # fmt: skip
+_NOT_BY_SLURM = {
+    "Accept",
+    "Connect",
+    "Create_from_group",
+    "Create_from_groups",
+    "Join",
+    "Lookup_name",
+    "Publish_name",
+    "Spawn",
+    "Spawn_multiple",
+    "Unpublish_name",
+}
+"""Calls that need services which Slurm's PMIx does not have."""
 
 
 def load(execute: Callable[[], None]) -> None:
-    """Load MPI by calling `execute`, with what is not set before it."""
+    """Load MPI by calling `execute`, after setting the variables that are not set yet."""
     for name, value in settings(os.environ).items():
         os.environ.setdefault(name, value)
-    path, own = os.environ.get("PATH", os.defpath), f"{sys.base_prefix}/bin"
-    if own not in path.split(":"):
-        os.environ["PATH"] = f"{path}:{own}"  # last: Open MPI looks there for what starts more processes
+    _add_to_path(f"{sys.base_prefix}/bin")  # where Open MPI looks for what starts more processes
     here = "OPAL_PREFIX" not in os.environ and (Path(sys.base_prefix) / "share/openmpi").is_dir()
     if here:
         # Its texts are looked for where it was built. Not so for other programs that this one starts: they may have
@@ -44,6 +52,12 @@ def load(execute: Callable[[], None]) -> None:
     finally:
         if here:
             del os.environ["OPAL_PREFIX"]
+
+
+def _add_to_path(folder: str) -> None:
+    path = os.environ.get("PATH", os.defpath)
+    if folder not in path.split(":"):
+        os.environ["PATH"] = f"{path}:{folder}"  # last
 
 
 def settings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -57,7 +71,7 @@ def settings(environ: Mapping[str, str]) -> dict[str, str]:
         # costs milliseconds a message where ranks are more than cores. Neither srun nor mpirun tells Open MPI.
         found[YIELD] = "1"
     if folder := roomier(_SHM, Path(environ.get("TMPDIR", "/tmp"))):  # noqa: S108
-        # A window that does not fit into /dev/shm is an error on one rank, for which the others wait for ever.
+        # A window that does not fit into /dev/shm is an error on one rank, for which the others wait forever.
         found |= dict.fromkeys(WINDOWS, str(folder))
     if not _FABRICS.is_dir():
         # UCX's one-sided component then says for every window, on every rank, that it cannot be used.
@@ -82,8 +96,8 @@ def _of_mpirun(environ: Mapping[str, str]) -> int:
 
 def roomier(shm: Path, other: Path) -> Path | None:
     """Return `other` for windows of shared memory, if `shm` is too small for most and `other` has more room."""
-    room, there = _free(shm), _free(other)
-    return other if room < _LEAST and there > room else None
+    room = _free(shm)
+    return other if room < _LEAST and _free(other) > room else None
 
 
 def _free(folder: Path) -> int:
@@ -95,9 +109,9 @@ def _free(folder: Path) -> int:
 
 
 def explain_errors() -> None:
-    """Have an MPI error that nobody handles end all ranks, and name its cause if Slurm's PMIx is that.
+    """Have an unhandled MPI error end all ranks, and name its cause if Slurm's PMIx is that.
 
-    The rank alone would wait in MPI_Finalize, and the others for it, for ever. To end all is what MPI itself does with
+    The rank alone would wait in MPI_Finalize, and the others for it, forever. To end all is what MPI itself does with
     an error; mpi4py makes an exception of it.
     """
     show = sys.excepthook
@@ -122,7 +136,7 @@ def unsupported(trace: TracebackType | None, environ: Mapping[str, str]) -> str:
     while trace and trace.tb_next:
         trace = trace.tb_next
     function = trace.tb_frame.f_code.co_name.rpartition(".")[2] if trace else ""
-    if function not in _BY_SRUN or not started_by_srun(environ):
+    if function not in _NOT_BY_SLURM or not started_by_srun(environ):
         return ""
     return (
         f"{function} does not work in ranks that srun has started: Slurm's PMIx has no such service. "

@@ -1,7 +1,7 @@
 """Correct `dask_jobqueue.runner`, which `import dask_jobqueue` imports, as it is imported.
 
-- It sets a handler for SIGINT that ends the program with status 0: whoever presses Ctrl-C reports success. Outside of
-  the main thread, where no handler can be set, the import fails. Here only a runner that is at work has a handler.
+- It sets a handler for SIGINT that ends the program with status 0: Ctrl-C looks like success. Outside of the main
+  thread, where no handler can be set, the import fails. Here only a runner that is at work has a handler.
 - A runner's client goes on as soon as the scheduler is there. A task for a worker by its name, as in dask-jobqueue's
   own test, then fails with "addresses should be strings or tuples, got 2" if that worker comes last. Here it waits for
   all of them.
@@ -25,7 +25,7 @@ PATIENCE = 60  # seconds that a client waits for workers that do not come
 
 
 def load(module: ModuleType, execute: Callable[[], None]) -> None:
-    """Execute the module; the handlers that it sets meanwhile are not set."""
+    """Execute the module, but without the handlers that it sets for signals."""
     set_handler = signal.signal
 
     def set_by_others(number: Any, handler: Any) -> Any:
@@ -43,7 +43,7 @@ def load(module: ModuleType, execute: Callable[[], None]) -> None:
 
 
 def _end_by_signal(runner: Any) -> None:
-    """Let a runner end its process by SIGINT, as it does when its scheduler or worker has finished; and a user, too."""
+    """Have SIGINT end a runner's process: with 0 if its scheduler or worker has finished, as interrupted otherwise."""
     init = runner.__init__
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807

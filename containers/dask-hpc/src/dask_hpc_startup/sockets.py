@@ -18,10 +18,9 @@ from pathlib import Path
 
 from tornado.netutil import bind_unix_socket
 
-__all__ = ["listen", "remove", "user_of_peer"]
-
 _TMP = Path("/tmp")  # noqa: S108 (the folder in it is checked to be the user's)
-_FIRST, _LAST = 8787, 65535  # ports that `ssh -L` can forward; the first is where people look for Dask's dashboard
+_FIRST = 8787  # where people look for Dask's dashboard
+_LAST = 65535  # `ssh -L` can forward ports up to this
 
 
 def listen(number: int) -> tuple[socket.socket, Path, int]:

@@ -30,7 +30,7 @@ from dask_hpc.mpi.launch import Launch
 )
 def test_explains_cause_and_fix_of_missing_ranks(found: Launch, environ: dict[str, str], words: list[str]) -> None:
     """Each way to lose ranks has its own cause and fix in the message."""
-    message = explain(1, found, environ, "5.0.11")
+    message = explain(1, found, environ=environ, pmix="5.0.11")
     assert "launched 4 tasks" in message
     assert "size 1" in message
     assert "What to do: " in message

@@ -14,15 +14,19 @@ from hypothesis import strategies as st
 from dask_hpc.errors import CollectiveError
 from dask_hpc.mpi.collective import part
 from dask_hpc.mpi.collective.meeting import failure
-from dask_hpc.mpi.collective.part import Facts, Stopped, decide, facts, stop
-from dask_hpc.mpi.collective.ranks import Rank, members, shares
+from dask_hpc.mpi.collective.messages import Facts, Order, Rank, Stopped
+from dask_hpc.mpi.collective.part import decide, facts, stop
+from dask_hpc.mpi.collective.ranks import members, shares
 
 A, B, ELSEWHERE = "tls://10.0.0.1:1", "tls://10.0.0.2:2", "tls://else:3"
 
 
 def test_sorts_members_by_rank() -> None:
     """Workers are sorted by rank, in whatever order Dask lists them."""
-    found = {A: Facts("c1", 3, "job of 4", threads=True), B: Facts("c2", 2, "job of 4", threads=True)}
+    found = {
+        A: Facts(host="c1", rank=3, world="job of 4", threads=True),
+        B: Facts(host="c2", rank=2, world="job of 4", threads=True),
+    }
     assert members(found) == [Rank(2, B, "c2"), Rank(3, A, "c1")]
     assert str(members(found)[0]) == "rank 2 on c2"
 
@@ -31,15 +35,15 @@ def test_sorts_members_by_rank() -> None:
     ("other", "words"),
     [
         (None, ["no workers"]),
-        (Facts("c2"), ["MPI processes", "no MPI process", "Nanny", "--worker-class distributed.Worker"]),
-        (Facts("c2", 3, "another of 4", threads=True), ["several MPI jobs", "another of 4"]),
-        (Facts("c2", 2, "job of 4", threads=True), ["several MPI jobs"]),
-        (Facts("c2", 3, "job of 4", threads=False), ["THREAD_MULTIPLE", "mpi4py.rc"]),
+        (Facts(host="c2"), ["MPI processes", "no MPI process", "Nanny", "--worker-class distributed.Worker"]),
+        (Facts(host="c2", rank=3, world="another of 4", threads=True), ["several MPI jobs", "another of 4"]),
+        (Facts(host="c2", rank=2, world="job of 4", threads=True), ["several MPI jobs"]),
+        (Facts(host="c2", rank=3, world="job of 4", threads=False), ["THREAD_MULTIPLE", "mpi4py.rc"]),
     ],
 )
 def test_rejects_workers_that_cannot_be_ranks(other: Facts | None, words: list[str]) -> None:
     """Workers without MPI, of two jobs, or without MPI threads are named, with what to do."""
-    found = {A: Facts("c1", 2, "job of 4", threads=True), B: other} if other else {}
+    found = {A: Facts(host="c1", rank=2, world="job of 4", threads=True), B: other} if other else {}
     with pytest.raises(CollectiveError) as refused:
         members(found)
     assert all(word in refused.value.message for word in words), refused.value.message
@@ -48,17 +52,17 @@ def test_rejects_workers_that_cannot_be_ranks(other: Facts | None, words: list[s
 def test_facts_never_start_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process without MPI, or with MPI that is not initialised, has no rank; one with MPI has its own."""
     monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
-    assert facts() == Facts(socket.gethostname())
+    assert facts() == Facts(host=socket.gethostname())
     assert "mpi4py.MPI" not in sys.modules
     loaded = SimpleNamespace(Is_initialized=lambda: False, Is_finalized=lambda: False)
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", loaded)
-    assert facts() == Facts(socket.gethostname())
+    assert facts() == Facts(host=socket.gethostname())
     started = {"COMM_WORLD": SimpleNamespace(rank=3, size=4), "Query_thread": lambda: 3, "THREAD_MULTIPLE": 3}
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", SimpleNamespace(**vars(loaded) | started))
     loaded_and_started = sys.modules["mpi4py.MPI"]
     monkeypatch.setattr(loaded_and_started, "Is_initialized", lambda: True)
     monkeypatch.setenv("PMIX_NAMESPACE", "job")
-    assert facts() == Facts(socket.gethostname(), 3, "job of 4", threads=True)
+    assert facts() == Facts(host=socket.gethostname(), rank=3, world="job of 4", threads=True)
 
 
 @given(
@@ -100,7 +104,8 @@ def test_names_rank_that_failed_first() -> None:
 
 def test_stop_ends_only_its_own_collective(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker stops the collective that is named, for the first reason given, and ignores any other."""
-    monkeypatch.setitem(part._parts, "mine", part._Part())
+    order = Order(run="mine", tag=1, key="mine-rank-0", ranks=(0, 1), entry=1, timeout=1, grace=1)
+    monkeypatch.setitem(part._parts, "mine", part._Part(order))
     stop("another", "because")
     assert part._parts.keys() == {"mine"}
     assert (part._parts["mine"].reason, part._parts["mine"].decided.is_set()) == ("", False)

@@ -13,6 +13,8 @@ import pytest
 from dask_hpc.errors import ClusterError
 from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.mpi.folder import PRELOAD, Folder
+from dask_hpc.mpi.scheduler_file import Origin
+from dask_hpc.mpi.settings import MpiSettings
 
 IDENTITY = {"type": "Scheduler", "id": "Scheduler-1", "address": "tls://192.0.2.1:1", "services": {}, "workers": {}}
 
@@ -34,7 +36,7 @@ def test_folder_is_private(tmp_path: Path) -> None:
     """Folders have mode 0700 and files 0600, whatever the umask; the configuration names paths and holds no secret."""
     folder = Folder(tmp_path / "home" / "one")
     with folder.kept(tls=True):
-        mpi_scheduler_file.publish(folder.scheduler_file, IDENTITY, {})
+        mpi_scheduler_file.publish(folder.scheduler_file, IDENTITY, Origin())
         assert [mode(path) for path in (folder.path.parent, folder.path, folder.tls)] == [0o700] * 3
         files = [path for path in folder.path.rglob("*") if path.is_file()]
         assert sorted(path.name for path in files) == ["cert.pem", "dask.yaml", "key.pem", "scheduler.json"]
@@ -64,12 +66,13 @@ def test_reports_folder_that_cannot_be_created() -> None:
 def test_the_configuration_is_all_that_dask_mpi_needs(tmp_path: Path) -> None:
     """Every role has its credentials, encryption is required, and every process loads what makes the job end."""
     folder = Folder(tmp_path / "one")
-    with folder.kept(tls=True, settings={"dask-hpc": {"x": 1}}):
+    settings = MpiSettings(wait_for_client=300)
+    with folder.kept(tls=True, settings=settings, of_dask={"distributed.scheduler.idle-timeout": None}):
         seen = json.loads(folder.config.read_text())
         cert, key = str(folder.tls / "cert.pem"), str(folder.tls / "key.pem")
     role = {"cert": cert, "key": key}
     assert seen["distributed"] == {
-        "scheduler": {"preload": [PRELOAD]},
+        "scheduler": {"preload": [PRELOAD], "idle-timeout": None},
         "worker": {"preload": [PRELOAD]},
         "comm": {
             "default-scheme": "tls",
@@ -77,7 +80,7 @@ def test_the_configuration_is_all_that_dask_mpi_needs(tmp_path: Path) -> None:
             "tls": {"ca-file": cert, "client": role, "scheduler": role, "worker": role},
         },
     }
-    assert seen["dask-hpc"] == {"x": 1}
+    assert seen["dask-hpc"] == {"mpi": {"wait-for-client": 300}}
     assert seen["logging"] == {"distributed.batched": "warning", "distributed.worker.state_machine": "error"}
 
 

@@ -81,7 +81,7 @@ def test_single_task_on_node_proves_no_world_size(tmp_path: Path) -> None:
     found = launch({}, tmp_path)
     assert found
     assert (found.tasks, found.first, found.cleaned) == (0, True, True)
-    assert "launched an unknown number of tasks" in explain(1, found, {}, "5.0.11")
+    assert "launched an unknown number of tasks" in explain(1, found, environ={}, pmix="5.0.11")
 
 
 def test_reads_task_count_from_parent_process(tmp_path: Path) -> None:

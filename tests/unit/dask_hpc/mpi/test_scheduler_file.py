@@ -13,6 +13,7 @@ from dask import config
 
 from dask_hpc.errors import ClusterError
 from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.mpi.scheduler_file import Origin
 from tests.support.site_commands import Commands
 
 IDENTITY = {"type": "Scheduler", "id": "Scheduler-1", "address": "tls://192.0.2.1:1", "services": {}, "workers": {}}
@@ -26,7 +27,7 @@ def mode(path: Path) -> int:
 def file(tmp_path: Path) -> Path:
     """Publish a complete scheduler file."""
     path = tmp_path / "scheduler.json"
-    mpi_scheduler_file.publish(path, IDENTITY, {"world": 8})
+    mpi_scheduler_file.publish(path, IDENTITY, Origin(world=8))
     return path
 
 
@@ -41,7 +42,7 @@ def test_reads_published_file(file: Path) -> None:
 def test_publish_replaces_older_file(file: Path) -> None:
     """An older file of any mode is replaced by a private one."""
     file.chmod(0o644)
-    mpi_scheduler_file.publish(file, {**IDENTITY, "id": "Scheduler-2"}, {})
+    mpi_scheduler_file.publish(file, {**IDENTITY, "id": "Scheduler-2"}, Origin())
     assert mpi_scheduler_file.read(file).id == "Scheduler-2"
     assert mode(file) == 0o600
 
@@ -67,7 +68,7 @@ def test_rejects_file_of_other_user(tmp_path: Path) -> None:
     file = Path("/etc/passwd")
     if os.getuid() == 0:
         file = tmp_path / "scheduler.json"
-        mpi_scheduler_file.publish(file, IDENTITY, {})
+        mpi_scheduler_file.publish(file, IDENTITY, Origin())
         os.chown(file, 1000, 1000)
     with pytest.raises(ClusterError, match="not yours"):
         mpi_scheduler_file.read(file)
@@ -76,7 +77,7 @@ def test_rejects_file_of_other_user(tmp_path: Path) -> None:
 def test_reports_stale_file(tmp_path: Path) -> None:
     """If nothing listens at the address, the error calls the file stale."""
     file = tmp_path / "scheduler.json"
-    mpi_scheduler_file.publish(file, {**IDENTITY, "address": "tcp://127.0.0.1:9"}, {})
+    mpi_scheduler_file.publish(file, {**IDENTITY, "address": "tcp://127.0.0.1:9"}, Origin())
     with pytest.raises(ClusterError) as caught:
         mpi_scheduler_file.connect(file, timeout=0.1)
     assert "is stale" in caught.value.message
@@ -91,10 +92,10 @@ def test_rejects_other_scheduler_at_same_address(tmp_path: Path) -> None:
     with LocalCluster(
         n_workers=0, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp", host="127.0.0.1"
     ) as cluster:
-        mpi_scheduler_file.publish(file, {**IDENTITY, "address": cluster.scheduler_address}, {})
+        mpi_scheduler_file.publish(file, {**IDENTITY, "address": cluster.scheduler_address}, Origin())
         with pytest.raises(ClusterError, match="another scheduler"):
             mpi_scheduler_file.connect(file, timeout=60)
-        mpi_scheduler_file.publish(file, cluster.scheduler.identity(), {})
+        mpi_scheduler_file.publish(file, cluster.scheduler.identity(), Origin())
         with mpi_scheduler_file.connect(file, timeout=60) as client:
             assert client.scheduler_info(n_workers=0)["id"] == cluster.scheduler.id
 
@@ -102,7 +103,7 @@ def test_rejects_other_scheduler_at_same_address(tmp_path: Path) -> None:
 def test_a_file_of_a_job_that_has_ended_is_stale(tmp_path: Path, commands: Commands) -> None:
     """The error names the job, its final state and the file's age, without an attempt to connect."""
     file = tmp_path / "scheduler.json"
-    mpi_scheduler_file.publish(file, IDENTITY, {"job": "7"})
+    mpi_scheduler_file.publish(file, IDENTITY, Origin(job="7"))
     os.utime(file, (1e9, 1e9))
     commands["squeue"] = "echo TIMEOUT"
     with pytest.raises(ClusterError) as caught:
@@ -116,7 +117,7 @@ def test_a_file_of_a_job_that_has_ended_is_stale(tmp_path: Path, commands: Comma
 def test_a_file_whose_job_may_run_is_read(tmp_path: Path, commands: Commands, script: str | None) -> None:
     """Where Slurm cannot be asked, trying to connect has to do."""
     file = tmp_path / "scheduler.json"
-    mpi_scheduler_file.publish(file, IDENTITY, {"job": "7"})
+    mpi_scheduler_file.publish(file, IDENTITY, Origin(job="7"))
     if script:
         commands["squeue"] = script
     assert mpi_scheduler_file.read(file).job == "7"
@@ -141,7 +142,7 @@ def test_a_scheduler_with_tls_needs_credentials(file: Path) -> None:
 def test_the_workers_are_not_published(tmp_path: Path) -> None:
     """The file is for finding the scheduler; its workers change, and are many."""
     file = tmp_path / "scheduler.json"
-    mpi_scheduler_file.publish(file, {**IDENTITY, "workers": {"tcp://a": {}}}, {})
+    mpi_scheduler_file.publish(file, {**IDENTITY, "workers": {"tcp://a": {}}}, Origin())
     assert json.loads(file.read_bytes())["workers"] == {}
 
 

@@ -9,17 +9,11 @@ import pytest
 from dask_hpc.errors import RequestError
 from dask_hpc.mpi.traps import refuse_nanny, refuse_small_world
 
-PLAIN: dict[str, Any] = {"nanny": True, "worker_class": "distributed.Nanny"}
-
-
-def nannies(**given: Any) -> None:
-    refuse_nanny(PLAIN | given, {name: name in given for name in PLAIN})
-
 
 def test_accepts_defaults_and_worker_class() -> None:
     """dask-mpi's defaults pass, and so does its worker class without a nanny."""
-    nannies()
-    nannies(worker_class="distributed.Worker")
+    refuse_nanny()
+    refuse_nanny(worker_class="distributed.Worker")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +27,7 @@ def test_accepts_defaults_and_worker_class() -> None:
 def test_rejects_nanny_options(given: dict[str, Any], words: list[str]) -> None:
     """A nanny, or the option that breaks every worker, is rejected with what to type instead."""
     with pytest.raises(RequestError) as caught:
-        nannies(**given)
+        refuse_nanny(**given)
     assert all(word in caught.value.message for word in [*words, "--worker-class distributed.Worker"])
 
 

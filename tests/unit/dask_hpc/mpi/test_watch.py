@@ -8,21 +8,23 @@ from typing import Any
 
 import pytest
 
+from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.watch import WorldWatch
 
-NODES = ["c1", "c1", "c2"]
+SETTINGS = MpiSettings(nodes=("c1", "c1", "c2"))
+FOR_A_CLIENT = MpiSettings(wait_for_client=300)
 
 
 class Scheduler:
     """As much of Dask's scheduler as the plugin looks at; `later` is what its loop was told to call."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, settings: MpiSettings = SETTINGS) -> None:
         self.workers: dict[str, Any] = {}
         self.events: dict[str, list[tuple[float, Any]]] = {}
         self.later: list[tuple[float, Any, str]] = []
         self.given_up: list[tuple[str, bool]] = []
         self.loop = SimpleNamespace(call_later=lambda *what: self.later.append(what))
-        self.watch = WorldWatch(self, {"nodes": NODES, **settings}, self.give_up)
+        self.watch = WorldWatch(self, settings, self.give_up)
 
     def give_up(self, scheduler: Any, reason: str, *, broken: bool) -> None:
         """Note the reason."""
@@ -100,7 +102,7 @@ def test_a_worker_that_was_asked_to_go_is_not_lost() -> None:
 
 def test_a_client_that_never_comes_ends_the_cluster() -> None:
     """If it was started for one; the world itself is whole."""
-    scheduler = Scheduler(**{"wait-for-client": 300})
+    scheduler = Scheduler(FOR_A_CLIENT)
     assert scheduler.pass_time() == [300]
     ((reason, broken),) = scheduler.given_up
     assert "300 s" in reason
@@ -110,11 +112,11 @@ def test_a_client_that_never_comes_ends_the_cluster() -> None:
 
 def test_a_client_that_came_keeps_it() -> None:
     """Clients that tasks make are none."""
-    scheduler = Scheduler(**{"wait-for-client": 300})
+    scheduler = Scheduler(FOR_A_CLIENT)
     scheduler.watch.add_client(scheduler, "Client-worker-1")
     scheduler.pass_time()
     assert len(scheduler.given_up) == 1
-    scheduler = Scheduler(**{"wait-for-client": 300})
+    scheduler = Scheduler(FOR_A_CLIENT)
     scheduler.watch.add_client(scheduler, "Client-1")
     scheduler.pass_time()
     assert scheduler.given_up == []
@@ -122,7 +124,7 @@ def test_a_client_that_came_keeps_it() -> None:
 
 def test_a_client_may_come_back_in_some_seconds() -> None:
     """One that lost its connection; the last of several counts."""
-    scheduler = Scheduler(**{"wait-for-client": 300})
+    scheduler = Scheduler(FOR_A_CLIENT)
     for name in ("Client-1", "Client-2"):
         scheduler.watch.add_client(scheduler, name)
     scheduler.pass_time()
@@ -139,7 +141,7 @@ def test_a_client_may_come_back_in_some_seconds() -> None:
 
 def test_a_clients_rank_is_part_of_the_world() -> None:
     """Its loss breaks the world; a cluster that was started for everybody outlives its clients."""
-    scheduler = Scheduler(**{"wait-for-client": 300, "client-rank": 1})
+    scheduler = Scheduler(MpiSettings(wait_for_client=300, client_rank=1))
     scheduler.pass_time()
     assert scheduler.given_up[0][1]
     scheduler = Scheduler()
@@ -150,7 +152,7 @@ def test_a_clients_rank_is_part_of_the_world() -> None:
 
 def test_a_cluster_that_closes_is_not_given_up() -> None:
     """Ranks and clients go then, as they should."""
-    scheduler = Scheduler(**{"wait-for-client": 300})
+    scheduler = Scheduler(FOR_A_CLIENT)
     scheduler.come("tcp://a", "rank-1")
     closing(scheduler)
     scheduler.go("tcp://a")

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.mpi import world as mpi_world
-from dask_hpc.mpi.world import World
+from dask_hpc.mpi.world import Failure, World
 
 NODES = ["c1", "c1", "c2"]
-Failure = tuple[str, int] | None
 
 
 class Communicator:
     """As much of MPI's as one rank needs: the other ranks have failed as told."""
 
-    def __init__(self, rank: int, others: dict[int, Failure]) -> None:
-        self.rank, self.others, self.colours = rank, others, list[tuple[int, int]]()
+    def __init__(self, rank: int, others: dict[int, Failure | None]) -> None:
+        self.rank = rank
+        self.others = others
 
-    def allgather(self, own: Failure) -> list[Failure]:
+    def allgather(self, own: Failure | None) -> list[Failure | None]:
         """Return what each rank has found."""
         return [own if rank == self.rank else self.others.get(rank) for rank in range(len(NODES))]
-
-    def Split(self, colour: int, key: int) -> str:  # noqa: N802 (MPI's name)
-        """Note how the world was split."""
-        self.colours.append((colour, key))
-        return f"comm {colour}"
 
 
 def world(rank: int, **others: Failure) -> World:
     """Return the world of three ranks on two nodes, as one of them sees it."""
-    return World(Communicator(rank, {int(name[4:]): found for name, found in others.items()}), NODES, "MPI")
+    comm: Any = Communicator(rank, {int(name[4:]): found for name, found in others.items()})
+    return World(comm, NODES, "MPI")
 
 
 def fails(error: Exception) -> Any:
@@ -57,16 +52,16 @@ def test_what_succeeds_everywhere_is_returned() -> None:
 def test_the_speaker_names_the_rank_that_failed() -> None:
     """And its node; the kind of the error is kept."""
     with pytest.raises(ClusterError) as caught:
-        world(0, rank2=("no memory", 1)).together(lambda: 7, speaker=0)
+        world(0, rank2=Failure("no memory", 1)).together(lambda: 7, speaker=0)
     assert caught.value.message == "Rank 2 on c2: no memory"
     with pytest.raises(RequestError, match="no such option"):
-        world(0, rank1=("no such option", 2)).together(lambda: 7, speaker=0)
+        world(0, rank1=Failure("no such option", 2)).together(lambda: 7, speaker=0)
 
 
 def test_does_not_name_a_rank_if_all_fail_alike() -> None:
     """An error that every rank has, such as a wrong option, is reported without a rank."""
     with pytest.raises(RequestError) as caught:
-        world(0, rank1=("no", 2), rank2=("no", 2)).together(lambda: fails(RequestError("no")), speaker=0)
+        world(0, rank1=Failure("no", 2), rank2=Failure("no", 2)).together(lambda: fails(RequestError("no")), speaker=0)
     assert caught.value.message == "no"
 
 
@@ -74,36 +69,15 @@ def test_the_others_end_without_a_word() -> None:
     """They exit with the same status, whether they have failed or not."""
     for step in (lambda: 7, lambda: fails(ClusterError("other"))):
         with pytest.raises(SystemExit) as ended:
-            world(1, rank0=("no", 2)).together(step, speaker=0)
+            world(1, rank0=Failure("no", 2)).together(step, speaker=0)
         assert ended.value.code == 2
 
 
 def test_the_first_of_several_errors_is_told() -> None:
     """The rank with the smallest number."""
     with pytest.raises(ClusterError) as caught:
-        world(0, rank1=("one", 1), rank2=("two", 1)).together(lambda: 7, speaker=0)
+        world(0, rank1=Failure("one", 1), rank2=Failure("two", 1)).together(lambda: 7, speaker=0)
     assert caught.value.message == "Rank 1 on c1: one"
-
-
-@pytest.fixture
-def unsplit() -> Iterator[None]:
-    """Leave this process as one that is no worker."""
-    yield
-    mpi_world._workers = None
-
-
-@pytest.mark.usefixtures("unsplit")
-def test_workers_have_a_communicator_of_their_own() -> None:
-    """In the order of their ranks; the scheduler and the client are not in it."""
-    for rank, colours in ((0, [(1, 0)]), (1, [(0, 1)]), (2, [(0, 2)])):
-        found = world(rank)
-        mpi_world.split(found, first_worker=1)
-        assert found.comm.colours == colours
-        if rank:
-            assert str(mpi_world.workers()) == "comm 0"
-        else:
-            with pytest.raises(ClusterError, match="no Dask worker"):
-                mpi_world.workers()
 
 
 def test_waits_until_a_request_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +92,7 @@ def test_waits_until_a_request_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
             self.left -= 1
             return not self.left
 
-    mpi_world.wait(Request())
+    request: Any = Request()
+    mpi_world.wait(request)
     assert len(pauses) == 2
     assert all(0 < pause < 0.1 for pause in pauses)

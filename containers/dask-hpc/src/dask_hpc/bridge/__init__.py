@@ -1,6 +1,6 @@
 """The inner end of the bridge: what stands in for Slurm's commands in a SIF, started by `apptainer/site/dask-hpc`.
 
-The SIF has no Slurm of its own: Slurm's version, its configuration and its keys are the cluster's. Inside, `sbatch`
+The SIF has no Slurm in it: Slurm's version, its configuration and its keys are the cluster's. Inside, `sbatch`
 and a few others are stand-ins (`shim.py`) that send each call over a Unix socket to the launcher, outside, which
 runs the cluster's command of that name. One connection is one call:
 
@@ -16,5 +16,5 @@ reply
     One line: ``exited STATUS``, ``signaled NUMBER`` or ``refused REASON``; and the end of the stream.
 
 The socket is in a folder that only its user can enter, and both ends ask the kernel whose process the other one is.
-The list of commands guards against surprises, not against the user: whoever may run sbatch may run anything.
+The list of commands guards against surprises, not against the user: a user who may run sbatch may run anything.
 """

@@ -1,6 +1,6 @@
-"""Stands in for one of Slurm's commands, and has the launcher outside of the SIF run it: see `dask_hpc.bridge`.
+"""Stand in for one of Slurm's commands, and have the launcher outside of the SIF run it: see `dask_hpc.bridge`.
 
-It runs as a script of its own (`python -IS`), and starts twice as fast with the modules that `os`, `socket` and
+It runs as a script (`python -IS`), and starts twice as fast with the modules that `os`, `socket` and
 `signal` are made of as with these.
 """
 
@@ -45,7 +45,7 @@ def _image_variables() -> bytes:
 
 
 def _connect() -> _socket.socket:
-    """Return a connection to the launcher, after a look at whose process that is."""
+    """Return a connection to the launcher, once it is known to be a process of the same user."""
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.connect(posix.environ.get(b"DASK_HPC_BRIDGE", b""))

@@ -1,6 +1,6 @@
 """No silent singletons: an MPI program that was launched as four must not run as four times one.
 
-Open MPI finds its other ranks through PMIx. Where it does not, every task becomes a world of its own, computes
+Open MPI finds its other ranks through PMIx. Where it does not, every task becomes a world by itself, computes
 everything alone, and ends with status 0. Any MPI script can ask::
 
     from dask_hpc.mpi import check_world
@@ -13,7 +13,6 @@ everything alone, and ends with status 0. Any MPI script can ask::
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import re
 import sys
@@ -21,8 +20,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from dask_hpc.mpi.launch import Launch, launch
-
-__all__ = ["check_world", "explain", "pmix_version"]
 
 
 def check_world() -> int:
@@ -37,7 +34,7 @@ def check_world() -> int:
     if found is None or found.tasks == size:
         return size
     if found.first:
-        print(explain(size, found, os.environ, pmix_version()), file=sys.stderr, flush=True)  # noqa: T201
+        print(explain(size, found, environ=os.environ, pmix=pmix_version()), file=sys.stderr, flush=True)  # noqa: T201
     raise SystemExit(1)
 
 
@@ -47,16 +44,16 @@ def _size() -> int:
     return int(MPI.COMM_WORLD.size)
 
 
-def explain(size: int, found: Launch, environ: Mapping[str, str], ours: str) -> str:
-    """Return what to tell a person whose world has another size than what was launched.
+def explain(size: int, found: Launch, *, environ: Mapping[str, str], pmix: str) -> str:
+    """Return the message for a world that has another size than what was launched.
 
     Args:
         size: that of `MPI.COMM_WORLD`.
-        found: who launched how many.
+        found: the launcher, and how many it launched.
         environ: this process's environment.
-        ours: the version of PMIx in this environment.
+        pmix: the version of PMIx in this environment.
     """
-    cause, todo = _reason(found, environ, ours)
+    cause, todo = _cause(found, environ, pmix)
     seen = ", ".join(f"{name}={environ.get(name, '(unset)')}" for name in found.told)
     return (
         f"MPI: {found.by} launched {found.tasks or 'an unknown number of'} tasks, but MPI.COMM_WORLD has size {size}: "
@@ -65,8 +62,9 @@ def explain(size: int, found: Launch, environ: Mapping[str, str], ours: str) -> 
     )
 
 
-def _reason(found: Launch, environ: Mapping[str, str], ours: str) -> tuple[str, str]:
-    list_ = "'srun --mpi=list' shows what this Slurm has"
+def _cause(found: Launch, environ: Mapping[str, str], pmix: str) -> tuple[str, str]:
+    """Return why ranks are missing, and what to do."""
+    types = "'srun --mpi=list' shows what this Slurm has"
     kind = environ.get("SLURM_MPI_TYPE", "none")
     if found.cleaned or ((found.by == "mpirun" or kind.startswith("pmix")) and "PMIX_NAMESPACE" not in environ):
         return (
@@ -76,54 +74,27 @@ def _reason(found: Launch, environ: Mapping[str, str], ours: str) -> tuple[str, 
         )
     if found.by == "mpirun":
         return (
-            f"the PMIx of that mpirun cannot be reached by this environment's ({ours}): it is another Open MPI's.",
+            f"the PMIx of that mpirun cannot be reached by this environment's ({pmix}): it is another Open MPI's.",
             "use this environment's mpirun ('command -v mpirun' says which runs), or srun --mpi=pmix.",
         )
     if kind.startswith("pmix"):
         return (
-            f"PMIx {environ.get('PMIX_VERSION', '(unknown)')} of Slurm and PMIx {ours} here do not understand each "
+            f"PMIx {environ.get('PMIX_VERSION', '(unknown)')} of Slurm and PMIx {pmix} here do not understand each "
             "other.",
-            f"try another version, such as srun --mpi=pmix_v4; {list_}. Keep PMIX_MCA_gds=hash, PMIX_MCA_psec=native.",
+            f"try another version, such as srun --mpi=pmix_v4; {types}. Keep PMIX_MCA_gds=hash, PMIX_MCA_psec=native.",
         )
     return (
         f"srun --mpi={kind} starts tasks without PMIx, through which Open MPI finds its other ranks.",
-        f"srun --mpi=pmix …; {list_}. Without pmix there, use mpirun in an allocation.",
+        f"srun --mpi=pmix …; {types}. Without pmix there, use mpirun in an allocation.",
     )
 
 
 def pmix_version() -> str:
     """Return the version of the PMIx that Open MPI has loaded, or 'unknown' before that."""
     with suppress(OSError, AttributeError, ValueError):
-        with open("/proc/self/maps", encoding="utf-8") as maps:  # noqa: PTH123 (not a file to keep)
+        with open("/proc/self/maps", encoding="utf-8") as maps:  # noqa: PTH123 (the process's own)
             path = next((line.split(maxsplit=5)[5].strip() for line in maps if "/libpmix.so" in line), "")
         ask = ctypes.CDLL(path or "libpmix.so.2").PMIx_Get_version
         ask.restype = ctypes.c_char_p
         return re.sub(r"^OpenPMIx |[ ,].*$", "", ask().decode()) or "unknown"
     return "unknown"
-
-
-def _facts(size: int) -> dict[str, str | int | None]:
-    from mpi4py import MPI
-
-    found = launch()
-    return {
-        "size": size,
-        "launched": found.tasks if found else None,
-        "by": found.by if found else None,
-        "mpi": MPI.Get_library_version().split(",")[0],
-        "pmix": pmix_version(),
-    }
-
-
-def main() -> None:
-    """Check the world; with --json, the first rank prints what it saw."""
-    size = check_world()
-    if "--json" in sys.argv[1:]:
-        from mpi4py import MPI
-
-        if MPI.COMM_WORLD.rank == 0:
-            print(json.dumps(_facts(size)), flush=True)  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from dask_hpc.mpi import world as mpi_world
+from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.setup import Means, Ready, means, prepared
 from dask_hpc.mpi.traps import refuse_nanny, refuse_small_world
 from dask_hpc.mpi.world import World
@@ -39,12 +40,11 @@ def main(words: Sequence[str] | None = None) -> None:
         with stopping_cleanly():
             params, left_alone = world.together(lambda: _parse(cli.main, given, world), speaker=0)
             options = {name: params.pop(name) for name in ("folder", "tls")}
-            settings = {"scheduler-file": params["scheduler_file"]} if params["scheduler_file"] else {}
+            settings = MpiSettings(scheduler_file=params["scheduler_file"] or "")
             own = means(world, speaker=0, interface=params["interface"])
             with prepared(world, speaker=0, path=options["folder"], tls=options["tls"], settings=settings) as ready:
-                mpi_world.split(world, first_worker=1)
                 if world.rank == 0 and not options["folder"]:
-                    click.echo(_hint(settings.get("scheduler-file") or ready.folder.scheduler_file, ready))
+                    click.echo(_hint(settings.scheduler_file or ready.folder.scheduler_file, ready))
                 if world.rank != params["scheduler_rank"]:
                     mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: preload.py
                 cli.main.callback(**params | _filled_in(params, left_alone, own=own, ready=ready, world=world))
@@ -66,7 +66,7 @@ def _parse(command: click.Command, words: list[str], world: World) -> tuple[dict
         context = ours.make_context(_NAME, words)
     default = click.core.ParameterSource.DEFAULT
     left_alone = {name for name in context.params if context.get_parameter_source(name) is default}
-    refuse_nanny(context.params, {name: name not in left_alone for name in context.params})
+    refuse_nanny(**{name: context.params[name] for name in ("nanny", "worker_class") if name not in left_alone})
     refuse_small_world(world.size, ["the scheduler", "a worker"])
     return context.params, left_alone
 

@@ -1,7 +1,7 @@
 """The scheduler file: written at once and whole, for its user alone; read with a sharp eye.
 
 Dask's own is written in place with the permissions of any file, and stays when its scheduler is killed: a client then
-waits for an address where nobody is, or where somebody else is.
+waits for an address where there is no scheduler, or somebody else's.
 """
 
 from __future__ import annotations
@@ -20,15 +20,11 @@ from dask_hpc.errors import ClusterError
 if TYPE_CHECKING:
     from distributed import Client, Security
 
-__all__ = ["SchedulerFile", "connect", "publish", "read"]
 
-
-class SchedulerFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What it says: `id` and `address` are Dask's own, the rest is of the MPI world that the scheduler is in.
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """The MPI world that the scheduler is in.
 
     Attributes:
-        id: the scheduler's, new for each.
-        address: where it listens.
         job: Slurm's number of the job, or nothing.
         world: how many ranks there are; 0 if that is not known.
         dashboard: the port of Dask's dashboard on the scheduler's node; 0 if there is none.
@@ -36,8 +32,6 @@ class SchedulerFile(msgspec.Struct, frozen=True, kw_only=True):
         mpi: the library.
     """
 
-    id: str
-    address: str
     job: str = ""
     world: int = 0
     dashboard: int = 0
@@ -45,25 +39,37 @@ class SchedulerFile(msgspec.Struct, frozen=True, kw_only=True):
     mpi: str = ""
 
 
-def publish(file: Path, identity: Mapping[str, Any], more: Mapping[str, Any]) -> None:
-    """Write it: whoever looks sees all of it or nothing, whatever else may be there.
+class SchedulerFile(Origin, frozen=True, kw_only=True):
+    """The content of a scheduler file, as far as it is read; Dask's own files have no origin.
+
+    Attributes:
+        id: the scheduler's, new for each.
+        address: where it listens.
+    """
+
+    id: str
+    address: str
+
+
+def publish(file: Path, identity: Mapping[str, Any], origin: Origin) -> None:
+    """Write a scheduler file: a reader sees all of it or nothing, whatever else may be there.
 
     Args:
         file: the path; its folder must be there.
         identity: what `distributed.Scheduler.identity` returns.
-        more: the fields that are ours.
+        origin: the world that it is in.
     """
     part = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(msgspec.json.encode({**identity, "workers": {}, **more}))
+        stream.write(msgspec.json.encode({**identity, "workers": {}, **msgspec.to_builtins(origin)}))
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(file)
 
 
 def read(file: Path) -> SchedulerFile:
-    """Return what it says.
+    """Return what a scheduler file says.
 
     Raises:
         ClusterError: it is not there, not whole, another user's, or its job has ended.
@@ -83,7 +89,8 @@ def read(file: Path) -> SchedulerFile:
 
 def _content(file: Path) -> bytes:
     try:
-        content, owner = file.read_bytes(), file.stat().st_uid
+        content = file.read_bytes()
+        owner = file.stat().st_uid
     except FileNotFoundError as error:
         raise ClusterError(
             f"There is no scheduler file {file}.", "Its cluster has not started yet, or has ended.", "see squeue."
@@ -117,7 +124,7 @@ def connect(file: Path, security: Security | None = None, timeout: float = 30) -
         timeout: seconds.
 
     Raises:
-        ClusterError: as `read`; or nobody answers, or somebody else.
+        ClusterError: as `read`; or there is no answer, or another scheduler's.
     """
     from distributed import Client
 

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from dask_hpc import network
+from dask_hpc.mpi.ending import remove_folder
 from dask_hpc.mpi.folder import Folder
+from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.share import Share, of_this_rank
 from dask_hpc.mpi.world import World
+from dask_hpc.stop import Stopped
 from dask_hpc.slurm.allocation import Allocation
 
 
@@ -63,7 +66,7 @@ def encrypted(world: World, folder: Path | None = None, *, tls: bool) -> bool:
 
 @contextmanager
 def prepared(
-    world: World, *, speaker: int, path: Path | None = None, tls: bool, settings: Mapping[str, Any]
+    world: World, *, speaker: int, path: Path | None = None, tls: bool, settings: MpiSettings
 ) -> Iterator[Ready]:
     """Set up Dask's configuration in all ranks; afterwards, rank 0 removes the files that it has made.
 
@@ -82,11 +85,17 @@ def prepared(
         world.together(lambda: _make(world, stack, folder, tls=tls) if ours else None, speaker)
         content: dict[str, Any] = world.comm.bcast(json.loads(folder.config.read_text()) if world.rank == 0 else None)
         config.update(config.config, content)
-        place = {"scheduler-file": str(folder.scheduler_file), "folder": str(folder.path), "made-here": ours}
-        known = {"nodes": world.nodes, "world": world.size, "mpi": world.library, **settings}
-        config.set({"dask-hpc.mpi": {**place, **config.get("dask-hpc.mpi", {}), **known}})
+        place = MpiSettings(scheduler_file=str(folder.scheduler_file), folder=str(folder.path), made_here=ours)
+        known = MpiSettings(nodes=tuple(world.nodes), world=world.size, mpi=world.library).overridden_by(settings)
+        place.overridden_by(MpiSettings.configured()).overridden_by(known).configure()
         _set_levels(content["logging"])
-        yield Ready(folder, _encrypted(content))
+        try:
+            yield Ready(folder, _encrypted(content))
+        except Stopped:
+            # each rank, as the one that has made the folder may have been killed, or may wait in MPI for one that was
+            if ours:
+                remove_folder()
+            raise
 
 
 def _encrypted(content: Mapping[str, Any]) -> bool:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from dask_hpc.errors import RequestError
-
-__all__ = ["refuse_nanny", "refuse_small_world"]
 
 _WORKER = "--worker-class distributed.Worker"
 
 
-def refuse_small_world(size: int, roles: list[str]) -> None:
+def refuse_small_world(size: int, roles: Sequence[str]) -> None:
     """Raise `RequestError` unless each role has a rank."""
     if size < len(roles):
         raise RequestError(
@@ -23,22 +20,22 @@ def refuse_small_world(size: int, roles: list[str]) -> None:
         )
 
 
-def refuse_nanny(params: Mapping[str, Any], given: Mapping[str, bool]) -> None:
-    """Look at what dask-mpi was told of nannies.
+def refuse_nanny(*, nanny: bool | None = None, worker_class: str = "") -> None:
+    """Look at what dask-mpi was told of nannies; an option that was not given is left out.
 
     Args:
-        params: dask-mpi's parameters.
-        given: which of them were given rather than left as they are.
+        nanny: of `--nanny` and `--no-nanny`.
+        worker_class: of `--worker-class`.
 
     Raises:
         RequestError: `--no-nanny`, at which dask-mpi 2026.3 fails in every worker; or a nanny is asked for.
     """
-    if given["nanny"] and not params["nanny"]:
+    if nanny is False:
         raise RequestError(
             "dask-mpi 2026.3 fails in every worker if it is told --no-nanny (DeprecationWarning).",
             todo=f"leave it out here; with dask-mpi itself type {_WORKER} instead.",
         )
-    if given["nanny"] or (given["worker_class"] and params["worker_class"].endswith("Nanny")):
+    if nanny or worker_class.endswith("Nanny"):
         raise RequestError(
             "A nanny starts its worker as another process, and that is no MPI rank.",
             "MPI calls in tasks hang in it, and MPI over a fabric may forbid to start processes at all.",

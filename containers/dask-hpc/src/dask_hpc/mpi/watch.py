@@ -3,55 +3,56 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-__all__ = ["WorldWatch"]
+from dask_hpc.mpi.settings import MpiSettings
 
 _GRACE = 1.0  # seconds: where all ranks are told to end, those that say so may be faster than this one
 _CLIENT_GRACE = 10.0  # seconds in which a client that has lost its connection may come back
 
 
 class GiveUp(Protocol):
-    """Closes the scheduler for a reason; `broken`: the MPI world cannot end by itself any more."""
+    """Close the scheduler for a reason; `broken`: the MPI world cannot end by itself any more."""
 
     def __call__(self, scheduler: Any, reason: str, *, broken: bool) -> None:
         """Do it."""
 
 
 class WorldWatch(SchedulerPlugin):
-    """Gives the job up when a rank has gone, or the client that it is for.
+    """Give the job up when a rank has gone, or the client that it is for.
 
     Args:
         scheduler: whose plugin it is.
-        settings: `client-rank`: the client is that rank, and its loss is the world's; `wait-for-client`: seconds in
-            which one has to come, after which the scheduler is for clients' sake alone; `nodes`: by rank.
+        settings: of the cluster.
         give_up: what to call.
     """
 
     name = "dask-hpc-world"
 
-    def __init__(self, scheduler: Any, settings: Mapping[str, Any], give_up: GiveUp) -> None:
-        self._scheduler, self._settings, self._give_up = scheduler, settings, give_up
+    def __init__(self, scheduler: Any, settings: MpiSettings, give_up: GiveUp) -> None:
+        self._scheduler = scheduler
+        self._settings = settings
+        self._give_up = give_up
         self._workers: dict[str, str] = {}
         self._clients: set[str] = set()
         self._closing = False
-        if wait := settings.get("wait-for-client"):
-            self._later(wait, self._unwanted, f"no client has come in {wait} s")
+        if wait := settings.wait_for_client:
+            self._later(wait, self._unwanted, f"no client has come in {wait:g} s")
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
-        """Remember which rank it is."""
+        """Remember which rank the worker is."""
         state = scheduler.workers[worker]
         number = re.search(r"\d+$", str(state.name))
-        nodes = self._settings.get("nodes", [])
+        nodes = self._settings.nodes
         rank = int(number[0]) if number else -1
         node = nodes[rank] if 0 <= rank < len(nodes) else state.host
         self._workers[worker] = f"rank {number[0] if number else '?'} on {node}"
 
     def remove_worker(self, scheduler: Any, worker: str, *, stimulus_id: str, **_: Any) -> None:  # noqa: ARG002
-        """A worker that was not asked to go has taken its rank with it."""
+        """Give the job up if the worker was not asked to go: it has taken its rank with it."""
         who = self._workers.pop(worker, worker)
         if not stimulus_id.startswith("retire-workers"):
             # at once where it was killed: Slurm's PMIx ends the step for the same reason, and says less
@@ -59,22 +60,22 @@ class WorldWatch(SchedulerPlugin):
             self._later(grace, self._lost, f"{who} has gone, and an MPI job cannot go on without a rank")
 
     def add_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002
-        """A client has come; those of tasks are none."""
+        """Remember a client; those that tasks make do not count."""
         if not client.startswith("Client-worker"):
             self._clients.add(client)
 
     def remove_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002
-        """The client has gone."""
+        """Close the scheduler soon, if that was the last client and it is there for one."""
         self._clients.discard(client)
-        if not self._clients and self._settings.get("wait-for-client"):
+        if not self._clients and self._settings.wait_for_client:
             self._later(_CLIENT_GRACE, self._unwanted, "the client has gone without closing the cluster")
 
     async def before_close(self) -> None:
-        """From now on they may go."""
+        """Let workers and clients go from now on."""
         self._closing = True
 
     def _took_leave(self, worker: str) -> bool:
-        """Whether it has said that it closes."""
+        """Return whether a worker has said that it closes."""
         changes = (event for _, event in self._scheduler.get_events(worker) if isinstance(event, dict))
         return any(event.get("status") == "closing" for event in changes)
 
@@ -87,4 +88,4 @@ class WorldWatch(SchedulerPlugin):
 
     def _unwanted(self, reason: str) -> None:
         if not self._closing and not self._clients:
-            self._give_up(self._scheduler, reason, broken="client-rank" in self._settings)
+            self._give_up(self._scheduler, reason, broken=self._settings.client_rank is not None)

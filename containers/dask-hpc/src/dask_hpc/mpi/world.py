@@ -7,21 +7,26 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
 from dask_hpc.errors import ClusterError, RequestError
-from dask_hpc.mpi import check_world
+from dask_hpc.mpi.check import check_world
 
 if TYPE_CHECKING:
-    from mpi4py.MPI import Intracomm
-
-__all__ = ["World", "enter", "split", "wait", "workers"]
+    from mpi4py.MPI import Intracomm, Request
 
 T = TypeVar("T")
 _PAUSE = 0.005  # seconds; MPI offers nothing that blocks
-_workers: Any = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a step has failed on a rank, as the others are told."""
+
+    message: str
+    exit_code: int
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class World:
         library: which MPI, for people.
     """
 
-    comm: Any
+    comm: Intracomm
     nodes: list[str]
     library: str
 
@@ -59,29 +64,30 @@ class World:
         Rank `speaker` raises the error, and says which rank it is of unless all have failed alike; the others raise
         `SystemExit`.
         """
-        failure = result = None
+        failure = None
+        result = None
         try:
             result = step()
         except click.ClickException as error:
-            failure = (error.format_message(), error.exit_code)
+            failure = Failure(error.format_message(), error.exit_code)
         self._agree(failure, speaker)
         return cast("T", result)
 
-    def _agree(self, failure: tuple[str, int] | None, speaker: int) -> None:
-        failures: list[tuple[str, int] | None] = self.comm.allgather(failure)
+    def _agree(self, failure: Failure | None, speaker: int) -> None:
+        failures: list[Failure | None] = self.comm.allgather(failure)
         rank, found = next(((rank, one) for rank, one in enumerate(failures) if one), (0, None))
         if not found:
             return
         if self.rank != speaker:
-            raise SystemExit(found[1])
+            raise SystemExit(found.exit_code)
         alike = len(set(failures)) == 1
-        kind = RequestError if found[1] == RequestError.exit_code else ClusterError
-        raise kind(found[0] if alike else f"Rank {rank} on {self.nodes[rank]}: {found[0]}")
+        kind = RequestError if found.exit_code == RequestError.exit_code else ClusterError
+        raise kind(found.message if alike else f"Rank {rank} on {self.nodes[rank]}: {found.message}")
 
 
 def enter() -> World:
     """Start MPI, and return the world; where ranks are missing, every rank ends: see `dask_hpc.mpi.check`."""
-    # whoever waits must not take a core from one that works: a node may have more ranks than cores
+    # a rank that waits must not take a core from one that works: a node may have more ranks than cores
     os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
     check_world()
     from mpi4py import MPI
@@ -91,7 +97,7 @@ def enter() -> World:
     return World(comm, comm.allgather(socket.gethostname()), MPI.Get_library_version().split(",")[0])
 
 
-def wait(request: Any, patience: float | None = None) -> bool:
+def wait(request: Request, patience: float | None = None) -> bool:
     """Return whether an MPI request is done, after `patience` seconds at most.
 
     It sleeps in between: MPI itself spins, and takes the core from a rank that still starts.
@@ -102,28 +108,3 @@ def wait(request: Any, patience: float | None = None) -> bool:
             return False
         sleep(_PAUSE)
     return True
-
-
-def split(world: World, first_worker: int) -> None:
-    """Make the communicator of the workers: all ranks take part."""
-    global _workers
-    worker = world.rank >= first_worker
-    comm = world.comm.Split(0 if worker else 1, world.rank)
-    _workers = comm if worker else None
-
-
-def workers() -> Intracomm:
-    """Return the communicator of all workers, in the order of their ranks: for MPI inside of Dask's tasks.
-
-    A worker's Dask name ends in its rank in the world. MPI is initialised for several threads, so a task may call it
-    while others do.
-
-    Raises:
-        ClusterError: this process is no worker that is an MPI rank.
-    """
-    if _workers is None:
-        raise ClusterError(
-            "This process is no Dask worker that is an MPI rank.",
-            todo="call it in a task, of a run --on mpi.",
-        )
-    return _workers

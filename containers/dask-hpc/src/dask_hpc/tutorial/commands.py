@@ -11,6 +11,7 @@ import msgspec
 
 from dask_hpc.clusters import BACKENDS
 from dask_hpc.clusters.options import CLUSTER_OPTIONS, ClusterOptions, SectionedCommand, no_meaning
+from dask_hpc.errors import did_you_mean
 from dask_hpc.mpi.hush import speak
 from dask_hpc.screen import Screen
 from dask_hpc.tutorial import discovery

@@ -11,10 +11,11 @@ from dask_hpc.clusters.mpi.join import JoinPlan, plan
 from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
+from dask_hpc.mpi.scheduler_file import Origin
 from dask_hpc.screen import Screen
 
 IDENTITY = {"type": "Scheduler", "id": "Scheduler-1", "address": "tls://192.0.2.1:1", "services": {}}
-WORLD = {"world": 8, "node": "c1", "mpi": "Open MPI v5"}
+WORLD = Origin(world=8, node="c1", mpi="Open MPI v5")
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_the_plan_is_what_the_file_says(file: Path) -> None:
 
 def test_a_file_of_dask_mpi_itself_is_enough(file: Path) -> None:
     """It does not say how many ranks there are."""
-    mpi_scheduler_file.publish(file, IDENTITY, {})
+    mpi_scheduler_file.publish(file, IDENTITY, Origin())
     seen = planned(file)
     assert seen.workers == 0
     assert {name: value for name, value, _ in seen.rows}["ranks"] == "unknown"

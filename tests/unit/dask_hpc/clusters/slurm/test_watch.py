@@ -147,7 +147,7 @@ def test_the_last_worker_may_be_back_in_a_moment(scheduler: Scheduler, monkeypat
 )
 def test_a_refusal_is_what_sbatch_wrote(message: str, said: str) -> None:
     """dask-jobqueue's message is longer."""
-    lines = slurm_watch._refused(message).message.splitlines()
+    lines = slurm_watch._rejection(message).message.splitlines()
     assert said in [line.strip() for line in lines]
     assert not [line for line in lines if "stderr" in line]
 

@@ -25,6 +25,7 @@ from dask_hpc.dask_settings import OF_A_RUN, refuse_unencrypted, without_theirs
 from dask_hpc.errors import ClusterError
 from dask_hpc.mpi import scheduler_file as mpi_scheduler_file
 from dask_hpc.mpi.folder import Folder
+from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.screen import Screen
 from dask_hpc.slurm import jobs as slurm_jobs
 from dask_hpc.slurm.commands import require, submit
@@ -88,14 +89,11 @@ class JobPlan(Plan):
     @contextmanager
     def start(self, screen: Screen) -> Iterator[Session]:
         """Submit the job and wait for its workers; at the end no job, file or process is left."""
-        from dask import config
-
         clock = perf_counter()
         lifetime = timedelta(seconds=self.request.walltime)
-        told = {"dask-hpc": {"mpi": {"wait-for-client": self.options.timeout}}}
-        config.set(OF_A_RUN, config=told)
+        settings = MpiSettings(wait_for_client=self.options.timeout)
         with (
-            self.folder.kept(tls=self.tls, lifetime=lifetime, settings=told),
+            self.folder.kept(tls=self.tls, lifetime=lifetime, settings=settings, of_dask=OF_A_RUN),
             gone_at_end(self.name, screen),
             cancelled_first(self.name),
         ):

@@ -19,6 +19,7 @@ from dask_hpc.errors import ClusterError
 from dask_hpc.mpi import world as mpi_world
 from dask_hpc.mpi.hush import speak
 from dask_hpc.mpi.rank import NO_DASHBOARD
+from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.setup import Means, encrypted, means, prepared
 from dask_hpc.mpi.traps import refuse_small_world
 from dask_hpc.mpi.world import World
@@ -126,9 +127,8 @@ class StepPlan(Plan):
         """Start Dask in this rank; returns at once in the client's, and at the end of the cluster in any other."""
         import dask_mpi
 
-        settings = {"client-rank": CLIENT, "wait-for-client": self.options.timeout}
+        settings = MpiSettings(client_rank=CLIENT, wait_for_client=self.options.timeout)
         with prepared(self.world, speaker=CLIENT, tls=self.tls, settings=settings) as ready:
-            mpi_world.split(self.world, FIRST_WORKER)
             if self.world.rank:
                 mpi_world.wait(self.world.comm.Ibarrier())  # which the scheduler enters once it is there: preload.py
             dask_mpi.initialize(

@@ -16,13 +16,8 @@ What is guaranteed:
 - No rank enters before all are there. One that does not come in time ends it for all, with its name.
 - A rank that raises, is lost or takes too long ends it for all: the others leave in their next call of MPI, the error
   of the first is the cause of the one that the client gets, and then the next collective can start.
-- A rank that cannot leave, because it is in a call that blocks in MPI itself, is not waited for for ever: after `grace`
+- A rank that cannot leave, because it is in a call that blocks in MPI itself, is not waited for forever: after `grace`
   seconds MPI is aborted, the reason is in the job's log, and the client gets an error.
 - A client that goes away, killed even, leaves no rank waiting.
 - Dask never runs a rank's task elsewhere, twice, or out of an earlier result.
 """
-
-from dask_hpc.errors import CollectiveError
-from dask_hpc.mpi.collective.ranks import Rank, Ranks
-
-__all__ = ["CollectiveError", "Rank", "Ranks"]

@@ -1,4 +1,4 @@
-"""A communicator whose calls can be ended from outside: where a rank has failed, no other waits for it for ever.
+"""A communicator whose calls can be ended from outside: where a rank has failed, no other waits for it forever.
 
 Imported only where MPI is: on the ranks.
 """
@@ -16,9 +16,7 @@ from typing import Any, Self
 
 from mpi4py import MPI
 
-from dask_hpc.mpi.collective.part import Stopped
-
-__all__ = ["InterruptibleComm"]
+from dask_hpc.mpi.collective.messages import Stopped
 
 _EAGER = 200  # looks without a pause: a message between nodes takes some 20 µs, and a look 1 µs
 _LONGEST = 1e-3  # seconds between two looks at the end
@@ -137,7 +135,8 @@ def _interruptible(name: str) -> Callable[..., None]:
     def call(self: InterruptibleComm, *args: Any, **kwargs: Any) -> None:
         self.wait(start(self, *args, **kwargs))
 
-    call.__name__, call.__doc__ = name, getattr(MPI.Intracomm, name).__doc__
+    call.__name__ = name
+    call.__doc__ = getattr(MPI.Intracomm, name).__doc__
     return call
 
 

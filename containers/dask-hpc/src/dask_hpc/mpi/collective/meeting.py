@@ -6,20 +6,50 @@ import queue
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dask_hpc.errors import CollectiveError
-from dask_hpc.mpi.collective.part import Order, Stopped, decide, stop
+from dask_hpc.mpi.collective.messages import Order, Rank, Stopped
+from dask_hpc.mpi.collective.part import decide, stop
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-    from dask_hpc.mpi.collective.ranks import Rank
-
-__all__ = ["Meeting", "failure"]
-
 _LOOK = 1.0  # seconds between two looks at whether the scheduler is there
+
+
+@dataclass(frozen=True)
+class _Here:
+    """A rank waits for the others; `key` is its task's."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A rank's task has ended in some way."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """A rank's worker has left the Dask cluster."""
+
+    rank: Rank
+
+
+class _NoNews(Enum):
+    """Why nothing more is to be heard."""
+
+    LATE = "the time is over"
+    CUT = "the connection to the Dask scheduler is lost"
+
+
+_News = _Here | _Done | _Lost
 
 
 class Meeting:
@@ -32,40 +62,47 @@ class Meeting:
     """
 
     def __init__(self, client: Client, members: Sequence[Rank], orders: Sequence[Order]) -> None:
-        self.client, self.members, self.run = client, members, orders[0].run
-        self.grace = orders[0].grace
-        self.limit = orders[0].timeout + self.grace
-        self.news: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self.by_key = {order.key: member for order, member in zip(orders, members, strict=True)}
-        self.futures: Sequence[Future] = ()
-        self.inside: set[str] = set()
-        self.lost: list[Rank] = []
+        self._client = client
+        self._members = members
+        self._run = orders[0].run
+        self._grace = orders[0].grace
+        self._limit = orders[0].timeout + self._grace
+        self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
+        self._by_key = {order.key: member for order, member in zip(orders, members, strict=True)}
+        self._futures: Sequence[Future] = ()
+        self._inside: set[str] = set()
+        self._lost: list[Rank] = []
 
     def __enter__(self) -> Self:
-        self.client.subscribe_topic(self.run, lambda event: self.news.put(("here", event[1].get("here"))))
-        for member in self.members:
-            self.client.subscribe_topic(member.address, lambda event, rank=member: self._heard(rank, event[1]))
+        self._client.subscribe_topic(self._run, lambda event: self._news.put(_Here(event[1].get("here"))))
+        for member in self._members:
+            self._client.subscribe_topic(member.address, lambda event, rank=member: self._heard(rank, event[1]))
         return self
+
+    def _heard(self, rank: Rank, event: Any) -> None:
+        if isinstance(event, dict) and event.get("action") == "remove-worker":
+            self._news.put(_Lost(rank))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error and not isinstance(error, CollectiveError):  # Ctrl-C, say
             self._dismiss(f"the client was interrupted by {kind.__name__}" if kind else "")
-        for topic in (self.run, *(member.address for member in self.members)):
+        for topic in (self._run, *(member.address for member in self._members)):
             with suppress(Exception):  # the scheduler may be gone: that is no second error
-                self.client.unsubscribe_topic(topic)
-        self.futures = ()  # who keeps this keeps no results on the workers
-
-    def _heard(self, rank: Rank, event: Any) -> None:
-        if isinstance(event, dict) and event.get("action") == "remove-worker":
-            self.news.put(("lost", rank))
+                self._client.unsubscribe_topic(topic)
+        self._futures = ()  # a reference to this keeps no results on the workers
 
     def hold(self, futures: Sequence[Future], entry: float) -> None:
-        """Return when all ranks have given back something; raises `CollectiveError` when all have left."""
-        self.futures = futures
+        """Return when all ranks have given back something; raise `CollectiveError` when all have left.
+
+        Args:
+            futures: of the ranks' tasks.
+            entry: seconds that the ranks have to come together.
+        """
+        self._futures = futures
         for future in futures:
-            future.add_done_callback(lambda done: self.news.put(("done", done.key)))
+            future.add_done_callback(lambda done: self._news.put(_Done(done.key)))
         reason = self._gather(entry) or self._let_in() or self._watch()
         if reason:
             stuck = self._dismiss(reason)
@@ -75,73 +112,80 @@ class Meeting:
         """Wait until all ranks are here; return why not, if they are not."""
         end = time.monotonic() + entry
         here: set[str] = set()
-        while len(here) < len(self.by_key):
-            what, who = self._next(end)
-            if what == "here":
-                here.add(who)
-            elif what == "late":
-                missing = [str(rank) for key, rank in self.by_key.items() if key not in here]
+        while len(here) < len(self._by_key):
+            news = self._next(end)
+            if isinstance(news, _Here):
+                here.add(news.key)
+            elif news is _NoNews.LATE:
+                missing = [str(rank) for key, rank in self._by_key.items() if key not in here]
                 return f"{', '.join(missing)} did not come within {entry:g} s: busy with other tasks, or gone"
-            elif reason := self._reason(what, who):
+            elif reason := self._reason(news):
                 return reason
         return ""
 
     def _let_in(self) -> str:
-        addresses = [member.address for member in self.members]
-        answers = self.client.run(decide, self.run, workers=addresses, on_error="return")
-        away = [str(member) for member in self.members if answers.get(member.address) is not True]
-        self.inside = set(self.by_key)
+        addresses = [member.address for member in self._members]
+        answers = self._client.run(decide, self._run, workers=addresses, on_error="return")
+        away = [str(member) for member in self._members if answers.get(member.address) is not True]
+        self._inside = set(self._by_key)
         return f"{', '.join(away)} could not be told to begin" if away else ""
 
     def _watch(self) -> str:
         """Wait until all ranks have ended; return why the others must leave, if they must."""
-        end = time.monotonic() + self.limit
-        while self.inside:
-            what, who = self._next(end)
-            if what == "late":
-                return f"not all ranks had ended after {self.limit:g} s"
-            if reason := self._reason(what, who):
+        end = time.monotonic() + self._limit
+        while self._inside:
+            news = self._next(end)
+            if news is _NoNews.LATE:
+                return f"not all ranks had ended after {self._limit:g} s"
+            if reason := self._reason(news):
                 return reason
         return ""
 
-    def _reason(self, what: str, who: Any) -> str:
-        if what == "lost":
-            self.lost.append(who)
-            return f"{who} is gone: its worker has left the Dask cluster"
-        if what == "cut":
-            return "the connection to the Dask scheduler is lost"
-        if what == "done":
-            self.inside.discard(who)
-            future = next(future for future in self.futures if future.key == who)
-            if future.status == "error":
-                error = future.exception()
-                return f"{self.by_key[who]}: {error}" if isinstance(error, Stopped) else f"{self.by_key[who]} failed"
-            if future.status != "finished":
-                return f"the task of {self.by_key[who]} was {future.status}"
-        return ""
-
-    def _next(self, end: float) -> tuple[str, Any]:
+    def _next(self, end: float) -> _News | _NoNews:
         while (now := time.monotonic()) < end:
-            if self.client.status != "running":
-                return "cut", None
+            if self._client.status != "running":
+                return _NoNews.CUT
             with suppress(queue.Empty):
-                return self.news.get(timeout=min(_LOOK, end - now))
-        return "late", None
+                return self._news.get(timeout=min(_LOOK, end - now))
+        return _NoNews.LATE
+
+    def _reason(self, news: _News | _NoNews) -> str:
+        """Return why the collective cannot go on after this; '' if it can."""
+        if isinstance(news, _Lost):
+            self._lost.append(news.rank)
+            return f"{news.rank} is gone: its worker has left the Dask cluster"
+        if isinstance(news, _Done):
+            return self._failed(news.key)
+        return str(news.value) if news is _NoNews.CUT else ""
+
+    def _failed(self, key: str) -> str:
+        """Return in which way a task that has ended has failed; '' if it has not."""
+        self._inside.discard(key)
+        rank = self._by_key[key]
+        future = next(future for future in self._futures if future.key == key)
+        if future.status == "error":
+            error = future.exception()
+            return f"{rank}: {error}" if isinstance(error, Stopped) else f"{rank} failed"
+        return "" if future.status == "finished" else f"the task of {rank} was {future.status}"
 
     def _dismiss(self, reason: str) -> list[str]:
         """Make all ranks leave, wait until they have, and return those that have not."""
         from distributed import wait
 
-        present = [member.address for member in self.members if member not in self.lost]
-        waited = [one for one in self.futures if one.key in self.inside and self.by_key[one.key] not in self.lost]
+        present = [member.address for member in self._members if member not in self._lost]
+        waited = [
+            future
+            for future in self._futures
+            if future.key in self._inside and self._by_key[future.key] not in self._lost
+        ]
         with suppress(Exception):  # whatever hinders it: those who stay are named below
-            self.client.run(stop, self.run, reason, workers=present, on_error="ignore")
-            self.client.cancel([future for future in self.futures if future not in waited and not future.done()])
-            wait(waited, timeout=self.grace + 5)
-        return [str(self.by_key[future.key]) for future in waited if not future.done()]
+            self._client.run(stop, self._run, reason, workers=present, on_error="ignore")
+            self._client.cancel([future for future in self._futures if future not in waited and not future.done()])
+            wait(waited, timeout=self._grace + 5)
+        return [str(self._by_key[future.key]) for future in waited if not future.done()]
 
     def _errors(self) -> list[tuple[Rank, BaseException]]:
-        pairs = [(self.by_key[future.key], future.exception()) for future in self.futures if future.status == "error"]
+        pairs = [(self._by_key[future.key], future.exception()) for future in self._futures if future.status == "error"]
         return [(rank, error) for rank, error in pairs if error is not None]
 
 

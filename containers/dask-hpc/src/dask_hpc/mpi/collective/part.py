@@ -11,62 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dask_hpc.mpi.collective.messages import Facts, Order, Stopped
+
 if TYPE_CHECKING:
     from distributed import Worker
 
     from dask_hpc.mpi.collective.comm import InterruptibleComm
 
-__all__ = ["Facts", "Order", "Stopped", "decide", "facts", "stop", "take_part"]
-
 _LOOK = 0.2  # seconds between two looks at whether the client still wants this
-
-
-class Stopped(Exception):  # noqa: N818 (the error is another rank's)
-    """The collective was stopped before this rank had ended; the reason is the message."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a worker says of itself.
-
-    Attributes:
-        host: its node.
-        rank: its rank in `MPI.COMM_WORLD`, or -1 if it is no MPI process.
-        world: names the MPI job; ranks of two jobs cannot talk to each other.
-        threads: whether MPI may be called from Dask's threads.
-    """
-
-    host: str
-    rank: int = -1
-    world: str = ""
-    threads: bool = False
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the client wants of a rank.
-
-    Attributes:
-        run: names the collective; also the topic that ranks report to.
-        number: tells its messages from those of another one on the same ranks.
-        key: the task's.
-        ranks: those of `MPI.COMM_WORLD` that take part, sorted.
-        entry: seconds to wait for the client's decision.
-        timeout: seconds for the collective itself.
-        grace: seconds to leave it once it has been stopped.
-    """
-
-    run: str
-    number: int
-    key: str
-    ranks: tuple[int, ...]
-    entry: float
-    timeout: float
-    grace: float
 
 
 @dataclass
 class _Part:
+    order: Order
     decided: threading.Event = field(default_factory=threading.Event)
     left: threading.Event = field(default_factory=threading.Event)
     entered: bool = False
@@ -81,13 +38,17 @@ _parts: dict[str, _Part] = {}  # by run; a worker process has one rank
 
 
 def facts() -> Facts:
-    """Tell what this worker is; never starts MPI, which in a Nanny's child would hang or abort the job."""
+    """Tell what this worker is; never start MPI, which in a Nanny's child would hang or abort the job."""
     mpi = sys.modules.get("mpi4py.MPI")
     host = socket.gethostname()
     if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized():
-        return Facts(host)
-    world = f"{os.environ.get('PMIX_NAMESPACE', '')} of {mpi.COMM_WORLD.size}"
-    return Facts(host, int(mpi.COMM_WORLD.rank), world, mpi.Query_thread() == mpi.THREAD_MULTIPLE)
+        return Facts(host=host)
+    return Facts(
+        host=host,
+        rank=int(mpi.COMM_WORLD.rank),
+        world=f"{os.environ.get('PMIX_NAMESPACE', '')} of {mpi.COMM_WORLD.size}",
+        threads=mpi.Query_thread() == mpi.THREAD_MULTIPLE,
+    )
 
 
 def decide(run: str) -> bool:
@@ -106,38 +67,39 @@ def stop(run: str, reason: str) -> None:
 
 
 def take_part(
-    order: Order, function: Callable[..., Any], where: Sequence[Any], blocks: Sequence[Any], args: Sequence[Any]
+    order: Order, *, function: Callable[..., Any], indices: Sequence[Any], blocks: Sequence[Any], args: Sequence[Any]
 ) -> Any:
     """Report, wait until all have, run `function` with a communicator of all; the body of a rank's task."""
     from distributed import get_worker
 
-    worker, part = get_worker(), _Part()
+    worker = get_worker()
+    part = _Part(order)
     _parts[order.run] = part
-    threading.Thread(target=_guard, args=(order, part, worker), name="collective-guard", daemon=True).start()
+    threading.Thread(target=_guard, args=(part, worker), name="collective-guard", daemon=True).start()
+    own: Mapping[Any, Any] = dict(zip(indices, blocks, strict=True))
     try:
         worker.log_event(order.run, {"here": order.key})
         part.decided.wait()
         if part.reason:
             raise Stopped(part.reason)
-        return _enter(order, part, function, dict(zip(where, blocks, strict=True)), args)
+        return _enter(part, lambda comm: function(comm, own, *args))
     finally:
         part.left.set()
         del _parts[order.run]
 
 
-def _enter(
-    order: Order, part: _Part, function: Callable[..., Any], blocks: Mapping[Any, Any], args: Sequence[Any]
-) -> Any:
+def _enter(part: _Part, function: Callable[[InterruptibleComm], Any]) -> Any:
     from mpi4py import MPI
 
     from dask_hpc.mpi.collective.comm import InterruptibleComm
 
+    order = part.order
     world = InterruptibleComm(MPI.COMM_WORLD, lambda: part.reason)
     _meet(world, order)
     part.entered = True
     group = world.group.Incl(order.ranks)
-    comm = InterruptibleComm(world.Create_group(group, order.number), lambda: part.reason)
-    result = function(comm, blocks, *args)
+    comm = InterruptibleComm(world.Create_group(group, order.tag), lambda: part.reason)
+    result = function(comm)
     # after an error it stays: calls that were given up may still be under way in it
     comm.Free()
     group.Free()
@@ -146,19 +108,30 @@ def _enter(
 
 def _meet(world: InterruptibleComm, order: Order) -> None:
     """Return when all ranks are here (a dissemination barrier): making a communicator cannot be ended."""
-    ranks, me, step = order.ranks, order.ranks.index(world.rank), 1
+    ranks = order.ranks
+    own = ranks.index(world.rank)
+    step = 1
     while step < len(ranks):
-        to, source = ranks[(me + step) % len(ranks)], ranks[(me - step) % len(ranks)]
-        world.Sendrecv(bytearray(1), to, order.number, bytearray(1), source, order.number)
+        world.Sendrecv(
+            bytearray(1),
+            dest=ranks[(own + step) % len(ranks)],
+            sendtag=order.tag,
+            recvbuf=bytearray(1),
+            source=ranks[(own - step) % len(ranks)],
+            recvtag=order.tag,
+        )
         step *= 2
 
 
-def _guard(order: Order, part: _Part, worker: Worker) -> None:
-    """End a part that nobody waits for any more, or that takes too long; abort MPI if it cannot be ended."""
-    start = entered = time.monotonic()
+def _guard(part: _Part, worker: Worker) -> None:
+    """End a part that is no longer waited for, or that takes too long; abort MPI if it cannot be ended."""
+    order = part.order
+    start = time.monotonic()
+    entered = start
     while not part.reason and not part.left.wait(_LOOK):
         now = time.monotonic()
-        entered = entered if part.entered else now
+        if not part.entered:
+            entered = now
         if _cancelled(worker, order.key):
             part.stop("nobody waits for it any more: the client has gone, or has cancelled it")
         elif now - entered > order.timeout:

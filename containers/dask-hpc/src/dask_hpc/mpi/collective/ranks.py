@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dask_hpc.errors import CollectiveError
 from dask_hpc.mpi.collective.meeting import Meeting
-from dask_hpc.mpi.collective.part import Facts, Order, facts, take_part
+from dask_hpc.mpi.collective.messages import Facts, Order, Rank
+from dask_hpc.mpi.collective.part import facts, take_part
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, Lock
 
-__all__ = ["Rank", "Ranks", "members", "shares"]
-
-Block = tuple[int, ...]
+_Block = tuple[int, ...]
 _LOCK = "dask-hpc-collective"
 _TAGS = 1 << 15  # every MPI has at least so many
 _FIRST = 1000  # priority: before whatever else waits for a worker
-
-
-@dataclass(frozen=True)
-class Rank:
-    """A worker that is an MPI process: its rank in `MPI.COMM_WORLD`, its address, its node."""
-
-    rank: int
-    address: str
-    host: str
-
-    def __str__(self) -> str:
-        return f"rank {self.rank} on {self.host}"
 
 
 class Ranks:
@@ -49,7 +35,10 @@ class Ranks:
     """
 
     def __init__(self, client: Client, *, entry: float = 60, timeout: float = 600, grace: float = 60) -> None:
-        self.client, self.entry, self.timeout, self.grace = client, entry, timeout, grace
+        self.client = client
+        self.entry = entry
+        self.timeout = timeout
+        self.grace = grace
         self.members = members(client.run(facts))
 
     @property
@@ -81,20 +70,13 @@ class Ranks:
             orders = self._orders()
             with Meeting(self.client, self.members, orders) as meeting:
                 futures = [
-                    self._submit(rank, order, function, share, args)
-                    for rank, order, share in zip(self.members, orders, owned, strict=True)
+                    self._submit(rank.address, order, function=function, blocks=blocks, args=args)
+                    for rank, order, blocks in zip(self.members, orders, owned, strict=True)
                 ]
                 meeting.hold(futures, entry=self.entry)
         return futures
 
-    def _orders(self) -> list[Order]:
-        run, number = f"dask-hpc-collective-{secrets.token_hex(8)}", secrets.randbelow(_TAGS)
-        ranks = tuple(member.rank for member in self.members)
-        # a rank waits longer than the client does, so that none has given up when the others are let in
-        limits = (2 * self.entry, self.timeout, self.grace)
-        return [Order(run, number, f"{run}-rank-{rank}", ranks, *limits) for rank in ranks]
-
-    def _owned(self, array: Any) -> list[dict[Block, Future]]:
+    def _owned(self, array: Any) -> list[dict[_Block, Future]]:
         from distributed import futures_of, wait
 
         if array is None:
@@ -105,33 +87,58 @@ class Ranks:
         owners = shares(self.client.who_has(array), [member.address for member in self.members])
         return [{key[1:]: futures[key] for key in keys} for keys in owners]
 
+    def _alone(self) -> Lock:
+        """Return what keeps a second collective out meanwhile."""
+        from distributed import Lock
+
+        return Lock(_LOCK, scheduler_rpc=self.client.scheduler, loop=self.client.loop)
+
+    def _orders(self) -> list[Order]:
+        run = f"dask-hpc-collective-{secrets.token_hex(8)}"
+        tag = secrets.randbelow(_TAGS)
+        ranks = tuple(member.rank for member in self.members)
+        return [
+            Order(
+                run=run,
+                tag=tag,
+                key=f"{run}-rank-{rank}",
+                ranks=ranks,
+                # longer than the client waits, so that none has given up when the others are let in
+                entry=2 * self.entry,
+                timeout=self.timeout,
+                grace=self.grace,
+            )
+            for rank in ranks
+        ]
+
     def _submit(
-        self, rank: Rank, order: Order, function: Callable[..., Any], share: Mapping[Block, Future], args: Sequence[Any]
+        self,
+        address: str,
+        order: Order,
+        *,
+        function: Callable[..., Any],
+        blocks: Mapping[_Block, Future],
+        args: Sequence[Any],
     ) -> Future:
         return self.client.submit(
             take_part,
             order,
-            function,
-            list(share),
-            list(share.values()),
-            list(args),
+            function=function,
+            indices=list(blocks),
+            blocks=list(blocks.values()),
+            args=list(args),
             key=order.key,
-            workers=[rank.address],
+            workers=[address],
             allow_other_workers=False,
             pure=False,
             retries=0,
             priority=_FIRST,
         )
 
-    def _alone(self) -> Any:
-        from distributed import Lock
-
-        return Lock(_LOCK, scheduler_rpc=self.client.scheduler, loop=self.client.loop)
-
 
 def members(found: Mapping[str, Facts]) -> list[Rank]:
-    """Return the ranks in order, out of what the workers say by their addresses; raises `CollectiveError`."""
-    seen = "\n".join(f"{address} on {one.host}: {_said(one)}" for address, one in sorted(found.items()))
+    """Return the ranks in order, out of what the workers say by their addresses; or raise `CollectiveError`."""
+    seen = "\n".join(f"{address} on {one.host}: {one}" for address, one in sorted(found.items()))
     if not found:
         raise CollectiveError("A collective has no ranks: the Dask cluster has no workers.", todo="wait for them.")
     if any(one.rank < 0 for one in found.values()):
@@ -152,17 +159,11 @@ def members(found: Mapping[str, Facts]) -> list[Rank]:
     return sorted((Rank(one.rank, address, one.host) for address, one in found.items()), key=lambda rank: rank.rank)
 
 
-def _said(one: Facts) -> str:
-    if one.rank < 0:
-        return "no MPI process"
-    return f"rank {one.rank} of world {one.world}{'' if one.threads else ', without THREAD_MULTIPLE'}"
-
-
 def shares(who_has: Mapping[Any, Sequence[str]], addresses: Sequence[str]) -> list[list[Any]]:
     """Give every key to one of the workers that hold it, to that with the fewest so far.
 
     Raises:
-        CollectiveError: nobody of these holds a key.
+        CollectiveError: none of these holds a key.
     """
     given: dict[str, list[Any]] = {address: [] for address in addresses}
     for key, holders in who_has.items():

@@ -1,0 +1,99 @@
+"""How a process of an MPI job ends, once Dask has: in good order, by SIGTERM, or with the whole MPI world."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dask_hpc.mpi.folder import Folder
+from dask_hpc.mpi.settings import MpiSettings
+from dask_hpc.mpi.world import wait
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+class Ending:
+    """How this process ends.
+
+    Attributes:
+        status: the exit status; None if it ends in good order.
+    """
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self._expected = False
+
+    def expect_exit(self) -> None:
+        """Have `end` called at the exit of Python; once, however often this is called."""
+        if not self._expected:
+            self._expected = True
+            atexit.register(self.end)
+
+    def set_status(self, status: int) -> None:
+        """End with this status once Dask has closed; the folder goes at once.
+
+        Every rank removes it, as the one that has made it may be the one that was killed; and not later: there may be
+        another SIGTERM, and it kills as soon as Dask's event loop has ended.
+        """
+        self.status = status
+        if MpiSettings.configured().made_here:
+            remove_folder()
+
+    def end(self) -> None:
+        """End this process as it has to; at its exit, or when closing takes too long."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        mpi = running_mpi()
+        if self.status == TERMINATED:
+            os._exit(self.status)
+        if self.status:
+            abort()
+        elif mpi and not mpi.Is_finalized():
+            wait(mpi.COMM_WORLD.Ibarrier())
+            mpi.Finalize()  # here, where `later` still works, and not when Python is down already
+
+
+def remove_folder() -> None:
+    """Remove the cluster's private folder, if it has one."""
+    if folder := MpiSettings.configured().folder:
+        with suppress(OSError):
+            Folder(Path(folder)).remove()
+
+
+def abort(reason: str = "") -> None:
+    """End all ranks at once."""
+    if reason:
+        say(reason)
+    sys.stderr.flush()
+    mpi = running_mpi()
+    if mpi and not mpi.Is_finalized():
+        mpi.COMM_WORLD.Abort(1)
+    os._exit(1)
+
+
+def say(text: str) -> None:
+    """Write to the job's log, with this process's rank and node."""
+    mpi = running_mpi()
+    rank = mpi.COMM_WORLD.rank if mpi and not mpi.Is_finalized() else "?"
+    where = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
+    print(f"dask-hpc: rank {rank} on {where}: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def running_mpi() -> Any:
+    """Return mpi4py's module, if this process is a rank."""
+    module: Any = sys.modules.get("mpi4py.MPI")
+    return module if module and module.Is_initialized() else None
+
+
+def later(seconds: float, function: Callable[..., None], *arguments: str) -> None:
+    """Call a function in a thread, unless the process has ended by then."""
+    timer = threading.Timer(seconds, function, arguments)
+    timer.daemon = True
+    timer.start()
