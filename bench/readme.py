@@ -36,6 +36,17 @@ _ROWS = (
         for count in (3, 7, 15, 31)
     ),
     (
+        "from submission until 7 workers are connected and a first task is done: SLURMRunner, SLURMCluster, dask-mpi",
+        *(f"runner/7 workers and a first task, {way}" for way in ("SLURMRunner", "SLURMCluster", "dask-mpi")),
+    ),
+    (
+        "memory of such a worker: SLURMRunner, SLURMCluster, dask-mpi",
+        *(
+            f"runner/7 workers and a first task, {way}: memory of a worker"
+            for way in ("SLURMRunner", "SLURMCluster", "dask-mpi")
+        ),
+    ),
+    (
         "Dask's time for a task: LocalCluster, SLURMCluster, dask-mpi",
         *(f"overhead/a task, {way}" for way in ("LocalCluster", "SLURMCluster", "dask-mpi")),
     ),

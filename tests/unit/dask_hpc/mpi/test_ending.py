@@ -1,0 +1,33 @@
+"""How a rank's process ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dask import config
+
+from dask_hpc.mpi.ending import Ending, say
+from dask_hpc.mpi.folder import Folder
+from dask_hpc.mpi.settings import MpiSettings
+
+
+@pytest.mark.parametrize("made_here", [True, False])
+def test_status_of_failure_removes_folder_that_ranks_have_made(tmp_path: Path, *, made_here: bool) -> None:
+    """A folder that was there before, such as one of `dask-hpc mpi-folder`, is left to its maker."""
+    folder = Folder(tmp_path / "one")
+    folder.make(tls=False)
+    ending = Ending()
+    assert ending.status is None
+    with config.set({"dask-hpc": {}}):
+        MpiSettings(folder=str(folder.path), made_here=made_here).configure()
+        ending.set_status(1)
+    assert ending.status == 1
+    assert folder.path.exists() is not made_here
+
+
+def test_log_names_node_also_without_mpi(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The rank is unknown then."""
+    monkeypatch.setenv("SLURMD_NODENAME", "c1")
+    say("the end")
+    assert capsys.readouterr().err == "dask-hpc: rank ? on c1: the end\n"
