@@ -17,8 +17,8 @@ from dask_hpc.mpi.folder import Folder
 from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.share import Share, of_this_rank
 from dask_hpc.mpi.world import World
-from dask_hpc.stop import Stopped
 from dask_hpc.slurm.allocation import Allocation
+from dask_hpc.stop import Stopped
 
 
 @dataclass(frozen=True)
