@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator
 
 from bench.report import Measurement
-from slurm_sim import SlurmSim, tree
+from slurm_sim import SlurmSim, _files
 
 _LAUNCHER = "/home/hpc/dask-hpc"
 _CALLS = 40
@@ -23,8 +23,8 @@ for _ in range({_CALLS}):
 
 def calls() -> Iterator[Measurement]:
     """Many calls, one after the other, on both sides in turn; the median of each."""
-    with SlurmSim(nodes=1, bare=True, sif=tree.root() / "dist" / "dask-hpc.sif") as sim:
-        sim.put(tree.root() / "apptainer" / "site" / "dask-hpc", _LAUNCHER)
+    with SlurmSim(nodes=1, bare=True, sif=_files.root() / "dist" / "dask-hpc.sif") as sim:
+        sim.put(_files.root() / "apptainer" / "site" / "dask-hpc", _LAUNCHER)
         inside, outside = [], []
         for _ in range(3):
             outside += _times(sim, "python3")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.all_run import all_run
 from tests.support.command import new_name
 from tests.support.engine_elsewhere import client_container

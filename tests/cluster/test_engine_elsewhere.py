@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import SlurmSim, StartError
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.command import SLURM_SIM, environment, left_of, new_name
 from tests.support.engine_elsewhere import CHECKOUT, PLUGINS, engine_on_tcp, from_client, ssh_to_here
 from tests.support.header_sif import sif

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from slurm_sim import SlurmSim
+from slurm_sim._docker import docker
 from slurm_sim._lifeline import Lifeline
-from slurm_sim.running import docker
 from tests.support.command import SLURM_SIM, environment
 from tests.support.waiting import until, until_in
 

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from slurm_sim import SlurmSim
-from slurm_sim.jupyter import Jupyter
-from slurm_sim.running import docker
+from slurm_sim import Jupyter, SlurmSim
+from slurm_sim._docker import docker
 from tests.support.command import new_name, refused, slurm_sim_command
 from tests.support.engine_elsewhere import from_client
 from tests.support.lab import ask, token_of

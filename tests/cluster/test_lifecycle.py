@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import EngineError, SlurmSim, SpecError, StartError
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.command import SLURM_SIM, environment, left_of, new_name, refused, slurm_sim_command
 
 DOCKERFILE = """FROM {base}

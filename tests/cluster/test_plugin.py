@@ -14,8 +14,8 @@ import pytest
 
 from slurm_sim import SlurmSim
 from slurm_sim._claims import Claim
+from slurm_sim._docker import docker
 from slurm_sim.pytest_plugin import KEPT
-from slurm_sim.running import docker
 from tests.support.command import left_of, new_name
 from tests.support.waiting import until
 
@@ -77,7 +77,7 @@ def test_wheel_contains_mini_cluster_files(wheel: Path) -> None:
 @pytest.mark.timeout(120)
 def test_plugin_works_in_other_projects(site: Path, tmp_path: Path) -> None:
     """A two-line test in a project with only the wheel installed starts a mini-cluster from the wheel's files."""
-    where = "from slurm_sim import tree; print(tree.root(), tree.is_checkout())"
+    where = "from slurm_sim import _files; print(_files.root(), _files.is_checkout())"
     root, is_checkout = run(site / "bin/python", "-c", where, cwd=tmp_path).split()
     assert Path(root).parts[-3:] == ("site-packages", "slurm_sim", "_tree")
     assert Path(root).is_relative_to(site)

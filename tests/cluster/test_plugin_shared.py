@@ -156,7 +156,7 @@ def test_next(slurm_sim):
 
 BREAKS = r"""
 from slurm_sim import errors
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 
 def inside(on, command):
     return lambda sim: sim.exec("sh", "-c", command, on=on, user="root", check=False)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from slurm_sim import Job, SlurmSim, SpecError, StartError
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.command import left_of, refused, slurm_sim_command
 
 FOR_EVER = "exec tail -f /dev/null"

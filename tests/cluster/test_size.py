@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from slurm_sim import SlurmSim, StartError, _lifecycle, _scaling, _size
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.command import left_of, new_name
 
 NODES = 150
@@ -114,7 +114,7 @@ def test_is_not_ready_unless_every_node_answers(name: str, versions: dict[str, s
 @pytest.mark.slurm_sim(scope="module")
 def test_timeouts_follow_size(slurm_sim: SlurmSim) -> None:
     """Longer timeouts reach the controller, the login node and the nodes, and outlast a restart of the controller."""
-    _scaling.set_timeouts(slurm_sim.name, 200)
+    _scaling.set_timeouts(slurm_sim.engine, 200)
     try:
         slurm_sim.fault("controller-restarted")
         slurm_sim.exec("sh", "-c", "until scontrol ping; do sleep 0.1; done", timeout=60)  # it takes a moment to listen
@@ -122,6 +122,6 @@ def test_timeouts_follow_size(slurm_sim: SlurmSim) -> None:
             seen = slurm_sim.exec("scontrol", "show", "config", on=on).stdout
             values = dict(re.findall(r"^(\w+) += (\S+)", seen, re.MULTILINE))
             assert {key: values[key] for key in _size.timeouts(200)} == _size.timeouts(200)
-        _lifecycle.pass_gate(slurm_sim.name, len(slurm_sim.nodes()), 60)
+        _lifecycle.pass_gate(slurm_sim.engine, len(slurm_sim.nodes()), 60)
     finally:
-        _scaling.set_timeouts(slurm_sim.name, 2)
+        _scaling.set_timeouts(slurm_sim.engine, 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import NotRunningError, SlurmSim, SpecError
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.command import left_of, new_name, refused, slurm_sim_command
 from tests.support.waiting import until, until_in
 

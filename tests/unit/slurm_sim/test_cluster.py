@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 
 from slurm_sim import SlurmSim, SpecError
+from slurm_sim.spec import Arguments
 
 
 def test_has_two_nodes_of_two_cpus_by_default() -> None:
@@ -41,3 +43,10 @@ def test_rejects_what_makes_no_sense(wrong: dict[str, Any], word: str) -> None:
     """The error names the value, and nothing has been started."""
     with pytest.raises(SpecError, match=word):
         SlurmSim(bare=True, **wrong)
+
+
+def test_arguments_have_a_type() -> None:
+    """Options, markers and fixtures may give every argument but the name."""
+    assert [*Arguments.__annotations__, "name"] == sorted(
+        inspect.signature(SlurmSim).parameters, key=lambda name: name == "name"
+    )

@@ -54,7 +54,7 @@ def test_refuses_more_neighbours_than_kernel_holds(host: Path, there: int, wante
         check_room(there, wanted, "image")
     assert f"{NEIGHBOURS} is 1024, enough for 136 nodes" in caught.value.seen
     assert (f"{there} run already" in caught.value.seen) == bool(there)
-    assert f"sysctl -w {NEIGHBOURS}={command}" in caught.value.hint
+    assert f"sysctl -w {NEIGHBOURS}={command}" in caught.value.todo
 
 
 def test_says_how_many_nodes_would_fit(host: Path) -> None:
