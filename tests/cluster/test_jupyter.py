@@ -184,7 +184,7 @@ def test_status_reports_no_jupyterlab_if_not_started(slurm_sim: SlurmSim) -> Non
 
 def test_rejects_jupyterlab_on_bare_nodes() -> None:
     """`--bare --jupyter` is rejected before anything starts."""
-    assert "bare nodes have no JupyterLab" in refused("up", "--name", new_name(), "--bare", "--jupyter")
+    assert "Bare nodes have no JupyterLab" in refused("up", "--name", new_name(), "--bare", "--jupyter")
 
 
 def test_says_where_it_is_from_a_container(sim: SlurmSim, lab: Jupyter, client: str) -> None:

@@ -95,7 +95,7 @@ def test_rejects_unknown_mini_cluster(slurm_sim: SlurmSim, command: list[str]) -
     """Every command rejects an unknown mini-cluster, and lists the existing ones."""
     first, *rest = command
     said = refused(first, "--name", "no-such-one", *rest, status=1)
-    assert "there is no mini-cluster 'no-such-one'" in said
+    assert "There is no mini-cluster 'no-such-one'" in said
     assert slurm_sim.name in said
 
 

@@ -231,7 +231,7 @@ def test_fixture(request, site, slurm_sim):
         ("ndoes=3", ["no option 'ndoes'", "did you mean 'nodes'?"]),
         ("nodes=0", ["0 nodes cannot be had", "from 1 to 512"]),
         ("3", ["takes keywords only", "slurm_sim(nodes=4)"]),
-        ("scope='modul'", ["unknown scope 'modul'", "did you mean 'module'?"]),
+        ("scope='modul'", ["no scope 'modul'", "did you mean 'module'?"]),
         ("image='no-such-image:0'", ["no image no-such-image:0"]),
     ],
 )
@@ -446,7 +446,7 @@ def test_failed_start_fails_every_test_with_explanation(pytester: pytest.Pyteste
     pytester.makepyfile("def test_no(slurm_sim):\n    pass\n\n\ndef test_nor(slurm_sim):\n    pass\n")
     done = pytester.runpytest_subprocess("--slurm-sim-nodes=0")
     done.assert_outcomes(errors=2)
-    done.stdout.fnmatch_lines(["*0 nodes cannot be had*", "*to do: take a number from 1*"])
+    done.stdout.fnmatch_lines(["*0 nodes cannot be had*", "*What to do: take a number from 1*"])
     done.stdout.no_fnmatch_line("*Traceback*")
 
 

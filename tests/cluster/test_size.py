@@ -66,7 +66,7 @@ def test_refuses_size_beyond_table_of_neighbours(name: str) -> None:
     has = int(re.search(rf"{TABLE} is (\d+), enough for 0 nodes", caught.value.seen)[1])  # type: ignore[index]
     if on_this_host():
         assert has == int(Path(f"/proc/sys/{TABLE.replace('.', '/')}").read_text(encoding="ascii"))
-    assert f"sysctl -w {TABLE}=" in caught.value.hint
+    assert f"sysctl -w {TABLE}=" in caught.value.todo
     assert left_of(name) == []
 
 

@@ -180,6 +180,6 @@ def test_rejects_invalid_fault(sim: SlurmSim) -> None:
     with pytest.raises(SpecError, match="no node 'c99'") as unknown:
         sim.fault("node-lost", "c1", "c99")
     assert "c1, c2" in unknown.value.seen
-    with pytest.raises(SpecError, match="no node is named"):
+    with pytest.raises(SpecError, match="No node is named"):
         sim.fault("node-lost")
     assert_whole(sim)
