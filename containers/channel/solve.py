@@ -96,7 +96,8 @@ def _locked(path: Path) -> dict[str, tuple[str, str]]:
 def _show(before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]], out: Path, console: Console) -> None:
     table = Table("package", "old", "new", title=f"{out.name}: what changed")
     for name in sorted(before.keys() | after.keys()):
-        old, new = before.get(name, ("", "")), after.get(name, ("", ""))
+        old = before.get(name, ("", ""))
+        new = after.get(name, ("", ""))
         if old != new:
             rebuilt = f" (sha256 {new[1][:8]}…)" if old[0] == new[0] else ""
             table.add_row(name, old[0] or "–", (new[0] or "–") + rebuilt)

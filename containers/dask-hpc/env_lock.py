@@ -89,7 +89,8 @@ def _newer(record: RepoDataRecord, repodata: dict[str, Any], channel: Path) -> R
     _verify(channel / record.subdir / file, entry["sha256"])
     newer = asyncio.run(RepoDataRecord.from_package_archive(channel / record.subdir / file))
     newer.sha256 = bytes.fromhex(entry["sha256"])
-    newer.url, newer.channel = record.url.replace(record.file_name, file), record.channel
+    newer.url = record.url.replace(record.file_name, file)
+    newer.channel = record.channel
     return newer
 
 

@@ -91,7 +91,8 @@ def make(args: argparse.Namespace, folder: Path) -> None:
     drift = drifted(lock, args.channel, locked=args.locked)
     for d in drift:
         _say(f"drifted from the lock: {d['package']} {d['locked']} -> {d['installed']}")
-    staged, downloads = folder / "env", folder / "downloads"
+    staged = folder / "env"
+    downloads = folder / "downloads"
     downloads.mkdir()
     unpack(lock, obtain(lock, args.channel, downloads), staged, args.prefix, folder / "cache")
     compile_bytecode(staged, args.prefix)

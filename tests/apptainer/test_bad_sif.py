@@ -39,7 +39,8 @@ def an_error_page(_data: bytes) -> bytes:
 
 def of_another_architecture(data: bytes) -> bytes:
     """Header and descriptor of the file system are changed, as if it had been built elsewhere."""
-    own, other = data[ARCHITECTURE : ARCHITECTURE + 2], OTHER[platform.machine()]
+    own = data[ARCHITECTURE : ARCHITECTURE + 2]
+    other = OTHER[platform.machine()]
     head = bytearray(data[:32176])  # header and descriptors
     head[ARCHITECTURE : ARCHITECTURE + 2] = other
     partition = bytes((1, 0, 0, 0, 2, 0, 0, 0))  # squashfs, the system's: the architecture follows
@@ -83,7 +84,7 @@ def test_rejects_missing_sif(bare: SlurmSim, tmp_path: Path) -> None:
 
 def test_rejects_folder_as_sif(tmp_path: Path) -> None:
     """A folder is rejected."""
-    with pytest.raises(SpecError, match="The SIF .* cannot be read"):
+    with pytest.raises(SpecError, match=r"The SIF .* cannot be read"):
         SlurmSim(bare=True, sif=tmp_path)
 
 

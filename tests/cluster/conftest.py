@@ -32,7 +32,8 @@ def client(
     root: Path, versions: dict[str, str], wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The name of a container in which slurm-sim can be run, and that shares no file with the engine's host."""
-    name, folder = new_name(), tmp_path_factory.mktemp("client")
+    name = new_name()
+    folder = tmp_path_factory.mktemp("client")
     try:
         client_container(name, f"slurm-sim/node:{versions['VERSION']}", root, wheel, folder)
         yield name

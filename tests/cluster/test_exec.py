@@ -181,7 +181,8 @@ def test_copies_folders_in_and_out(slurm_sim: SlurmSim, tmp_path: Path) -> None:
 def test_cp_rejects_invalid_paths(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     """`cp` rejects a missing source, a missing target folder, an unknown node and two local paths."""
     name = ("--name", slurm_sim.name)
-    missing, there = str(tmp_path / "missing"), tmp_path / "there"
+    missing = str(tmp_path / "missing")
+    there = tmp_path / "there"
     there.touch()
     assert "missing" in refused("cp", *name, missing, "login:/tmp", status=1)
     assert "no-such" in refused("cp", *name, "login:/no-such", missing, status=1)

@@ -113,8 +113,10 @@ def test_adds_jupyterlab_to_login_node_only(sim: SlurmSim) -> None:
     """JupyterLab is layered on the unchanged node image, and compute nodes do not have it."""
     assert sim.exec("ls", "/opt/jupyter").stdout
     assert sim.exec("ls", "/opt/jupyter", on="c1", check=False).returncode != 0
-    layers = [docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).stdout
-              for image in (sim.spec.node_image, sim.spec.login_image)]  # fmt: skip
+    layers = [
+        docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).stdout
+        for image in (sim.spec.node_image, sim.spec.login_image)
+    ]
     node, login = map(json.loads, layers)
     assert login[: len(node)] == node  # a notebook's environment is its workers'
 

@@ -23,7 +23,8 @@ DOCKERFILE = """FROM {base}
 RUN printf '#!/bin/sh\\n%s\\n' '{entrypoint}' >/usr/local/sbin/slurmd-entrypoint
 RUN chmod 0755 /usr/local/sbin/slurmd-entrypoint
 """
-DIES, NEVER_COMES = "echo this daemon is broken >&2; exit 3", "exec tail -f /dev/null"
+DIES = "echo this daemon is broken >&2; exit 3"
+NEVER_COMES = "exec tail -f /dev/null"
 
 
 @pytest.fixture

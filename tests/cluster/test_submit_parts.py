@@ -113,7 +113,9 @@ def test_output_on_lost_node_is_out_of_reach(slurm_sim: SlurmSim, tmp_path: Path
     job.wait(100)
     slurm_sim.fault("node-hangs", "c2")
     try:
-        with pytest.raises(JobError, match=r"wrote to /tmp/there cannot be read\.\n.*\npaused: c2\nWhat to do: 'slurm-sim up"):
+        with pytest.raises(
+            JobError, match=r"wrote to /tmp/there cannot be read\.\n.*\npaused: c2\nWhat to do: 'slurm-sim up"
+        ):
             job.output()
     finally:
         slurm_sim.fault("heal", "c2")

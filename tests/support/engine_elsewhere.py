@@ -18,7 +18,8 @@ from slurm_sim._docker import Completed, docker
 from tests.support.bridge_site import executable
 
 SOCKET = "/var/run/docker.sock"
-CHECKOUT, SITE = "/only-in-the-client/checkout", "/only-in-the-client/site"
+CHECKOUT = "/only-in-the-client/checkout"
+SITE = "/only-in-the-client/site"
 PLUGINS = "/usr/libexec/docker/cli-plugins"
 
 

@@ -15,7 +15,8 @@ from tests.support import tiny
 
 pytestmark = pytest.mark.skipif(not shutil.which("apt-get"), reason="apt fetches Debian's packages: needs Debian")
 HASH = "0" * 64
-OLD, NEW = "3.13.5-1", "3.13.5-2"
+OLD = "3.13.5-1"
+NEW = "3.13.5-2"
 
 
 @dataclass

@@ -13,7 +13,8 @@ from slurm_sim.spec import Arguments
 
 def test_has_two_nodes_of_two_cpus_by_default() -> None:
     """The defaults are the same as the command's; each mini-cluster gets a unique name."""
-    one, other = SlurmSim(bare=True), SlurmSim(bare=True)
+    one = SlurmSim(bare=True)
+    other = SlurmSim(bare=True)
     assert (one.spec.nodes, one.spec.cpus_per_node, one.spec.memory_mb) == (2, 2, 4096)
     assert one.name != other.name
     assert one.name.startswith("slurm-sim-")

@@ -53,7 +53,7 @@ def test_names_what_keeps_it_from_the_engine(said: str, todo: str, monkeypatch: 
     monkeypatch.setenv("DOCKER_HOST", "tcp://x")
     error = no_engine(said + "\n")
     assert error is not None
-    assert error.what == "no Docker engine answers"
+    assert error.what == "No Docker engine answers."
     assert error.seen == said.splitlines()[-1]
     assert todo in error.todo
 

@@ -11,7 +11,9 @@ from slurm_sim import StartError
 from slurm_sim._size import check_room, conf_lines, timeouts
 from tests.support.bridge_site import executable
 
-NEIGHBOURS, PIDS, THREADS = "net.ipv4.neigh.default.gc_thresh3", "kernel.pid_max", "kernel.threads-max"
+NEIGHBOURS = "net.ipv4.neigh.default.gc_thresh3"
+PIDS = "kernel.pid_max"
+THREADS = "kernel.threads-max"
 
 
 def path(key: str) -> str:
