@@ -143,7 +143,7 @@ def lock(args: argparse.Namespace) -> None:
     wanted = environment.own(args.environment)
     if args.environment != environment.FILE:
         environment.write(wanted, args.locks / ASKED)
-    solve.lock(args.channel, wanted, args.out, Console(), args.locks)
+    solve.lock(args.channel, wanted, out=args.out, console=Console(), locks=args.locks)
 
 
 def _record_drift(channel: Path, drift: list[Drift]) -> None:

@@ -42,7 +42,7 @@ class Link:
     target: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Package:
     """A conda package: its metadata, and its contents by path below the prefix."""
 

@@ -71,7 +71,7 @@ def test_error_file_is_shown(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     where = ("--nodelist=c2", "--output=/tmp/%j-%N-%x-%u-%n-%t.out", "--error=errors-%J-%3n-%s.txt")
     status, output, errors = submit(slurm_sim, path, "--wait", "--", *where)
     assert (status, output) == (1, "fine\n")
-    assert errors.startswith("not fine\nslurm-sim: job ")
+    assert errors.startswith("not fine\nError: Job ")
     job = slurm_sim.submit(path, *where)
     record = job.wait(100)
     assert record.output == f"/tmp/{job.id}-c2-job.sbatch-hpc-0-0.out"

@@ -103,7 +103,7 @@ def status(name: str, as_json: bool) -> None:
 @click.option("--workdir", help="Where it runs. [default: the user's home]")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @name_option
-def exec(name: str, on: str, user: str, workdir: str | None, command: tuple[str, ...]) -> None:  # noqa: A001
+def exec(*, name: str, on: str, user: str, workdir: str | None, command: tuple[str, ...]) -> None:  # noqa: A001
     """Run a command in a mini-cluster: streams, signals and exit status pass through.
 
     If slurm-sim is killed, or loses its terminal, the command ends as well.
@@ -120,7 +120,7 @@ def exec(name: str, on: str, user: str, workdir: str | None, command: tuple[str,
 @click.option("--user", default=USER, show_default=True, help="Whom it runs as.")
 @name_option
 @click.pass_context
-def shell(ctx: click.Context, name: str, on: str, user: str) -> None:
+def shell(ctx: click.Context, *, name: str, on: str, user: str) -> None:
     """Open a shell in a mini-cluster."""
     ctx.invoke(exec, name=name, on=on, user=user, workdir=None, command=("bash", "-l"))
 
@@ -162,7 +162,7 @@ def _place(text: str) -> tuple[str, str] | None:
 @click.option("--timeout", default=600.0, show_default=True, help="Seconds that --wait waits.")
 @name_option
 @json_option
-def submit(name: str, script: str, options: tuple[str, ...], wait: bool, timeout: float, as_json: bool) -> None:
+def submit(*, name: str, script: str, options: tuple[str, ...], wait: bool, timeout: float, as_json: bool) -> None:
     """Submit a batch script of this host, with OPTIONS of sbatch behind `--`.
 
     Ctrl-C ends --wait, not the job, which goes on: `scancel` ends it.
@@ -202,7 +202,7 @@ def scale(name: str, nodes: int, as_json: bool) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--lines", default=200, show_default=True, help="How many of the last lines.")
 @name_option
-def logs(name: str, service: str, follow: bool, lines: int) -> None:
+def logs(*, name: str, service: str, follow: bool, lines: int) -> None:
     """Show what a daemon wrote; SERVICE is slurmctld, login or a node."""
     sim = SlurmSim.attach(name)
     if not sim.state(service):  # one that is stopped has said why

@@ -82,13 +82,13 @@ def check_room(there: int, wanted: int, image: str, *, network: str | None = Non
     seen = _host(image)
     for limit in _LIMITS:
         if limit.path in seen:
-            _check_limit(limit, int(seen[limit.path]), there, wanted)
+            _check_limit(limit, int(seen[limit.path]), there=there, wanted=wanted)
     if _MEMINFO in seen:
         _check_memory(_available_mb(seen[_MEMINFO]), wanted)
     _check_addresses(_addresses(network), inside + wanted)
 
 
-def _check_limit(limit: _Limit, has: int, there: int, wanted: int) -> None:
+def _check_limit(limit: _Limit, has: int, *, there: int, wanted: int) -> None:
     needs = round(limit.per_node * (there + wanted))
     if has >= needs:
         return

@@ -92,7 +92,7 @@ def _pause(engine: Engine, node: str) -> None:
         done = docker("pause", engine.container(node))
         if "unable to freeze" not in done.stderr:
             break
-    _check(engine, node, done, f"pause {node}")
+    _check(engine, node, done, what=f"pause {node}")
 
 
 def revive(engine: Engine, service: str) -> None:
@@ -157,10 +157,10 @@ def _checked(engine: Engine, nodes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _client(engine: Engine, service: str, *arguments: str) -> None:
-    _check(engine, service, docker(*arguments), f"{arguments[0]} {arguments[-1]}")
+    _check(engine, service, docker(*arguments), what=f"{arguments[0]} {arguments[-1]}")
 
 
-def _check(engine: Engine, service: str, done: Completed, what: str) -> None:
+def _check(engine: Engine, service: str, done: Completed, *, what: str) -> None:
     if done.returncode:
         engine.require(service)
         raise SlurmSimError(f"The engine would not {what}.", done.stderr)

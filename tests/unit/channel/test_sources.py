@@ -154,7 +154,7 @@ def test_takes_the_newest_deb_of_several(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "debs").mkdir()
     made = [tiny.deb(tmp_path / "debs", "tool", version, {"usr/v": version}) for version in ("1.10-1", "1.9-1")]
     monkeypatch.setenv("APT_CONFIG", tiny.apt_mirror(tmp_path / "mirror", made)["APT_CONFIG"])
-    assert newest("tool") == Deb("tool", "1.10-1", "amd64", tiny.sha256(made[0]))
+    assert newest("tool") == Deb(name="tool", version="1.10-1", architecture="amd64", sha256=tiny.sha256(made[0]))
 
 
 @pytest.mark.parametrize("line", [f"a 1 amd64 {HASH} more", "a 1 amd64", f"a 1 amd64 {HASH}0", f"a 1 amd64 {HASH[1:]}"])
