@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from slurm_sim import SlurmSim
 from slurm_sim._docker import docker
 from tests.support.all_run import all_run
-from tests.support.command import new_name
+from tests.support.command import left_of, new_name
 from tests.support.engine_elsewhere import client_container
 
 __all__ = ["all_run"]
@@ -39,3 +40,13 @@ def client(
         yield name
     finally:
         docker("rm", "--force", "--volumes", name)
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A name for a mini-cluster that a test starts, or fails to start; what is left of it is found, and removed."""
+    name = new_name()
+    yield name
+    left = left_of(name)
+    SlurmSim(name=name).down()
+    assert left == []

@@ -6,29 +6,18 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from slurm_sim import SlurmSim, StartError
 from slurm_sim._docker import docker
-from tests.support.command import SLURM_SIM, environment, left_of, new_name
+from tests.support.command import SLURM_SIM, environment, left_of
 from tests.support.engine_elsewhere import CHECKOUT, PLUGINS, engine_on_tcp, from_client, ssh_to_here
 from tests.support.header_sif import sif
 from tests.support.waiting import until, until_in
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    """A name for a mini-cluster, of which nothing is left."""
-    name = new_name()
-    yield name
-    left = left_of(name)
-    SlurmSim(name=name).down()
-    assert left == []
 
 
 def sha256(data: bytes) -> str:

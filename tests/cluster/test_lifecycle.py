@@ -28,16 +28,6 @@ NEVER_COMES = "exec tail -f /dev/null"
 
 
 @pytest.fixture
-def name() -> Iterator[str]:
-    """A name for a mini-cluster; whatever a test leaves of it is found, and removed."""
-    name = new_name()
-    yield name
-    left = left_of(name)
-    SlurmSim(name=name).down()
-    assert left == []
-
-
-@pytest.fixture
 def bad_image(request: pytest.FixtureRequest, versions: dict[str, str]) -> Iterator[str]:
     """An image whose login node is as ours, and whose node's daemon does what the test says."""
     tag = f"slurm-sim-test:{new_name()}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,7 @@ import pytest
 
 from slurm_sim import SlurmSim, StartError, _lifecycle, _scaling, _size
 from slurm_sim._docker import docker
-from tests.support.command import left_of, new_name
+from tests.support.command import left_of
 
 NODES = 150
 """More than the kernel's default table of neighbours holds."""
@@ -23,16 +22,6 @@ TABLE = "net.ipv4.neigh.default.gc_thresh3"
 def on_this_host() -> bool:
     """Whether the engine runs on this host's kernel."""
     return docker("info", "--format={{.Name}}").stdout.strip() == socket.gethostname()
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    """A name for a mini-cluster that a test starts, or fails to start."""
-    name = new_name()
-    yield name
-    left = left_of(name)
-    SlurmSim(name=name).down()
-    assert left == []
 
 
 def answers(sim: SlurmSim, *command: str) -> list[str]:

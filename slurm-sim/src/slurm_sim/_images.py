@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import TypedDict
 
 from slurm_sim import _files
 from slurm_sim._docker import check_engine, docker
 from slurm_sim.errors import EngineError
 
 
-def default_images(image: str | None = None, *, bare: bool = False, jupyter: bool = False) -> dict[str, str]:
-    """Return the images of each role, by `Spec`'s names.
+class Images(TypedDict):
+    """The images of each role, by `Spec`'s names."""
+
+    controller_image: str
+    login_image: str
+    node_image: str
+
+
+def default_images(image: str | None = None, *, bare: bool = False, jupyter: bool = False) -> Images:
+    """Return the images of each role.
 
     Args:
         image: What the login node and the compute nodes run. Without it: $SLURM_SIM_IMAGE; else slurm-sim/node,
@@ -22,15 +31,16 @@ def default_images(image: str | None = None, *, bare: bool = False, jupyter: boo
     """
     slurm = _files.versions()["SLURM_VERSION"]
     own = _files.versions()["VERSION"]
+    controller = f"slurm-sim/slurmctld:{slurm}"
     if jupyter:
-        roles = {"login_image": f"slurm-sim/jupyter:{own}", "node_image": f"slurm-sim/node:{own}"}
-        return {"controller_image": f"slurm-sim/slurmctld:{slurm}", **roles}
+        login = f"slurm-sim/jupyter:{own}"
+        return Images(controller_image=controller, login_image=login, node_image=f"slurm-sim/node:{own}")
     both = image or (f"slurm-sim/bare:{slurm}" if bare else os.environ.get("SLURM_SIM_IMAGE") or _built_node_image())
-    return {
-        "controller_image": f"slurm-sim/slurmctld:{slurm}",
-        "login_image": both or f"slurm-sim/login:{slurm}",
-        "node_image": both or f"slurm-sim/slurmd:{slurm}",
-    }
+    return Images(
+        controller_image=controller,
+        login_image=both or f"slurm-sim/login:{slurm}",
+        node_image=both or f"slurm-sim/slurmd:{slurm}",
+    )
 
 
 def ensure(images: list[str], *, verbose: bool = False) -> None:
