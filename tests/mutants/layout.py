@@ -15,7 +15,7 @@ SOURCES = ("slurm-sim/src/", "containers/dask-hpc/src/")
 WORDING = (
     r"^\s*raise \w",
     r"^\s*(click\.echo|print|_say|_fail|_log\.\w+|logger\.\w+)\(",
-    r"^\s*(help|hint|seen|description|metavar)=",
+    r"^\s*(help|todo|seen|description|metavar)=",
 )
 """Lines that only word a message: an expression that begins there is left alone."""
 
