@@ -59,7 +59,8 @@ def main(only: tuple[str, ...], nodes: str, path: Path) -> None:
 
 
 def _measured(measure: Measure) -> Part:
-    taken, others = now(), quiet.wait()
+    taken = now()
+    others = quiet.wait()
     if loaded := others > quiet.QUIET:
         click.echo(f"the machine is {others:.0%} busy with something else: marked as loaded", err=True)
     measurements = []

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator
 
 from bench.report import Measurement
-from slurm_sim import SlurmSim, tree
+from slurm_sim import SlurmSim, _files
 
 _LAUNCHER = "/home/hpc/dask-hpc"
 _CALLS = 40
@@ -23,13 +23,15 @@ for _ in range({_CALLS}):
 
 def calls() -> Iterator[Measurement]:
     """Many calls, one after the other, on both sides in turn; the median of each."""
-    with SlurmSim(nodes=1, bare=True, sif=tree.root() / "dist" / "dask-hpc.sif") as sim:
-        sim.put(tree.root() / "apptainer" / "site" / "dask-hpc", _LAUNCHER)
-        inside, outside = [], []
+    with SlurmSim(nodes=1, bare=True, sif=_files.root() / "dist" / "dask-hpc.sif") as sim:
+        sim.put(_files.root() / "apptainer" / "site" / "dask-hpc", _LAUNCHER)
+        inside = []
+        outside = []
         for _ in range(3):
             outside += _times(sim, "python3")
             inside += _times(sim, _LAUNCHER, "--sif=/shared/dask-hpc.sif", "exec", "python")
-    direct, bridged = statistics.median(outside), statistics.median(inside)
+    direct = statistics.median(outside)
+    bridged = statistics.median(inside)
     yield Measurement(what="squeue on the login node", value=direct * 1e3, unit="ms")
     yield Measurement(what="squeue out of the SIF, by the bridge", value=bridged * 1e3, unit="ms")
     yield Measurement(what="what the bridge costs a call", value=(bridged - direct) * 1e3, unit="ms", most=30)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.report import Measurement, seconds
-from slurm_sim import tree
-from slurm_sim.running import docker
+from slurm_sim import _files
+from slurm_sim._docker import docker
 
 _MOST_MB = {
     "dask-hpc": 350,
@@ -22,7 +22,7 @@ _MOST_MB = {
 
 def sizes() -> Iterator[Measurement]:
     """The unpacked size of each image: what its files take."""
-    versions = tree.versions()
+    versions = _files.versions()
     for image, most in _MOST_MB.items():
         slurms = image in {"slurm-sim/slurmctld", "slurm-sim/login", "slurm-sim/slurmd"}
         tag = versions["SLURM_VERSION" if slurms else "VERSION"]
@@ -33,8 +33,8 @@ def sizes() -> Iterator[Measurement]:
 
 def rebuilds() -> Iterator[Measurement]:
     """From a changed workload to new images."""
-    bake = [str(tree.root() / "containers" / "bake.sh")]
-    workload = tree.root() / "workloads" / "monte_carlo_pi.py"
+    bake = [str(_files.root() / "containers" / "bake.sh")]
+    workload = _files.root() / "workloads" / "monte_carlo_pi.py"
     before = workload.read_bytes()
 
     def build() -> None:

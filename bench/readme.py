@@ -12,7 +12,8 @@ __all__ = ["README", "block", "update"]
 
 README = Path(__file__).parents[1] / "README.md"
 
-_BEGIN, _END = "<!-- made by python -m bench.readme -->\n", "<!-- end -->\n"
+_BEGIN = "<!-- made by python -m bench.readme -->\n"
+_END = "<!-- end -->\n"
 _ROWS = (
     ("a mini-cluster of 2 nodes, ready", "boot/up, 2 nodes"),
     ("of 32, 64, 128 nodes", "boot/up, 32 nodes", "boot/up, 64 nodes", "boot/up, 128 nodes"),
@@ -89,8 +90,13 @@ _ROWS = (
 """What a row is called, and the measurements in it."""
 
 _WORKLOADS = (
-    "partitioned-array", "monte-carlo-pi", "delayed-sum", "eigenvalues", "futures-pipeline", "data-locality",
-)  # fmt: skip
+    "partitioned-array",
+    "monte-carlo-pi",
+    "delayed-sum",
+    "eigenvalues",
+    "futures-pipeline",
+    "data-locality",
+)
 _PLACES = ("NumPy", "LocalCluster", "SLURMCluster", "dask-mpi")
 
 

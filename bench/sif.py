@@ -7,10 +7,10 @@ import subprocess
 from collections.abc import Iterator
 
 from bench.report import Measurement, best_of_each, seconds
-from slurm_sim import SlurmSim, tree
-from slurm_sim.running import docker
+from slurm_sim import SlurmSim, _files
+from slurm_sim._docker import docker
 
-SIF = tree.root() / "dist" / "dask-hpc.sif"
+SIF = _files.root() / "dist" / "dask-hpc.sif"
 SHARED = "/shared/dask-hpc.sif"
 _IMPORT = ("python", "-c", "import distributed")
 _CLOCK = 'TIMEFORMAT=%R; time "$@" >/dev/null'
@@ -28,15 +28,15 @@ def side_by_side() -> Iterator[Measurement]:
 
 def _build() -> Iterator[Measurement]:
     stamp = SIF.with_name(".dask-hpc.sif.stamp")
-    subprocess.run(["make", "sif"], cwd=tree.root(), check=True, capture_output=True)  # and the images
+    subprocess.run(["make", "sif"], cwd=_files.root(), check=True, capture_output=True)  # and the images
     stamp.unlink()
-    took = seconds(lambda: subprocess.run(["make", "sif"], cwd=tree.root(), check=True, capture_output=True))
+    took = seconds(lambda: subprocess.run(["make", "sif"], cwd=_files.root(), check=True, capture_output=True))
     yield Measurement(what="SIF build", value=took, unit="s", most=60)
     yield Measurement(what="SIF size", value=SIF.stat().st_size / 1e6, unit="MB", most=105)
 
 
 def _starts(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
-    image = f"dask-hpc:{tree.versions()['VERSION']}"
+    image = f"dask-hpc:{_files.versions()['VERSION']}"
     in_image, on_node, in_sif = best_of_each(
         9,
         lambda: _clocked_in_image(image),
@@ -78,7 +78,7 @@ def _messages(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
 
 def _workers(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
     run = ("run", "monte-carlo-pi", "--on", "slurm", "--jobs", "2", "--cores", "1", "--samples", "1e6", "--json")
-    launcher = tree.root() / "apptainer" / "site" / "dask-hpc"
+    launcher = _files.root() / "apptainer" / "site" / "dask-hpc"
     bare.put(launcher, "/home/hpc/dask-hpc")
     with_launcher = ("/home/hpc/dask-hpc", "--sif", SHARED)
     on_nodes, in_sif = best_of_each(

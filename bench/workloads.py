@@ -17,8 +17,8 @@ from rich.table import Table
 
 from bench.plain import speedup
 from bench.report import Measurement
-from slurm_sim import SlurmSim, tree
-from slurm_sim.running import checked, docker
+from slurm_sim import SlurmSim, _files
+from slurm_sim._docker import checked, docker
 
 Result = dict[str, Any]
 Way = Callable[..., Result]
@@ -106,8 +106,8 @@ def overheads() -> Iterator[Measurement]:
 
 def image_and_sif() -> Iterator[Measurement]:
     """The same work on a node out of the image and out of the SIF, in turns."""
-    subprocess.run(["make", "sif"], cwd=tree.root(), check=True, capture_output=True)
-    sif = tree.root() / "dist" / "dask-hpc.sif"
+    subprocess.run(["make", "sif"], cwd=_files.root(), check=True, capture_output=True)
+    sif = _files.root() / "dist" / "dask-hpc.sif"
     with SlurmSim(nodes=1) as baked, SlurmSim(nodes=1, bare=True, sif=sif) as bare:
         for sim in (baked, bare):
             sim.put(_TASKS, _TASKS_THERE)
@@ -155,7 +155,7 @@ def _in_mini_cluster(sim: SlurmSim, *command: str, on: str = "login") -> Way:
 
 
 def _in_container(*arguments: str) -> Result:
-    image = f"dask-hpc:{tree.versions()['VERSION']}"
+    image = f"dask-hpc:{_files.versions()['VERSION']}"
     options = ["--rm", "--init", "--network", "host", "--env", f"DASK_HPC_WORKLOADS={_TASKS_THERE}"]
     command = ["create", *options, image, "timeout", str(_PATIENCE), "dask-hpc", "run", *arguments, "--json"]
     container = checked(command, docker(*command)).stdout.strip()
@@ -165,7 +165,7 @@ def _in_container(*arguments: str) -> Result:
 
 
 def _on_host(*arguments: str) -> Result:
-    source = tree.root() / "containers" / "dask-hpc" / "src"
+    source = _files.root() / "containers" / "dask-hpc" / "src"
     env = os.environ | {"DASK_HPC_WORKLOADS": str(_TASKS), "PYTHONPATH": str(source)}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "dask_hpc", "run", *arguments, "--json"]

@@ -100,7 +100,8 @@ def build(args: argparse.Namespace) -> None:
 
 def is_locked(args: argparse.Namespace) -> None:
     """End with 0 if the locks are there, and are those of environment.yml; else with 3."""
-    wanted, asked = environment.own(args.environment), args.locks / ASKED
+    wanted = environment.own(args.environment)
+    asked = args.locks / ASKED
     there = all((args.locks / name).exists() for name in (ASKED, f"{args.channel}-{SUBDIR}.lock"))
     if not there or environment.read(asked) != wanted:
         sys.exit(3)
@@ -108,7 +109,9 @@ def is_locked(args: argparse.Namespace) -> None:
 
 def pin_wheels(args: argparse.Namespace) -> None:
     """Renew wheels.txt; of our own environment, also tools.txt, and what Jupyter's image has over that."""
-    sources, jupyter, wheels = args.sources, args.jupyter, args.locks / "wheels.txt"
+    sources = args.sources
+    jupyter = args.jupyter
+    wheels = args.locks / "wheels.txt"
     renew = partial(pin.pin_wheels, python=args.python, upgrade=args.upgrade)
     wanted = environment.own(args.environment)
     args.locks.mkdir(parents=True, exist_ok=True)
@@ -140,7 +143,7 @@ def lock(args: argparse.Namespace) -> None:
     wanted = environment.own(args.environment)
     if args.environment != environment.FILE:
         environment.write(wanted, args.locks / ASKED)
-    solve.lock(args.channel, wanted, args.out, Console(), args.locks)
+    solve.lock(args.channel, wanted, out=args.out, console=Console(), locks=args.locks)
 
 
 def _record_drift(channel: Path, drift: list[Drift]) -> None:

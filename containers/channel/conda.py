@@ -42,7 +42,7 @@ class Link:
     target: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Package:
     """A conda package: its metadata, and its contents by path below the prefix."""
 
@@ -129,10 +129,13 @@ def _add(tar: tarfile.TarFile, path: str, entry: File | Link) -> None:
     member = tarfile.TarInfo(path)
     member.mtime = EPOCH
     if isinstance(entry, Link):
-        member.type, member.linkname, member.mode = tarfile.SYMTYPE, entry.target, 0o777
+        member.type = tarfile.SYMTYPE
+        member.linkname = entry.target
+        member.mode = 0o777
         tar.addfile(member)
     else:
-        member.size, member.mode = len(entry.data), 0o755 if entry.executable else 0o644
+        member.size = len(entry.data)
+        member.mode = 0o755 if entry.executable else 0o644
         tar.addfile(member, io.BytesIO(entry.data))
 
 

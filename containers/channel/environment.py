@@ -63,7 +63,8 @@ def own(path: Path) -> Environment:
     Raises:
         ChannelError: as `read`; it has our name, or asks for another Python than images are made with.
     """
-    ours, found = read(FILE), read(path)
+    ours = read(FILE)
+    found = read(path)
     if path.resolve() == FILE:
         return ours
     if found.name == ours.name:
@@ -98,7 +99,8 @@ def read(path: Path) -> Environment:
     listed = content.get("dependencies")
     if not isinstance(listed, list) or not listed:
         raise ChannelError(f"cannot read {path}", "nothing below 'dependencies:'", "list the packages there")
-    specs, pypi = dict[str, str](), dict[str, str]()
+    specs = dict[str, str]()
+    pypi = dict[str, str]()
     for one in listed:
         if isinstance(one, dict) and list(one) == ["pip"] and isinstance(one["pip"], list):
             pypi |= dict(_of_pypi(path, str(line)) for line in one["pip"])

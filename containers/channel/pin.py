@@ -22,7 +22,7 @@ WHEELS_HEADER = "# {what} Written by `make lock`: one wheel each, for CPython {p
 
 
 def pin_wheels(
-    requirements: list[str], lock: Path, python: str, what: str, *, upgrade: bool, over: Path | None = None
+    requirements: list[str], lock: Path, *, python: str, what: str, upgrade: bool, over: Path | None = None
 ) -> None:
     """Resolve the requirements and write the one wheel of each that fits. Versions stay, unless `upgrade`.
 
@@ -37,7 +37,7 @@ def pin_wheels(
     there = _pinned(over) if over else {}
     fixed = [f"{name}=={version}" for name, version in there.items()]
     known = [] if upgrade else [f"{name}=={version}" for name, version in _pinned(lock).items()]
-    resolved = tomllib.loads(_resolve(requirements, [*known, *fixed], fixed, python))
+    resolved = tomllib.loads(_resolve(requirements, preferred=[*known, *fixed], fixed=fixed, python=python))
     lines = []
     for package in sorted((p for p in resolved["packages"] if p["name"] not in there), key=lambda p: p["name"]):
         rank, sha256 = min((_rank(_file(w), python), w["hashes"]["sha256"]) for w in package["wheels"])
@@ -63,7 +63,7 @@ def _pinned(lock: Path) -> dict[str, str]:
     return dict(line.split()[0].split("==") for line in lines if "==" in line)
 
 
-def _resolve(requirements: list[str], preferred: list[str], fixed: list[str], python: str) -> str:
+def _resolve(requirements: list[str], *, preferred: list[str], fixed: list[str], python: str) -> str:
     """What uv makes of the requirements, as pylock.toml; what is preferred gives way, what is fixed does not."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
     command += ["--format", "pylock.toml", "--only-binary", ":all:"]

@@ -24,7 +24,7 @@ MOUNT_POINT = "file:///channel/"
 BASE_IMAGE = (("__unix", "0", "0"), ("__linux", "5.10", "0"), ("__glibc", "2.41", "0"), ("__archspec", "1", "x86_64"))
 
 
-def lock(channel: str, environment: Environment, out: Path | None, console: Console, locks: Path = LOCKS) -> Path:
+def lock(channel: str, environment: Environment, *, out: Path | None, console: Console, locks: Path = LOCKS) -> Path:
     """Lock an environment for a channel, and show what changed; return the lock.
 
     Args:
@@ -49,7 +49,7 @@ def lock(channel: str, environment: Environment, out: Path | None, console: Cons
             record.channel = MOUNT_POINT
     before = _locked(out)
     _write(out, MOUNT_POINT if local else Channel(channel).base_url, records)
-    _show(before, _locked(out), out, console)
+    _show(before, _locked(out), out=out, console=console)
     return out
 
 
@@ -93,10 +93,13 @@ def _locked(path: Path) -> dict[str, tuple[str, str]]:
     return {r.name.normalized: (f"{r.version} {r.build}", (r.sha256 or b"").hex()) for r in records}
 
 
-def _show(before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]], out: Path, console: Console) -> None:
+def _show(
+    before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]], *, out: Path, console: Console
+) -> None:
     table = Table("package", "old", "new", title=f"{out.name}: what changed")
     for name in sorted(before.keys() | after.keys()):
-        old, new = before.get(name, ("", "")), after.get(name, ("", ""))
+        old = before.get(name, ("", ""))
+        new = after.get(name, ("", ""))
         if old != new:
             rebuilt = f" (sha256 {new[1][:8]}…)" if old[0] == new[0] else ""
             table.add_row(name, old[0] or "–", (new[0] or "–") + rebuilt)

@@ -17,7 +17,7 @@ from pathlib import Path
 from containers.channel.errors import ChannelError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deb:
     """A Debian package, as debs.lock and the mirror's signed index know it."""
 
@@ -70,7 +70,10 @@ def read_lock(path: Path) -> list[Deb]:
     for fields in lines:
         if len(fields) != 4 or not re.fullmatch("[0-9a-f]{64}", fields[3]):
             raise ChannelError(f"{path.name} is damaged", " ".join(fields), "renew it with `make lock`")
-    return [Deb(*fields) for fields in lines]
+    return [
+        Deb(name=name, version=version, architecture=architecture, sha256=sha256)
+        for name, version, architecture, sha256 in lines
+    ]
 
 
 def newest(name: str) -> Deb:
@@ -102,7 +105,7 @@ def _known(name: str, which: str) -> list[Deb]:
             found.stderr.strip().partition("\n")[0] or "an empty index",
             "see that `apt-get update` reaches Debian's mirror, and that the base is the suite of versions.env",
         )
-    return [Deb(name, s["Version"], s["Architecture"], s["SHA256"]) for s in stanzas]
+    return [Deb(name=name, version=s["Version"], architecture=s["Architecture"], sha256=s["SHA256"]) for s in stanzas]
 
 
 def _download(deb: Deb, folder: Path) -> Path:

@@ -34,7 +34,7 @@ def wheel_package(wheel: Path, python: str) -> Package:
     site = f"lib/python{python}/site-packages"
     with zipfile.ZipFile(wheel) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
-        found = dict(_placed(m, archive.read(m), site, python) for m in members)
+        found = dict(_placed(m, archive.read(m), site=site, python=python) for m in members)
     dist_info = next(PurePosixPath(p).parent for p in found if p.endswith(".dist-info/METADATA"))
     metadata = BytesParser().parsebytes(found[f"{dist_info}/METADATA"].data)
     if entry_points := found.get(f"{dist_info}/entry_points.txt"):
@@ -53,7 +53,7 @@ def wheel_package(wheel: Path, python: str) -> Package:
     )
 
 
-def _placed(member: zipfile.ZipInfo, data: bytes, site: str, python: str) -> tuple[str, File]:
+def _placed(member: zipfile.ZipInfo, data: bytes, *, site: str, python: str) -> tuple[str, File]:
     """Where a member of the wheel goes below the prefix, and what it is there."""
     executable = bool(member.external_attr >> 16 & 0o111)
     head, _, rest = member.filename.partition("/")

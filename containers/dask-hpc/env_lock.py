@@ -28,7 +28,7 @@ class InstallError(Exception):
         super().__init__(f"{what}\n  seen:  {seen}\n  to do: {todo}")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Lock:
     """A lock for this machine: its own sha256, the channel it was solved against, and a record for each package."""
 
@@ -58,7 +58,7 @@ def read_lock(path: Path) -> Lock:
     if unhashed := [record.file_name for record in records[here] if not record.sha256]:
         raise InstallError(f"{path.name} is not a lock", f"{unhashed[0]} has no sha256", "renew it with `make lock`")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Lock(digest, records[here][0].channel, here, records[here])
+    return Lock(sha256=digest, channel=records[here][0].channel, platform=here, records=records[here])
 
 
 def drifted(lock: Lock, channel: Path | None, *, locked: bool) -> list[dict[str, str]]:
@@ -89,7 +89,8 @@ def _newer(record: RepoDataRecord, repodata: dict[str, Any], channel: Path) -> R
     _verify(channel / record.subdir / file, entry["sha256"])
     newer = asyncio.run(RepoDataRecord.from_package_archive(channel / record.subdir / file))
     newer.sha256 = bytes.fromhex(entry["sha256"])
-    newer.url, newer.channel = record.url.replace(record.file_name, file), record.channel
+    newer.url = record.url.replace(record.file_name, file)
+    newer.channel = record.channel
     return newer
 
 

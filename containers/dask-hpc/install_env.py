@@ -27,7 +27,7 @@ from rattler import install
 UNPACKING = (failed.CacheDirError, failed.ExtractError, failed.InstallerError, failed.IoError, failed.TransactionError)
 
 
-def unpack(lock: Lock, files: dict[str, Path], staged: Path, prefix: Path, cache: Path) -> None:
+def unpack(lock: Lock, files: dict[str, Path], *, staged: Path, prefix: Path, cache: Path) -> None:
     """Install checked files into `staged`, as if it lay at `prefix`, and leave no trace of where they came from."""
     urls = {}
     for record in lock.records:
@@ -91,9 +91,11 @@ def make(args: argparse.Namespace, folder: Path) -> None:
     drift = drifted(lock, args.channel, locked=args.locked)
     for d in drift:
         _say(f"drifted from the lock: {d['package']} {d['locked']} -> {d['installed']}")
-    staged, downloads = folder / "env", folder / "downloads"
+    staged = folder / "env"
+    downloads = folder / "downloads"
     downloads.mkdir()
-    unpack(lock, obtain(lock, args.channel, downloads), staged, args.prefix, folder / "cache")
+    files = obtain(lock, args.channel, downloads)
+    unpack(lock, files, staged=staged, prefix=args.prefix, cache=folder / "cache")
     compile_bytecode(staged, args.prefix)
     write_identity(lock, drift, staged)
     _say(f"{args.prefix}: {len(lock.records)} packages in {time.monotonic() - start:.1f} s")

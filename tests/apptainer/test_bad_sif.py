@@ -39,7 +39,8 @@ def an_error_page(_data: bytes) -> bytes:
 
 def of_another_architecture(data: bytes) -> bytes:
     """Header and descriptor of the file system are changed, as if it had been built elsewhere."""
-    own, other = data[ARCHITECTURE : ARCHITECTURE + 2], OTHER[platform.machine()]
+    own = data[ARCHITECTURE : ARCHITECTURE + 2]
+    other = OTHER[platform.machine()]
     head = bytearray(data[:32176])  # header and descriptors
     head[ARCHITECTURE : ARCHITECTURE + 2] = other
     partition = bytes((1, 0, 0, 0, 2, 0, 0, 0))  # squashfs, the system's: the architecture follows
@@ -66,7 +67,7 @@ def test_rejects_damaged_sif(
     bad.write_bytes(damage(sif.read_bytes()))
     with pytest.raises(SpecError, match=ours) as refused:
         SlurmSim(bare=True, sif=bad)
-    assert refused.value.hint
+    assert refused.value.todo
     bare.put(bad, "/home/hpc/bad.sif")
     done = bare.exec("srun", "apptainer", "exec", "bad.sif", "true", check=False, timeout=150)
     assert done.returncode != 0
@@ -75,7 +76,7 @@ def test_rejects_damaged_sif(
 
 def test_rejects_missing_sif(bare: SlurmSim, tmp_path: Path) -> None:
     """Apptainer and slurm-sim both name the missing file."""
-    with pytest.raises(SpecError, match=r"cannot read the SIF .*/no\.sif"):
+    with pytest.raises(SpecError, match=r"The SIF .*/no\.sif cannot be read"):
         SlurmSim(bare=True, sif=tmp_path / "no.sif")
     done = bare.exec("srun", "apptainer", "exec", "no.sif", "true", check=False, timeout=150)
     assert "/home/hpc/no.sif: no such file or directory" in done.stderr
@@ -83,7 +84,7 @@ def test_rejects_missing_sif(bare: SlurmSim, tmp_path: Path) -> None:
 
 def test_rejects_folder_as_sif(tmp_path: Path) -> None:
     """A folder is rejected."""
-    with pytest.raises(SpecError, match="cannot read the SIF"):
+    with pytest.raises(SpecError, match=r"The SIF .* cannot be read"):
         SlurmSim(bare=True, sif=tmp_path)
 
 
@@ -94,7 +95,7 @@ def test_rejects_unreadable_sif(bare: SlurmSim, sif: Path, tmp_path: Path) -> No
     own.chmod(0o600)
     with pytest.raises(SpecError, match="not everybody's to read") as refused:
         SlurmSim(bare=True, sif=own)
-    assert refused.value.hint == f"chmod a+r {own}"
+    assert refused.value.todo == f"'chmod a+r {own}'."
     bare.put(sif, "/home/hpc/own.sif")
     bare.exec("chmod", "0200", "own.sif", workdir="/home/hpc")
     done = bare.exec("srun", "apptainer", "exec", "own.sif", "true", check=False, timeout=150)
@@ -103,6 +104,6 @@ def test_rejects_unreadable_sif(bare: SlurmSim, sif: Path, tmp_path: Path) -> No
 
 def test_sif_requires_bare_nodes(sif: Path) -> None:
     """A SIF on nodes that are not bare is rejected, because they have no Apptainer."""
-    with pytest.raises(SpecError, match="only bare nodes have Apptainer") as refused:
+    with pytest.raises(SpecError, match="Only bare nodes have Apptainer") as refused:
         SlurmSim(sif=sif)
-    assert "--bare" in refused.value.hint
+    assert "--bare" in refused.value.todo

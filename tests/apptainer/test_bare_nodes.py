@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from slurm_sim import SlurmSim
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)

@@ -11,12 +11,12 @@ from slurm_sim import SlurmSim
 from tests.apptainer.conftest import Inside
 from tests.support import tiny
 from tests.support.launcher import COMMAND, install, launch, left
+from tests.support.mine import MINE, OURS
 
 pytestmark = pytest.mark.timeout(400)
 
 ASK = "command -v python; command -v dask-hpc; echo $OMP_NUM_THREADS $PMIX_MCA_gds"
 THERE = "/opt/env/bin/python\n/opt/env/bin/dask-hpc\n1 hash\n"
-MINE = "/home/hpc/envs/mine"
 JOBQUEUE = """
 import os, sys
 from dask_jobqueue import SLURMCluster
@@ -29,18 +29,6 @@ def where():
 with SLURMCluster(LOGS) as cluster, Client(cluster) as client:
     cluster.scale(jobs=2)
     client.wait_for_workers(2, timeout=150)
-    print(*sorted(set(client.run(where).values())))
-"""
-OURS = """
-import sys
-from dask_hpc import cluster
-
-def where():
-    import alpha
-    return sys.prefix, alpha.version
-
-with cluster(on=sys.argv[1]) as dask_cluster:
-    client = dask_cluster.client
     print(*sorted(set(client.run(where).values())))
 """
 SEEN = f"('{MINE}', '1.0')"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from slurm_sim.running import docker
+from slurm_sim import SlurmSim
+from slurm_sim._docker import docker
 from tests.support.all_run import all_run
-from tests.support.command import new_name
+from tests.support.command import left_of, new_name
 from tests.support.engine_elsewhere import client_container
 
 __all__ = ["all_run"]
@@ -32,9 +33,20 @@ def client(
     root: Path, versions: dict[str, str], wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The name of a container in which slurm-sim can be run, and that shares no file with the engine's host."""
-    name, folder = new_name(), tmp_path_factory.mktemp("client")
+    name = new_name()
+    folder = tmp_path_factory.mktemp("client")
     try:
         client_container(name, f"slurm-sim/node:{versions['VERSION']}", root, wheel, folder)
         yield name
     finally:
         docker("rm", "--force", "--volumes", name)
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A name for a mini-cluster that a test starts, or fails to start; what is left of it is found, and removed."""
+    name = new_name()
+    yield name
+    left = left_of(name)
+    SlurmSim(name=name).down()
+    assert left == []

@@ -16,7 +16,8 @@ from tests.support.waiting import until_in
 
 pytestmark = pytest.mark.timeout(200)
 
-OWNER, OTHER = "1000", "1001"
+OWNER = "1000"
+OTHER = "1001"
 
 
 @contextmanager
@@ -93,7 +94,8 @@ def test_prints_command_that_leads_to_dashboard(slurm_sim: SlurmSim) -> None:
 def test_scheduler_in_mpi_job_is_private(slurm_sim: SlurmSim) -> None:
     """The dashboard of an MPI job is a socket on its scheduler's node, and the command goes by the login node."""
     with running(slurm_sim, "mpi", {"nodes": 2, "ranks_per_node": 2}) as found:
-        node, port = found["host"], found["scheduler"].rpartition(":")[2]
+        node = found["host"]
+        port = found["scheduler"].rpartition(":")[2]
         assert f"ssh -L {found['port']}:{found['socket']} -J hpc@login hpc@{node}\n" in found["printed"]
         assert found["workers"] == [["PrivateServer", "None"]] * len(found["workers"])
         assert reached(slurm_sim, found, port, on=node) == ["ports 1"]

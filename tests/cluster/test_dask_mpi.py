@@ -71,7 +71,7 @@ def ended_well(job: Job) -> None:
     """The job ends by itself, its log has no complaint, and nothing of it is left on any node."""
     assert job.wait(150).state == "COMPLETED", job.output()
     assert "Traceback" not in job.output(), job.output()
-    assert left(job.sim) == ""
+    assert left(job.engine) == ""
 
 
 def test_tutorial_job_shares_resources_among_workers(sim: SlurmSim) -> None:

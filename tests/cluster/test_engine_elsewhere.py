@@ -6,29 +6,18 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from slurm_sim import SlurmSim, StartError
-from slurm_sim.running import docker
-from tests.support.command import SLURM_SIM, environment, left_of, new_name
+from slurm_sim._docker import docker
+from tests.support.command import SLURM_SIM, environment, left_of
 from tests.support.engine_elsewhere import CHECKOUT, PLUGINS, engine_on_tcp, from_client, ssh_to_here
 from tests.support.header_sif import sif
 from tests.support.waiting import until, until_in
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    """A name for a mini-cluster, of which nothing is left."""
-    name = new_name()
-    yield name
-    left = left_of(name)
-    SlurmSim(name=name).down()
-    assert left == []
 
 
 def sha256(data: bytes) -> str:
@@ -116,7 +105,7 @@ def test_says_why_no_engine_answers(given: dict[str, str], said: str) -> None:
             [SLURM_SIM, *command.split()], capture_output=True, text=True, env=environment() | given, check=False
         )
         assert done.returncode == 1, done.stdout
-        assert done.stderr.startswith("slurm-sim: no Docker engine answers\n  seen:  ")
+        assert done.stderr.startswith("Error: No Docker engine answers.\n")
         assert said in done.stderr.splitlines()[-1]
 
 
@@ -124,7 +113,7 @@ def test_user_without_access_is_told(client: str) -> None:
     """Another user than root, who is not in the socket's group."""
     told = from_client(client, "list", user="hpc")
     assert told.returncode == 1
-    assert "to do: join the group 'docker'" in told.stderr
+    assert "What to do: join the group 'docker'" in told.stderr
 
 
 def test_missing_compose_is_named(client: str, name: str) -> None:
@@ -137,7 +126,7 @@ def test_missing_compose_is_named(client: str, name: str) -> None:
         docker("exec", client, "mv", "/tmp/docker-compose", plugin)
     assert done.returncode == 1
     assert "did not start" in done.stderr
-    assert "to do: install the plugin" in done.stderr
+    assert "What to do: install the plugin" in done.stderr
 
 
 def test_container_name_in_use_is_named(name: str, versions: dict[str, str]) -> None:
@@ -148,7 +137,7 @@ def test_container_name_in_use_is_named(name: str, versions: dict[str, str]) -> 
         with pytest.raises(StartError, match="did not start") as failed:
             SlurmSim(name=name, nodes=1).start()
         assert taken in failed.value.seen
-        assert "docker rm --force" in failed.value.hint
+        assert "docker rm --force" in failed.value.todo
         assert docker("inspect", taken).returncode == 0
     finally:
         docker("rm", taken)
@@ -163,7 +152,7 @@ def test_engine_that_goes_away_while_starting(name: str) -> None:
         until(lambda: f"container {name}-login-1" in left_of(name), "the login node")
     _, said = starting.communicate(timeout=100)
     assert starting.returncode == 1
-    assert "no Docker engine answers" in said
+    assert "No Docker engine answers" in said
     assert "Traceback" not in said
     again = subprocess.run(words, capture_output=True, text=True, env=of | {"DOCKER_HOST": ""}, check=False)
     assert again.returncode == 0 or "already" in again.stderr  # all of it was there

@@ -98,7 +98,7 @@ def test_library_sends_text_and_variables(slurm_sim: SlurmSim) -> None:
 
 def test_failed_command_raises_with_its_output(slurm_sim: SlurmSim) -> None:
     """CommandError has the status, output and errors; with check=False they are returned instead."""
-    with pytest.raises(CommandError, match="seen:  no") as failed:
+    with pytest.raises(CommandError, match=r"status 3\.\nno") as failed:
         slurm_sim.exec("sh", "-c", "echo yes; echo no >&2; exit 3")
     assert (failed.value.returncode, failed.value.stdout, failed.value.stderr) == (3, "yes\n", "no\n")
     assert slurm_sim.exec("sh", "-c", "exit 3", check=False).returncode == 3
@@ -181,11 +181,12 @@ def test_copies_folders_in_and_out(slurm_sim: SlurmSim, tmp_path: Path) -> None:
 def test_cp_rejects_invalid_paths(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     """`cp` rejects a missing source, a missing target folder, an unknown node and two local paths."""
     name = ("--name", slurm_sim.name)
-    missing, there = str(tmp_path / "missing"), tmp_path / "there"
+    missing = str(tmp_path / "missing")
+    there = tmp_path / "there"
     there.touch()
     assert "missing" in refused("cp", *name, missing, "login:/tmp", status=1)
     assert "no-such" in refused("cp", *name, "login:/no-such", missing, status=1)
-    assert "could not copy" in refused("cp", *name, str(there), "login:/no/such/folder", status=1)
-    assert "one side" in refused("cp", *name, str(there), missing)
+    assert "could not be copied" in refused("cp", *name, str(there), "login:/no/such/folder", status=1)
+    assert "One side" in refused("cp", *name, str(there), missing)
     assert "has no 'c99'" in refused("cp", *name, str(there), "c99:/tmp", status=1)
     assert "has no 'c99'" in refused("cp", *name, "c99:/tmp", missing, status=1)

@@ -15,13 +15,14 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from slurm_sim import SlurmSim
+from slurm_sim._docker import docker
 from slurm_sim._lifeline import Lifeline
-from slurm_sim.running import docker
 from tests.support.command import SLURM_SIM, environment
 from tests.support.waiting import until, until_in
 
 JOB = ("srun", "-N2", "tail", "-f", "/dev/null")
-IDLE, BUSY = '[ -z "$(squeue --noheader)" ]', '[ -n "$(squeue --noheader --states=running)" ]'
+IDLE = '[ -z "$(squeue --noheader)" ]'
+BUSY = '[ -n "$(squeue --noheader --states=running)" ]'
 TIMEOUT = 150
 LINKS = "find /dev/shm -name '.slurm-sim-*' -user hpc"  # each user's next command removes those of the last ones
 LOOK = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -F \"$1$2\"; done; :"

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from slurm_sim import SlurmSim
-from slurm_sim.jupyter import Jupyter
-from slurm_sim.running import docker
+from slurm_sim import Jupyter, SlurmSim
+from slurm_sim._docker import docker
 from tests.support.command import new_name, refused, slurm_sim_command
 from tests.support.engine_elsewhere import from_client
 from tests.support.lab import ask, token_of
@@ -114,8 +113,10 @@ def test_adds_jupyterlab_to_login_node_only(sim: SlurmSim) -> None:
     """JupyterLab is layered on the unchanged node image, and compute nodes do not have it."""
     assert sim.exec("ls", "/opt/jupyter").stdout
     assert sim.exec("ls", "/opt/jupyter", on="c1", check=False).returncode != 0
-    layers = [docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).stdout
-              for image in (sim.spec.node_image, sim.spec.login_image)]  # fmt: skip
+    layers = [
+        docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).stdout
+        for image in (sim.spec.node_image, sim.spec.login_image)
+    ]
     node, login = map(json.loads, layers)
     assert login[: len(node)] == node  # a notebook's environment is its workers'
 
@@ -185,7 +186,7 @@ def test_status_reports_no_jupyterlab_if_not_started(slurm_sim: SlurmSim) -> Non
 
 def test_rejects_jupyterlab_on_bare_nodes() -> None:
     """`--bare --jupyter` is rejected before anything starts."""
-    assert "bare nodes have no JupyterLab" in refused("up", "--name", new_name(), "--bare", "--jupyter")
+    assert "Bare nodes have no JupyterLab" in refused("up", "--name", new_name(), "--bare", "--jupyter")
 
 
 def test_says_where_it_is_from_a_container(sim: SlurmSim, lab: Jupyter, client: str) -> None:

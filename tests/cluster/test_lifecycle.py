@@ -16,24 +16,15 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import EngineError, SlurmSim, SpecError, StartError
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.command import SLURM_SIM, environment, left_of, new_name, refused, slurm_sim_command
 
 DOCKERFILE = """FROM {base}
 RUN printf '#!/bin/sh\\n%s\\n' '{entrypoint}' >/usr/local/sbin/slurmd-entrypoint
 RUN chmod 0755 /usr/local/sbin/slurmd-entrypoint
 """
-DIES, NEVER_COMES = "echo this daemon is broken >&2; exit 3", "exec tail -f /dev/null"
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    """A name for a mini-cluster; whatever a test leaves of it is found, and removed."""
-    name = new_name()
-    yield name
-    left = left_of(name)
-    SlurmSim(name=name).down()
-    assert left == []
+DIES = "echo this daemon is broken >&2; exit 3"
+NEVER_COMES = "exec tail -f /dev/null"
 
 
 @pytest.fixture
@@ -95,7 +86,7 @@ def test_rejects_unknown_mini_cluster(slurm_sim: SlurmSim, command: list[str]) -
     """Every command rejects an unknown mini-cluster, and lists the existing ones."""
     first, *rest = command
     said = refused(first, "--name", "no-such-one", *rest, status=1)
-    assert "there is no mini-cluster 'no-such-one'" in said
+    assert "There is no mini-cluster 'no-such-one'" in said
     assert slurm_sim.name in said
 
 

@@ -14,7 +14,7 @@ SINFO = ("sinfo", "--noheader", "--Node", "--format=%N %t %c %m")
 
 
 def docker_inspect(sim: SlurmSim, service: str) -> dict[str, Any]:
-    from slurm_sim.running import docker
+    from slurm_sim._docker import docker
 
     answer: list[dict[str, Any]] = json.loads(docker("inspect", sim.container(service)).stdout)
     return answer[0]

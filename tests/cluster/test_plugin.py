@@ -14,8 +14,8 @@ import pytest
 
 from slurm_sim import SlurmSim
 from slurm_sim._claims import Claim
+from slurm_sim._docker import docker
 from slurm_sim.pytest_plugin import KEPT
-from slurm_sim.running import docker
 from tests.support.command import left_of, new_name
 from tests.support.waiting import until
 
@@ -77,7 +77,7 @@ def test_wheel_contains_mini_cluster_files(wheel: Path) -> None:
 @pytest.mark.timeout(120)
 def test_plugin_works_in_other_projects(site: Path, tmp_path: Path) -> None:
     """A two-line test in a project with only the wheel installed starts a mini-cluster from the wheel's files."""
-    where = "from slurm_sim import tree; print(tree.root(), tree.is_checkout())"
+    where = "from slurm_sim import _files; print(_files.root(), _files.is_checkout())"
     root, is_checkout = run(site / "bin/python", "-c", where, cwd=tmp_path).split()
     assert Path(root).parts[-3:] == ("site-packages", "slurm_sim", "_tree")
     assert Path(root).is_relative_to(site)
@@ -231,7 +231,7 @@ def test_fixture(request, site, slurm_sim):
         ("ndoes=3", ["no option 'ndoes'", "did you mean 'nodes'?"]),
         ("nodes=0", ["0 nodes cannot be had", "from 1 to 512"]),
         ("3", ["takes keywords only", "slurm_sim(nodes=4)"]),
-        ("scope='modul'", ["unknown scope 'modul'", "did you mean 'module'?"]),
+        ("scope='modul'", ["no scope 'modul'", "did you mean 'module'?"]),
         ("image='no-such-image:0'", ["no image no-such-image:0"]),
     ],
 )
@@ -446,7 +446,7 @@ def test_failed_start_fails_every_test_with_explanation(pytester: pytest.Pyteste
     pytester.makepyfile("def test_no(slurm_sim):\n    pass\n\n\ndef test_nor(slurm_sim):\n    pass\n")
     done = pytester.runpytest_subprocess("--slurm-sim-nodes=0")
     done.assert_outcomes(errors=2)
-    done.stdout.fnmatch_lines(["*0 nodes cannot be had*", "*to do: take a number from 1*"])
+    done.stdout.fnmatch_lines(["*0 nodes cannot be had*", "*What to do: take a number from 1*"])
     done.stdout.no_fnmatch_line("*Traceback*")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 BREAKS = """
 import pytest
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 
 @pytest.fixture(scope="module")
 def site(slurm_sim_for, request):

@@ -129,7 +129,7 @@ def test_too_many(slurm_sim):
     two_files(pytester, source)
     done = session(pytester, "-n2", "--slurm-sim-max-nodes=1")
     done.assert_outcomes(passed=6, errors=2)
-    done.stdout.fnmatch_lines(["*the test needs 2 nodes, and the shared mini-cluster has 1 at most*"])
+    done.stdout.fnmatch_lines(["*The test needs 2 nodes, and the shared mini-cluster has 1 at most*"])
     assert {nodes for _, *nodes_ in said(done) for nodes in nodes_} == {"c1"}
 
 
@@ -156,7 +156,7 @@ def test_next(slurm_sim):
 
 BREAKS = r"""
 from slurm_sim import errors
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 
 def inside(on, command):
     return lambda sim: sim.exec("sh", "-c", command, on=on, user="root", check=False)
@@ -190,7 +190,7 @@ def test_break(slurm_sim, how):
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        (lambda sim: sim.fault("controller-lost"), "the fault controller-lost would affect all tests"),
+        (lambda sim: sim.fault("controller-lost"), "The fault controller-lost would affect all tests"),
         (lambda sim: sim.down(), r"down\(\) would affect all tests"),
         (lambda sim: sim.fault("node-lost", "c2"), "no node 'c2'"),
         (lambda sim: sim.exec("true", on="c2"), "'c2' does not belong to this test"),

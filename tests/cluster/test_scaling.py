@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from slurm_sim import Job, SlurmSim, SpecError, StartError
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.command import left_of, refused, slurm_sim_command
 
 FOR_EVER = "exec tail -f /dev/null"
@@ -158,6 +158,6 @@ def test_removes_new_node_that_fails_to_start(sim: SlurmSim) -> None:
     sim.scale(1)
     broken = SlurmSim.attach(sim.name)
     broken.spec = msgspec.structs.replace(sim.spec, node_image="slurm-sim/no-such-image:0")
-    with pytest.raises(StartError, match="could not add c2"):
+    with pytest.raises(StartError, match="Could not add c2"):
         broken.scale(2)
     assert sim.nodes() == nodes_of_slurm(sim) == ["c1"]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from slurm_sim import SlurmSim, StartError, _lifecycle, _scaling, _size
-from slurm_sim.running import docker
-from tests.support.command import left_of, new_name
+from slurm_sim._docker import docker
+from tests.support.command import left_of
 
 NODES = 150
 """More than the kernel's default table of neighbours holds."""
@@ -23,16 +22,6 @@ TABLE = "net.ipv4.neigh.default.gc_thresh3"
 def on_this_host() -> bool:
     """Whether the engine runs on this host's kernel."""
     return docker("info", "--format={{.Name}}").stdout.strip() == socket.gethostname()
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    """A name for a mini-cluster that a test starts, or fails to start."""
-    name = new_name()
-    yield name
-    left = left_of(name)
-    SlurmSim(name=name).down()
-    assert left == []
 
 
 def answers(sim: SlurmSim, *command: str) -> list[str]:
@@ -66,7 +55,7 @@ def test_refuses_size_beyond_table_of_neighbours(name: str) -> None:
     has = int(re.search(rf"{TABLE} is (\d+), enough for 0 nodes", caught.value.seen)[1])  # type: ignore[index]
     if on_this_host():
         assert has == int(Path(f"/proc/sys/{TABLE.replace('.', '/')}").read_text(encoding="ascii"))
-    assert f"sysctl -w {TABLE}=" in caught.value.hint
+    assert f"sysctl -w {TABLE}=" in caught.value.todo
     assert left_of(name) == []
 
 
@@ -114,7 +103,7 @@ def test_is_not_ready_unless_every_node_answers(name: str, versions: dict[str, s
 @pytest.mark.slurm_sim(scope="module")
 def test_timeouts_follow_size(slurm_sim: SlurmSim) -> None:
     """Longer timeouts reach the controller, the login node and the nodes, and outlast a restart of the controller."""
-    _scaling.set_timeouts(slurm_sim.name, 200)
+    _scaling.set_timeouts(slurm_sim.engine, 200)
     try:
         slurm_sim.fault("controller-restarted")
         slurm_sim.exec("sh", "-c", "until scontrol ping; do sleep 0.1; done", timeout=60)  # it takes a moment to listen
@@ -122,6 +111,6 @@ def test_timeouts_follow_size(slurm_sim: SlurmSim) -> None:
             seen = slurm_sim.exec("scontrol", "show", "config", on=on).stdout
             values = dict(re.findall(r"^(\w+) += (\S+)", seen, re.MULTILINE))
             assert {key: values[key] for key in _size.timeouts(200)} == _size.timeouts(200)
-        _lifecycle.pass_gate(slurm_sim.name, len(slurm_sim.nodes()), 60)
+        _lifecycle.pass_gate(slurm_sim.engine, len(slurm_sim.nodes()), 60)
     finally:
-        _scaling.set_timeouts(slurm_sim.name, 2)
+        _scaling.set_timeouts(slurm_sim.engine, 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import NotRunningError, SlurmSim, SpecError
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.command import left_of, new_name, refused, slurm_sim_command
 from tests.support.waiting import until, until_in
 
@@ -75,7 +75,7 @@ def test_every_command_says_that_it_is_stopped(sim: SlurmSim, script: Path, tmp_
     for command in COMMANDS:
         words = command.replace("FILE", str(script)).replace("TARGET", str(tmp_path / "copy")).split()
         said = refused(words[0], "--name", sim.name, *words[1:], status=1)
-        assert f"mini-cluster {sim.name!r} is stopped\n  seen:  exited: slurmctld, login, c1, c2\n" in said
+        assert f"Mini-cluster {sim.name!r} is stopped.\nexited: slurmctld, login, c1, c2\n" in said
         assert f"'slurm-sim up --name {sim.name}' brings it back" in said
     for ask in (lambda: sim.exec("true"), lambda: sim.put(script, "/tmp"), lambda: sim.submit(script), sim.jupyter):
         with pytest.raises(NotRunningError, match="is stopped"):
@@ -125,7 +125,7 @@ def test_one_container_is_brought_back(
     if service == "slurmctld":  # it saves its state; else it would number its next jobs as it did the last ones
         engine("stop", sim.container(service))
     engine(*how, sim.container(service))
-    partly = f"mini-cluster {sim.name!r} is partly stopped\n  seen:  {state}: {service}\n"
+    partly = f"Mini-cluster {sim.name!r} is partly stopped.\n{state}: {service}\n"
     assert partly in refused("exec", "--name", sim.name, "--on", service, "true", status=1)
     assert partly in refused("cp", "--name", sim.name, f"{service}:/etc/hostname", str(tmp_path / "copy"), status=1)
     with pytest.raises(NotRunningError, match="is partly stopped"):

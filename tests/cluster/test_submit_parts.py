@@ -36,7 +36,7 @@ def test_wait_shows_every_task_of_array(slurm_sim: SlurmSim, tmp_path: Path) -> 
     tasks = [f"==> task {task}: " for task in (1, 2, 7, 8, 9)]
     assert [line[: len(tasks[0])] for line in output.splitlines() if line.startswith("==>")] == tasks
     assert [line for line in output.splitlines() if line.startswith("task")] == [f"task {n}" for n in (1, 2, 7, 8, 9)]
-    assert "ended as FAILED\n  seen:  1 of 5 tasks failed\n         task 2: FAILED, status 1, reason" in errors
+    assert "ended as FAILED.\n1 of 5 tasks failed\ntask 2: FAILED, status 1, reason" in errors
 
 
 def test_record_of_array_has_its_tasks(slurm_sim: SlurmSim, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_all_components_count(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     lines = ("#SBATCH --nodes=1", "#SBATCH hetjob", "#SBATCH --nodes=1", "srun --het-group=0,1 hostname", "exit 3")
     status, output, errors = submit(slurm_sim, script(tmp_path, *lines), "--wait")
     assert (status, sorted(output.split())) == (1, ["c1", "c2"])
-    assert "2 of 2 components failed\n         component +0: FAILED, status 3" in errors
+    assert "2 of 2 components failed\ncomponent +0: FAILED, status 3" in errors
 
 
 def test_error_file_is_shown(slurm_sim: SlurmSim, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_error_file_is_shown(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     where = ("--nodelist=c2", "--output=/tmp/%j-%N-%x-%u-%n-%t.out", "--error=errors-%J-%3n-%s.txt")
     status, output, errors = submit(slurm_sim, path, "--wait", "--", *where)
     assert (status, output) == (1, "fine\n")
-    assert errors.startswith("not fine\nslurm-sim: job ")
+    assert errors.startswith("not fine\nError: Job ")
     job = slurm_sim.submit(path, *where)
     record = job.wait(100)
     assert record.output == f"/tmp/{job.id}-c2-job.sbatch-hpc-0-0.out"
@@ -113,7 +113,9 @@ def test_output_on_lost_node_is_out_of_reach(slurm_sim: SlurmSim, tmp_path: Path
     job.wait(100)
     slurm_sim.fault("node-hangs", "c2")
     try:
-        with pytest.raises(JobError, match=r"wrote to /tmp/there\n  seen:  .* paused: c2\n  to do: 'slurm-sim up"):
+        with pytest.raises(
+            JobError, match=r"wrote to /tmp/there cannot be read\.\n.*\npaused: c2\nWhat to do: 'slurm-sim up"
+        ):
             job.output()
     finally:
         slurm_sim.fault("heal", "c2")

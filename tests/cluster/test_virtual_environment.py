@@ -9,10 +9,10 @@ import pytest
 
 from slurm_sim import SlurmSim
 from tests.support import tiny
+from tests.support.mine import MINE, OURS
 
 pytestmark = pytest.mark.timeout(400)
 
-MINE = "/home/hpc/envs/mine"
 JOBQUEUE = """
 import sys
 from dask_jobqueue import SLURMCluster
@@ -26,18 +26,6 @@ jobs = {"cores": 1, "memory": "500MB", "interface": "eth0", "log_directory": "lo
 with SLURMCluster(**jobs) as cluster, Client(cluster) as client:
     cluster.scale(jobs=2)
     client.wait_for_workers(2, timeout=150)
-    print(*sorted(set(client.run(where).values())))
-"""
-OURS = """
-import sys
-from dask_hpc import cluster
-
-def where():
-    import alpha
-    return sys.prefix, alpha.version
-
-with cluster(on=sys.argv[1]) as dask_cluster:
-    client = dask_cluster.client
     print(*sorted(set(client.run(where).values())))
 """
 DASK_MPI = """

@@ -62,7 +62,7 @@ def await_text(job: Job, text: str, times: int = 1, timeout: float = 150) -> Non
 
 def hosts(job: Job) -> list[str]:
     """The job's two nodes, that of ranks 0 and 1 first: Slurm has an order of its own."""
-    shown = job.sim.exec("scontrol", "show", "job", str(job.id)).stdout
+    shown = job.engine.exec("scontrol", "show", "job", str(job.id)).stdout
     first = shown.partition("BatchHost=")[2].split()[0]
     return sorted(["c1", "c2"], key=lambda node: node != first)
 
@@ -74,7 +74,7 @@ def kill(job: Job, rank: int) -> str:
     for pid in $(pgrep -f '^/opt/env/bin/python[0-9.]* .*dask-hpc (mpi|run)'); do
       tr '\\0' '\\n' <"/proc/$pid/environ" | grep -qx PMIX_RANK={rank} && kill -KILL "$pid" && exit
     done; exit 1"""
-    job.sim.exec("sh", "-c", find, on=node)
+    job.engine.exec("sh", "-c", find, on=node)
     return node
 
 
@@ -84,7 +84,7 @@ def ends(job: Job, state: str, *words: str, timeout: float = 150) -> None:
     text = job.output()
     assert ended.state == state, text
     assert all(re.search(word, text) for word in words), text
-    assert left(job.sim) == ""
+    assert left(job.engine) == ""
 
 
 def test_scancel_ends_every_rank(sim: SlurmSim) -> None:

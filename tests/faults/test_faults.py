@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from slurm_sim import CommandError, Job, SlurmSim, SpecError
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 from tests.support.waiting import until_in
 
 FOR_EVER = "exec tail -f /dev/null"
@@ -180,6 +180,6 @@ def test_rejects_invalid_fault(sim: SlurmSim) -> None:
     with pytest.raises(SpecError, match="no node 'c99'") as unknown:
         sim.fault("node-lost", "c1", "c99")
     assert "c1, c2" in unknown.value.seen
-    with pytest.raises(SpecError, match="no node is named"):
+    with pytest.raises(SpecError, match="No node is named"):
         sim.fault("node-lost")
     assert_whole(sim)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm_sim.running import engine
+from slurm_sim._docker import docker_output
 from tests.images.conftest import Run
 from tests.support import tiny
 
@@ -25,13 +25,13 @@ def wheels(tmp_path: Path, image: str) -> Iterator[tuple[str, ...]]:
     tiny.wheel(tmp_path, "idna", "1.0")
     tmp_path.chmod(0o755)
     volume = f"dask-hpc-tests-{secrets.token_hex(4)}"
-    filler = engine("create", f"--volume={volume}:/wheels", image, "true").strip()
+    filler = docker_output("create", f"--volume={volume}:/wheels", image, "true").strip()
     try:
-        engine("cp", f"{tmp_path}/.", f"{filler}:/wheels")
+        docker_output("cp", f"{tmp_path}/.", f"{filler}:/wheels")
         yield (f"--volume={volume}:/wheels:ro",)
     finally:
-        engine("rm", filler)
-        engine("volume", "rm", volume)
+        docker_output("rm", filler)
+        docker_output("volume", "rm", volume)
 
 
 def test_pip_adds_to_locked_packages(in_image: Run, wheels: tuple[str, ...]) -> None:

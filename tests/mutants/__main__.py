@@ -41,7 +41,8 @@ def main() -> None:
 
 def run(name: str, max_children: str) -> None:
     """Try every mutant of a package that has no verdict yet, and the unnoticed ones again if tests have changed."""
-    tree, package = TREES / name, PACKAGES[name]
+    tree = TREES / name
+    package = PACKAGES[name]
     lay_out(tree)
     configure(tree, package)
     known = tree / "mutants/tests.sha256"

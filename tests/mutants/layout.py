@@ -15,7 +15,7 @@ SOURCES = ("slurm-sim/src/", "containers/dask-hpc/src/")
 WORDING = (
     r"^\s*raise \w",
     r"^\s*(click\.echo|print|_say|_fail|_log\.\w+|logger\.\w+)\(",
-    r"^\s*(help|hint|seen|description|metavar)=",
+    r"^\s*(help|todo|seen|description|metavar)=",
 )
 """Lines that only word a message: an expression that begins there is left alone."""
 
@@ -26,8 +26,11 @@ def lay_out(tree: Path) -> None:
     """Copy the checkout, and its packages once more into `src`; files that have not changed keep their time."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
     wanted = {tree / file: ROOT / file for file in listed if (ROOT / file).is_file()}
     for file in listed:
         for source in SOURCES:

@@ -25,7 +25,8 @@ def score(found: dict[str, str]) -> dict[str, Any]:
 
 
 def _figures(counts: Counter[str]) -> dict[str, Any]:
-    killed, timeout = counts["killed"] + counts["segfault"], counts["timeout"]
+    killed = counts["killed"] + counts["segfault"]
+    timeout = counts["timeout"]
     reached = counts.total() - counts["no tests"] - counts["not checked"]
     return {
         "mutants": counts.total(),

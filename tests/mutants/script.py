@@ -22,7 +22,9 @@ class Script:
     """A script of a package, in the package's tree."""
 
     def __init__(self, name: str, package: Package) -> None:
-        self.name, self.tests, self.tree = name, package.tests, TREES / name
+        self.name = name
+        self.tests = package.tests
+        self.tree = TREES / name
         self.source = self.tree / "src" / package.script
         self.place = self.tree / "containers/dask-hpc/src" / package.script
         self.store = self.tree / "mutants/script.json"
@@ -35,7 +37,9 @@ class Script:
 
     def run(self, mutants: list[str]) -> None:
         """Give a verdict on each mutant; slower than mutmut itself, and one at a time."""
-        original, version, known = self.source.read_bytes(), _sha256(self.source), self.verdicts()
+        original = self.source.read_bytes()
+        version = _sha256(self.source)
+        known = self.verdicts()
         if mutants and self._verdict() != "survived":
             sys.exit(f"mutants: {self.tests} fails in {self.tree} without a mutant")
         for mutant in track(mutants, description=self.name):

@@ -75,8 +75,11 @@ class Site:
     """
 
     def __init__(self, folder: Path, **constants: float) -> None:
-        self.folder, self.python = folder, next(iter(old_pythons()), sys.executable)
-        self.bin, self.runtime, stand_ins = folder / "bin", folder / "runtime", folder / "stand-ins"
+        self.folder = folder
+        self.python = next(iter(old_pythons()), sys.executable)
+        self.bin = folder / "bin"
+        self.runtime = folder / "runtime"
+        stand_ins = folder / "stand-ins"
         for one in (self.bin, self.runtime, stand_ins):
             one.mkdir(mode=0o700)
         self.launcher = executable(folder / "dask-hpc", _changed(LAUNCHER.read_text(encoding="utf-8"), constants))

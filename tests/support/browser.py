@@ -17,9 +17,17 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tests.support import lacking
 
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+)
 """No sandbox, since tests run as root, which it refuses; nothing that talks to the network on its own."""
 
 
@@ -115,7 +123,8 @@ class Browser:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One Chromium with an empty profile for all tests; where there is none, they are skipped, or fail in CI."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    chromium = shutil.which("chromium")
+    driver = shutil.which("chromedriver")
     if not chromium or not driver:
         lacking("no chromium with chromedriver: tests/install-browser.sh installs them")
     options = ChromeOptions()

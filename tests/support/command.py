@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from slurm_sim.running import docker
+from slurm_sim._docker import docker
 
 SLURM_SIM = str(Path(sys.executable).with_name("slurm-sim"))
 

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from slurm_sim.running import Completed, docker
+from slurm_sim._docker import Completed, docker
 from tests.support.bridge_site import executable
 
 SOCKET = "/var/run/docker.sock"
-CHECKOUT, SITE = "/only-in-the-client/checkout", "/only-in-the-client/site"
+CHECKOUT = "/only-in-the-client/checkout"
+SITE = "/only-in-the-client/site"
 PLUGINS = "/usr/libexec/docker/cli-plugins"
 
 
@@ -100,5 +101,5 @@ def client_container(name: str, image: str, root: Path, wheel: Path, folder: Pat
 def from_client(name: str, *arguments: str, checkout: bool = True, user: str = "root") -> Completed:
     """Run `slurm-sim` in the client's container, from the copied checkout or from the installed wheel."""
     path = f"{CHECKOUT}/slurm-sim/src:{SITE}" if checkout else SITE
-    code = "from slurm_sim.cli import main; main()"
+    code = "from slurm_sim._cli import main; main()"
     return docker("exec", f"--env=PYTHONPATH={path}", f"--user={user}", name, "python3", "-c", code, *arguments)

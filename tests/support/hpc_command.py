@@ -24,9 +24,12 @@ def invoke(*args: str) -> Result:
 def command(*args: str, **env: str) -> subprocess.Popen[str]:
     """Start the command as a separate program."""
     return subprocess.Popen(
-        [sys.executable, "-m", "dask_hpc", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "dask_hpc", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(PACKAGE), **env},
-    )  # fmt: skip
+    )
 
 
 def write(folder: Path, name: str, body: str, options: str = "", parameters: str = "") -> None:

@@ -6,7 +6,7 @@ import http.client
 from contextlib import closing
 from urllib.parse import urlsplit
 
-from slurm_sim.jupyter import Jupyter
+from slurm_sim import Jupyter
 
 
 def token_of(lab: Jupyter) -> str:

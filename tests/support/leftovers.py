@@ -16,7 +16,8 @@ def end_processes(run: str) -> list[int]:
     Args:
         run: pytest-xdist's name for this run; its workers have it in their environment.
     """
-    mark, ended = f"PYTEST_XDIST_TESTRUNUID={run}".encode(), []
+    mark = f"PYTEST_XDIST_TESTRUNUID={run}".encode()
+    ended = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or belongs to another user
             if mark in (folder / "environ").read_bytes().split(b"\0"):

@@ -24,9 +24,9 @@ def resident_mib(job: Job, step: str = "batch", *, tasks: int = 1) -> float:
     `sstat` has slurmstepd count at once, which ends a step over its limit.
     """
     output = job.record().output
-    until_in(job.sim, f'[ "$(grep --count held {output})" = {tasks} ] || grep --quiet memory {output}', timeout=60)
+    until_in(job.engine, f'[ "$(grep --count held {output})" = {tasks} ] || grep --quiet memory {output}', timeout=60)
     form = ("--noheader", "--parsable2", "--noconvert", "--format=MaxRSS")
-    return int(job.sim.exec("sstat", *form, f"--jobs={job.id}.{step}").stdout.strip() or 0) / 2**20
+    return int(job.engine.exec("sstat", *form, f"--jobs={job.id}.{step}").stdout.strip() or 0) / 2**20
 
 
 def assert_killed(job: Job) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from slurm_sim import Job, SlurmSim
+from slurm_sim._engine import Engine
 
 SCRIPTS = ("dask-mpi.sbatch", "dask-mpi-nodes.sbatch", "dask-mpi-workload.sbatch")
 
@@ -36,7 +37,7 @@ def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 150) -> None
         time.sleep(0.1)  # a file tells nobody when it comes
 
 
-def left(sim: SlurmSim, seconds: float = 60) -> str:
+def left(sim: SlurmSim | Engine, seconds: float = 60) -> str:
     """Jobs, private folders and processes that are still there, anywhere, after some seconds."""
     deadline = time.monotonic() + seconds  # a job's processes may outlive it in the queue for a moment
     while True:

@@ -9,7 +9,8 @@ import pytest
 
 def write_folder_times(reporter: pytest.TerminalReporter) -> None:
     """Write a row per folder: its tests, and the seconds that they took, with their fixtures, in all processes."""
-    seconds, tests = defaultdict[str, float](float), defaultdict[str, set[str]](set)
+    seconds = defaultdict[str, float](float)
+    tests = defaultdict[str, set[str]](set)
     for reports in reporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):

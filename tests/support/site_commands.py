@@ -11,7 +11,8 @@ class Commands:
     """A folder of commands; each adds its words to `calls`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.log = folder, folder / "calls"
+        self.folder = folder
+        self.log = folder / "calls"
         folder.mkdir(exist_ok=True)
         self.log.touch()
 

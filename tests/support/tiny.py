@@ -119,8 +119,15 @@ def packages(version: str = "1.0", python: str = "deb_1") -> list[Package]:
     library = {"bin/python": interpreter, "lib/python3.13/marker.py": File(b"")}
     tool = {"lib/python3.13/site-packages/tool.py": module, "share/tool": File(os.urandom(4096) * 8)}
     return [
-        Package("python", "3.13.5", python, [], "PSF-2.0", dict(library)),
-        Package("tool", version, "py313_0", ["python 3.13.*"], "BSD-3-Clause", dict(tool)),
+        Package(name="python", version="3.13.5", build=python, depends=[], license="PSF-2.0", contents=dict(library)),
+        Package(
+            name="tool",
+            version=version,
+            build="py313_0",
+            depends=["python 3.13.*"],
+            license="BSD-3-Clause",
+            contents=dict(tool),
+        ),
     ]
 
 

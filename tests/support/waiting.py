@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slurm_sim import SlurmSim
+from slurm_sim._engine import Engine
 
 
 def until(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
@@ -18,7 +19,7 @@ def until(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
     return found
 
 
-def until_in(sim: SlurmSim, condition: str, *, timeout: float = 150, **how: Any) -> None:
+def until_in(sim: SlurmSim | Engine, condition: str, *, timeout: float = 150, **how: Any) -> None:
     """Wait until a shell's condition holds in a container, by default on the login node.
 
     Args:

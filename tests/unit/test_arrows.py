@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import sys
 import tomllib
@@ -42,6 +43,21 @@ def test_part_imports_only_allowed_packages(root: Path, part: str) -> None:
     assert files
     strangers = {f"{file.relative_to(root)}: {name}" for file in files for name in imports(file) - ALLOWED[part]}
     assert not strangers
+
+
+def test_modules_of_slurm_sim_form_no_circle(root: Path) -> None:
+    """No module imports one that imports it, be it for types only or inside a function."""
+    package = root / "slurm-sim/src/slurm_sim"
+    names = {file.stem for file in package.glob("*.py")}
+    imported: dict[str, set[str]] = {}
+    for file in package.glob("*.py"):
+        found = imported.setdefault(file.stem, set())
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "slurm_sim":
+                found |= {alias.name for alias in node.names} & names
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found |= {node.module.removeprefix("slurm_sim.")} & names
+    assert len(list(graphlib.TopologicalSorter(imported).static_order())) == len(names)
 
 
 ROOMS = {

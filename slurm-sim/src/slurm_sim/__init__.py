@@ -12,6 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from slurm_sim._docker import Completed
+    from slurm_sim._jupyter import Jupyter
+    from slurm_sim._record import JobRecord
     from slurm_sim.cluster import SlurmSim
     from slurm_sim.errors import (
         CommandError,
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
     )
     from slurm_sim.faults import Fault
     from slurm_sim.job import Job
-    from slurm_sim.record import JobRecord
-    from slurm_sim.running import Completed
     from slurm_sim.spec import Spec
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "JobError",
     "JobRecord",
     "JobTimeoutError",
+    "Jupyter",
     "NotRunningError",
     "SlurmSim",
     "SlurmSimError",
@@ -47,10 +49,11 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Completed": "running",
+    "Completed": "_docker",
     "Fault": "faults",
     "Job": "job",
-    "JobRecord": "record",
+    "JobRecord": "_record",
+    "Jupyter": "_jupyter",
     "SlurmSim": "cluster",
     "Spec": "spec",
 }

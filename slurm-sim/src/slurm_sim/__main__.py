@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command; until its modules are imported, Ctrl-C ends it silently."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    from slurm_sim.cli import main as command
+    from slurm_sim._cli import main as command
 
     command()
 

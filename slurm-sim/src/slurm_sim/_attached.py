@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from slurm_sim._docker import exec_arguments, start_docker
 from slurm_sim._lifeline import GRACE, Lifeline
 from slurm_sim._signals import INTERRUPTS, Stopped, handling
-from slurm_sim.running import exec_arguments
 
 
 def attached(container: str, command: Sequence[str], *, user: str, workdir: str | None = None) -> int:
@@ -40,7 +40,7 @@ def attached(container: str, command: Sequence[str], *, user: str, workdir: str 
         arguments = exec_arguments(container, lifeline.tie(command), user=user, workdir=workdir, tty=terminal)
         # Ctrl-C is for the command, so not for the client, which needs the terminal where that is what it reads
         group = None if _is_terminal(0) else 0
-        client = subprocess.Popen(["docker", *arguments], stdin=_input(), process_group=group)
+        client = start_docker(*arguments, stdin=_input(), process_group=group)
         status = client.wait()
         if asked or status < 0:  # or the client was killed
             if not asked:

@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from functools import cached_property
 from subprocess import CompletedProcess
 
-import msgspec
 from testcontainers.compose import DockerCompose
 
-from slurm_sim import _engine_errors, tree
-from slurm_sim._lifecycle import SPEC_LABEL
-from slurm_sim._locking import deferred, uninterrupted
+from slurm_sim import _engine_errors, _files
+from slurm_sim._docker import run_to_its_end
+from slurm_sim._found import SPEC_LABEL, spec_label
 from slurm_sim._sif import SHARED
 from slurm_sim._size import conf_lines, timeouts
 from slurm_sim.errors import SlurmSimError
@@ -29,7 +28,7 @@ _PATIENCE = 30
 
 
 class Project(DockerCompose):
-    """A Compose project under a name of its own.
+    """The Compose project of a mini-cluster, under its name.
 
     Args:
         spec: the mini-cluster's.
@@ -38,8 +37,9 @@ class Project(DockerCompose):
     """
 
     def __init__(self, spec: Spec, files: list[str], nodes: str) -> None:
-        super().__init__(context=tree.root() / "compose", compose_file_name=[*files, "-"], wait=False)
-        self.spec, self.nodes = spec, nodes
+        super().__init__(context=_files.root() / "compose", compose_file_name=[*files, "-"], wait=False)
+        self.spec = spec
+        self.nodes = nodes
 
     @cached_property
     def compose_command_property(self) -> list[str]:
@@ -48,21 +48,27 @@ class Project(DockerCompose):
         return [docker, compose, "--project-name", self.spec.name, *rest]
 
     def up(self, *services: str) -> None:
-        """Starts the services that do not run, leaving the others alone. Raises `SlurmSimError`."""
+        """Start the services that do not run, leaving the others alone. Raises `SlurmSimError`."""
         how = ["up", "--detach", "--no-recreate", "--quiet-pull"]
         self._run_command([*self.compose_command_property, *how, *services])
 
     def _run_command(self, cmd: str | list[str], context: str | None = None) -> CompletedProcess[bytes]:
-        done = _run(cmd, self.nodes, cwd=context or str(self.context), env=self._environment())
+        done = run_to_its_end(
+            cmd,
+            talk=lambda process: process.communicate(self.nodes.encode()),
+            end=_end,
+            cwd=context or str(self.context),
+            env=self._environment(),
+        )
         if done.returncode:
             said = done.stderr.decode(errors="replace")
             raise _engine_errors.no_engine(said) or SlurmSimError(
-                "Compose could not do it", seen=_engine_errors.explanation(said), hint=_engine_errors.hint(said)
+                "Compose could not do it.", _engine_errors.explanation(said), _engine_errors.advice(said)
             )
         return done
 
     def _environment(self) -> dict[str, str]:
-        """What compose.yaml asks for; variables that would change what Compose does are left out."""
+        """Return what compose.yaml asks for; variables that would change what Compose does are left out."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
         return own | {
             "SLURM_SIM_CONTROLLER_IMAGE": self.spec.controller_image,
@@ -74,29 +80,6 @@ class Project(DockerCompose):
             "SLURM_SIM_CONF": conf_lines(self.spec.slurm_conf),
             "SLURM_SIM_SPEC": spec_label(self.spec),
         }
-
-
-def _run(command: str | list[str], text: str, *, cwd: str, env: dict[str, str]) -> CompletedProcess[bytes]:
-    """Run Compose as a process group: Ctrl-C does not reach it."""
-    process: subprocess.Popen[bytes] | None = None
-    try:
-        with deferred():  # or it could run without anyone who knows of it
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                process_group=0,
-            )
-        output, errors = process.communicate(text.encode())
-    except BaseException:
-        if process is not None:
-            with uninterrupted():
-                _end(process)
-        raise
-    return CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -112,18 +95,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.communicate()
 
 
-def spec_label(spec: Spec) -> str:
-    """The label that remembers a spec: the engine holds all state, so none can go stale."""
-    return msgspec.json.encode(spec).decode()
-
-
 def project(spec: Spec, nodes: Iterable[str]) -> Project:
-    """The Compose project of a mini-cluster with these nodes, one service each.
+    """Return the Compose project of a mini-cluster with these nodes, one service each.
 
     Services, not replicas: so a node's name is its hostname, which takes a capability to change from inside.
     """
     names = ["compose.yaml", *["bare.yaml"] * spec.bare, *["jupyter.yaml"] * spec.jupyter]
-    files = [str(tree.root() / "compose" / name) for name in names]
+    files = [str(_files.root() / "compose" / name) for name in names]
     pattern = {"file": files[spec.bare], "service": "bare-slurmd" if spec.bare else "slurmd"}
     services: dict[str, dict[str, object]] = {
         node: {"extends": pattern, "hostname": node, "profiles": []} for node in nodes
@@ -138,11 +116,11 @@ def project(spec: Spec, nodes: Iterable[str]) -> Project:
 
 
 def _controller(spec: Spec) -> tuple[dict[str, object], dict[str, object]]:
-    """What the controller has beside compose.yaml: Slurm's configuration, and /shared, which is filled through it.
+    """Return what the controller has beside compose.yaml: Slurm's configuration, and /shared, filled through it.
 
     The configuration is in the text that Compose reads: a file would be mounted, and the engine may be on another host.
     """
-    files = sorted((tree.root() / "slurm-sim" / "etc").iterdir())
+    files = sorted((_files.root() / "slurm-sim" / "etc").iterdir())
     contents = {file.stem: {"content": file.read_text(encoding="utf-8").replace("$", "$$")} for file in files}
     targets = [{"source": file.stem, "target": f"{_ETC}/{file.name}", "mode": 0o644} for file in files]
     return {"configs": targets, "volumes": [f"shared:{SHARED}"] if spec.sif else []}, dict(contents)

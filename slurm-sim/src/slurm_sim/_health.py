@@ -6,17 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 
 from slurm_sim import _scaling, faults
-from slurm_sim.cluster import CANCEL_ALL, USER, SlurmSim
+from slurm_sim._docker import docker
+from slurm_sim._engine import USER, Engine
+from slurm_sim._found import PROJECT_LABEL, SERVICE_LABEL, label_field
+from slurm_sim._slurm import AWAIT_CONTROLLER, empty_queue
+from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import NotRunningError, SlurmSimError, StartError
-from slurm_sim.running import docker
 
 PATIENCE = 30
 """Seconds for an answer from a mini-cluster that may be broken."""
 
-CONFIGURATION = """
-until scontrol ping >/dev/null; do sleep 0.1; done
-scontrol show config && scontrol show partition --oneliner && scontrol show reservation --oneliner
-"""
+CONFIGURATION = (
+    AWAIT_CONTROLLER
+    + "scontrol show config && scontrol show partition --oneliner && scontrol show reservation --oneliner\n"
+)
 """Everything that an administrator can change in the controller, but for its nodes."""
 
 LEASE = "pytest-"
@@ -25,7 +28,7 @@ LEASE = "pytest-"
 _ENDING = 10
 """Seconds that a suspected node has to end its jobs, KillWait included. One that takes longer is replaced."""
 
-_COLUMNS = '{{.Label "com.docker.compose.service"}}\t{{.State}}\t{{.Networks}}'
+_COLUMNS = label_field(SERVICE_LABEL) + "\t{{.State}}\t{{.Networks}}"
 _SERVICES = ("login", "slurmctld")
 _UP = {"idle", "mix", "alloc", "comp"}
 _OF_THE_MOMENT = re.compile(
@@ -35,16 +38,16 @@ _OF_THE_MOMENT = re.compile(
 )
 
 
-def ailments(name: str, nodes: Sequence[str]) -> dict[str, str]:
+def ailments(engine: Engine, nodes: Sequence[str]) -> dict[str, str]:
     """Return what is wrong with the containers of the daemons and of these nodes; nothing if all of them run."""
-    done = docker("ps", "--all", f"--filter=label=com.docker.compose.project={name}", f"--format={_COLUMNS}")
+    done = docker("ps", "--all", f"--filter=label={PROJECT_LABEL}={engine.name}", f"--format={_COLUMNS}")
     seen = {service: (state, networks) for service, state, networks in map(_fields, done.stdout.splitlines())}
     wrong = {}
     for service in (*_SERVICES, *nodes):
         state, networks = seen.get(service, ("gone", ""))
         if state != "running":
             wrong[service] = state
-        elif f"{name}_default" not in networks.split(","):
+        elif engine.network not in networks.split(","):
             wrong[service] = "cut off from the network"
     return wrong
 
@@ -66,23 +69,23 @@ def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
         SlurmSimError: Its daemons cannot be brought back.
         TimeoutError: The controller does not answer.
     """
-    wrong = ailments(sim.name, nodes)
+    wrong = ailments(sim.engine, nodes)
     suspect |= revive(sim, wrong)
     configuration, broken = _asked(sim, nodes)
     if bad := [node for node in nodes if node in wrong or node in broken]:
-        _scaling.replace(sim.spec, bad)
+        _scaling.replace(sim.engine, sim.spec, bad)
     if suspect:
         _probe(sim, nodes)
     return configuration
 
 
 def revive(sim: SlurmSim, wrong: Mapping[str, str]) -> bool:
-    """Bring back the daemons that all nodes need, and say whether any was broken. Raises `NotRunningError`."""
+    """Bring back the daemons that all nodes need, and return whether any was broken. Raises `NotRunningError`."""
     broken = [service for service in _SERVICES if service in wrong]
     for service in broken:
         if wrong[service] == "gone":
-            raise NotRunningError(f"the container of {service} was removed")
-        faults.revive(sim, service)
+            raise NotRunningError(f"The container of {service} was removed.")
+        faults.revive(sim.engine, service)
     return bool(broken)
 
 
@@ -107,13 +110,19 @@ def configuration(sim: SlurmSim) -> str:
 
 def end_jobs(sim: SlurmSim) -> str:
     """Cancel every job, and return the controller's configuration."""
-    ask = f"{CANCEL_ALL}\n{CONFIGURATION}"
+    ask = empty_queue() + CONFIGURATION
     return settled(sim.exec("sh", "-c", ask, on="slurmctld", user="root", timeout=180).stdout)
+
+
+def reason(error: SlurmSimError | TimeoutError) -> str:
+    """Return an error's first line, for a note."""
+    return str(error).splitlines()[0]
 
 
 def differences(before: str, after: str) -> list[str]:
     """Return what is new in a configuration, or what is missing."""
-    old, new = (dict.fromkeys(text.splitlines()) for text in (before, after))
+    old = dict.fromkeys(before.splitlines())
+    new = dict.fromkeys(after.splitlines())
     words = {word for line in old for word in line.split()}
     told = [
         " ".join(dict.fromkeys([line.split()[0], *(w for w in line.split() if w not in words)]))
@@ -126,21 +135,17 @@ def differences(before: str, after: str) -> list[str]:
 def _probe(sim: SlurmSim, nodes: Sequence[str]) -> None:
     """Run a job on these nodes. Those where none can run are replaced."""
     if not runs_a_job(sim, nodes):
-        _scaling.replace(sim.spec, list(nodes))
+        _scaling.replace(sim.engine, sim.spec, list(nodes))
         if not runs_a_job(sim, nodes):
-            raise StartError(f"no job runs on {', '.join(nodes)}")
+            raise StartError(f"No job runs on {', '.join(nodes)}.")
 
 
 def runs_a_job(sim: SlurmSim, nodes: Sequence[str]) -> bool:
-    """Say whether a job runs on all of these nodes, once their jobs have been cancelled."""
+    """Return whether a job runs on all of these nodes, once their jobs have been cancelled."""
     listed = ",".join(nodes)
-    empty = (
-        f"squeue --noheader --nodelist={listed} --format=%A | sort --unique | xargs --no-run-if-empty scancel\n"
-        f'until [ -z "$(squeue --noheader --nodelist={listed})" ]; do sleep 0.05; done'
-    )
     job = ("srun", "--quiet", f"--nodelist={listed}", f"--nodes={len(nodes)}", "--time=1", "true")
     try:
-        sim.exec("sh", "-c", empty, on="slurmctld", user="root", timeout=_ENDING)
+        sim.exec("sh", "-c", empty_queue(f"--nodelist={listed}"), on="slurmctld", user="root", timeout=_ENDING)
         sim.exec(*job, user=USER, timeout=PATIENCE)
     except (SlurmSimError, TimeoutError):
         return False

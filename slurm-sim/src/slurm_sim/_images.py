@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import TypedDict
 
-from slurm_sim import tree
+from slurm_sim import _files
+from slurm_sim._docker import check_engine, docker
 from slurm_sim.errors import EngineError
-from slurm_sim.running import check_engine, docker
 
 
-def default_images(image: str | None = None, *, bare: bool = False, jupyter: bool = False) -> dict[str, str]:
-    """The images of each role, by `Spec`'s names.
+class Images(TypedDict):
+    """The images of each role, by `Spec`'s names."""
+
+    controller_image: str
+    login_image: str
+    node_image: str
+
+
+def default_images(image: str | None = None, *, bare: bool = False, jupyter: bool = False) -> Images:
+    """Return the images of each role.
 
     Args:
         image: What the login node and the compute nodes run. Without it: $SLURM_SIM_IMAGE; else slurm-sim/node,
@@ -20,27 +29,29 @@ def default_images(image: str | None = None, *, bare: bool = False, jupyter: boo
         bare: Without `image`, Slurm and Apptainer.
         jupyter: Without `image`, slurm-sim/node, and JupyterLab over it on the login node.
     """
-    slurm, own = tree.versions()["SLURM_VERSION"], tree.versions()["VERSION"]
+    slurm = _files.versions()["SLURM_VERSION"]
+    own = _files.versions()["VERSION"]
+    controller = f"slurm-sim/slurmctld:{slurm}"
     if jupyter:
-        roles = {"login_image": f"slurm-sim/jupyter:{own}", "node_image": f"slurm-sim/node:{own}"}
-        return {"controller_image": f"slurm-sim/slurmctld:{slurm}", **roles}
+        login = f"slurm-sim/jupyter:{own}"
+        return Images(controller_image=controller, login_image=login, node_image=f"slurm-sim/node:{own}")
     both = image or (f"slurm-sim/bare:{slurm}" if bare else os.environ.get("SLURM_SIM_IMAGE") or _built_node_image())
-    return {
-        "controller_image": f"slurm-sim/slurmctld:{slurm}",
-        "login_image": both or f"slurm-sim/login:{slurm}",
-        "node_image": both or f"slurm-sim/slurmd:{slurm}",
-    }
+    return Images(
+        controller_image=controller,
+        login_image=both or f"slurm-sim/login:{slurm}",
+        node_image=both or f"slurm-sim/slurmd:{slurm}",
+    )
 
 
 def ensure(images: list[str], *, verbose: bool = False) -> None:
-    """Builds those of our images that the engine lacks. Raises `EngineError`, also for a missing image not ours."""
+    """Build those of our images that the engine lacks. Raises `EngineError`, also for a missing image not ours."""
     check_engine()
     missing = [image for image in dict.fromkeys(images) if not exists(image)]
     if not missing:
         return
     targets = dict(_target(image) for image in missing)
     build = subprocess.run(
-        [tree.root() / "containers" / "bake.sh", *targets],
+        [_files.root() / "containers" / "bake.sh", *targets],
         env=os.environ | {"DASK_HPC_CACHE": str(_cache())},
         stdin=subprocess.DEVNULL,
         stderr=None if verbose else subprocess.PIPE,
@@ -49,33 +60,33 @@ def ensure(images: list[str], *, verbose: bool = False) -> None:
     )
     if build.returncode:
         raise EngineError(
-            f"could not build {', '.join(missing)}",
-            seen="\n".join((build.stderr or "").strip().splitlines()[-8:]),
-            hint="the build wants Debian's packages, or a registry: see that one of them can be reached",
+            f"Could not build {', '.join(missing)}.",
+            "\n".join((build.stderr or "").strip().splitlines()[-8:]),
+            "the build wants Debian's packages, or a registry: see that one of them can be reached.",
         )
 
 
 def exists(image: str) -> bool:
-    """Whether the engine has an image."""
+    """Return whether the engine has an image."""
     return docker("image", "inspect", "--format", "-", image).returncode == 0
 
 
 def _built_node_image() -> str | None:
-    image = f"slurm-sim/node:{tree.versions()['VERSION']}"
+    image = f"slurm-sim/node:{_files.versions()['VERSION']}"
     return image if exists(image) else None
 
 
 def _target(image: str) -> tuple[str, str]:
-    """The bake target that makes an image of ours."""
+    """Return the bake target that makes an image of ours."""
     repository = image.rsplit(":", 1)[0]
     prefix, _, target = repository.partition("/")
     if prefix != "slurm-sim" or target not in {"slurmctld", "login", "slurmd", "node", "bare", "jupyter"}:
-        raise EngineError(f"the engine has no image {image}", hint="build or pull it, or leave out --image")
+        raise EngineError(f"The engine has no image {image}.", todo="build or pull it, or leave out --image.")
     return target, image
 
 
 def _cache() -> Path:
-    """Where a bootstrapped base image is kept: in the checkout, or with the user's caches."""
-    if tree.is_checkout():
-        return tree.root() / ".cache"
+    """Return where a bootstrapped base image is kept: in the checkout, or with the user's caches."""
+    if _files.is_checkout():
+        return _files.root() / ".cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slurm-sim"

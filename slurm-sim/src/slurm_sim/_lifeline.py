@@ -13,6 +13,8 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
+from slurm_sim._docker import start_docker
+
 GRACE = 20
 """Seconds after which a command that was told to end is gone: those of the script below, and a few more."""
 
@@ -88,7 +90,7 @@ class Lifeline:
         # in memory: links of before a restart of the container would lead to processes of after it
         self._link = f"/dev/shm/.slurm-sim-{secrets.token_hex(8)}"  # noqa: S108 - the container's
         watch = ["bash", "-c", _WATCH, "slurm-sim-lifeline", self._link, "1" if terminal else ""]
-        self._session = ["docker", "exec", "--interactive", f"--user={user}", container, *watch]
+        self._session = ["exec", "--interactive", f"--user={user}", container, *watch]
         self._client: subprocess.Popen[bytes] | None = None
 
     def tie(self, command: Sequence[str]) -> list[str]:
@@ -98,10 +100,7 @@ class Lifeline:
     def start(self) -> None:
         """Open the session, without waiting for it."""
         quiet = subprocess.DEVNULL
-        pipe = subprocess.PIPE
-        self._client = subprocess.Popen(
-            self._session, stdin=pipe, stdout=quiet, stderr=quiet, bufsize=0, process_group=0
-        )
+        self._client = start_docker(*self._session, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)
 
     def send(self, word: str) -> None:
         """Pass a signal on, such as INT, to every process of the command."""

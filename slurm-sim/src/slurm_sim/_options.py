@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from slurm_sim._suggest import did_you_mean
 from slurm_sim.errors import SlurmSimError, SpecError
 from slurm_sim.spec import Spec
 
@@ -23,7 +23,7 @@ name_option = click.option(
 
 
 def size_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say what a mini-cluster is to be."""
+    """Add the options that say of what size and make a mini-cluster is."""
     for option in reversed(
         [
             click.option("--nodes", default=2, show_default=True, help="Compute nodes, c1…cN."),
@@ -49,7 +49,7 @@ def size_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _conf_lines(_context: click.Context, _option: click.Parameter, lines: tuple[str, ...]) -> dict[str, str]:
-    """The lines as keys and values; one without "=" is refused, by name, as one without a value."""
+    """Return the lines as keys and values; one without "=" is refused, by name, as one without a value."""
     return dict(line.partition("=")[::2] for line in lines)
 
 
@@ -61,25 +61,28 @@ def given_fields(ctx: click.Context) -> list[str]:
     return [field for field in known if field in Spec.__struct_fields__ and field != "name"]
 
 
+class _Refusal(click.ClickException):
+    """A request that makes no sense."""
+
+    exit_code = 2
+
+
 class Commands(click.Group):
     """Suggests the nearest command, and turns what goes wrong into a message and a status."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        near = difflib.get_close_matches(args[0], self.commands, n=1) if args else []
-        if near and near[0] != args[0]:
-            ctx.fail(f"there is no command {args[0]!r}: did you mean {near[0]!r}?")
+        if args and args[0] not in self.commands and (question := did_you_mean(args[0], self.commands)):
+            ctx.fail(f"There is no command {args[0]!r}: {question}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except SlurmSimError as error:
-            click.echo(f"slurm-sim: {error}", err=True)
-            ctx.exit(2 if isinstance(error, SpecError) else 1)
+            raise (_Refusal if isinstance(error, SpecError) else click.ClickException)(str(error)) from error
         except BrokenPipeError:
-            raise  # whoever read has read enough (| head): click ends quietly
+            raise  # the reader has read enough (| head): click ends quietly
         except OSError as error:
-            click.echo(f"slurm-sim: {error.strerror}: {error.filename}", err=True)
-            ctx.exit(1)
+            raise click.ClickException(f"{error.strerror}: {error.filename}") from error

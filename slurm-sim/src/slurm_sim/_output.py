@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from slurm_sim._engine import Engine
+from slurm_sim._record import JobRecord
 from slurm_sim.errors import JobError, NotRunningError
-from slurm_sim.record import JobRecord
-from slurm_sim.running import exec_arguments
-
-if TYPE_CHECKING:
-    from slurm_sim.cluster import SlurmSim
 
 _SHARED = "/home/"
 
@@ -32,7 +27,7 @@ done
 """
 
 
-class File(msgspec.Struct):
+class File(msgspec.Struct, kw_only=True):
     """A file that a job wrote, and where it can be read; tasks of an array may share one."""
 
     path: str
@@ -55,18 +50,18 @@ def files(record: JobRecord, *, errors: bool) -> list[File]:
     return list(found.values())
 
 
-def read(sim: SlurmSim, record: JobRecord, *, errors: bool) -> str:
+def read(engine: Engine, record: JobRecord, *, errors: bool) -> str:
     """Return what is in these files. Raises `JobError` for one on a node that does not run."""
     said = ""
     for service, uid, request in _requests(files(record, errors=errors)):
         try:
-            said += sim.exec("bash", "-c", _SHOW, on=service, user=uid, stdin=request, check=False).stdout
+            said += engine.exec("bash", "-c", _SHOW, on=service, user=uid, stdin=request, check=False).stdout
         except NotRunningError as error:
             raise _out_of_reach(record, request, error) from None
     return said
 
 
-def show(sim: SlurmSim, record: JobRecord, *, errors: bool) -> None:
+def show(engine: Engine, record: JobRecord, *, errors: bool) -> None:
     """Copy these files to standard output, or standard error; whatever they hold, and however much.
 
     Raises:
@@ -74,11 +69,10 @@ def show(sim: SlurmSim, record: JobRecord, *, errors: bool) -> None:
     """
     for service, uid, request in _requests(files(record, errors=errors)):
         try:
-            sim.check_service(service)
+            engine.require(service)
         except NotRunningError as error:
             raise _out_of_reach(record, request, error) from None
-        arguments = exec_arguments(sim.container(service), ["bash", "-c", _SHOW], user=uid)
-        subprocess.run(["docker", *arguments], input=request, stdout=2 if errors else None, check=False)
+        engine.stream("bash", "-c", _SHOW, on=service, user=uid, stdin=request, stdout=2 if errors else None)
 
 
 def _requests(found: list[File]) -> Iterator[tuple[str, str, bytes]]:
@@ -98,6 +92,4 @@ def _title(file: File, *, first: bool) -> str:
 
 def _out_of_reach(record: JobRecord, request: bytes, error: NotRunningError) -> JobError:
     path = request.decode().split("\0")[1]
-    return JobError(
-        f"cannot read what job {record.id} wrote to {path}", seen=f"{error.what}: {error.seen}", hint=error.hint
-    )
+    return JobError(f"What job {record.id} wrote to {path} cannot be read.", f"{error.what}\n{error.seen}", error.todo)

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import inspect
 import secrets
-import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Mapping
 
 import msgspec
 import pytest
 
-from slurm_sim import _health, _lifecycle, _locking
+from slurm_sim import _found, _health, _lifecycle, _locking
 from slurm_sim._claims import Claim
 from slurm_sim._pytest_lease import Lease
-from slurm_sim._pytest_leases import Leases
-from slurm_sim._pytest_shared import Sharing
+from slurm_sim._pytest_markers import Place, Wanted, wanted
+from slurm_sim._pytest_shared import Leases, Sharing
 from slurm_sim.cluster import SlurmSim
-from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, SpecError, StartError
-from slurm_sim.spec import MAX_NODES, check_count
-
-Scope = Literal["function", "class", "module", "package", "session"]
+from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, StartError
+from slurm_sim.spec import Arguments
 
 KEPT = "slurm-sim-pytest"
 """The name of the mini-cluster that `--slurm-sim-keep` leaves running, and that the next such session uses."""
 
-DEFAULT_NODES = 2
-MARKER = "slurm_sim"
-_ARGUMENTS = [name for name in inspect.signature(SlurmSim).parameters if name != "name"]
-_KINDS: dict[str, type[pytest.Item | pytest.Collector]] = {
-    "function": pytest.Item,
-    "class": pytest.Class,
-    "module": pytest.Module,
-    "package": pytest.Package,
-    "session": pytest.Session,
-}
 _KEPT_GATE_SECONDS = 15
 _USED = pytest.StashKey[list[SlurmSim]]()
 
@@ -61,40 +42,32 @@ class Pool:
         *,
         worker: str,
         keep: bool,
-        usual: Mapping[str, Any],
+        usual: Arguments,
         notes: list[str],
         sharing: Sharing | None = None,
     ) -> None:
-        self._run, self._worker, self._keep, self._usual, self._notes = run, worker, keep, usual, notes
+        self._run = run
+        self._worker = worker
+        self._keep = keep
+        self._usual = usual
+        self._notes = notes
         self._sims: dict[tuple[str, str], SlurmSim] = {}
         self._failed: dict[tuple[str, str], SlurmSimError] = {}
         self._states: dict[SlurmSim, _State] = {}
         self._sole: list[Claim] = []
         self._leases = sharing and Leases(sharing)
 
-    def get(self, node: pytest.Item | pytest.Collector, base: Mapping[str, Any], scope: str) -> SlurmSim:
-        """Return the mini-cluster for a place in the tests: the one that is there, or a new one.
-
-        Args:
-            node: A test, or what a fixture of wider scope belongs to: its class, module, package or session.
-            base: Arguments of `SlurmSim`; markers add to them and replace them.
-            scope: How long it lasts, unless a marker says so.
-
-        Raises:
-            SpecError: An argument or a scope that cannot be.
-        """
-        wanted = _wanted(base, node)
-        place = _place(node, wanted.pop("scope", scope))
-        wanted["nodes"] = needed_nodes(base, node)
-        kind = _kind(wanted)
-        key = place.nodeid, kind
+    def get(self, node: Place, base: Mapping[str, object], scope: str) -> SlurmSim:
+        """Return the mini-cluster for a place in the tests: the one that is there, or a new one; see `wanted`."""
+        asked = wanted(base, node, scope)
+        key = asked.until.nodeid, asked.kind
         if key in self._failed:  # trying again for each test would take its time each time
             raise self._failed[key]
-        if self._leases and isinstance(place, pytest.Session):
-            sim = self._lease(self._leases, key, node, wanted)
+        if self._leases and isinstance(asked.until, pytest.Session):
+            sim = self._lease(self._leases, node, asked, key=key)
         else:
             if key not in self._sims:
-                self._start(key, place, wanted)
+                self._start(key, asked)
             sim = self._sims[key]
         used = node.stash.setdefault(_USED, [])
         if sim not in used:
@@ -132,7 +105,7 @@ class Pool:
             if isinstance(sim, Lease):
                 if sim.lasting:  # the jobs of other leases end with the lease
                     self._end_jobs_of_lease(sim)
-            elif wrong := _health.ailments(sim.name, sim.nodes()):
+            elif wrong := _health.ailments(sim.engine, sim.nodes()):
                 self.suspect(sim)
                 _health.revive(sim, wrong)
                 self._state(sim).after = _health.configuration(sim)
@@ -142,7 +115,7 @@ class Pool:
             self.suspect(sim)
 
     def _end_jobs_of_lease(self, lease: Lease) -> None:
-        if _health.ailments(lease.name, lease.nodes()):
+        if _health.ailments(lease.engine, lease.nodes()):
             self.suspect(lease)
         else:
             lease.cancel_all(timeout=_health.PATIENCE)
@@ -168,23 +141,19 @@ class Pool:
     def _state(self, sim: SlurmSim) -> _State:
         return self._states.setdefault(sim, _State())
 
-    def _lease(
-        self, leases: Leases, key: tuple[str, str], node: pytest.Item | pytest.Collector, wanted: dict[str, Any]
-    ) -> SlurmSim:
-        if self._keep:
-            name = "-".join(filter(None, (KEPT, "shared", _special(wanted, self._usual))))
-        else:
-            name = f"{self._run}-{_short(key[1])}"
+    def _lease(self, leases: Leases, node: Place, asked: Wanted, *, key: tuple[str, str]) -> SlurmSim:
+        name = self._name_of_kept("shared", asked) if self._keep else f"{self._run}-{asked.short_kind}"
+        conf = {"CliFilterPlugins": "cli_filter/lua", **(asked.arguments.get("slurm_conf") or {})}
+        arguments: Arguments = {**asked.arguments, "slurm_conf": conf}
         try:
-            conf = {"CliFilterPlugins": "cli_filter/lua", **(wanted.get("slurm_conf") or {})}
-            return leases.get(node, key[1], SlurmSim(name=name, **{**wanted, "slurm_conf": conf}))
+            return leases.get(node, asked.kind, SlurmSim(name=name, **arguments))
         except (EngineError, StartError) as error:
             self._failed[key] = error
             raise
 
     def _mend(self, sim: SlurmSim, nodes: int) -> None:
         state = self._states.pop(sim, _State())
-        names = _lifecycle.node_names(nodes)
+        names = _found.node_names(nodes)
         try:
             if state.problem:
                 raise StartError(state.problem)
@@ -192,49 +161,52 @@ class Pool:
             if state.suspect:
                 sim.cancel_all(timeout=_health.PATIENCE)
         except (SlurmSimError, TimeoutError) as error:
-            self._notes.append(f"{sim.name} was replaced: {str(error).splitlines()[0]}")
+            self._notes.append(f"{sim.name} was replaced: {_health.reason(error)}")
             sim.down()
             sim.start()
             before = _health.restore(sim, names, suspect=False)
         self._state(sim).before = before
 
-    def _start(self, key: tuple[str, str], place: pytest.Item | pytest.Collector, wanted: dict[str, Any]) -> None:
-        lasts = isinstance(place, pytest.Session)
+    def _start(self, key: tuple[str, str], asked: Wanted) -> None:
+        lasts = isinstance(asked.until, pytest.Session)
         try:
-            self._sims[key] = self._kept(wanted) if lasts and self._keep else _new(self._run, wanted)
+            self._sims[key] = self._kept(asked) if lasts and self._keep else _new(self._run, asked)
         except SlurmSimError as error:
             self._failed[key] = error
             raise
         if not lasts:
-            place.addfinalizer(lambda: self._end(key))
+            asked.until.addfinalizer(lambda: self._end(key))
 
-    def _kept(self, wanted: dict[str, Any]) -> SlurmSim:
+    def _kept(self, asked: Wanted) -> SlurmSim:
         """Return the kept mini-cluster as it is wanted; one that differs, or does not work, is replaced and named.
 
         One run at a time uses it: another one would cancel its jobs.
         """
-        name = "-".join(filter(None, (KEPT, self._worker, _special(wanted, self._usual))))
+        name = self._name_of_kept(self._worker, asked)
         claim = Claim.sole(name)
         if claim is None:
             self._notes.append(
                 f"{name} is used by another run: this one has started its own (--slurm-sim-shared in both shares it)"
             )
-            return _new(self._run, wanted)
-        sim = SlurmSim(name=name, **wanted)
+            return _new(self._run, asked)
+        sim = SlurmSim(name=name, **asked.arguments)
         self._sole.append(claim)
         try:
-            found = _lifecycle.find(name)
+            found = _found.find(name)
         except NotRunningError:
             sim.down()  # its containers, if a test has removed some
             sim.start()
             return sim
-        differences = _lifecycle.differences(found, sim.spec) or _ailments(found)
+        differences = _found.differences(found, sim.spec) or _ailments(found)
         if not differences:
             return SlurmSim.attach(name)
         self._notes.append(f"the kept {name} was replaced: {'; '.join(differences)}")
         sim.down()
         sim.start()
         return sim
+
+    def _name_of_kept(self, which: str, asked: Wanted) -> str:
+        return "-".join(filter(None, (KEPT, which, asked.special(self._usual))))
 
 
 class _State(msgspec.Struct):
@@ -256,17 +228,10 @@ def _runs_on(sim: SlurmSim) -> str:
     return f"{sim.name} runs on; 'slurm-sim down --name {sim.name}' ends it"
 
 
-def _new(run: str, wanted: dict[str, Any]) -> SlurmSim:
-    sim = SlurmSim(name=new_name(run), **wanted)
+def _new(run: str, asked: Wanted) -> SlurmSim:
+    sim = SlurmSim(name=new_name(run), **asked.arguments)
     sim.start()
     return sim
-
-
-def needed_nodes(base: Mapping[str, Any], node: pytest.Item | pytest.Collector) -> int:
-    """Return how many nodes a place in the tests needs: its marker's if those are more than all tests have."""
-    usual: int = base.get("nodes", DEFAULT_NODES)
-    marked: list[int] = [mark.kwargs["nodes"] for mark in node.iter_markers(MARKER) if "nodes" in mark.kwargs]
-    return max(usual, check_count("nodes", marked[0], MAX_NODES)) if marked else usual
 
 
 def new_run() -> str:
@@ -286,77 +251,12 @@ def remove_all(run: str) -> None:
         _locking.forget(name)
 
 
-@contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that `timeout pytest` and a CI job that is cancelled leave nothing behind either."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _wanted(base: Mapping[str, Any], node: pytest.Item | pytest.Collector) -> dict[str, Any]:
-    """The arguments of `SlurmSim`, and perhaps `scope`, for a place: an inner marker's go before an outer one's."""
-    wanted = dict(base)
-    for mark in reversed(list(node.iter_markers(MARKER))):
-        if mark.args:
-            raise SpecError(
-                "the marker slurm_sim takes keywords only", seen=repr(mark.args[0]), hint="slurm_sim(nodes=4)"
-            )
-        wanted |= mark.kwargs
-    for name in wanted:
-        if name not in _ARGUMENTS and name != "scope":
-            near = difflib.get_close_matches(name, [*_ARGUMENTS, "scope"], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(_ARGUMENTS)}, scope"
-            raise SpecError(f"a mini-cluster has no option {name!r}", hint=hint)
-    return wanted
-
-
-def _place(node: pytest.Item | pytest.Collector, scope: str) -> pytest.Item | pytest.Collector:
-    """The part of the tests whose end is the mini-cluster's."""
-    if scope not in _KINDS:
-        near = difflib.get_close_matches(scope, list(_KINDS), n=1)
-        raise SpecError(
-            f"unknown scope {scope!r}", hint=f"did you mean {near[0]!r}?" if near else f"one of {', '.join(_KINDS)}"
-        )
-    found = node.getparent(_KINDS[scope])
-    if found is not None:
-        return found
-    if scope == "package":  # pytest's own fixtures of that scope last for the session, too, outside of packages
-        return node.session
-    if scope == "class" and isinstance(node, pytest.Item):
-        return node
-    raise SpecError(
-        f"a mini-cluster of scope {scope!r} ends before the fixture that asks for it",
-        seen=f"the fixture belongs to {node.nodeid or 'the session'}",
-        hint="give the fixture a narrower scope, or the mini-cluster a wider one",
-    )
-
-
-def _kind(wanted: Mapping[str, Any]) -> str:
-    """Return a key for mini-clusters that tests can share: all arguments except the number of nodes."""
-    return repr(sorted((name, str(value)) for name, value in wanted.items() if name != "nodes"))
-
-
-def _special(wanted: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
-    """A short word for what markers and overridden fixtures add, so that each kept kind has a name; "" for nothing."""
-    added = {name: value for name, value in wanted.items() if name != "nodes" and usual.get(name) != value}
-    return _short(_kind(added)) if added else ""
-
-
-def _short(kind: str) -> str:
-    return hashlib.sha256(kind.encode()).hexdigest()[:6]
-
-
-def _ailments(found: _lifecycle.Found) -> list[str]:
+def _ailments(found: _found.Found) -> list[str]:
     """Cancel the jobs of a kept mini-cluster, and return the reasons not to use it."""
     try:
-        SlurmSim.attach(found.spec.name).cancel_all(timeout=_KEPT_GATE_SECONDS)
-        _lifecycle.pass_gate(found.spec.name, len(found.nodes), _KEPT_GATE_SECONDS + len(found.nodes))
+        sim = SlurmSim.attach(found.spec.name)
+        sim.cancel_all(timeout=_KEPT_GATE_SECONDS)
+        _lifecycle.pass_gate(sim.engine, len(found.nodes), _KEPT_GATE_SECONDS + len(found.nodes))
     except (SlurmSimError, TimeoutError) as error:
-        return [str(error).splitlines()[0]]
+        return [_health.reason(error)]
     return []

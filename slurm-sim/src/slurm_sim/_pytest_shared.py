@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count as numbers
 from itertools import islice
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from slurm_sim import _health, _lifecycle
+from slurm_sim import _found, _health
 from slurm_sim._claims import Book, Entry
 from slurm_sim._pytest_lease import Lease, partition_of
+from slurm_sim._pytest_markers import Place
+from slurm_sim._slurm import empty_queue
 from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import SlurmSimError, SpecError, StartError
 
 _ATTEMPTS = 3
 
-_JOBS = r"""
+_JOBS = rf"""
 set -e
-# Slurm tells nobody when a queue is empty.
-empty() {
-  squeue --noheader --format=%A "$1" | sort --unique | xargs --no-run-if-empty scancel
-  until [ -z "$(squeue --noheader "$1")" ]; do sleep 0.05; done
-}
-edit() { flock /etc/slurm sed --in-place --expression="/^PartitionName=$1 /d" /etc/slurm/slurm.conf; }
-exists() { scontrol show partition "$1" >/dev/null 2>&1; }
+empty() {{
+{empty_queue('"$1"')}}}
+edit() {{ flock /etc/slurm sed --in-place --expression="/^PartitionName=$1 /d" /etc/slurm/slurm.conf; }}
+exists() {{ scontrol show partition "$1" >/dev/null 2>&1; }}
 """
 # In slurm.conf as well: `scontrol reconfigure` would take away a partition that is not.
 _OPEN = (
@@ -51,7 +51,7 @@ if exists "$1"; then exec scontrol delete partition="$1"; fi
 )
 
 
-class Sharing(msgspec.Struct, frozen=True):
+class Sharing(msgspec.Struct, frozen=True, kw_only=True):
     """How mini-clusters are shared.
 
     Attributes:
@@ -76,7 +76,8 @@ class Shared:
     """
 
     def __init__(self, sim: SlurmSim, how: Sharing) -> None:
-        self.sim, self._how = sim, how
+        self.sim = sim
+        self._how = how
         self._book = Book(sim.name)
         self._compared = False
 
@@ -94,10 +95,11 @@ class Shared:
         """
         if self._how.strict and count > self._how.most:
             raise SpecError(
-                f"the test needs {count} nodes, and the shared mini-cluster has {self._how.most} at most",
-                hint=f"--slurm-sim-max-nodes={count}",
+                f"The test needs {count} nodes, and the shared mini-cluster has {self._how.most} at most.",
+                todo=f"take --slurm-sim-max-nodes={count}.",
             )
-        lease = Lease(self.sim, self._book.join(self._how.run), self._how.run, self.resize, lasting=lasting)
+        run = self._how.run
+        lease = Lease(self.sim, claim=self._book.join(run), run=run, resize=self.resize, lasting=lasting)
         try:
             self.ready(lease, count)
         except BaseException:
@@ -115,9 +117,9 @@ class Shared:
                 lease.configuration = _health.restore(self.sim, lease.nodes(), suspect=lease.suspect)
                 self._open(lease, lease.nodes() if fresh else [])
             except (SlurmSimError, TimeoutError) as error:
-                reason = str(error).splitlines()[0]
+                reason = _health.reason(error)
                 if attempt == _ATTEMPTS:
-                    raise StartError(f"the shared mini-cluster {self.sim.name!r} cannot be mended: {reason}") from None
+                    raise StartError(f"The shared mini-cluster {self.sim.name!r} cannot be mended.", reason) from None
                 self._condemn(reason)
                 if not lease.lasting:
                     lease.take([])  # or two tests would wait for each other to replace the mini-cluster
@@ -129,7 +131,7 @@ class Shared:
         """Give the nodes of a lease back. Nodes that a failed test had, or that are broken, are mended later."""
         mended = False
         try:
-            if not _health.ailments(self.sim.name, lease.nodes()):
+            if not _health.ailments(self.sim.engine, lease.nodes()):
                 if lease.suspect:  # its nodes may never tell that a job has ended
                     self._admin('scancel --partition="$1"', lease.partition)
                 else:
@@ -163,7 +165,7 @@ class Shared:
         self.sim.exec("sh", "-c", script, "admin", *arguments, on="slurmctld", user="root", timeout=_health.PATIENCE)
 
     def _take(self, lease: Lease, count: int) -> bool:
-        """Choose the nodes of a lease, if it is its turn and enough are free. Say whether it has them."""
+        """Choose the nodes of a lease, if it is its turn and enough are free. Return whether it has them."""
         with self._book.locked():
             others = {path: entry for path, entry in self._book.living().items() if path != lease.path}
             if not (lease.lasting or self._is_turn(lease, others, count)) or not self._works(others, count):
@@ -175,27 +177,27 @@ class Shared:
         return True
 
     def _is_turn(self, lease: Lease, others: Mapping[Path, Entry], count: int) -> bool:
-        """Say whether so many nodes are free, and no earlier test waits for them."""
+        """Return whether so many nodes are free, and no earlier test waits for them."""
         counted = {path: entry for path, entry in others.items() if self._how.strict or entry.run == self._how.run}
         busy = sum(len(entry.nodes) for entry in counted.values() if entry.kind == "test")
         earlier = any(entry.kind == "waiting" and path < lease.path for path, entry in counted.items())
         return not earlier and (not busy or busy + count <= self._how.most)
 
     def _choose(self, count: int) -> list[str]:
-        """Return nodes that nobody has: the first ones, which may not be there yet."""
+        """Return nodes without a claim: the first ones, which may not be there yet."""
         taken = {node for entry in self._book.living().values() for node in entry.nodes}
         return list(islice((node for number in numbers(1) if (node := f"c{number}") not in taken), count))
 
     def _works(self, others: Mapping[Path, Entry], count: int) -> bool:
         """Start or replace the mini-cluster if that is necessary; not while tests run on one that is broken."""
-        there = _lifecycle.find_all().get(self.sim.name)
+        there = _found.find_all().get(self.sim.name)
         reason = self._condemned() if there else "it was gone"
-        if there and not self._compared and (unlike := _lifecycle.unlike(there, self.sim.spec)):
+        if there and not self._compared and (unlike := _found.unlike(there, self.sim.spec)):
             if others:
                 raise StartError(
-                    f"the kept mini-cluster {self.sim.name!r} is not like this session wants it",
-                    seen="; ".join(unlike),
-                    hint="another session is using it: wait for its end, or leave out --slurm-sim-keep",
+                    f"The kept mini-cluster {self.sim.name!r} is not like this session wants it.",
+                    "; ".join(unlike),
+                    "another session is using it: wait for its end, or leave out --slurm-sim-keep.",
                 )
             reason = "; ".join(unlike)
         if reason and any(entry.kind == "test" and entry.nodes for entry in others.values()):
@@ -212,7 +214,7 @@ class Shared:
         self.sim.down()
         for path in (*self._book.dead(), self._book.condemned):
             path.unlink(missing_ok=True)
-        nodes = max([count, *(int(node[1:]) for entry in others.values() for node in entry.nodes)])
+        nodes = max([count, *(_found.node_number(node) for entry in others.values() for node in entry.nodes)])
         self.sim.spec = msgspec.structs.replace(self.sim.spec, nodes=nodes)
         self.sim.start()
         for path, entry in others.items():
@@ -226,7 +228,7 @@ class Shared:
                 _health.restore(self.sim, entry.nodes, suspect=True)
                 self._admin(_CLOSE, partition_of(path), ",".join(entry.nodes))
         except (SlurmSimError, TimeoutError) as error:
-            self._condemn(str(error).splitlines()[0])
+            self._condemn(_health.reason(error))
         path.unlink(missing_ok=True)
 
     def _compare(self, lease: Lease) -> None:
@@ -252,3 +254,42 @@ class Shared:
         except (SlurmSimError, TimeoutError):
             pass
         return reason
+
+
+class Leases:
+    """Leases by the place in the tests that they belong to: each ends with its place."""
+
+    def __init__(self, sharing: Sharing) -> None:
+        self._sharing = sharing
+        self._shared: dict[str, Shared] = {}
+        self._leases: dict[tuple[str, str], Lease] = {}
+
+    def __contains__(self, sim: SlurmSim) -> bool:
+        return sim in self._leases.values()
+
+    def sims(self) -> Iterable[SlurmSim]:
+        """Return the mini-clusters that have been used."""
+        return [shared.sim for shared in self._shared.values()]
+
+    def get(self, node: Place, kind: str, sim: SlurmSim) -> Lease:
+        """Return the lease of the nearest place around a node that has one, else a new one for the node."""
+        for near in reversed(node.listchain()):
+            if (near.nodeid, kind) in self._leases:
+                return self._leases[near.nodeid, kind]
+        if kind not in self._shared:
+            self._shared[kind] = Shared(sim, self._sharing)
+        shared = self._shared[kind]
+        lease = shared.lease(sim.spec.nodes, lasting=not isinstance(node, pytest.Item))
+        self._leases[node.nodeid, kind] = lease
+
+        def end() -> None:
+            shared.release(self._leases.pop((node.nodeid, kind)))
+
+        node.addfinalizer(end)
+        return lease
+
+    def ready(self, lease: Lease) -> None:
+        """See that the nodes of a lease work that earlier tests have had."""
+        if lease.lasting:
+            (shared,) = (shared for shared in self._shared.values() if shared.sim.name == lease.name)
+            shared.ready(lease, len(lease.nodes()))

@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from slurm_sim import _lifecycle, _sif, faults
-from slurm_sim._lifecycle import Found
+from slurm_sim._docker import docker_output
+from slurm_sim._engine import Engine
+from slurm_sim._found import Found
 from slurm_sim.errors import SlurmSimError, SpecError, StartError
-from slurm_sim.running import docker, engine
 from slurm_sim.spec import Spec
-
-if TYPE_CHECKING:
-    from slurm_sim.cluster import SlurmSim
 
 # What Slurm says of a node, in one line; times are as TZ says.
 _NODE = re.compile(r"^NodeName=(?P<name>\S+) .*? State=(?P<state>\S+) .*? SlurmdStartTime=(?P<since>\S+)", re.MULTILINE)
@@ -30,8 +27,8 @@ def refuse_others(found: Found, spec: Spec, fields: Iterable[str] = Spec.__struc
     name = found.spec.name
     if found.state == "running":
         raise SpecError(
-            f"there is a mini-cluster {name!r} already",
-            hint=f"use it, end it with 'slurm-sim down --name {name}', or take another --name",
+            f"There is a mini-cluster {name!r} already.",
+            todo=f"use it, end it with 'slurm-sim down --name {name}', or take another --name.",
         )
     was = msgspec.structs.replace(found.spec, nodes=len(found.all_nodes))
     differs = [
@@ -39,11 +36,11 @@ def refuse_others(found: Found, spec: Spec, fields: Iterable[str] = Spec.__struc
     ]
     if differs:
         seen = "\n".join(f"{field} is {getattr(was, field)}, not {getattr(spec, field)}" for field in differs)
-        hint = f"leave the options out to bring it back as it was, or 'slurm-sim down --name {name}' first"
-        raise SpecError(f"the mini-cluster {name!r} is {found.state}, and it is another one", seen=seen, hint=hint)
+        todo = f"leave the options out to bring it back as it was, or 'slurm-sim down --name {name}' first."
+        raise SpecError(f"The mini-cluster {name!r} is {found.state}, and it is another one.", seen, todo)
 
 
-def revive(sim: SlurmSim, found: Found, timeout: float) -> dict[str, float]:
+def revive(engine: Engine, found: Found, timeout: float) -> dict[str, float]:
     """Start what does not run; return when every node is back in Slurm, and Slurm knows which of its jobs have ended.
 
     Raises `StartError`; nothing is removed then, since that would be the mini-cluster's files and its queue.
@@ -51,90 +48,88 @@ def revive(sim: SlurmSim, found: Found, timeout: float) -> dict[str, float]:
     Returns:
         The seconds that each part took.
     """
-    from slurm_sim._compose import project  # slow to import, and only starting needs it
-
-    began, spec = time.monotonic(), found.spec
+    began = time.monotonic()
+    spec = found.spec
     end = began + timeout
     try:
-        _prepare(found)
-        project(spec, found.all_nodes).up()
+        _prepare(engine, found)
+        _lifecycle.compose_up(spec, found.all_nodes)
         started = time.monotonic() - began
-        _sif.share(spec, again=True)
-        known = set(_await_nodes(sim, found.all_nodes, end))
+        _sif.share(engine, spec, again=True)
+        known = set(_await_nodes(engine, found.all_nodes, end))
         if removed := sorted(known - set(found.all_nodes)):
-            project(spec, [*found.all_nodes, *removed]).up(*removed)
-            _await_nodes(sim, [*found.all_nodes, *removed], end)
-        faults.await_truth(sim)
-        _lifecycle.await_jupyter(spec, timeout)
+            _lifecycle.compose_up(spec, [*found.all_nodes, *removed], *removed)
+            _await_nodes(engine, [*found.all_nodes, *removed], end)
+        faults.await_truth(engine)
+        _lifecycle.await_jupyter(engine, spec, timeout)
     except SlurmSimError as error:
         seen = error.seen if isinstance(error, StartError) else f"{error.what}\n{error.seen}"
-        hint = (
-            error.hint or f"'slurm-sim logs' shows why; nothing was removed, 'slurm-sim down --name {spec.name}' does"
+        todo = (
+            error.todo or f"'slurm-sim logs' shows why; nothing was removed, 'slurm-sim down --name {spec.name}' does."
         )
-        raise StartError(f"mini-cluster {spec.name!r} did not come back", seen=seen, hint=hint) from None
+        raise StartError(f"Mini-cluster {spec.name!r} did not come back.", seen, todo) from None
     return {"containers": started, "nodes": time.monotonic() - began - started}
 
 
-def _prepare(found: Found) -> None:
+def _prepare(engine: Engine, found: Found) -> None:
     """Let paused containers go on, and remove those that cannot start: Compose makes them anew."""
-    name = found.spec.name
-    containers = [f"{name}-{service}-1" for service in found.states]
-    paused = [f"{name}-{service}-1" for service, state in found.states.items() if state == "paused"]
+    containers = [engine.container(service) for service in found.states]
+    paused = [engine.container(service) for service, state in found.states.items() if state == "paused"]
     if paused:
-        engine("unpause", *paused)
-    network = f"{name}_default"
-    current = engine("network", "ls", "--no-trunc", "--quiet", "--filter", f"name=^{network}$").strip()
-    rows = engine("inspect", "--format", _NETWORK.format(network), *containers).splitlines() if containers else []
+        docker_output("unpause", *paused)
+    current = docker_output("network", "ls", "--no-trunc", "--quiet", "--filter", f"name=^{engine.network}$").strip()
+    template = _NETWORK.format(engine.network)
+    rows = docker_output("inspect", "--format", template, *containers).splitlines() if containers else []
     apart = [row.split("\t")[0].removeprefix("/") for row in rows if row.split("\t")[1] != current or not current]
-    dead = [f"{name}-{service}-1" for service, state in found.states.items() if state in ("dead", "removing")]
+    dead = [engine.container(service) for service, state in found.states.items() if state in ("dead", "removing")]
     if apart or dead:  # a network that was removed, or made anew, is not the one that they would look for
-        engine("rm", "--force", *apart, *dead)
+        docker_output("rm", "--force", *apart, *dead)
 
 
-def _await_nodes(sim: SlurmSim, nodes: list[str], end: float) -> list[str]:
+def _await_nodes(engine: Engine, nodes: list[str], end: float) -> list[str]:
     """Wait until Slurm has heard from the slurmd that runs on each node now. Returns the nodes that Slurm knows."""
-    rows = engine("inspect", "--format={{.Name}} {{.State.StartedAt}}", *map(sim.container, nodes)).splitlines()
-    since = {name.removeprefix(f"/{sim.name}-").removesuffix("-1"): at for name, at in map(str.split, rows)}
+    containers = map(engine.container, nodes)
+    times = docker_output("inspect", "--format={{.State.StartedAt}}", *containers).splitlines()
+    since = dict(zip(nodes, times, strict=True))
     ending: dict[str, float] = {}  # since when nodes whose slurmd answers are completing
     while True:
-        seen = _seen(sim)
+        seen = _seen(engine)
         late = [node for node in nodes if not (_answers(seen.get(node), since[node]) and _serves(seen[node][0]))]
         if not late:
             return list(seen)
-        _lifecycle.fail_if_one_died(sim.name)
+        _lifecycle.fail_if_one_died(engine)
         now = time.monotonic()
         if now > end:
             said = "\n".join(f"{node} is {seen[node][0] if node in seen else 'unknown to Slurm'}" for node in late[:12])
-            raise StartError("some nodes did not come back in time", seen=said)
+            raise StartError("Some nodes did not come back in time.", said)
         ending = {
             node: ending.get(node, now)
             for node in late
             if _answers(seen.get(node), since[node]) and re.match(r"IDLE\b.*\+COMPLETING\b", seen[node][0])
         }
         for node in [node for node, first in ending.items() if now - first > _ENDING_SECONDS]:
-            _forget_jobs(sim, node)
+            _forget_jobs(engine, node)
             del ending[node]
         time.sleep(0.1)  # Slurm tells nobody when a node registers
 
 
-def _forget_jobs(sim: SlurmSim, node: str) -> None:
+def _forget_jobs(engine: Engine, node: str) -> None:
     """Have Slurm forget the jobs that were ending on a node when it stopped.
 
     No slurmd knows them any more, and Slurm asks again only after a minute or more.
     """
     for state in ("down reason=stopped", "resume"):
-        update = ("scontrol", "update", f"nodename={node}", *f"state={state}".split())
-        docker("exec", sim.container("slurmctld"), *update)
+        engine.run("slurmctld", "scontrol", "update", f"nodename={node}", *f"state={state}".split())
 
 
-def _seen(sim: SlurmSim) -> dict[str, tuple[str, str]]:
+def _seen(engine: Engine) -> dict[str, tuple[str, str]]:
     """Return each node's state, and since when its slurmd has run, as Slurm knows them; nothing if Slurm is silent."""
-    ask = ("exec", "--env=TZ=UTC", sim.container("login"), "scontrol", "--oneliner", "show", "nodes")
-    return {node["name"]: (node["state"], node["since"]) for node in _NODE.finditer(docker(*ask).stdout)}
+    said = engine.run("login", "env", "TZ=UTC", "scontrol", "--oneliner", "show", "nodes").stdout
+    return {node["name"]: (node["state"], node["since"]) for node in _NODE.finditer(said)}
 
 
 def _answers(node: tuple[str, str] | None, since: str) -> bool:
-    """Whether Slurm has heard from the slurmd that was started last: before that, a state is what Slurm remembers."""
+    """Return whether Slurm has heard from the slurmd that was started last; before, a state is what it remembers."""
     if node is None:
         return False
     state, heard = node
@@ -143,6 +138,6 @@ def _answers(node: tuple[str, str] | None, since: str) -> bool:
 
 
 def _serves(state: str) -> bool:
-    """Whether a node runs jobs, or is free to, or is drained, which stays so."""
+    """Return whether a node runs jobs, or is free to, or is drained, which stays so."""
     base, *flags = state.split("+")
     return "DRAIN" in flags or base in {"MIXED", "ALLOCATED"} or (base == "IDLE" and "COMPLETING" not in flags)

@@ -7,8 +7,9 @@ import struct
 from pathlib import Path
 
 from slurm_sim import _engine_errors
+from slurm_sim._docker import docker
+from slurm_sim._engine import Engine
 from slurm_sim.errors import EngineError, SpecError
-from slurm_sim.running import docker, engine
 from slurm_sim.spec import Spec
 
 # https://github.com/apptainer/sif: launcher, magic, version, architecture, id; times, counts, and where the data lies.
@@ -20,51 +21,53 @@ _ARCHITECTURES = {b"01": "i386", b"02": "x86_64", b"03": "arm", b"04": "aarch64"
 
 
 def of_bare(file: str | Path | None, *, bare: bool) -> str | None:
-    """Returns the path of a bare mini-cluster's SIF, or None without one. Raises `SpecError`."""
+    """Return the path of a bare mini-cluster's SIF, or None without one. Raises `SpecError`."""
     if file is None:
         return None
     if not bare:
-        raise SpecError("only bare nodes have Apptainer for a SIF", seen=f"sif {file}", hint="ask for --bare, too")
+        raise SpecError("Only bare nodes have Apptainer for a SIF.", f"sif {file}", "ask for --bare, too.")
     return str(check_sif(file))
 
 
 def check_sif(file: str | Path) -> Path:
-    """Returns the SIF's absolute path if every user of this machine can run it; else raises `SpecError`."""
+    """Return the SIF's absolute path if every user of this machine can run it; else raise `SpecError`."""
     path = Path(file).absolute()
     try:
         with path.open("rb") as stream:
             header = stream.read(_HEADER.size)
         status = path.stat()
     except OSError as error:
-        raise SpecError(f"cannot read the SIF {path}", seen=str(error.strerror), hint="'make sif' makes one") from None
-    again = "make or copy it again, and compare its sha256"
+        raise SpecError(f"The SIF {path} cannot be read.", str(error.strerror), "'make sif' makes one.") from None
+    again = "make or copy it again, and compare its sha256."
     if len(header) < _HEADER.size or header[32:41] != b"SIF_MAGIC":
-        raise SpecError(f"{path} is no SIF", seen=f"{status.st_size} bytes without a SIF's header", hint=again)
+        raise SpecError(f"{path} is no SIF.", f"{status.st_size} bytes without a SIF's header", again)
     _, _, _, code, _, *numbers = _HEADER.unpack(header)
     whole = numbers[6] + numbers[7]
     if status.st_size < whole:
-        raise SpecError(f"the SIF {path} is cut off", seen=f"{status.st_size} of {whole} bytes", hint=again)
+        raise SpecError(f"The SIF {path} is cut off.", f"{status.st_size} of {whole} bytes", again)
     architecture = _ARCHITECTURES.get(code[:2], "unknown")
     if architecture != platform.machine():
         seen = f"it is for {architecture}, this machine is {platform.machine()}"
-        raise SpecError(f"the SIF {path} is for another machine", seen=seen, hint="build it on a machine like this one")
+        raise SpecError(f"The SIF {path} is for another machine.", seen, "build it on a machine like this one.")
     if not status.st_mode & 0o004:
-        raise SpecError(f"the SIF {path} is not everybody's to read", hint=f"chmod a+r {path}")
+        raise SpecError(f"The SIF {path} is not everybody's to read.", todo=f"'chmod a+r {path}'.")
     return path
 
 
-def share(spec: Spec, *, again: bool = False) -> None:
+def share(engine: Engine, spec: Spec, *, again: bool = False) -> None:
     """Copy a mini-cluster's SIF to where its nodes find it, through the engine, which may be on another host.
 
     It appears there whole. Does nothing without a SIF and, `again`, where it is already. Raises `EngineError`.
     """
     if spec.sif is None:
         return
-    controller, target = f"{spec.name}-slurmctld-1", f"{SHARED}/{Path(spec.sif).name}"
-    if again and docker("exec", controller, "test", "-e", target).returncode == 0:
+    new = f"{SHARED}/.new"
+    target = f"{SHARED}/{Path(spec.sif).name}"
+    if again and engine.run("slurmctld", "test", "-e", target).returncode == 0:
         return
-    done = docker("cp", "--follow-link", spec.sif, f"{controller}:{SHARED}/.new")
+    done = docker("cp", "--follow-link", spec.sif, f"{engine.container('slurmctld')}:{new}")
+    if not done.returncode:
+        done = engine.run("slurmctld", "mv", new, target)
     if done.returncode:
-        hint = _engine_errors.hint(done.stderr) or "see that the file is still there"
-        raise EngineError(f"could not copy {spec.sif} to the nodes", seen=done.stderr, hint=hint)
-    engine("exec", controller, "mv", f"{SHARED}/.new", target)
+        todo = _engine_errors.advice(done.stderr) or "see that the file is still there."
+        raise EngineError(f"{spec.sif} could not be copied to the nodes.", done.stderr, todo)

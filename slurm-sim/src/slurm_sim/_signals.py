@@ -1,4 +1,4 @@
-"""Signals that ask for the end of what runs: Ctrl-C, SIGTERM, a lost connection."""
+"""Signals that ask for the end of what runs, Ctrl-C, SIGTERM, a lost connection: handled, put off, ignored."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Handler = Callable[[int, FrameType | None], object]
 
 
 class Stopped(SystemExit):
@@ -35,20 +37,15 @@ def stop(signum: int, _frame: FrameType | None) -> None:
     raise Stopped(signum)
 
 
-def in_main_thread() -> bool:
-    """Return whether this is the thread that signals interrupt: no other can handle them."""
-    return threading.current_thread() is threading.main_thread()
-
-
 @contextmanager
-def handling(handler: Callable[[int, FrameType | None], None], *signals: signal.Signals) -> Iterator[None]:
+def handling(handler: Handler, *signals: signal.Signals) -> Iterator[None]:
     """Handle signals inside the block, in the main thread; do nothing in any other thread.
 
     Signals that are ignored (nohup) stay so. While an exception that the handler raised ends the block, further signals
     are ignored. If Python discards the exception, as it does in finalizers and in callbacks of weak references, the
     signal is sent again.
     """
-    if not in_main_thread():
+    if not _in_main_thread():
         yield
         return
     raised: list[weakref.ref[BaseException]] = []
@@ -91,3 +88,72 @@ def handling(handler: Callable[[int, FrameType | None], None], *signals: signal.
         sys.unraisablehook = show
         for signum, previous in before.items():
             signal.signal(signum, previous)
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM through and ignore those that follow, for what cleans up when it is interrupted.
+
+    `uninterrupted` alone leaves a moment for a second Ctrl-C, between the first and the cleaning up.
+    """
+    if not _in_main_thread():
+        yield
+        return
+    # what is ignored, or ends the process at once, goes on to do so
+    before = {number: handler for number in INTERRUPTS if callable(handler := signal.getsignal(number))}
+
+    def first(number: int, frame: FrameType | None) -> None:
+        before[signal.Signals(number)](number, frame)
+
+    with handling(first, *before):
+        yield
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM come a moment later, when what is done inside is done."""
+    came: list[int] = []
+    try:
+        with _handled_by(dict.fromkeys(INTERRUPTS, lambda number, _frame: came.append(number))):
+            yield
+    finally:
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C and SIGTERM inside the block: cleaning up is stopping."""
+    with _handled_by(dict.fromkeys(INTERRUPTS, signal.SIG_IGN)):
+        yield
+
+
+def ignore_interrupts() -> None:
+    """Ignore Ctrl-C and SIGTERM from now on, in a process that has done its work and is about to end."""
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that `timeout pytest` and a CI job that is cancelled leave nothing behind either."""
+    with _handled_by({signal.SIGTERM: signal.default_int_handler}):
+        yield
+
+
+@contextmanager
+def _handled_by(handlers: Mapping[signal.Signals, Handler | signal.Handlers]) -> Iterator[None]:
+    """Set these handlers inside the block, in the main thread, which alone gets signals; do nothing in any other."""
+    if not _in_main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from slurm_sim._docker import docker
 from slurm_sim.errors import StartError
-from slurm_sim.running import docker
 
 _SMALL = 64
 """Mini-clusters of fewer nodes altogether fit every host: it is not asked."""
@@ -82,50 +82,50 @@ def check_room(there: int, wanted: int, image: str, *, network: str | None = Non
     seen = _host(image)
     for limit in _LIMITS:
         if limit.path in seen:
-            _check_limit(limit, int(seen[limit.path]), there, wanted)
+            _check_limit(limit, int(seen[limit.path]), there=there, wanted=wanted)
     if _MEMINFO in seen:
         _check_memory(_available_mb(seen[_MEMINFO]), wanted)
     _check_addresses(_addresses(network), inside + wanted)
 
 
-def _check_limit(limit: _Limit, has: int, there: int, wanted: int) -> None:
+def _check_limit(limit: _Limit, has: int, *, there: int, wanted: int) -> None:
     needs = round(limit.per_node * (there + wanted))
     if has >= needs:
         return
     most = int(has // limit.per_node)
     others = f", and {there} run already" if there else ""
     raise StartError(
-        f"the engine's host has no room for {wanted} more nodes",
-        seen=f"{limit.key} is {has}, enough for {most} nodes in all mini-clusters{others}",
-        hint=f"as root on that host: sysctl -w {limit.key}={_rounded(needs)}" + _or_at_most(most - there),
+        f"The engine's host has no room for {wanted} more nodes.",
+        f"{limit.key} is {has}, enough for {most} nodes in all mini-clusters{others}",
+        f"as root on that host: sysctl -w {limit.key}={_rounded(needs)}" + _or_at_most(most - there),
     )
 
 
 def _check_memory(has: int, wanted: int) -> None:
     if has < _NODE_MB * wanted:
         raise StartError(
-            f"the engine's host has no memory for {wanted} more nodes",
-            seen=f"{has} MB available; a node takes {_NODE_MB} MB while a job starts, without what it runs",
-            hint="free memory" + _or_at_most(has // _NODE_MB),
+            f"The engine's host has no memory for {wanted} more nodes.",
+            f"{has} MB available; a node takes {_NODE_MB} MB while a job starts, without what it runs",
+            "free memory" + _or_at_most(has // _NODE_MB),
         )
 
 
 def _check_addresses(has: int | None, wanted: int) -> None:
     if has is not None and has < wanted + _BESIDE_NODES:
         raise StartError(
-            f"the engine has no network with addresses for {wanted} nodes",
-            seen=f"its networks have {has} addresses each, {_BESIDE_NODES} of which are not for nodes",
-            hint='in the engine\'s daemon.json, "default-address-pools" with a smaller "size", such as 20'
+            f"The engine has no network with addresses for {wanted} nodes.",
+            f"its networks have {has} addresses each, {_BESIDE_NODES} of which are not for nodes",
+            'in the engine\'s daemon.json, "default-address-pools" with a smaller "size", such as 20'
             + _or_at_most(has - _BESIDE_NODES),
         )
 
 
 def _or_at_most(nodes: int) -> str:
-    return f"; or take {nodes} at most" if nodes > 0 else "; or end another mini-cluster"
+    return f"; or take {nodes} at most." if nodes > 0 else "; or end another mini-cluster."
 
 
 def _rounded(count: int) -> int:
-    """The next power of two: the kernel's own limits are such."""
+    """Return the next power of two: the kernel's own limits are such."""
     return 1 << (count - 1).bit_length()
 
 
@@ -152,7 +152,7 @@ def _available_mb(meminfo: str) -> int:
 
 
 def _addresses(network: str | None) -> int | None:
-    """How many addresses the network has; without one, the largest that the engine would make, if it says."""
+    """Return how many addresses the network has; without one, the largest that the engine would make, if it says."""
     if network:
         done = docker("network", "inspect", "--format={{range .IPAM.Config}}{{.Subnet}} {{end}}", network)
         subnets = [ipaddress.ip_network(subnet) for subnet in done.stdout.split()]

@@ -4,40 +4,21 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
-import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from slurm_sim import _copying, _images, _lifecycle, _revive, _scaling, _sif, _submission, faults
-from slurm_sim import jupyter as _jupyter
-from slurm_sim._locking import exclusive, interrupted_once
+from slurm_sim import _copying, _found, _images, _jupyter, _lifecycle, _revive, _scaling, _sif, _submission, faults
+from slurm_sim._docker import Completed
+from slurm_sim._engine import USER, Engine
+from slurm_sim._locking import exclusive
+from slurm_sim._signals import interrupted_once
+from slurm_sim._slurm import empty_queue
 from slurm_sim.job import Job
-from slurm_sim.running import Completed, checked, execute
 from slurm_sim.spec import MAX_NODES, Spec, check_count, check_name, check_slurm_conf, parse_memory
 
-USER = "hpc"
-"""The person that work runs as."""
-
-HOME = "/home/hpc"
-"""That person's home, shared by the login node and all nodes."""
-
-_TIMED_OUT = (124, 137)
-"""How `timeout` ends when it had to end a command; it runs beside that, where the engine's client does not reach."""
-
-_REFUSALS = ("Error response from daemon", "Error: No such container", "OCI runtime exec failed")
-"""The first words of the engine where it ran no command; a command may write them, too."""
-
-_PATIENCE = 10
-"""Seconds that `timeout` has in a container to end what it runs; a container that hangs needs longer."""
-
-CANCEL_ALL = """
-squeue --noheader --format=%A | sort --unique | xargs --no-run-if-empty scancel
-until [ -z "$(squeue --noheader)" ]; do sleep 0.05; done # Slurm tells nobody when a queue is empty
-"""
+__all__ = ["SlurmSim"]
 
 
 class SlurmSim:
@@ -87,13 +68,16 @@ class SlurmSim:
             slurm_conf=check_slurm_conf(slurm_conf or {}),
             **_images.default_images(image, bare=bare, jupyter=jupyter),
         )
+        self.engine = Engine(self.spec.name)
         self._verbose = verbose
 
     @classmethod
     def attach(cls, name: str) -> Self:
-        """The mini-cluster of that name, which runs or is stopped. Raises `NotRunningError`."""
+        """Return the mini-cluster of that name, which runs or is stopped. Raises `NotRunningError`."""
         sim = cls.__new__(cls)
-        sim.spec, sim._verbose = _lifecycle.find(check_name(name)).spec, False
+        sim.spec = _found.find(check_name(name)).spec
+        sim.engine = Engine(name)
+        sim._verbose = False
         return sim
 
     @property
@@ -135,19 +119,19 @@ class SlurmSim:
         _images.ensure(images, verbose=self._verbose)
         timeout = timeout or 30 + self.spec.nodes + 120 * self.spec.jupyter
         with exclusive(self.name), interrupted_once():
-            found = _lifecycle.existing(self.name)
+            found = _found.existing(self.name)
             if found is None:
                 return _lifecycle.start(self.spec, timeout)
             _revive.refuse_others(found, self.spec)
-            return _revive.revive(self, found, timeout)
+            return _revive.revive(self.engine, found, timeout)
 
     def down(self) -> None:
-        """Ends it, with its containers, networks and volumes. Does nothing where it is down."""
+        """End it, with its containers, networks and volumes. Does nothing where it is down."""
         _lifecycle.remove(self.name)
 
     def nodes(self) -> list[str]:
-        """The compute nodes' names, in order."""
-        return _lifecycle.find(self.name).nodes
+        """Return the compute nodes' names, in order."""
+        return self.engine.nodes()
 
     def exec(
         self,
@@ -160,7 +144,7 @@ class SlurmSim:
         check: bool = True,
         timeout: float | None = None,
     ) -> Completed:
-        """Runs a command in a container and returns its status, output and errors.
+        """Run a command in a container and return its status, output and errors.
 
         Args:
             command: The program and its arguments; no shell reads them.
@@ -172,77 +156,66 @@ class SlurmSim:
             check: Raise `CommandError` if its status is not 0.
             timeout: Seconds until it is ended and `TimeoutError` is raised.
         """
-        sent = stdin.encode() if isinstance(stdin, str) else stdin
-        limited = command if timeout is None else ("timeout", "--kill-after=2", str(timeout), *command)
-        late = f"{shlex.join(command)!r} did not end within {timeout:g} s" if timeout is not None else ""
-        limit = timeout + _PATIENCE if timeout is not None else None
-        start = time.monotonic()
-        try:
-            done = execute(self.container(on), limited, user=user, workdir=workdir, env=env, stdin=sent, limit=limit)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{late}\n{on} does not answer") from None
-        if timeout is not None and done.returncode in _TIMED_OUT and time.monotonic() - start >= timeout:
-            raise TimeoutError(f"{late}\n{done.stdout}{done.stderr}")
-        if done.returncode and done.stderr.startswith(_REFUSALS):
-            self.check_service(on)
-        return checked(command, done) if check else done
+        return self.engine.exec(
+            *command, on=on, user=user, workdir=workdir, env=env, stdin=stdin, check=check, timeout=timeout
+        )
 
     def submit(self, script: str | Path, *options: str, user: str = USER) -> Job:
-        """Submits a batch script of this host, with options of sbatch.
+        """Submit a batch script of this host, with options of sbatch.
 
         Raises:
             FileNotFoundError: There is no such script.
             JobError: Slurm refused it, or was asked for something else, such as `--test-only`; the message is Slurm's.
         """
-        done = _submission.sbatch(self, Path(script), options, user)
+        done = _submission.submit(self.engine, Path(script), options, user=user)
         if done.job_id is None:
-            raise _submission.no_job(self, script, done)
-        return Job(self, done.job_id)
+            raise _submission.no_job(self.engine, script, done.sbatch)
+        return self.job(done.job_id)
 
     def job(self, job_id: int) -> Job:
-        """A job that was submitted by other means."""
-        return Job(self, job_id)
+        """Return a job that was submitted by other means."""
+        return Job(self.engine, job_id)
 
     def cancel_all(self, *, timeout: float = 180) -> None:
-        """Cancels every job; returns when the queue is empty, or raises `TimeoutError`."""
-        self.exec("sh", "-c", CANCEL_ALL, on="slurmctld", user="root", timeout=timeout)
+        """Cancel every job; return when the queue is empty, or raise `TimeoutError`."""
+        self.exec("sh", "-c", empty_queue(), on="slurmctld", user="root", timeout=timeout)
 
     def scale(self, nodes: int) -> None:
-        """Adds nodes, or takes the last ones away; returns when Slurm agrees.
+        """Add nodes, or take the last ones away; return when Slurm agrees.
 
         Jobs on a node that goes end as Slurm ends them when a node is lost: batch jobs are queued again.
         """
-        _scaling.scale(self.spec, check_count("nodes", nodes, MAX_NODES))
+        _scaling.scale(self.engine, self.spec, check_count("nodes", nodes, MAX_NODES))
 
     def fault(self, kind: faults.Fault | str, *targets: str) -> None:
-        """Breaks something on purpose, or mends it: see `Fault`. Raises `SpecError` for what cannot be broken."""
-        faults.inject(self, faults.Fault.parse(kind), *targets)
+        """Break something on purpose, or mend it: see `Fault`. Raises `SpecError` for what cannot be broken."""
+        faults.inject(self.engine, faults.Fault.parse(kind), *targets)
 
     def logs(self, service: str = "slurmctld", *, lines: int = 200) -> str:
-        """The last lines that a daemon wrote."""
-        return _lifecycle.logs(self.container(service), lines)
+        """Return the last lines that a daemon wrote."""
+        return self.engine.logs(service, lines)
 
     def jupyter(self) -> _jupyter.Jupyter:
-        """Where its JupyterLab is. Raises `NotRunningError` without one that answers."""
+        """Return where its JupyterLab is. Raises `NotRunningError` without one that answers."""
         self.check_service("login")
-        return _jupyter.find(self.container("login"))
+        return _jupyter.find(self.engine)
 
     def put(self, source: str | Path, target: str, *, on: str = "login") -> None:
-        """Copies a file or a folder of this host into a container, where it belongs to `hpc`."""
-        _copying.put(self, Path(source), PurePosixPath(target), on)
+        """Copy a file or a folder of this host into a container, where it belongs to `hpc`."""
+        _copying.put(self.engine, Path(source), PurePosixPath(target), on=on)
 
     def get(self, source: str, target: str | Path, *, on: str = "login") -> None:
-        """Copies a file or a folder out of a container."""
-        _copying.get(self, PurePosixPath(source), Path(target), on)
+        """Copy a file or a folder out of a container."""
+        _copying.get(self.engine, PurePosixPath(source), Path(target), on=on)
 
     def check_service(self, service: str) -> None:
         """Raise `NotRunningError` unless the container of that service runs."""
-        _lifecycle.require(self.name, service)
+        self.engine.require(service)
 
     def state(self, service: str) -> str:
-        """The engine's word for a service's container: `running`, `exited`, `paused`; "" without one."""
-        return _lifecycle.find(self.name).states.get(service, "")
+        """Return the engine's word for a service's container: `running`, `exited`, `paused`; "" without one."""
+        return self.engine.state(service)
 
     def container(self, service: str) -> str:
-        """The name that the engine knows a service's container by."""
-        return f"{self.name}-{service}-1"
+        """Return the name that the engine knows a service's container by."""
+        return self.engine.container(service)

@@ -1,4 +1,4 @@
-"""What can go wrong, and what to do then.
+"""What can go wrong, said to a person: what failed, what was seen, what to do.
 
 SlurmSimError
 ├── SpecError           what was asked for makes no sense (also a ValueError)
@@ -12,25 +12,39 @@ SlurmSimError
 
 from __future__ import annotations
 
+__all__ = [
+    "CommandError",
+    "EngineError",
+    "JobError",
+    "JobTimeoutError",
+    "NotRunningError",
+    "SlurmSimError",
+    "SpecError",
+    "StartError",
+]
+
 
 class SlurmSimError(Exception):
-    """The base of every error here: what failed, what was seen, what to do."""
+    """The base of every error here.
 
-    def __init__(self, what: str, *, seen: str = "", hint: str = "") -> None:
-        self.what, self.seen, self.hint = what, seen, hint
+    Args:
+        what: The failure, in one sentence.
+        seen: What was observed; may have several lines.
+        todo: What to do about it.
+    """
+
+    def __init__(self, what: str, seen: str = "", todo: str = "") -> None:
+        self.what = what
+        self.seen = seen.strip()
+        self.todo = todo
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restored, (type(self), self.args, vars(self))
 
     def __str__(self) -> str:
-        lines = [self.what]
-        if self.seen.strip():
-            first, *rest = self.seen.strip().splitlines()
-            lines += [f"  seen:  {first}", *(f"         {line}" for line in rest)]
-        if self.hint:
-            lines.append(f"  to do: {self.hint}")
-        return "\n".join(lines)
+        parts = [self.what, self.seen, f"What to do: {self.todo}" if self.todo else ""]
+        return "\n".join(part for part in parts if part)
 
 
 class SpecError(SlurmSimError, ValueError):
@@ -60,13 +74,16 @@ class JobTimeoutError(JobError, TimeoutError):
 class CommandError(SlurmSimError):
     """A command in a container ended with a status other than 0."""
 
-    def __init__(self, command: str, returncode: int, stdout: str, stderr: str) -> None:
-        self.command, self.returncode, self.stdout, self.stderr = command, returncode, stdout, stderr
-        super().__init__(f"{command!r} ended with status {returncode}", seen=stderr or stdout)
+    def __init__(self, command: str, *, returncode: int, stdout: str, stderr: str) -> None:
+        self.command = command
+        self.returncode = returncode
+        self.stdout = stdout
+        self.stderr = stderr
+        super().__init__(f"{command!r} ended with status {returncode}.", stderr or stdout)
 
 
 def _restored(kind: type[SlurmSimError], arguments: tuple[object, ...], attributes: dict[str, object]) -> SlurmSimError:
-    """An error as it was: pytest-xdist and multiprocessing hand errors to other processes."""
+    """Return an error as it was: pytest-xdist and multiprocessing hand errors to other processes."""
     error = kind.__new__(kind, *arguments)
     vars(error).update(attributes)
     return error

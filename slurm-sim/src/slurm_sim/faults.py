@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import time
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from slurm_sim._docker import Completed, docker
+from slurm_sim._engine import Engine
+from slurm_sim._slurm import AWAIT_CONTROLLER
+from slurm_sim._suggest import did_you_mean
 from slurm_sim.errors import CommandError, SlurmSimError, SpecError
-from slurm_sim.running import Completed, docker
 
-if TYPE_CHECKING:
-    from slurm_sim.cluster import SlurmSim
+__all__ = ["Fault"]
 
 _SOCKETS = "/proc/net/unix"  # those that somebody listens on; a node that was stopped still has the files of others
 _BATCH_STEP = 4294967291  # Slurm's number of a batch script's step; slurmstepd listens on a socket of that name
@@ -44,95 +45,97 @@ class Fault(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The fault of that name. Raises `SpecError` that names the nearest."""
+        """Return the fault of that name. Raises `SpecError` that names the nearest."""
         try:
             return cls(text)
         except ValueError:
-            near = difflib.get_close_matches(text, [fault.value for fault in cls], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(cls)}"
-            raise SpecError(f"there is no fault {text!r}", hint=hint) from None
+            todo = did_you_mean(text, [fault.value for fault in cls], f"take one of {', '.join(cls)}.")
+            raise SpecError(f"There is no fault {text!r}.", todo=todo) from None
 
 
-def inject(sim: SlurmSim, fault: Fault, *nodes: str) -> None:
-    """Does it; returns when it is done, which is not when Slurm has noticed."""
-    controller = sim.container("slurmctld")
+def inject(engine: Engine, fault: Fault, *nodes: str) -> None:
+    """Do it, and return when it is done, which is not when Slurm has noticed."""
+    controller = engine.container("slurmctld")
     match fault:
         case Fault.CONTROLLER_LOST:
-            _engine(sim, "slurmctld", "kill", controller)
+            _client(engine, "slurmctld", "kill", controller)
         case Fault.CONTROLLER_RESTARTED:
-            _engine(sim, "slurmctld", "restart", "--time=10", controller)
+            _client(engine, "slurmctld", "restart", "--time=10", controller)
         case Fault.HEAL if not nodes:
-            _engine(sim, "slurmctld", "start", controller)
-            await_truth(sim)
+            _client(engine, "slurmctld", "start", controller)
+            await_truth(engine)
         case _:
-            for node in _checked(sim, nodes):
-                _inject_node(sim, fault, node)
+            for node in _checked(engine, nodes):
+                _inject_node(engine, fault, node)
 
 
-def _inject_node(sim: SlurmSim, fault: Fault, node: str) -> None:
-    container, network = sim.container(node), f"{sim.name}_default"
-    if fault != Fault.HEAL and sim.state(node) not in ("running", "paused"):
-        sim.check_service(node)
+def _inject_node(engine: Engine, fault: Fault, node: str) -> None:
+    container = engine.container(node)
+    if fault != Fault.HEAL and engine.state(node) not in ("running", "paused"):
+        engine.require(node)
     match fault:
         case Fault.NODE_LOST:
-            _engine(sim, node, "kill", container)
+            _client(engine, node, "kill", container)
         case Fault.NODE_HANGS:
-            _pause(sim, node)
+            _pause(engine, node)
         case Fault.NODE_CUT_OFF:
-            _engine(sim, node, "network", "disconnect", network, container)
+            _client(engine, node, "network", "disconnect", engine.network, container)
         case Fault.NODE_DRAINED:
-            _admin(sim, f"nodename={node}", "state=drain", "reason=drained on purpose")
+            _admin(engine, f"nodename={node}", "state=drain", "reason=drained on purpose")
         case Fault.HEAL:
-            _heal(sim, node)
+            _heal(engine, node)
 
 
-def _pause(sim: SlurmSim, node: str) -> None:
+def _pause(engine: Engine, node: str) -> None:
     """Stop every process of a container. The kernel gives up, now and then, while many of them start and end."""
     for _ in range(_FREEZES):
-        done = docker("pause", sim.container(node))
+        done = docker("pause", engine.container(node))
         if "unable to freeze" not in done.stderr:
             break
-    _check(sim, node, done, f"pause {node}")
+    _check(engine, node, done, what=f"pause {node}")
 
 
-def revive(sim: SlurmSim, service: str) -> None:
+def revive(engine: Engine, service: str) -> None:
     """Make the container of a service run, with its network. Raises `SlurmSimError` if the engine cannot."""
-    container, network = sim.container(service), f"{sim.name}_default"
+    container = engine.container(service)
     docker("unpause", container)  # fails, rightly, unless it hangs
-    docker("network", "connect", *_AS_BEFORE, f"--alias={service}", network, container)  # likewise, unless cut off
-    _engine(sim, service, "start", container)
+    # likewise, unless cut off
+    docker("network", "connect", *_AS_BEFORE, f"--alias={service}", engine.network, container)
+    _client(engine, service, "start", container)
 
 
-def _heal(sim: SlurmSim, node: str) -> None:
-    revive(sim, node)
+def _heal(engine: Engine, node: str) -> None:
+    revive(engine, node)
     try:
-        _admin(sim, f"nodename={node}", "state=resume")
+        _admin(engine, f"nodename={node}", "state=resume")
     except CommandError as error:
         if "Invalid node state" not in error.stderr:  # which it is where Slurm has not missed the node
             raise
 
 
-def await_truth(sim: SlurmSim) -> None:
+def await_truth(engine: Engine) -> None:
     """Return when Slurm believes of no batch job that it runs whose node knows nothing of it.
 
     By itself Slurm asks a node for its jobs at each 20th ping, which is every 200 s here, and takes its word once a job
     is older than BatchStartTimeout and 10 s. A node that is told to read its configuration again tells Slurm unasked.
     """
     end = time.monotonic() + _TRUTH_SECONDS
-    sim.exec("sh", "-c", "until scontrol ping >/dev/null; do sleep 0.1; done", timeout=_TRUTH_SECONDS)
-    wrong = before = _nodes_without_their_jobs(sim)
+    engine.exec("sh", "-c", AWAIT_CONTROLLER, timeout=_TRUTH_SECONDS)
+    wrong = before = _nodes_without_their_jobs(engine)
     while wrong and time.monotonic() < end:
         time.sleep(2)  # nothing tells that Slurm has listened; and a job that has just ended is none that it missed
-        wrong = _nodes_without_their_jobs(sim)
+        wrong = _nodes_without_their_jobs(engine)
         for node in wrong & before:
-            docker("kill", "--signal=HUP", sim.container(node))
+            docker("kill", "--signal=HUP", engine.container(node))
         before = wrong
 
 
-def _nodes_without_their_jobs(sim: SlurmSim) -> set[str]:
-    listed = sim.exec("squeue", "--noheader", "--states=running", "--Format=BatchFlag:4,JobID:12,BatchHost:64").stdout
+def _nodes_without_their_jobs(engine: Engine) -> set[str]:
+    listed = engine.exec(
+        "squeue", "--noheader", "--states=running", "--Format=BatchFlag:4,JobID:12,BatchHost:64"
+    ).stdout
     hosts = {job: host for batch, job, host in map(str.split, listed.splitlines()) if batch == "1"}
-    here = {node: docker("exec", sim.container(node), "cat", _SOCKETS) for node in set(hosts.values())}
+    here = {node: engine.run(node, "cat", _SOCKETS) for node in set(hosts.values())}
     return {
         host
         for job, host in hosts.items()
@@ -140,24 +143,24 @@ def _nodes_without_their_jobs(sim: SlurmSim) -> set[str]:
     }
 
 
-def _admin(sim: SlurmSim, *change: str) -> None:
-    sim.exec("scontrol", "update", *change, on="slurmctld", user="root")
+def _admin(engine: Engine, *change: str) -> None:
+    engine.exec("scontrol", "update", *change, on="slurmctld", user="root")
 
 
-def _checked(sim: SlurmSim, nodes: tuple[str, ...]) -> tuple[str, ...]:
-    present = sim.nodes()
+def _checked(engine: Engine, nodes: tuple[str, ...]) -> tuple[str, ...]:
+    present = engine.nodes()
     unknown = [node for node in nodes if node not in present]
     if unknown or not nodes:
-        what = f"there is no node {unknown[0]!r}" if unknown else "no node is named"
-        raise SpecError(what, seen=", ".join(present), hint="name one of these")
+        what = f"There is no node {unknown[0]!r}." if unknown else "No node is named."
+        raise SpecError(what, ", ".join(present), "name one of these.")
     return nodes
 
 
-def _engine(sim: SlurmSim, service: str, *arguments: str) -> None:
-    _check(sim, service, docker(*arguments), f"{arguments[0]} {arguments[-1]}")
+def _client(engine: Engine, service: str, *arguments: str) -> None:
+    _check(engine, service, docker(*arguments), what=f"{arguments[0]} {arguments[-1]}")
 
 
-def _check(sim: SlurmSim, service: str, done: Completed, what: str) -> None:
+def _check(engine: Engine, service: str, done: Completed, *, what: str) -> None:
     if done.returncode:
-        sim.check_service(service)
-        raise SlurmSimError(f"the engine would not {what}", seen=done.stderr)
+        engine.require(service)
+        raise SlurmSimError(f"The engine would not {what}.", done.stderr)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from slurm_sim import _output
+from slurm_sim._engine import Engine
+from slurm_sim._record import JobRecord, parse_records, sum_up
 from slurm_sim.errors import CommandError, JobError, JobTimeoutError, SlurmSimError
-from slurm_sim.record import JobRecord, parse_records, sum_up
-
-if TYPE_CHECKING:
-    from slurm_sim.cluster import SlurmSim
 
 __all__ = ["Job", "JobRecord"]
 
@@ -21,13 +18,14 @@ _UNKNOWN = "Invalid job id"
 class Job:
     """A job in a mini-cluster: a single one, an array or a heterogeneous job."""
 
-    def __init__(self, sim: SlurmSim, job_id: int) -> None:
-        self.sim, self.id = sim, job_id
+    def __init__(self, engine: Engine, job_id: int) -> None:
+        self.engine = engine
+        self.id = job_id
         self._last: JobRecord | None = None
         self._parts: dict[str, JobRecord] = {}
 
     def __repr__(self) -> str:
-        return f"<Job {self.id} in {self.sim.name}>"
+        return f"<Job {self.id} in {self.engine.name}>"
 
     @property
     def state(self) -> str:
@@ -42,7 +40,7 @@ class Job:
             JobError: Slurm has forgotten the job, and when last asked, did not yet know how it ended.
         """
         try:
-            said = self.sim.exec("scontrol", "show", "job", str(self.id)).stdout
+            said = self.engine.exec("scontrol", "show", "job", str(self.id)).stdout
         except CommandError as error:
             if _UNKNOWN not in error.stderr or self._last is None:
                 raise
@@ -61,9 +59,9 @@ class Job:
 
     def _forgotten(self, last: JobRecord) -> JobError:
         return JobError(
-            f"Slurm has forgotten job {self.id}, and how it ended is unknown",
-            seen=f"{last.state}, {last.summary}, when last asked",
-            hint="a longer MinJobAge: `slurm-sim up --slurm-conf MinJobAge=3600`",
+            f"Slurm has forgotten job {self.id}, and how it ended is unknown.",
+            f"{last.state}, {last.summary}, when last asked",
+            "set a longer MinJobAge: 'slurm-sim up --slurm-conf MinJobAge=3600'.",
         )
 
     def wait(self, timeout: float = 600, *, on_change: Callable[[JobRecord], None] | None = None) -> JobRecord:
@@ -76,16 +74,17 @@ class Job:
         Raises:
             JobError: The job can never start, since what it depends on has failed.
         """
-        return self._await("end", lambda record: record.ended, timeout, on_change)
+        return self._await("end", lambda record: record.ended, timeout=timeout, on_change=on_change)
 
     def wait_until_running(self, timeout: float = 600) -> JobRecord:
         """Return when the job has started; as `wait`, otherwise."""
-        return self._await("start", lambda record: record.state == "RUNNING" or record.ended, timeout)
+        return self._await("start", lambda record: record.state == "RUNNING" or record.ended, timeout=timeout)
 
     def _await(
         self,
         what: str,
         reached: Callable[[JobRecord], bool],
+        *,
         timeout: float,
         on_change: Callable[[JobRecord], None] | None = None,
     ) -> JobRecord:
@@ -101,12 +100,12 @@ class Job:
                 return record
             if record and record.hopeless:
                 raise JobError(
-                    f"job {self.id} will never start: {record.reason}",
-                    seen="a job that it depends on did not end as the dependency asks",
-                    hint=f"`scancel {self.id}`",
+                    f"Job {self.id} will never start: {record.reason}.",
+                    "A job that it depends on did not end as the dependency asks.",
+                    f"'scancel {self.id}'.",
                 )
             if time.monotonic() > end:
-                raise self._late(what, timeout, record, trouble)
+                raise self._late(what, timeout, record=record, trouble=trouble)
             # Slurm tells nobody what becomes of a job; asking takes as long as this, and longer for a large array
             time.sleep(max(0.05, time.monotonic() - began))
 
@@ -119,7 +118,7 @@ class Job:
                 raise
             return None, error.stderr
 
-    def _late(self, what: str, timeout: float, record: JobRecord | None, trouble: str) -> JobTimeoutError:
+    def _late(self, what: str, timeout: float, *, record: JobRecord | None, trouble: str) -> JobTimeoutError:
         seen = trouble
         if record:
             try:
@@ -127,10 +126,10 @@ class Job:
             except SlurmSimError as error:
                 written = error.what
             seen = f"{record.state}, reason {record.reason}, nodes {record.nodes or 'none'}\n{written}"
-        hint = "a longer timeout, or `scancel` and see why it waits"
+        todo = "take a longer timeout, or 'scancel' it and see why it waits."
         if record and record.held:
-            hint = f"`scontrol release {self.id}` lets it start"
-        return JobTimeoutError(f"job {self.id} did not {what} within {timeout:g} s", seen=seen, hint=hint)
+            todo = f"'scontrol release {self.id}' lets it start."
+        return JobTimeoutError(f"Job {self.id} did not {what} within {timeout:g} s.", seen, todo)
 
     def output(self) -> str:
         """Return what it has written to its output file so far; with a heading for each file if there are several.
@@ -138,12 +137,12 @@ class Job:
         Raises:
             JobError: The file is in the file system of a node that does not run.
         """
-        return _output.read(self.sim, self.record(), errors=False)
+        return _output.read(self.engine, self.record(), errors=False)
 
     def errors(self) -> str:
         """Return what it has written to its error file so far, if that is not the output file; as `output`."""
-        return _output.read(self.sim, self.record(), errors=True)
+        return _output.read(self.engine, self.record(), errors=True)
 
     def cancel(self) -> None:
         """End it, with all of its tasks or components. `wait` returns when it is gone."""
-        self.sim.exec("scancel", str(self.id))
+        self.engine.exec("scancel", str(self.id))

@@ -27,11 +27,13 @@ from typing import Any, get_args
 import pytest
 
 from slurm_sim import _pytest_pool
-from slurm_sim._pytest_pool import DEFAULT_NODES, KEPT, Pool, Scope
+from slurm_sim._pytest_markers import DEFAULT_NODES, Scope, needed_nodes
+from slurm_sim._pytest_pool import KEPT, Pool
 from slurm_sim._pytest_shared import Sharing
+from slurm_sim._signals import sigterm_as_ctrl_c
 from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import SlurmSimError
-from slurm_sim.spec import MAX_NODES
+from slurm_sim.spec import MAX_NODES, Arguments
 
 __all__ = ["KEPT"]
 
@@ -97,7 +99,7 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["slurm_sim_run"] = node.config.stash[_RUN]
     if _SIGTERM not in node.config.stash:
         node.config.stash[_SIGTERM] = stack = ExitStack()
-        stack.enter_context(_pytest_pool.sigterm_as_ctrl_c())
+        stack.enter_context(sigterm_as_ctrl_c())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -128,11 +130,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def slurm_sim_options(pytestconfig: pytest.Config) -> dict[str, Any]:
-    """The arguments of `SlurmSim` that `slurm_sim` is started with: the options and the ini file's keys.
+    """Return the arguments of `SlurmSim` that `slurm_sim` is started with: the options and the ini file's keys.
 
     Override it in a conftest.py, a module or a class to choose others.
     """
-    return _usual(pytestconfig)
+    return {**_usual(pytestconfig)}
 
 
 @pytest.fixture(scope="session")
@@ -140,10 +142,16 @@ def _slurm_sim_pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     config = request.config
     keep = config.getoption("--slurm-sim-keep")
     worker = getattr(config, "workerinput", {}).get("workerid", "")
-    run, notes = config.stash[_RUN], config.stash[_NOTES]
-    pool = Pool(run, worker=worker, keep=keep, usual=_usual(config), notes=notes, sharing=_sharing(config))
+    pool = Pool(
+        config.stash[_RUN],
+        worker=worker,
+        keep=keep,
+        usual=_usual(config),
+        notes=config.stash[_NOTES],
+        sharing=_sharing(config),
+    )
     config.stash[_POOL] = pool
-    with _pytest_pool.sigterm_as_ctrl_c():
+    with sigterm_as_ctrl_c():
         yield pool
         pool.close()
 
@@ -200,7 +208,7 @@ def _started(pool: Pool, request: pytest.FixtureRequest, *, ready: bool = False)
     try:
         sim = pool.get(request.node, base, scope)
         if ready:
-            pool.ready(sim, _pytest_pool.needed_nodes(base, request.node))
+            pool.ready(sim, needed_nodes(base, request.node))
     except (SlurmSimError, TimeoutError) as error:
         what = str(error)
     else:
@@ -208,37 +216,47 @@ def _started(pool: Pool, request: pytest.FixtureRequest, *, ready: bool = False)
     pytest.fail(what, pytrace=False)  # here, or pytest would show the exception that it comes from as well
 
 
-def _base(request: pytest.FixtureRequest) -> Mapping[str, Any]:
-    base: Mapping[str, Any] = request.getfixturevalue("slurm_sim_options")
+def _base(request: pytest.FixtureRequest) -> Mapping[str, object]:
+    base: Mapping[str, object] = request.getfixturevalue("slurm_sim_options")
     return base
 
 
-def _usual(config: pytest.Config) -> dict[str, Any]:
-    """The arguments of `SlurmSim` that the command line and the ini file give."""
-    found = {name: _setting(config, name) for name in ("nodes", "cpus_per_node", "memory_per_node", "image")}
-    numbers = {name: _number(name, found[name]) for name in ("nodes", "cpus_per_node")}
-    return {name: value for name, value in {**found, **numbers}.items() if value is not None}
+def _usual(config: pytest.Config) -> Arguments:
+    """Return the arguments of `SlurmSim` that the command line and the ini file give."""
+    usual: Arguments = {}
+    if (nodes := _number("nodes", _setting(config, "nodes"))) is not None:
+        usual["nodes"] = nodes
+    if (cpus := _number("cpus_per_node", _setting(config, "cpus_per_node"))) is not None:
+        usual["cpus_per_node"] = cpus
+    if (memory := _setting(config, "memory_per_node")) is not None:
+        usual["memory_per_node"] = memory
+    if (image := _setting(config, "image")) is not None:
+        usual["image"] = image
+    return usual
 
 
 def _setting(config: pytest.Config, name: str) -> str | None:
-    """The command line's value, else the ini file's."""
+    """Return the command line's value, else the ini file's."""
     given: str | None = config.getoption(f"--slurm-sim-{name.replace('_', '-')}")
     return given or config.getini(f"slurm_sim_{name}") or None
 
 
 def _sharing(config: pytest.Config) -> Sharing | None:
-    """How all workers share a mini-cluster, or None."""
+    """Return how all workers share a mini-cluster, or None."""
     if not (config.getoption("--slurm-sim-shared") or config.getini("slurm_sim_shared")):
         return None
-    usual, most = _usual(config).get("nodes", DEFAULT_NODES), _number("max_nodes", _setting(config, "max_nodes"))
+    usual = _usual(config).get("nodes", DEFAULT_NODES)
+    most = _number("max_nodes", _setting(config, "max_nodes"))
     if most is not None and not usual <= most <= MAX_NODES:
         raise pytest.UsageError(
             f"slurm_sim_max_nodes must be between {usual}, the nodes of one test, and {MAX_NODES}, not {most}"
         )
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    notes = config.stash[_NOTES]
     return Sharing(
-        config.stash[_RUN], most=usual * workers if most is None else most, strict=most is not None, notes=notes
+        run=config.stash[_RUN],
+        most=usual * workers if most is None else most,
+        strict=most is not None,
+        notes=config.stash[_NOTES],
     )
 
 

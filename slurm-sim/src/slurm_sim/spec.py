@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypedDict
 
 import msgspec
 
 from slurm_sim.errors import SpecError
+
+__all__ = ["Spec"]
 
 MAX_NODES = 512
 """More containers than this are more than one host's bridge and process table take with ease."""
@@ -52,32 +55,46 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     slurm_conf: dict[str, str] = {}
 
 
+class Arguments(TypedDict, total=False):
+    """The arguments of `SlurmSim`, but for its name, which an option, a marker or a fixture may leave out."""
+
+    nodes: int
+    cpus_per_node: int
+    memory_per_node: str | int
+    image: str | None
+    bare: bool
+    sif: str | Path | None
+    jupyter: bool
+    slurm_conf: Mapping[str, object] | None
+    verbose: bool
+
+
 def check_name(name: str) -> str:
-    """Returns `name` if Compose and DNS take it; else raises `SpecError`."""
+    """Return `name` if Compose and DNS take it; else raise `SpecError`."""
     if not _NAME.fullmatch(name):
         raise SpecError(
-            f"{name!r} cannot name a mini-cluster",
-            hint="take small letters, digits, '-' and '_', starting with a letter or a digit, 41 at most",
+            f"{name!r} cannot name a mini-cluster.",
+            todo="take small letters, digits, '-' and '_', starting with a letter or a digit, 41 at most.",
         )
     return name
 
 
 def check_count(what: str, count: int, most: int) -> int:
-    """Returns `count` if it is from 1 to `most`; else raises `SpecError`."""
+    """Return `count` if it is from 1 to `most`; else raise `SpecError`."""
     if not 1 <= count <= most:
-        raise SpecError(f"{count} {what} cannot be had", hint=f"take a number from 1 to {most}")
+        raise SpecError(f"{count} {what} cannot be had.", todo=f"take a number from 1 to {most}.")
     return count
 
 
 def parse_memory(text: str | int) -> int:
-    """Returns mebibytes: `4G` is 4096, and a bare number is MiB, as in Slurm. Raises `SpecError`."""
+    """Return mebibytes: `4G` is 4096, and a bare number is MiB, as in Slurm. Raises `SpecError`."""
     match = _MEMORY.fullmatch(str(text).strip())
     mebibytes = int(float(match[1]) * _MEBIBYTES[match[2].upper()]) if match else 0
     if not 64 <= mebibytes <= _MOST_MEBIBYTES:
         raise SpecError(
-            f"{text!r} is no memory of a node",
-            seen=f"{mebibytes} MiB" if match else "not a number with a unit",
-            hint="say it as Slurm does: 512M, 4G; from 64M to 1024T",
+            f"{text!r} is no memory of a node.",
+            f"{mebibytes} MiB" if match else "not a number with a unit",
+            "say it as Slurm does: 512M, 4G; from 64M to 1024T.",
         )
     return mebibytes
 
@@ -87,7 +104,7 @@ def check_slurm_conf(lines: Mapping[str, object]) -> dict[str, str]:
     for key, value in lines.items():
         if not _CONF_KEY.fullmatch(key) or not str(value).strip() or not str(value).isprintable():
             raise SpecError(
-                f"{key}={value} is not a line of slurm.conf",
-                hint="write KEY=VALUE, such as KillWait=2: https://slurm.schedmd.com/slurm.conf.html",
+                f"{key}={value} is not a line of slurm.conf.",
+                todo="write KEY=VALUE, such as KillWait=2: https://slurm.schedmd.com/slurm.conf.html.",
             )
     return {key: str(value) for key, value in lines.items()}

@@ -31,9 +31,13 @@ def calls(comm: Any, blocks: Any) -> list[Any]:
     """The communicator's calls that look for their end, each against what it must give."""
     import numpy as np
 
-    rank, size = comm.rank, comm.size
-    right, left = (rank + 1) % size, (rank - 1) % size
-    one, all_, got = np.array([rank]), np.empty(size, dtype=int), np.array([-1])
+    rank = comm.rank
+    size = comm.size
+    right = (rank + 1) % size
+    left = (rank - 1) % size
+    one = np.array([rank])
+    all_ = np.empty(size, dtype=int)
+    got = np.array([-1])
     comm.Allgather(one, all_)
     comm.Sendrecv(one, right, 7, got, left, 7)
     seen: list[Any] = [list(all_) == list(range(size)), int(got[0]) == left]

@@ -19,7 +19,8 @@ from dask_hpc import cluster
 
 def about(dask_scheduler: Any) -> dict[str, Any]:
     """Return the routes of the scheduler's HTTP server, and where it listens."""
-    server, application = dask_scheduler.http_server, dask_scheduler.http_application
+    server = dask_scheduler.http_server
+    application = dask_scheduler.http_application
     routers = [application.default_router, application.wildcard_router]
     routers += [part for app in application.applications for part in (app.default_router, app.wildcard_router)]
     patterns = set()
@@ -74,7 +75,8 @@ def figures(port: int) -> int:
 
 def main() -> None:
     """Write what is found, and wait."""
-    backend, options = sys.argv[1], json.loads(sys.argv[2])
+    backend = sys.argv[1]
+    options = json.loads(sys.argv[2])
     with cluster(on=backend, **options) as started:
         client = started.client
         found = client.run_on_scheduler(about)

@@ -34,7 +34,8 @@ def main() -> None:
 
     A late rank enters once all others have come, and some time more in which none of them may leave.
     """
-    size, folder = int(sys.argv[1]), Path(sys.argv[2])
+    size = int(sys.argv[1])
+    folder = Path(sys.argv[2])
     pmix = ctypes.CDLL("/opt/env/lib/openmpi/libpmix.so.2")
     nothing = ctypes.c_size_t(0)
     me = Proc()

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 
-PAGE, PR_SET_DUMPABLE = 4096, 4
+PAGE = 4096
+PR_SET_DUMPABLE = 4
 
 
 def block(kind: str, size: int) -> mmap.mmap:
@@ -26,7 +27,9 @@ def main() -> None:
     KIND: `read` (children only read), `write` (they write to every page), `nondumpable` (as `read`, but its /proc files
     are not its user's to read), `shm` (a file in /dev/shm).
     """
-    kind, size, children = sys.argv[1], int(sys.argv[2]) << 20, int(sys.argv[3])
+    kind = sys.argv[1]
+    size = int(sys.argv[2]) << 20
+    children = int(sys.argv[3])
     if kind == "nondumpable" and ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
         raise SystemExit("prctl failed")
     data = block(kind, size)

@@ -16,9 +16,12 @@ def part(*measurements: Measurement, loaded: bool = False) -> Part:
     """Return a part of a measurement."""
     machine = Machine(cpus=2, kernel="6.1")
     return Part(
-        taken="2026-01-02T03:04:05Z", machine=machine, busy=0.5 if loaded else 0.0, loaded=loaded,
+        taken="2026-01-02T03:04:05Z",
+        machine=machine,
+        busy=0.5 if loaded else 0.0,
+        loaded=loaded,
         measurements=list(measurements),
-    )  # fmt: skip
+    )
 
 
 UP = Measurement(what="up, 2 nodes", value=1.426, unit="s", most=2.0)

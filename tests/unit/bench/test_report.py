@@ -7,9 +7,12 @@ from pathlib import Path
 from bench.report import Machine, Measurement, Part, Results, read, write
 
 PART = Part(
-    taken="2026-01-02T03:04:05Z", machine=Machine(cpus=2, kernel="6.1"), busy=0.01, loaded=False,
+    taken="2026-01-02T03:04:05Z",
+    machine=Machine(cpus=2, kernel="6.1"),
+    busy=0.01,
+    loaded=False,
     measurements=[Measurement(what="x", value=1.0, unit="s", most=2)],
-)  # fmt: skip
+)
 
 
 def test_results_are_read_back(tmp_path: Path) -> None:

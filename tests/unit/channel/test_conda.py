@@ -14,7 +14,8 @@ from tests.support import tiny
 
 def test_writes_same_package_twice(tmp_path: Path) -> None:
     """Writing a package twice gives the same bytes, without times, owners or the machine's name; links stay links."""
-    package = Package("p", "1", "0", [], "", {"bin/b": File(b"x", executable=True), "bin/a": Link("b")})
+    contents: dict[str, File | Link] = {"bin/b": File(b"x", executable=True), "bin/a": Link("b")}
+    package = Package(name="p", version="1", build="0", depends=[], license="", contents=contents)
     paths = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

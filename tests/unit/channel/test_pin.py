@@ -31,7 +31,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pinned(tmp_path: Path, *requirements: str, upgrade: bool = False) -> list[str]:
     """Pin these requirements; return the lines of the lock."""
     lock = tmp_path / "wheels.txt"
-    pin_wheels(list(requirements), lock, "3.13", "Tiny.", upgrade=upgrade)
+    pin_wheels(list(requirements), lock, python="3.13", what="Tiny.", upgrade=upgrade)
     return [line for line in lock.read_text().splitlines() if not line.startswith("#")]
 
 
@@ -118,7 +118,7 @@ def test_takes_the_more_specific_wheel(tmp_path: Path, index: Path, better: str,
     made = {}
     for tags in (better, worse):
         made[tags] = tiny.wheel(index, "alpha", files={"tags": tags}).rename(index / f"alpha-1.0-{tags}.whl")
-    pin_wheels(["alpha"], tmp_path / "wheels.txt", "3.13", "Tiny.", upgrade=False)
+    pin_wheels(["alpha"], tmp_path / "wheels.txt", python="3.13", what="Tiny.", upgrade=False)
     assert tiny.sha256(made[better]) in (tmp_path / "wheels.txt").read_text()
 
 
@@ -126,20 +126,20 @@ def test_what_is_there_already_keeps_its_version_and_is_not_pinned_again(tmp_pat
     """A lock over another one has only what is new, and fits what is there."""
     tiny.wheel(index, "beta")
     base = tmp_path / "base.txt"
-    pin_wheels(["beta"], base, "3.13", "Base.", upgrade=False)
+    pin_wheels(["beta"], base, python="3.13", what="Base.", upgrade=False)
     tiny.wheel(index, "beta", "2.0")
     tiny.wheel(index, "alpha", requires=("beta",))
     over = tmp_path / "over.txt"
-    pin_wheels(["alpha"], over, "3.13", "Over.", upgrade=True, over=base)
+    pin_wheels(["alpha"], over, python="3.13", what="Over.", upgrade=True, over=base)
     assert [line.split()[0] for line in over.read_text().splitlines()[1:]] == ["alpha==1.0"]
     with pytest.raises(ChannelError, match="no set of wheels fits"):
-        pin_wheels(["beta>=2"], over, "3.13", "Over.", upgrade=True, over=base)
+        pin_wheels(["beta>=2"], over, python="3.13", what="Over.", upgrade=True, over=base)
 
 
 def test_takes_a_wheel_for_the_base_images_glibc(tmp_path: Path, index: Path) -> None:
     """The only wheel of a version may need a glibc as new as the base image's."""
     tiny.wheel(index, "alpha").rename(index / "alpha-1.0-cp313-cp313-manylinux_2_40_x86_64.whl")
-    pin_wheels(["alpha"], tmp_path / "wheels.txt", "3.13", "Tiny.", upgrade=False)
+    pin_wheels(["alpha"], tmp_path / "wheels.txt", python="3.13", what="Tiny.", upgrade=False)
     assert "alpha==1.0" in (tmp_path / "wheels.txt").read_text()
 
 
@@ -149,5 +149,8 @@ def test_pins_every_deb_on_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("APT_CONFIG", tiny.apt_mirror(tmp_path / "mirror", debs)["APT_CONFIG"])
     names = ["python3.13-minimal", "libpython3.13-stdlib"]
     pin_debs(names, tmp_path / "debs.lock")
-    expected = [Deb(name, "3.13.5-2", "amd64", tiny.sha256(deb)) for name, deb in zip(names, debs, strict=True)]
+    expected = [
+        Deb(name=name, version="3.13.5-2", architecture="amd64", sha256=tiny.sha256(deb))
+        for name, deb in zip(names, debs, strict=True)
+    ]
     assert read_lock(tmp_path / "debs.lock") == expected

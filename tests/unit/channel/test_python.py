@@ -40,7 +40,8 @@ def test_rejects_other_minor_version(tmp_path: Path) -> None:
 
 def test_rejects_debs_of_two_versions(tmp_path: Path) -> None:
     """Debs of two versions, which a mirror may have during an update, are rejected."""
-    new, old = tiny.python_debs(tmp_path / "a", "3.13.5-2"), tiny.python_debs(tmp_path / "b", "3.13.5-1")
+    new = tiny.python_debs(tmp_path / "a", "3.13.5-2")
+    old = tiny.python_debs(tmp_path / "b", "3.13.5-1")
     with pytest.raises(ChannelError, match="do not fit each other"):
         python_package([new[0], old[1]], "3.13")
 

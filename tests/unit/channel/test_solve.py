@@ -9,7 +9,8 @@ from tests.support import tiny
 
 def test_locking_again_changes_nothing(tmp_path: Path) -> None:
     """Locking again changes no byte, and reports that nothing changed."""
-    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "tiny.lock"
+    channel = tiny.channel(tmp_path / "channel")
+    lock = tmp_path / "tiny.lock"
     assert tiny.lock(channel, lock).returncode == 0
     before = lock.read_bytes()
     again = tiny.lock(channel, lock)
@@ -19,7 +20,8 @@ def test_locking_again_changes_nothing(tmp_path: Path) -> None:
 
 def test_lock_does_not_depend_on_folder(tmp_path: Path) -> None:
     """The same channel in two folders gives the same lock, which names only the mount point."""
-    contents, locks = tiny.packages(), []
+    contents = tiny.packages()
+    locks = []
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
         lock = tmp_path / name / "tiny.lock"

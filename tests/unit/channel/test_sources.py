@@ -15,7 +15,8 @@ from tests.support import tiny
 
 pytestmark = pytest.mark.skipif(not shutil.which("apt-get"), reason="apt fetches Debian's packages: needs Debian")
 HASH = "0" * 64
-OLD, NEW = "3.13.5-1", "3.13.5-2"
+OLD = "3.13.5-1"
+NEW = "3.13.5-2"
 
 
 @dataclass
@@ -153,7 +154,7 @@ def test_takes_the_newest_deb_of_several(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "debs").mkdir()
     made = [tiny.deb(tmp_path / "debs", "tool", version, {"usr/v": version}) for version in ("1.10-1", "1.9-1")]
     monkeypatch.setenv("APT_CONFIG", tiny.apt_mirror(tmp_path / "mirror", made)["APT_CONFIG"])
-    assert newest("tool") == Deb("tool", "1.10-1", "amd64", tiny.sha256(made[0]))
+    assert newest("tool") == Deb(name="tool", version="1.10-1", architecture="amd64", sha256=tiny.sha256(made[0]))
 
 
 @pytest.mark.parametrize("line", [f"a 1 amd64 {HASH} more", "a 1 amd64", f"a 1 amd64 {HASH}0", f"a 1 amd64 {HASH[1:]}"])

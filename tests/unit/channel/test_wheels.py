@@ -124,7 +124,8 @@ def test_only_the_first_line_of_a_script_is_rewritten(tmp_path: Path) -> None:
     """A script with `#!python` gets the prefix's Python once; any other script keeps its text and is not relocated."""
     files = {"w-1.0.data/scripts/py": "#!python\nprint('#!python')\n", "w-1.0.data/scripts/sh": "#!/bin/sh\n"}
     package = wheel_package(tiny.wheel(tmp_path, "w", files=files), "3.13")
-    script, shell = file(package, "bin/py"), file(package, "bin/sh")
+    script = file(package, "bin/py")
+    shell = file(package, "bin/sh")
     assert script.data.decode() == f"#!{PLACEHOLDER}/bin/python3.13\nprint('#!python')\n"
     assert (script.executable, script.relocated) == (True, True)
     assert (shell.data, shell.executable, shell.relocated) == (b"#!/bin/sh\n", True, False)

@@ -21,7 +21,9 @@ class Builder:
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
-        self.folder, self.root, self.tmp = folder, root, folder / "tmp"
+        self.folder = folder
+        self.root = root
+        self.tmp = folder / "tmp"
         self.tmp.mkdir()
 
     def bake(self, docker: str, **variables: str) -> subprocess.CompletedProcess[str]:

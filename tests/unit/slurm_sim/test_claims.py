@@ -35,7 +35,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_claims_are_kept_in_order_of_arrival() -> None:
     """The book has all claims of a mini-cluster, with what was last written."""
     book = Book("one")
-    first, second = book.join("run"), book.join("other")
+    first = book.join("run")
+    second = book.join("other")
     first.write(Entry("run", "lasting", ["c10", "c11"]))
     first.write(Entry("run", "test", ["c1"]))
     with book.locked():
@@ -50,7 +51,8 @@ def test_claims_are_kept_in_order_of_arrival() -> None:
 def test_dropped_claims_are_gone_and_abandoned_ones_are_dead() -> None:
     """Nodes that are given back in order have no claim; those that are not have one without an owner."""
     book = Book("one")
-    first, second = book.join("run"), book.join("run")
+    first = book.join("run")
+    second = book.join("run")
     second.write(Entry("run", "test", ["c2"]))
     first.drop()
     second.abandon()
@@ -74,7 +76,8 @@ def test_claim_of_a_killed_process_is_dead(temporary: Path) -> None:
 def test_forked_child_does_not_keep_a_claim() -> None:
     """A process that a test has forked does not hold the test's nodes after the test's process has gone."""
     claim = Book("one").join("run")
-    (held, release), (seen, ready) = os.pipe(), os.pipe()
+    held, release = os.pipe()
+    seen, ready = os.pipe()
     if not (child := os.fork()):
         os.close(release)
         os.write(ready, b"x")  # it runs, and has closed its copies

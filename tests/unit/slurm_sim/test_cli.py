@@ -12,18 +12,18 @@ def test_reports_missing_engine(tmp_path: Path) -> None:
     """Without an engine, each command says so and what to do, without a traceback."""
     for command in (["up"], ["list"], ["down"], ["status"]):
         done = run(
-            [sys.executable, "-c", "from slurm_sim.cli import main; main()", *command],
+            [sys.executable, "-c", "from slurm_sim._cli import main; main()", *command],
             DOCKER_HOST="unix:///nonexistent/docker.sock",
             HOME="/nonexistent",
         )
         assert done.returncode == 1, command
-        assert "no Docker engine answers" in done.stderr
-        assert "to do: " in done.stderr
+        assert "No Docker engine answers." in done.stderr
+        assert "What to do: " in done.stderr
         assert "Traceback" not in done.stderr
 
 
 def test_reports_missing_docker_command(tmp_path: Path) -> None:
     """Without a docker command, slurm-sim says so."""
-    done = run([sys.executable, "-c", "from slurm_sim.cli import main; main()", "up"], PATH=str(tmp_path))
+    done = run([sys.executable, "-c", "from slurm_sim._cli import main; main()", "up"], PATH=str(tmp_path))
     assert done.returncode == 1
-    assert "slurm-sim: there is no docker command\n  to do: " in done.stderr
+    assert "Error: There is no docker command.\nWhat to do: " in done.stderr

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 
 from slurm_sim import SlurmSim, SpecError
+from slurm_sim.spec import Arguments
 
 
 def test_has_two_nodes_of_two_cpus_by_default() -> None:
     """The defaults are the same as the command's; each mini-cluster gets a unique name."""
-    one, other = SlurmSim(bare=True), SlurmSim(bare=True)
+    one = SlurmSim(bare=True)
+    other = SlurmSim(bare=True)
     assert (one.spec.nodes, one.spec.cpus_per_node, one.spec.memory_mb) == (2, 2, 4096)
     assert one.name != other.name
     assert one.name.startswith("slurm-sim-")
@@ -41,3 +44,10 @@ def test_rejects_what_makes_no_sense(wrong: dict[str, Any], word: str) -> None:
     """The error names the value, and nothing has been started."""
     with pytest.raises(SpecError, match=word):
         SlurmSim(bare=True, **wrong)
+
+
+def test_arguments_have_a_type() -> None:
+    """Options, markers and fixtures may give every argument but the name."""
+    assert [*Arguments.__annotations__, "name"] == sorted(
+        inspect.signature(SlurmSim).parameters, key=lambda name: name == "name"
+    )

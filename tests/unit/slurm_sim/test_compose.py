@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from slurm_sim import SlurmSim, SlurmSimError, Spec
-from slurm_sim._compose import Project, project, spec_label
-from slurm_sim._lifecycle import SPEC_LABEL
+from slurm_sim._compose import Project, project
+from slurm_sim._found import SPEC_LABEL, spec_label
 from slurm_sim._size import conf_lines, timeouts
 from tests.support.bridge_site import executable
 from tests.support.waiting import until
@@ -174,7 +174,7 @@ def test_starts_only_the_services_that_are_named(engine: Path) -> None:
 INTERRUPTED = """
 import signal, sys
 from slurm_sim import Spec, _compose
-from slurm_sim._locking import interrupted_once
+from slurm_sim._signals import interrupted_once
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it is ignored
 _compose._PATIENCE = float(sys.argv[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurm_sim._engine_errors import explanation, hint, no_engine, unanswered
+from slurm_sim._engine_errors import advice, explanation, no_engine, unanswered
 
 NO_ENGINE = {
     "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?": "start Docker",
@@ -47,21 +47,21 @@ FAILURES = {
 """What the engine and Compose print where they could not do something, with a part of the advice."""
 
 
-@pytest.mark.parametrize(("said", "advice"), NO_ENGINE.items())
-def test_names_what_keeps_it_from_the_engine(said: str, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("said", "todo"), NO_ENGINE.items())
+def test_names_what_keeps_it_from_the_engine(said: str, todo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error has the client's last line, and advice for it."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://x")
     error = no_engine(said + "\n")
     assert error is not None
-    assert error.what == "no Docker engine answers"
+    assert error.what == "No Docker engine answers."
     assert error.seen == said.splitlines()[-1]
-    assert advice in error.hint
+    assert todo in error.todo
 
 
-@pytest.mark.parametrize(("said", "advice"), FAILURES.items())
-def test_advises_on_failures(said: str, advice: str) -> None:
+@pytest.mark.parametrize(("said", "todo"), FAILURES.items())
+def test_advises_on_failures(said: str, todo: str) -> None:
     """Each failure has its advice, and none is taken for an engine that does not answer."""
-    assert advice in hint(said)
+    assert todo in advice(said)
     assert no_engine(said) is None
 
 
@@ -75,7 +75,7 @@ def test_output_of_commands_is_no_engine_error(said: str) -> None:
 
 def test_unknown_failures_have_no_advice() -> None:
     """Advice that does not fit would mislead."""
-    assert hint("Error response from daemon: something new") == ""
+    assert advice("Error response from daemon: something new") == ""
 
 
 def test_shows_lines_with_errors() -> None:

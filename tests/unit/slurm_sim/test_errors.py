@@ -7,11 +7,15 @@ import pickle
 from slurm_sim import CommandError, JobTimeoutError, SlurmSimError, SpecError
 
 
-def test_message_has_failure_observation_and_hint() -> None:
+def command_error(stdout: str, stderr: str) -> CommandError:
+    return CommandError("false", returncode=7, stdout=stdout, stderr=stderr)
+
+
+def test_message_has_failure_observation_and_advice() -> None:
     """An error reads: what failed, what was seen, what to do."""
-    error = SlurmSimError("it broke", seen="one\ntwo\n", hint="mend it")
-    assert str(error) == "it broke\n  seen:  one\n         two\n  to do: mend it"
-    assert str(SlurmSimError("it broke")) == "it broke"
+    error = SlurmSimError("It broke.", "one\ntwo\n", "mend it.")
+    assert str(error) == "It broke.\none\ntwo\nWhat to do: mend it."
+    assert str(SlurmSimError("It broke.")) == "It broke."
 
 
 def test_errors_extend_builtin_errors() -> None:
@@ -22,7 +26,7 @@ def test_errors_extend_builtin_errors() -> None:
 
 def test_errors_survive_pickling() -> None:
     """An error that one test process hands to another, as pytest-xdist does, arrives whole."""
-    for error in (SlurmSimError("w", seen="s", hint="h"), CommandError("false", 1, "", "oops")):
+    for error in (SlurmSimError("w", "s", "t"), command_error("", "oops")):
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error)
         assert str(again) == str(error)
@@ -31,5 +35,5 @@ def test_errors_survive_pickling() -> None:
 
 def test_command_error_shows_output() -> None:
     """The message has the command, its status and its errors, or its output if there are none."""
-    assert "'false' ended with status 7\n  seen:  oops" in str(CommandError("false", 7, "out", "oops"))
-    assert "seen:  out" in str(CommandError("false", 7, "out", ""))
+    assert str(command_error("out", "oops")) == "'false' ended with status 7.\noops"
+    assert str(command_error("out", "")) == "'false' ended with status 7.\nout"

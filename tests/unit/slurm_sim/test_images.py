@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm_sim import EngineError, SlurmSim, tree
+from slurm_sim import EngineError, SlurmSim, _files
 from slurm_sim._images import ensure
 from tests.support.bridge_site import executable
 
@@ -82,7 +82,7 @@ class Build:
 @pytest.fixture
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     """A checkout whose build is the test's own."""
-    monkeypatch.setattr(tree, "root", lambda: tmp_path)
+    monkeypatch.setattr(_files, "root", lambda: tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return Build(tmp_path)
 

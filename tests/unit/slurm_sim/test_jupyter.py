@@ -9,9 +9,9 @@ from slurm_sim import SlurmSim, SpecError
 
 def test_rejects_jupyter_on_bare_nodes() -> None:
     """Bare nodes have nothing to run JupyterLab with."""
-    with pytest.raises(SpecError, match="bare nodes have no JupyterLab") as refused:
+    with pytest.raises(SpecError, match="Bare nodes have no JupyterLab") as refused:
         SlurmSim(bare=True, jupyter=True)
-    assert "--bare" in refused.value.hint
+    assert "--bare" in refused.value.todo
 
 
 def test_rejects_jupyter_with_other_image(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,22 +28,22 @@ def fail_with(error: BaseException) -> Result:
     return CliRunner().invoke(group(run), ["status"])
 
 
-@pytest.mark.parametrize(("error", "status"), [(EngineError("it broke", hint="mend it"), 1), (SpecError("no"), 2)])
+@pytest.mark.parametrize(("error", "status"), [(EngineError("It broke.", todo="mend it."), 1), (SpecError("No."), 2)])
 def test_errors_are_messages(error: Exception, status: int) -> None:
     """A request that makes no sense has status 2, any other failure has 1; the text goes to standard error."""
     done = fail_with(error)
-    assert (done.exit_code, done.stdout, done.stderr) == (status, "", f"slurm-sim: {error}\n")
+    assert (done.exit_code, done.stdout, done.stderr) == (status, "", f"Error: {error}\n")
 
 
 def test_an_error_of_the_system_names_the_file() -> None:
     """A file that is missing is an error with its name, and no traceback."""
     done = fail_with(FileNotFoundError(2, "No such file or directory", "job.sh"))
-    assert (done.exit_code, done.stderr) == (1, "slurm-sim: No such file or directory: job.sh\n")
+    assert (done.exit_code, done.stderr) == (1, "Error: No such file or directory: job.sh\n")
 
 
 def test_a_reader_that_stops_is_no_error() -> None:
     """`slurm-sim … | head` ends without a message of ours."""
-    assert "slurm-sim:" not in fail_with(BrokenPipeError()).stderr
+    assert "Error:" not in fail_with(BrokenPipeError()).stderr
 
 
 @pytest.mark.parametrize(("typed", "suggested"), [("statsu", True), ("banana", False)])

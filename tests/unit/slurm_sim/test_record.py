@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurm_sim.record import JobRecord, parse_records, sum_up
+from slurm_sim._record import JobRecord, parse_records, sum_up
 
 RECORD = """JobId=7 JobName=a JobState=FAILED
    UserId=hpc(1000) GroupId=hpc(1000) MCS_label=N/A

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from slurm_sim import Spec, SpecError
-from slurm_sim._lifecycle import Found, seen_states
+from slurm_sim._found import Found, seen_states
 from slurm_sim._revive import _NODE, _answers, _serves, refuse_others
 
 SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")

@@ -1,9 +1,11 @@
-"""Signals that ask for the end."""
+"""Signals that ask for the end: handled, put off, ignored."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -11,8 +13,7 @@ from contextlib import suppress
 
 import pytest
 
-from slurm_sim._locking import interrupted_once
-from slurm_sim._signals import INTERRUPTS, Stopped, handling, stop
+from slurm_sim._signals import INTERRUPTS, Stopped, deferred, handling, interrupted_once, stop, uninterrupted
 
 
 class Thing:
@@ -88,7 +89,8 @@ def test_signal_is_not_lost_with_its_exception(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Ends what runs, silently, even if the handler's exception is discarded at first."""
-    hook, before = sys.unraisablehook, signal.getsignal(signal.SIGINT)
+    hook = sys.unraisablehook
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(error):
         run(get_signal)
     assert capsys.readouterr().err == ""
@@ -130,10 +132,97 @@ def test_other_discarded_exceptions_are_reported() -> None:
         def __del__(self) -> None:
             raise ValueError("mine")
 
-    hook, sys.unraisablehook = sys.unraisablehook, lambda discarded: seen.append(str(discarded.exc_value))
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda discarded: seen.append(str(discarded.exc_value))
     try:
         with handling(stop, *INTERRUPTS):
             Failing()
     finally:
         sys.unraisablehook = hook
     assert seen == ["mine"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_cleaning_up_is_not_interrupted(number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM are ignored inside, and handled as before afterwards, after an error too."""
+    seen: list[int] = []
+    before = signal.signal(number, lambda signum, _frame: seen.append(signum))
+
+    def fail() -> None:
+        with uninterrupted():
+            os.kill(os.getpid(), number)
+            raise ZeroDivisionError
+
+    try:
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert seen == []
+        os.kill(os.getpid(), number)
+        assert seen == [number]
+    finally:
+        signal.signal(number, before)
+
+
+def test_another_thread_cleans_up_as_well() -> None:
+    """Threads other than the main one never get signals, and cannot set handlers."""
+    done: list[bool] = []
+
+    def clean_up() -> None:
+        with uninterrupted():
+            done.append(True)
+
+    thread = threading.Thread(target=clean_up)
+    thread.start()
+    thread.join()
+    assert done == [True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_comes_after_what_defers_it(number: signal.Signals) -> None:
+    """What is done inside is done, and the signal comes then, once."""
+    seen: list[str] = []
+    before = signal.signal(number, lambda _signum, _frame: seen.append("signal"))
+    try:
+        with deferred():
+            for _ in range(3):
+                os.kill(os.getpid(), number)
+            seen.append("done")
+        assert seen == ["done", "signal"]
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_only_the_first_signal_interrupts(number: signal.Signals) -> None:
+    """The first one raises, those that follow it change nothing, and afterwards all is as before."""
+    before = {one: signal.signal(one, signal.default_int_handler) for one in (signal.SIGINT, signal.SIGTERM)}
+    cleaned = []
+
+    def interrupted() -> None:
+        with interrupted_once():
+            try:
+                os.kill(os.getpid(), number)
+            finally:
+                for one in (signal.SIGINT, signal.SIGTERM):
+                    os.kill(os.getpid(), one)
+                cleaned.append(True)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert cleaned == [True]
+        assert {one: signal.getsignal(one) for one in before} == dict.fromkeys(before, signal.default_int_handler)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    """Where Ctrl-C is ignored, as in a shell's background, it goes on to be."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupted_once(), deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -11,7 +11,9 @@ from slurm_sim import StartError
 from slurm_sim._size import check_room, conf_lines, timeouts
 from tests.support.bridge_site import executable
 
-NEIGHBOURS, PIDS, THREADS = "net.ipv4.neigh.default.gc_thresh3", "kernel.pid_max", "kernel.threads-max"
+NEIGHBOURS = "net.ipv4.neigh.default.gc_thresh3"
+PIDS = "kernel.pid_max"
+THREADS = "kernel.threads-max"
 
 
 def path(key: str) -> str:
@@ -54,7 +56,7 @@ def test_refuses_more_neighbours_than_kernel_holds(host: Path, there: int, wante
         check_room(there, wanted, "image")
     assert f"{NEIGHBOURS} is 1024, enough for 136 nodes" in caught.value.seen
     assert (f"{there} run already" in caught.value.seen) == bool(there)
-    assert f"sysctl -w {NEIGHBOURS}={command}" in caught.value.hint
+    assert f"sysctl -w {NEIGHBOURS}={command}" in caught.value.todo
 
 
 def test_says_how_many_nodes_would_fit(host: Path) -> None:

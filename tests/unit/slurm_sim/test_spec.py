@@ -31,7 +31,7 @@ def test_rejects_count_out_of_range(count: int) -> None:
     """A count below one or above the limit is rejected, and the error has the range."""
     with pytest.raises(SpecError, match=f"{count} nodes cannot be had") as refused:
         check_count("nodes", count, MAX_NODES)
-    assert f"from 1 to {MAX_NODES}" in refused.value.hint
+    assert f"from 1 to {MAX_NODES}" in refused.value.todo
 
 
 @given(st.integers(1, MAX_NODES))
@@ -130,7 +130,7 @@ def test_rejects_what_is_no_line_of_slurm_conf(key: str, value: str) -> None:
     """A key that Slurm cannot have, no value, or a second line in a value is refused, with an example."""
     with pytest.raises(SpecError, match="is not a line of") as refused:
         check_slurm_conf({key: value})
-    assert "KillWait=2" in refused.value.hint
+    assert "KillWait=2" in refused.value.todo
 
 
 def test_values_of_slurm_conf_become_text() -> None:

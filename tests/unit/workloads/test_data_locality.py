@@ -56,7 +56,9 @@ def failed(found: dict[str, locality.Way]) -> list[str]:
 def test_checks_detect_faults() -> None:
     """A missing or extra warning, a wrong number, and bytes that should not have moved each fail one check."""
     assert failed(ideal()) == []
-    bad, made, scattered = locality.LOCAL[0], locality.MADE, locality.SCATTERED[1]
+    bad = locality.LOCAL[0]
+    made = locality.MADE
+    scattered = locality.SCATTERED[1]
     cases = [
         (bad, {"warned": False}, "warns"),
         (made, {"warned": True}, "warns"),

@@ -59,7 +59,8 @@ def test_checks_detect_wrong_spectrum() -> None:
     good = ev.serially(20, SEEDS)
     traces = [float(np.trace(ev.random_matrix(20, seed))) for seed in SEEDS]
     bad = [spectrum * (1 + 1e-8) for spectrum in good]
-    right, wrong = ev.Way("a", 1, spectra=[good]), ev.Way("b", 1, spectra=[bad])
+    right = ev.Way("a", 1, spectra=[good])
+    wrong = ev.Way("b", 1, spectra=[bad])
     assert [check.ok for check in ev.spectra_checks([right, right], traces)] == [True, True]
     assert [check.ok for check in ev.spectra_checks([right, wrong], traces)] == [False, True]
     assert [check.ok for check in ev.spectra_checks([wrong, right], traces)] == [False, False]

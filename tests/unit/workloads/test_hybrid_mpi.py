@@ -48,7 +48,8 @@ def test_dask_takes_same_steps_as_numpy() -> None:
 
 def test_memory_is_shared_by_workers() -> None:
     """More workers need less memory each; the client needs the matrix twice."""
-    two, eight = hybrid.memory(n=5000, workers=2), hybrid.memory(n=5000, workers=8)
+    two = hybrid.memory(n=5000, workers=2)
+    eight = hybrid.memory(n=5000, workers=8)
     assert two.client == eight.client > 2 * 8 * 5000**2
     assert two.worker - eight.worker == 8 * 5000**2 * 3 // 8
     assert eight.worker > 8 * 5000**2 / 8

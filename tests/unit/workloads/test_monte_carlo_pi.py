@@ -31,7 +31,8 @@ def test_chunk_sizes_add_up_and_differ_by_at_most_one(samples: int, chunks: int)
 @given(samples=st.integers(1, 200_000), chunks=st.integers(1, 20), seed=st.integers(0, 2**64))
 def test_same_chunks_and_seed_give_same_count(samples: int, chunks: int, seed: int) -> None:
     """Two runs with the same samples, chunks and seed agree, in whatever order chunks are drawn."""
-    sizes, seeds = pi.chunk_sizes(samples, chunks), pi.chunk_seeds(seed, chunks)
+    sizes = pi.chunk_sizes(samples, chunks)
+    seeds = pi.chunk_seeds(seed, chunks)
     first = pi.count_serial(sizes, seeds)
     again = pi.count_serial(sizes[::-1], pi.chunk_seeds(seed, chunks)[::-1])
     assert first == again
@@ -68,7 +69,8 @@ def test_chunks_draw_different_darts() -> None:
 
 def test_error_is_binomial() -> None:
     """For many darts, π and its standard error are the binomial distribution's, and sigmas their ratio."""
-    inside, samples = 785_000, 1_000_000
+    inside = 785_000
+    samples = 1_000_000
     value, error, sigmas = pi.estimate(inside, samples)
     share = inside / samples
     assert value == 4 * share

@@ -91,7 +91,8 @@ def test_normalises_numbers() -> None:
 
 def test_memory_is_largest_block_per_thread() -> None:
     """One thread needs room for the largest block, three for the three largest."""
-    one, three = pa.memory(**pa.TUTORIAL, threads=1), pa.memory(**pa.TUTORIAL, threads=3)
+    one = pa.memory(**pa.TUTORIAL, threads=1)
+    three = pa.memory(**pa.TUTORIAL, threads=3)
     assert one.worker == 8 * 7000 * 6000
     assert three.worker == 8 * (7000 * 6000 + 3000 * 6000 + 7000 * 2000)
     assert one.client == 8 * 7000 * 6000

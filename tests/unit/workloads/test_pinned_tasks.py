@@ -19,7 +19,8 @@ from workloads import pinned_tasks as pinned
 def fast_memory_manager(two_workers: Client) -> Iterator[None]:
     """Let the memory manager look every 50 ms, not every 2 s."""
     manager = two_workers.cluster.scheduler.extensions["amm"]
-    before, manager.interval = manager.interval, 0.05
+    before = manager.interval
+    manager.interval = 0.05
     two_workers.amm.stop()
     two_workers.amm.start()
     yield
@@ -58,7 +59,8 @@ def test_leaves_memory_manager_stopped(two_workers: Client, workload: Workload) 
 
 def test_checks_detect_faults(two_workers: Client) -> None:
     """A copy too many or too few, a task on the other worker, and a wrong number each fail a check."""
-    matrix, other = pinned.random_matrix(10, 1), pinned.random_matrix(10, 2)
+    matrix = pinned.random_matrix(10, 1)
+    other = pinned.random_matrix(10, 2)
     addresses = list(two_workers.scheduler_info(n_workers=-1)["workers"])
     with two_workers.as_current(), pinned.manager_stopped(two_workers):
         run = pinned.pinned(two_workers, addresses, matrix, other)
@@ -69,7 +71,8 @@ def test_checks_detect_faults(two_workers: Client) -> None:
 
     assert failed(run.seen, run.results) == 0
     assert failed(run.seen, [*run.results[1:], 0.0]) == 1
-    both, none = frozenset(addresses), frozenset[str]()
+    both = frozenset(addresses)
+    none = frozenset[str]()
     for number, one in enumerate(run.seen):
         wrong = none if one.workers == both else both
         changed = [*run.seen[:number], replace(one, workers=wrong), *run.seen[number + 1 :]]

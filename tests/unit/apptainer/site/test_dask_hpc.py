@@ -81,7 +81,8 @@ def test_takes_other_folder_for_session_if_runtime_folder_does_not_fit(site: Sit
 
 def test_runtime_folder_as_long_as_possible(site: Site) -> None:
     """The limit is the kernel's: a folder that just fits is taken."""
-    uid, most = str(os.getuid()), 107 - len("/dask-hpc-4294967295-0123456789ab/socket")
+    uid = str(os.getuid())
+    most = 107 - len("/dask-hpc-4294967295-0123456789ab/socket")
     runtime = site.folder / ("x" * (most - len(str(site.folder)) - 1))
     runtime.mkdir(mode=0o700)
     done = site.run('echo "${DASK_HPC_BRIDGE%/*}"', env={"XDG_RUNTIME_DIR": str(runtime)})

@@ -18,7 +18,8 @@ TRACEBACK = "Traceback"
 @pytest.fixture
 def locked(tmp_path: Path) -> tuple[Path, Path]:
     """Make a channel and its lock."""
-    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "tiny.lock"
+    channel = tiny.channel(tmp_path / "channel")
+    lock = tmp_path / "tiny.lock"
     assert tiny.lock(channel, lock).returncode == 0
     return channel, lock
 
@@ -64,7 +65,8 @@ def test_compiles_to_unchecked_bytecode(tmp_path: Path, locked: tuple[Path, Path
 
 def test_installs_same_files_from_same_lock(tmp_path: Path, locked: tuple[Path, Path]) -> None:
     """Two installations to one place are the same, byte for byte."""
-    prefix, trees = tmp_path / "env", []
+    prefix = tmp_path / "env"
+    trees = []
     for name in ("first", "second"):
         assert tiny.install(locked[1], prefix, "--channel", locked[0]).returncode == 0
         trees.append(tiny.tree(prefix))
@@ -197,7 +199,8 @@ def test_removes_partial_installation_on_sigterm(tmp_path: Path, locked: tuple[P
         b"#!/bin/sh\necho compiling >&2\ntouch $(dirname $0)/../../../started\nexec sleep 60\n", executable=True
     )
     python.contents["bin/python"] = slow
-    channel, lock = tiny.channel(tmp_path / "slow", [python, tool]), tmp_path / "slow.lock"
+    channel = tiny.channel(tmp_path / "slow", [python, tool])
+    lock = tmp_path / "slow.lock"
     tiny.lock(channel, lock)
     (tmp_path / "opt").mkdir()
     script = [sys.executable, "containers/dask-hpc/install_env.py", "--lock", str(lock), "--channel", str(channel)]
@@ -212,7 +215,8 @@ def test_removes_partial_installation_on_sigterm(tmp_path: Path, locked: tuple[P
 
 def test_rejects_tampered_package_over_http(tmp_path: Path) -> None:
     """A package from a server is checked like a file."""
-    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "http.lock"
+    channel = tiny.channel(tmp_path / "channel")
+    lock = tmp_path / "http.lock"
     with tiny.served(channel) as url:
         tiny.lock(url, lock)
         next(channel.glob("linux-64/tool-*.conda")).write_bytes(b"other")
@@ -224,7 +228,8 @@ def test_rejects_tampered_package_over_http(tmp_path: Path) -> None:
 
 def test_names_unreachable_server(tmp_path: Path) -> None:
     """A server that does not answer is named, and so is `--channel DIR`, which works without it."""
-    channel, lock = tiny.channel(tmp_path / "channel"), tmp_path / "http.lock"
+    channel = tiny.channel(tmp_path / "channel")
+    lock = tmp_path / "http.lock"
     with tiny.served(channel) as url:
         tiny.lock(url, lock)
     done = tiny.install(lock, tmp_path / "env")

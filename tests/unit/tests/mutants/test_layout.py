@@ -16,9 +16,9 @@ from tests.mutants.layout import SOURCES, WORDING
         ('    raise SpecError(f"no {name}")', True),
         ("        raise", False),
         ('    click.echo("done")', True),
-        ('        hint="do that",', True),
+        ('        todo="do that",', True),
         ("    return _say", False),
-        ('    state = "hint=1"', False),
+        ('    state = "todo=1"', False),
         ("    printed = print_all(x)", False),
     ],
 )

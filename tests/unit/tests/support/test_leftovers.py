@@ -11,7 +11,8 @@ from tests.support.leftovers import end_processes
 
 def test_ends_processes_of_run_and_no_others() -> None:
     """A process of this run is killed, one of another run goes on."""
-    run, other = secrets.token_hex(8), secrets.token_hex(8)
+    run = secrets.token_hex(8)
+    other = secrets.token_hex(8)
     processes = [
         subprocess.Popen(["tail", "-f", "/dev/null"], env=os.environ | {"PYTEST_XDIST_TESTRUNUID": name})
         for name in (run, other)

@@ -26,7 +26,8 @@ class Holder:
     """A thread that asks for a turn, and keeps it until it is told to end."""
 
     def __init__(self, turns: Turns, *, alone: bool) -> None:
-        self.has, self._end = Event(), Event()
+        self.has = Event()
+        self._end = Event()
         self._thread = Thread(target=self._hold, args=(turns, alone), daemon=True)
         self._thread.start()
 
@@ -43,7 +44,8 @@ class Holder:
 
 def test_tests_run_side_by_side(turns: Turns) -> None:
     """Two turns that are not alone are held at the same time."""
-    one, other = Holder(turns, alone=False), Holder(turns, alone=False)
+    one = Holder(turns, alone=False)
+    other = Holder(turns, alone=False)
     assert one.has.wait(LONG)
     assert other.has.wait(LONG)
     one.end()

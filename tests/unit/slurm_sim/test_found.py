@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import NotRunningError, Spec
-from slurm_sim._compose import spec_label
-from slurm_sim._lifecycle import Found, find, find_all, node_names
+from slurm_sim._found import Found, find, find_all, node_names, spec_label
 from tests.support.bridge_site import executable
 
 SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
@@ -69,4 +68,4 @@ def test_a_missing_mini_cluster_names_those_that_run(listed: Path) -> None:
     listed.write_text("")
     with pytest.raises(NotRunningError) as caught:
         find("three")
-    assert "slurm-sim up" in caught.value.hint
+    assert "slurm-sim up" in caught.value.todo

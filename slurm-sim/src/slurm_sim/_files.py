@@ -10,18 +10,18 @@ _PACKAGE = Path(__file__).parent
 
 @cache
 def root() -> Path:
-    """The folder that holds `compose/`, `containers/`, `slurm-sim/etc/` and `versions.env`."""
+    """Return the folder that holds `compose/`, `containers/`, `slurm-sim/etc/` and `versions.env`."""
     packed = _PACKAGE / "_tree"
     return packed if packed.is_dir() else _PACKAGE.parents[2]
 
 
 @cache
 def versions() -> dict[str, str]:
-    """What `versions.env` says."""
+    """Return what `versions.env` says."""
     lines = (root() / "versions.env").read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def is_checkout() -> bool:
-    """Whether this runs from a checkout, which can build every image, and not from a wheel."""
+    """Return whether this runs from a checkout, which can build every image, and not from a wheel."""
     return (root() / "Makefile").is_file()

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import click
 import msgspec
 
-from slurm_sim import _lifecycle, _revive, _show, _submission, tree
+from slurm_sim import _files, _found, _lifecycle, _revive, _show, _submission
 from slurm_sim._attached import attached
-from slurm_sim._locking import ignore_interrupts
+from slurm_sim._docker import check_engine, replace_by_docker
+from slurm_sim._engine import HOME, USER
 from slurm_sim._options import Commands, given_fields, json_option, name_option, size_options
-from slurm_sim._signals import INTERRUPTS, Stopped, handling, stop
-from slurm_sim.cluster import HOME, USER, SlurmSim
+from slurm_sim._signals import INTERRUPTS, Stopped, handling, ignore_interrupts, stop
+from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import NotRunningError, SpecError
 from slurm_sim.faults import Fault
-from slurm_sim.running import check_engine, replace_by_docker
-from slurm_sim.spec import check_name
+from slurm_sim.spec import Arguments, check_name
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: slurm-sim up --nodes 4 && slurm-sim exec -- srun -N4 hostname; slurm-sim down",
 )
-@click.version_option(tree.versions()["VERSION"], prog_name="slurm-sim")
+@click.version_option(_files.versions()["VERSION"], prog_name="slurm-sim")
 def cli() -> None:
     """A real Slurm cluster in containers, up in seconds."""
 
@@ -43,20 +43,20 @@ def cli() -> None:
 @name_option
 @json_option
 @click.pass_context
-def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Any) -> None:
+def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Unpack[Arguments]) -> None:
     """Start a mini-cluster; returns when all of its nodes are idle and a job has run.
 
     One that is stopped comes back as it was, with its files and its queue.
     """
     sim = SlurmSim(name=name, **wanted)
-    found = _lifecycle.existing(name)
+    found = _found.existing(name)
     if found:
         _revive.refuse_others(found, sim.spec, given_fields(ctx))
         sim = SlurmSim.attach(name)
     with _show.progress(f"starting {sim.spec.nodes} nodes") as seconds:
         sim.start()
     try:
-        _show.status(sim, as_json, note=f"ready in {seconds():.1f} s")
+        _show.status(sim, as_json=as_json, note=f"ready in {seconds():.1f} s")
         ignore_interrupts()  # it is up, and the caller was told so
     except Stopped:
         if not found:
@@ -70,7 +70,7 @@ def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Any) -> None:
     "--get", "wanted_files", multiple=True, metavar="PATH", help="Copy it from hpc's home to here at the end."
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(wanted_files: tuple[str, ...], command: tuple[str, ...], **wanted: Any) -> None:
+def run(wanted_files: tuple[str, ...], command: tuple[str, ...], **wanted: Unpack[Arguments]) -> None:
     """Run a command on the login node of a mini-cluster that lasts as long as the command.
 
     Its streams, signals and exit status pass through.
@@ -94,7 +94,7 @@ def run(wanted_files: tuple[str, ...], command: tuple[str, ...], **wanted: Any) 
 @json_option
 def status(name: str, as_json: bool) -> None:
     """Show the nodes and the queue of a mini-cluster."""
-    _show.status(SlurmSim.attach(name), as_json)
+    _show.status(SlurmSim.attach(name), as_json=as_json)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -103,7 +103,7 @@ def status(name: str, as_json: bool) -> None:
 @click.option("--workdir", help="Where it runs. [default: the user's home]")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @name_option
-def exec(name: str, on: str, user: str, workdir: str | None, command: tuple[str, ...]) -> None:  # noqa: A001
+def exec(*, name: str, on: str, user: str, workdir: str | None, command: tuple[str, ...]) -> None:  # noqa: A001
     """Run a command in a mini-cluster: streams, signals and exit status pass through.
 
     If slurm-sim is killed, or loses its terminal, the command ends as well.
@@ -120,7 +120,7 @@ def exec(name: str, on: str, user: str, workdir: str | None, command: tuple[str,
 @click.option("--user", default=USER, show_default=True, help="Whom it runs as.")
 @name_option
 @click.pass_context
-def shell(ctx: click.Context, name: str, on: str, user: str) -> None:
+def shell(ctx: click.Context, *, name: str, on: str, user: str) -> None:
     """Open a shell in a mini-cluster."""
     ctx.invoke(exec, name=name, on=on, user=user, workdir=None, command=("bash", "-l"))
 
@@ -141,7 +141,9 @@ def cp(name: str, source: str, target: str) -> None:
         case ((on, path), None):
             sim.get(path, target, on=on)
         case _:
-            raise SpecError("one side has to be in the mini-cluster, the other one here", hint="login:PATH, c1:PATH")
+            raise SpecError(
+                "One side has to be in the mini-cluster, the other one here.", todo="write login:PATH, c1:PATH."
+            )
 
 
 def _place(text: str) -> tuple[str, str] | None:
@@ -160,7 +162,7 @@ def _place(text: str) -> tuple[str, str] | None:
 @click.option("--timeout", default=600.0, show_default=True, help="Seconds that --wait waits.")
 @name_option
 @json_option
-def submit(name: str, script: str, options: tuple[str, ...], wait: bool, timeout: float, as_json: bool) -> None:
+def submit(*, name: str, script: str, options: tuple[str, ...], wait: bool, timeout: float, as_json: bool) -> None:
     """Submit a batch script of this host, with OPTIONS of sbatch behind `--`.
 
     Ctrl-C ends --wait, not the job, which goes on: `scancel` ends it.
@@ -168,19 +170,19 @@ def submit(name: str, script: str, options: tuple[str, ...], wait: bool, timeout
     Example: slurm-sim submit job.sbatch --wait -- --nodes=2
     """
     sim = SlurmSim.attach(name)
-    done = _submission.sbatch(sim, Path(script), options, USER)
-    if done.job_id is None and done.status:
-        raise _submission.no_job(sim, script, done)
-    click.echo(done.errors, nl=False, err=True)
+    done = _submission.submit(sim.engine, Path(script), options, user=USER)
+    if done.job_id is None and done.sbatch.returncode:
+        raise _submission.no_job(sim.engine, script, done.sbatch)
+    click.echo(done.sbatch.stderr, nl=False, err=True)
     if done.job_id is None:  # sbatch was asked for something else, such as --test-only
-        click.echo(done.output, nl=False)
+        click.echo(done.sbatch.stdout, nl=False)
         return
     job = sim.job(done.job_id)
     if wait:
-        _show.end_of(job, timeout, as_json)
+        _show.end_of(job, timeout, as_json=as_json)
         return
     click.echo(msgspec.json.encode(job.record()) if as_json else job.id)
-    raise SystemExit(done.status)  # that of the job with sbatch's own --wait
+    raise SystemExit(done.sbatch.returncode)  # that of the job with sbatch's own --wait
 
 
 @cli.command()
@@ -192,7 +194,7 @@ def scale(name: str, nodes: int, as_json: bool) -> None:
     sim = SlurmSim.attach(name)
     with _show.progress(f"scaling to {nodes} nodes"):
         sim.scale(nodes)
-    _show.status(sim, as_json)
+    _show.status(sim, as_json=as_json)
 
 
 @cli.command()
@@ -200,7 +202,7 @@ def scale(name: str, nodes: int, as_json: bool) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--lines", default=200, show_default=True, help="How many of the last lines.")
 @name_option
-def logs(name: str, service: str, follow: bool, lines: int) -> None:
+def logs(*, name: str, service: str, follow: bool, lines: int) -> None:
     """Show what a daemon wrote; SERVICE is slurmctld, login or a node."""
     sim = SlurmSim.attach(name)
     if not sim.state(service):  # one that is stopped has said why
@@ -226,7 +228,7 @@ def fault(name: str, kind: str, nodes: tuple[str, ...]) -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """Show every mini-cluster of this engine."""
-    _show.listing(as_json)
+    _show.listing(as_json=as_json)
 
 
 @cli.command()
@@ -240,5 +242,5 @@ def down(name: str, everything: bool) -> None:
         with _show.progress(f"ending {one}"):
             was_there = _lifecycle.remove(one)
         if not was_there:
-            others = ", ".join(_lifecycle.find_all()) or "none runs"
-            raise NotRunningError(f"there is no mini-cluster {one!r}", seen=others, hint="'slurm-sim list' shows all")
+            others = ", ".join(_found.find_all()) or "none runs"
+            raise NotRunningError(f"There is no mini-cluster {one!r}.", others, "'slurm-sim list' shows all.")

@@ -10,8 +10,9 @@ import urllib.request
 
 import msgspec
 
+from slurm_sim._docker import docker
+from slurm_sim._engine import USER, Engine
 from slurm_sim.errors import NotRunningError, SpecError, StartError
-from slurm_sim.running import docker
 
 # The image's side: a healthcheck, the token's file, a port, and a label that names further pages behind that port.
 _PORT = "8888/tcp"
@@ -23,7 +24,7 @@ _ENDED = 3
 _REACH_SECONDS = 5
 
 
-class Jupyter(msgspec.Struct, frozen=True):
+class Jupyter(msgspec.Struct, frozen=True, kw_only=True):
     """Where JupyterLab is.
 
     Attributes:
@@ -40,33 +41,32 @@ class Jupyter(msgspec.Struct, frozen=True):
 
 
 def check(*, bare: bool, image: str | None) -> None:
-    """Raises `SpecError` for what JupyterLab cannot be had with: its image is the login node's."""
+    """Raise `SpecError` for what JupyterLab cannot be had with: its image is the login node's."""
     if bare:
-        raise SpecError("bare nodes have no JupyterLab, nor what it would run", hint="leave out --bare, or --jupyter")
+        raise SpecError("Bare nodes have no JupyterLab, nor what it would run.", todo="leave out --bare, or --jupyter.")
     if image:
-        hint = "leave out --image ($SLURM_SIM_IMAGE), or build JupyterLab into it"
-        raise SpecError("JupyterLab is in an image of its own", seen=f"the image {image}", hint=hint)
+        todo = "leave out --image ($SLURM_SIM_IMAGE), or build JupyterLab into it."
+        raise SpecError("JupyterLab is in an image of its own.", f"the image {image}", todo)
 
 
-def await_answer(container: str, timeout: float) -> None:
-    """Returns when it answers. Raises `StartError` with its last words."""
-    done = docker("exec", "--user=hpc", container, "timeout", str(timeout), "bash", "-c", _AWAIT)
+def await_answer(engine: Engine, timeout: float) -> None:
+    """Return when it answers. Raises `StartError` with its last words."""
+    done = engine.run("login", "timeout", str(timeout), "bash", "-c", _AWAIT, user=USER)
     if done.returncode:
-        said = docker("logs", "--tail=12", container)
         what = "ended as it started" if done.returncode == _ENDED else f"did not answer within {timeout:.0f} s"
-        raise StartError(f"JupyterLab {what}", seen=said.stdout + said.stderr)
+        raise StartError(f"JupyterLab {what}.", engine.logs("login", 12))
 
 
-def find(container: str) -> Jupyter:
-    """Where the JupyterLab of that login node is. Raises `NotRunningError` if it does not answer."""
-    token = docker("exec", "--user=hpc", container, "sh", "-c", _ANSWERS)
+def find(engine: Engine) -> Jupyter:
+    """Return where the JupyterLab of a mini-cluster is. Raises `NotRunningError` if it does not answer."""
+    container = engine.container("login")
+    token = engine.run("login", "sh", "-c", _ANSWERS, user=USER)
     port = docker("port", container, _PORT).stdout.rpartition(":")[2].strip()
     if token.returncode or not port:
-        raise NotRunningError(
-            "JupyterLab does not answer", seen=token.stderr, hint="'slurm-sim logs login' has its log"
-        )
+        raise NotRunningError("JupyterLab does not answer.", token.stderr, "'slurm-sim logs login' has its log.")
     pages = msgspec.json.decode(docker("inspect", "--format", _PAGES, container).stdout or "{}", type=dict[str, str])
-    root, query = f"http://127.0.0.1:{port}", f"?token={token.stdout.strip()}"
+    root = f"http://127.0.0.1:{port}"
+    query = f"?token={token.stdout.strip()}"
     here = _answers(f"{root}/api/status{query}")
     login = f"{getpass.getuser()}@{socket.gethostname()}" if here else _engine_login()
     return Jupyter(
@@ -78,7 +78,7 @@ def find(container: str) -> Jupyter:
 
 
 def _answers(address: str) -> bool:
-    """Whether this process reaches it: the engine may be on another host, or this process in a container."""
+    """Return whether this process reaches it: the engine may be on another host, or this process in a container."""
     try:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with direct.open(address, timeout=_REACH_SECONDS) as answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import CommandError, EngineError
-from slurm_sim.running import Completed, check_engine, checked, docker, exec_arguments
+from slurm_sim._docker import Completed, check_engine, checked, docker, exec_arguments
 from tests.support.bridge_site import executable
 
 
@@ -23,7 +23,8 @@ def test_passes_user_folder_and_variables() -> None:
     arguments = exec_arguments(
         "sim-c1-1", ["sh", "-c", "a b"], user="hpc", workdir="/w", env={"A": "1", "B": ""}, tty=True
     )
-    options, rest = arguments[1:-4], arguments[-4:]
+    options = arguments[1:-4]
+    rest = arguments[-4:]
     assert arguments[0] == "exec"
     assert options == ["--interactive", "--user=hpc", "--tty", "--workdir=/w", "--env=A=1", "--env=B="]
     assert rest == ["sim-c1-1", "sh", "-c", "a b"]

@@ -1,0 +1,133 @@
+"""One mini-cluster as the Docker engine has it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping
+
+from slurm_sim import _found
+from slurm_sim._docker import (
+    Completed,
+    Stream,
+    checked,
+    completed,
+    docker,
+    exec_arguments,
+    run_to_its_end,
+    stream_docker,
+)
+from slurm_sim._lifeline import Lifeline
+
+USER = "hpc"
+"""The person that work runs as."""
+
+HOME = "/home/hpc"
+"""That person's home, shared by the login node and all nodes."""
+
+_TIMED_OUT = (124, 137)
+"""How `timeout` ends when it had to end a command; it runs beside that, where the engine's client does not reach."""
+
+_REFUSALS = ("Error response from daemon", "Error: No such container", "OCI runtime exec failed")
+"""The first words of the engine where it ran no command; a command may write them, too."""
+
+_PATIENCE = 10
+"""Seconds that `timeout` has in a container to end what it runs; a container that hangs needs longer."""
+
+_BRIEF = 0.3
+"""Seconds after which a command gets a lifeline, which costs as much as a short command does."""
+
+
+class Engine:
+    """The containers of one mini-cluster, one for each service: `slurmctld`, `login` and the nodes c1…cN.
+
+    Args:
+        name: The mini-cluster's.
+        env: Variables that every command of `exec` gets.
+    """
+
+    def __init__(self, name: str, *, env: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self._env = env or {}
+
+    @property
+    def network(self) -> str:
+        """The name of its network."""
+        return f"{self.name}_default"
+
+    def container(self, service: str) -> str:
+        """Return the name that the engine knows a service's container by."""
+        return _found.container_name(self.name, service)
+
+    def nodes(self) -> list[str]:
+        """Return its compute nodes, in order."""
+        return _found.find(self.name).nodes
+
+    def state(self, service: str) -> str:
+        """Return the engine's word for a service's container: `running`, `exited`, `paused`; "" without one."""
+        return _found.find(self.name).states.get(service, "")
+
+    def require(self, *services: str) -> _found.Found:
+        """Return the mini-cluster if these services run. Raises `NotRunningError` that says what to do."""
+        return _found.require(self.name, *services)
+
+    def logs(self, service: str, lines: int) -> str:
+        """Return the last lines that a daemon wrote."""
+        done = docker("logs", "--tail", str(lines), self.container(service))
+        return done.stdout + done.stderr
+
+    def run(self, service: str, *command: str, user: str = "", stdin: bytes = b"") -> Completed:
+        """Run a command that ends by itself, and soon, as the container's user unless another is named."""
+        options = [f"--user={user}"] * bool(user) + ["--interactive"] * bool(stdin)
+        return docker("exec", *options, self.container(service), *command, stdin=stdin)
+
+    def stream(self, *command: str, on: str, user: str, stdin: bytes, stdout: Stream = None) -> None:
+        """Run a command whose output, however much, goes to this process's own, or to another stream."""
+        stream_docker(*exec_arguments(self.container(on), command, user=user), stdin=stdin, stdout=stdout)
+
+    def exec(
+        self,
+        *command: str,
+        on: str = "login",
+        user: str = USER,
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: str | bytes = b"",
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run any command, as `SlurmSim.exec`: it ends if this process ends, is interrupted, or loses patience."""
+        sent = stdin.encode() if isinstance(stdin, str) else stdin
+        limited = command if timeout is None else ("timeout", "--kill-after=2", str(timeout), *command)
+        late = f"{shlex.join(command)!r} did not end within {timeout:g} s" if timeout is not None else ""
+        limit = timeout + _PATIENCE if timeout is not None else None
+        lifeline = Lifeline(self.container(on), user)
+        variables = {**self._env, **(env or {})}
+        arguments = exec_arguments(self.container(on), lifeline.tie(limited), user=user, workdir=workdir, env=variables)
+
+        def talk(client: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+            try:
+                return client.communicate(sent, timeout=_BRIEF if limit is None else min(_BRIEF, limit))
+            except subprocess.TimeoutExpired:
+                lifeline.start()
+                return client.communicate(timeout=limit)
+
+        def end(client: subprocess.Popen[bytes]) -> None:
+            lifeline.send("TERM")
+            lifeline.await_end()
+            client.kill()
+            client.communicate()
+
+        start = time.monotonic()
+        try:
+            ended = run_to_its_end(["docker", *arguments], talk=talk, end=end)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{late}\n{on} does not answer") from None
+        lifeline.release()
+        done = completed(ended)
+        if timeout is not None and done.returncode in _TIMED_OUT and time.monotonic() - start >= timeout:
+            raise TimeoutError(f"{late}\n{done.stdout}{done.stderr}")
+        if done.returncode and done.stderr.startswith(_REFUSALS):
+            self.require(on)
+        return checked(command, done) if check else done

@@ -1,0 +1,190 @@
+"""Mini-clusters that the engine has. It is the only memory: labels, no files."""
+
+from __future__ import annotations
+
+import msgspec
+
+from slurm_sim._docker import docker, docker_output
+from slurm_sim.errors import NotRunningError
+from slurm_sim.spec import Spec
+
+SPEC_LABEL = "io.slurm-sim.spec"
+"""The label of all that a mini-cluster consists of."""
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A mini-cluster that the engine has: its spec, its compute nodes in order, and each container's state."""
+
+    spec: Spec
+    nodes: list[str]
+    states: dict[str, str]
+
+    @property
+    def all_nodes(self) -> list[str]:
+        """Its compute nodes, and those between them whose containers are gone: nodes are numbered without a gap."""
+        return node_names(int(self.nodes[-1][1:])) if self.nodes else node_names(self.spec.nodes)
+
+    @property
+    def stopped(self) -> dict[str, str]:
+        """The services that do not run, each with the engine's word for its state, or "removed"."""
+        services = ["slurmctld", "login", *self.all_nodes]
+        states = {service: self.states.get(service, "removed") for service in services}
+        return {service: state for service, state in states.items() if state != "running"}
+
+    @property
+    def state(self) -> str:
+        """One word for it: `running`, `stopped`, or `partly stopped`."""
+        if not self.stopped:
+            return "running"
+        return "partly stopped" if "running" in self.states.values() else "stopped"
+
+
+def node_names(count: int) -> list[str]:
+    """Return c1…cN."""
+    return [f"c{number}" for number in range(1, count + 1)]
+
+
+def node_number(node: str) -> int:
+    """Return the N of cN."""
+    return int(node[1:])
+
+
+def spec_label(spec: Spec) -> str:
+    """Return the label that remembers a spec: the engine holds all state, so none can go stale."""
+    return msgspec.json.encode(spec).decode()
+
+
+def find(name: str) -> Found:
+    """Return the mini-cluster of that name. Raises `NotRunningError`, naming those that there are."""
+    found = existing(name)
+    if found is None:
+        others = ", ".join(sorted(find_all()))
+        raise NotRunningError(
+            f"There is no mini-cluster {name!r}.",
+            others or "none runs",
+            f"--name one of these, or 'slurm-sim up --name {name}'." if others else "'slurm-sim up' starts one.",
+        )
+    return found
+
+
+def existing(name: str) -> Found | None:
+    """Return the mini-cluster of that name, or None. Raises `NotRunningError` for one of another version."""
+    rows = _listed("ps", "--all")
+    rows += [] if any(row[0] == name and row[-1] for row in rows) else _listed("volume", "ls")
+    labels = _labels(rows)
+    if name not in labels:
+        return None
+    found = _found(name, labels[name], rows)
+    if found is None:
+        raise NotRunningError(
+            f"Mini-cluster {name!r} is of another version of slurm-sim.",
+            todo=f"use that version, or remove it with 'slurm-sim down --name {name}'.",
+        )
+    return found
+
+
+def find_all() -> dict[str, Found]:
+    """Return every mini-cluster that the engine has, by name, also one of which only volumes are left."""
+    rows = [*_listed("ps", "--all"), *_listed("volume", "ls")]
+    found = {name: _found(name, label, rows) for name, label in _labels(rows).items()}
+    return {name: one for name, one in found.items() if one}
+
+
+def count_nodes() -> int:
+    """Return how many nodes all mini-clusters of the engine have together."""
+    return sum(len(found.nodes) for found in find_all().values())
+
+
+def label_field(label: str) -> str:
+    """Return the template for a label in the engine's lists."""
+    return f'{{{{.Label "{label}"}}}}'
+
+
+def _listed(*listing: str) -> list[list[str]]:
+    """Return the engine's containers, or its volumes: project, service, state and label of each."""
+    service, state = (label_field(SERVICE_LABEL), "{{.State}}") if listing[0] == "ps" else ("", "")
+    columns = "\t".join([label_field(PROJECT_LABEL), service, state, label_field(SPEC_LABEL)])
+    return [row.split("\t") for row in docker_output(*listing, "--format", columns).splitlines()]
+
+
+def _labels(rows: list[list[str]]) -> dict[str, str]:
+    return {project: label for project, _, _, label in rows if label}
+
+
+def _found(name: str, label: str, rows: list[list[str]]) -> Found | None:
+    """Read one mini-cluster; None if a version wrote its label that knew other fields."""
+    try:
+        spec = msgspec.json.decode(label, type=Spec)
+    except msgspec.MsgspecError:
+        return None
+    states = {service: state for project, service, state, _ in rows if project == name and service}
+    nodes = sorted((s for s in states if s[0] == "c" and s[1:].isdigit()), key=node_number)
+    return Found(spec, nodes, states)
+
+
+def require(name: str, *services: str) -> Found:
+    """Return the mini-cluster of that name if these services run. Raises `NotRunningError` that says what to do."""
+    found = find(name)
+    for service in services:
+        if service not in found.states and service not in found.stopped:
+            raise NotRunningError(
+                f"Mini-cluster {name!r} has no {service!r}.", ", ".join(sorted(found.states)), "--on one of these."
+            )
+    if found.stopped.keys() & set(services):
+        raise NotRunningError(f"Mini-cluster {name!r} is {found.state}.", seen_states(found), up_again(name))
+    return found
+
+
+def seen_states(found: Found) -> str:
+    """Return which services are in which state, each state in a line."""
+    lines: dict[str, list[str]] = {}
+    for service, state in (found.stopped or found.states).items():
+        lines.setdefault(state, []).append(service)
+    return "\n".join(f"{state}: {', '.join(services)}" for state, services in lines.items())
+
+
+def up_again(name: str) -> str:
+    """Return how a stopped mini-cluster comes back."""
+    option = name_option(name)
+    return f"'slurm-sim up{option}' brings it back with its files and its queue, 'slurm-sim down{option}' removes it."
+
+
+def name_option(name: str) -> str:
+    """Return the option that a command of slurm-sim needs for a mini-cluster, after a space; "" for the default one."""
+    return "" if name == "slurm-sim" else f" --name {name}"
+
+
+def differences(found: Found, spec: Spec) -> list[str]:
+    """Return how a mini-cluster that runs differs from a spec; its name and its number of nodes do not count."""
+    return [f"{service} is {state}" for service, state in found.stopped.items()] or unlike(found, spec)
+
+
+def unlike(found: Found, spec: Spec) -> list[str]:
+    """Return how what a mini-cluster is made of differs from a spec; its name and number of nodes do not count."""
+    told = []
+    for field in msgspec.structs.fields(Spec):
+        was = getattr(found.spec, field.name)
+        wanted = getattr(spec, field.name)
+        if was != wanted and field.name not in ("name", "nodes"):
+            told.append(f"{field.name} was {was}, not {wanted}")
+    return told or _rebuilt_images(found)
+
+
+def _rebuilt_images(found: Found) -> list[str]:
+    """Return those of its images whose tag means another build by now."""
+    services = {"slurmctld": found.spec.controller_image, "login": found.spec.login_image}
+    services |= dict.fromkeys(found.nodes[:1], found.spec.node_image)
+    built = {image: docker("image", "inspect", "--format={{.Id}}", image).stdout for image in services.values()}
+    runs = {
+        image: docker("inspect", "--format={{.Image}}", container_name(found.spec.name, service)).stdout
+        for service, image in services.items()
+    }
+    return [f"{image} was built anew" for image in runs if runs[image] != built[image]]
+
+
+def container_name(name: str, service: str) -> str:
+    """Return the name that Compose gives the container of a mini-cluster's service."""
+    return f"{name}-{service}-1"

@@ -1,0 +1,15 @@
+"""Shell commands that several parts of slurm-sim ask Slurm with."""
+
+from __future__ import annotations
+
+AWAIT_CONTROLLER = "until scontrol ping >/dev/null; do sleep 0.1; done\n"
+"""Return when the controller answers."""
+
+
+def empty_queue(selection: str = "") -> str:
+    """Return the commands that cancel every job that an option of squeue selects, and wait until none is left."""
+    squeue = f"squeue --noheader {selection}".rstrip()
+    return (
+        f"{squeue} --format=%A | sort --unique | xargs --no-run-if-empty scancel\n"
+        f'until [ -z "$({squeue})" ]; do sleep 0.05; done # Slurm tells nobody when a queue is empty\n'
+    )
