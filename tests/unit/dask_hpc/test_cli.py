@@ -83,8 +83,19 @@ def test_help_has_examples_and_sections() -> None:
 
 def test_runs_workload_on_this_machine(tmp_path: Path) -> None:
     """The result goes to standard output as JSON, tables to standard error, and both files to the folder."""
-    run = command("run", "monte-carlo-pi", "--samples", "1e6", "--chunks", "7", "--workers", "2", "--results",
-                  str(tmp_path), "--json")  # fmt: skip
+    run = command(
+        "run",
+        "monte-carlo-pi",
+        "--samples",
+        "1e6",
+        "--chunks",
+        "7",
+        "--workers",
+        "2",
+        "--results",
+        str(tmp_path),
+        "--json",
+    )
     out, err = run.communicate()
     assert run.returncode == 0, err
     printed = json.loads(out)
@@ -101,8 +112,17 @@ def test_runs_workload_on_this_machine(tmp_path: Path) -> None:
 
 def test_reports_need_no_network(tmp_path: Path) -> None:
     """Our report and Dask's own carry their scripts: they fetch nothing."""
-    run = command("run", "monte-carlo-pi", "--samples", "1e5", "--workers", "1", "--results", str(tmp_path),
-                  "--performance-report")  # fmt: skip
+    run = command(
+        "run",
+        "monte-carlo-pi",
+        "--samples",
+        "1e5",
+        "--workers",
+        "1",
+        "--results",
+        str(tmp_path),
+        "--performance-report",
+    )
     _, err = run.communicate()
     assert run.returncode == 0, err
     for name in ("report.html", "performance-report.html"):
@@ -153,12 +173,16 @@ def test_names_workload_that_cannot_be_loaded(workloads: Path) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_signal_leaves_nothing(workloads: Path, tmp_path: Path, signum: signal.Signals) -> None:
     """Ctrl-C and SIGTERM end the run with the shell's status, without a traceback, workers or a partial result."""
-    write(workloads, "sleeper", """\
+    write(
+        workloads,
+        "sleeper",
+        """\
         import os, time
         pids = client.run(os.getpid)
         print("PIDS", *pids.values(), flush=True)
         time.sleep(60)
-    """)  # fmt: skip
+    """,
+    )
     results = tmp_path / "results"
     run = command("run", "sleeper", "--workers", "1", "--results", str(results))
     assert run.stdout is not None

@@ -81,8 +81,10 @@ def test_reports_what_node_lacks(sif: Sif, tmp_path: Path) -> None:
     for gone, needed in ((Sif("/nowhere/x.sif", "apptainer"), ()), (sif, (Path("/nowhere/cert.pem"),))):
         done = subprocess.run(
             ["bash", "-c", "\n".join(gone.prologue(needed))],
-            env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, capture_output=True, text=True,
-        )  # fmt: skip
+            env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 1
         assert "cannot be read. What to do: put it on a file system that all nodes share." in done.stderr
         assert "/nowhere/" in done.stderr

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from distributed import Security
 
-__all__ = ["credentials", "make", "remove"]
 
 _SKEW = timedelta(days=1)  # clocks of nodes differ; `Security.temporary()` is refused where one is a second behind
 
@@ -54,8 +53,11 @@ def _security(folder: Path) -> Security:
     from distributed import Security
 
     cert, key = map(str, _files(folder))
-    roles = {f"tls_{role}_{kind}": path for role in ("client", "scheduler", "worker")
-             for kind, path in (("cert", cert), ("key", key))}  # fmt: skip
+    roles = {
+        f"tls_{role}_{kind}": path
+        for role in ("client", "scheduler", "worker")
+        for kind, path in (("cert", cert), ("key", key))
+    }
     return Security(require_encryption=True, tls_ca_file=cert, **roles)
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from dask_hpc.errors import DaskHpcError, RequestError
 
-__all__ = ["OF_A_RUN", "blamed", "refuse_unencrypted", "users", "without_theirs"]
-
 OF_A_RUN = {"distributed.scheduler.idle-timeout": None, "distributed.scheduler.no-workers-timeout": None}
 """A run ends its Dask cluster by itself, and waits for jobs as long as --timeout says, whatever a user has set."""
 _THEIR_VARIABLES = {f"DASK_{name.replace('.', '__').replace('-', '_').upper()}" for name in OF_A_RUN}

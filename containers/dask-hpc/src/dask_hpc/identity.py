@@ -12,8 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["Identity", "Release", "environment", "over", "release", "share_folder", "venv", "versions"]
-
 _PACKAGES = ("dask", "distributed", "dask-jobqueue", "numpy")
 
 
@@ -76,7 +74,8 @@ def over(found: Iterable[metadata.Distribution], base: Path) -> tuple[dict[str, 
         found: all packages, in the order in which Python looks for them.
         base: the environment's own folder of packages.
     """
-    own, others = dict[str, str](), dict[str, str]()
+    own = dict[str, str]()
+    others = dict[str, str]()
     for one in found:
         name = re.sub(r"[-_.]+", "-", one.name or "").lower()
         place = own if Path(str(one.locate_file(""))) == base else others

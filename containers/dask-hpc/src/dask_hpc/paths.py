@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 
-__all__ = ["LocalPath", "NodePath", "in_bash"]
-
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 

@@ -23,8 +23,6 @@ from rich.progress import (
 )
 from rich.table import Table
 
-__all__ = ["Mark", "Screen"]
-
 _PAUSE = 0.5  # seconds between two questions to the scheduler
 _PIPE_WIDTH = 110
 
@@ -97,7 +95,7 @@ class Screen:
         self._out.print(content.rstrip() + "\n", soft_wrap=True, highlight=False, markup=False)
 
     def table(
-        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Mark]], align: str = "left"
+        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Mark]], *, align: str = "left"
     ) -> None:
         """Print a table; `align` is that of all columns but the first."""
         table = Table()

@@ -12,8 +12,6 @@ from pathlib import Path
 from dask_hpc.identity import venv
 from dask_hpc.paths import in_bash
 
-__all__ = ["Sif", "current"]
-
 # What passes from a job into its SIF, by name; --cleanenv keeps out the rest, such as a PYTHONPATH of some module.
 _PASSED = ("SLURM", "DASK", "CUDA", "NVIDIA", "ROCR", "UCX", "OMP", "OPENBLAS", "MKL", "PMIX", "OMPI", "PRTE")
 _NO_DISK = 'fail "there is no folder to spill to, and none can be made" "name another --local-directory"'

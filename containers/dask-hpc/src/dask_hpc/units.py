@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-__all__ = ["NO_MEMORY", "UNLIMITED", "Count", "Memory", "Walltime", "format_walltime"]
-
 NO_MEMORY = 0
 """`--memory none`: Slurm is not asked for memory."""
 

@@ -15,9 +15,19 @@ VARIABLES = {"SBATCH_ACCOUNT": "chem", "SBATCH_PARTITION": "long", "SBATCH_QOS":
 
 
 OPTIONS = [
-    "SBATCH_JOB_NAME", "SBATCH_PARTITION", "SALLOC_QOS", "SQUEUE_STATES", "SINFO_FORMAT", "SCANCEL_STATE",
-    "SLURM_JOB_ID", "SLURM_MEM_PER_CPU", "SLURM_CLUSTERS", "PMIX_RANK", "PMI_FD", "OMPI_COMM_WORLD_SIZE",
-]  # fmt: skip
+    "SBATCH_JOB_NAME",
+    "SBATCH_PARTITION",
+    "SALLOC_QOS",
+    "SQUEUE_STATES",
+    "SINFO_FORMAT",
+    "SCANCEL_STATE",
+    "SLURM_JOB_ID",
+    "SLURM_MEM_PER_CPU",
+    "SLURM_CLUSTERS",
+    "PMIX_RANK",
+    "PMI_FD",
+    "OMPI_COMM_WORLD_SIZE",
+]
 
 
 def given(environ: dict[str, str] | None = None, *sbatch: str, **options: Any) -> Asked:
@@ -28,8 +38,11 @@ def test_the_variables_that_sites_have_users_set_become_part_of_the_plan() -> No
     """Account, partition, QOS and reservation, each with its source."""
     seen = given(VARIABLES)
     assert {name: seen.placement[name] for name in CHOICES} == {
-        "account": "chem", "partition": "long", "qos": "high", "reservation": "class",
-    }  # fmt: skip
+        "account": "chem",
+        "partition": "long",
+        "qos": "high",
+        "reservation": "class",
+    }
     assert seen.sources["qos"] == "$SBATCH_QOS"
     assert ("reservation", "class", "$SBATCH_RESERVATION") in seen.rows()
     assert [str(option) for option in seen.place()] == ["--account=chem", "--reservation=class", "--qos=high"]

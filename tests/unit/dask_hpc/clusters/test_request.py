@@ -14,9 +14,28 @@ from dask_hpc.errors import RequestError
 from dask_hpc.slurm.nodes import Node
 
 USABLE = [
-    "idle", "mix", "alloc", "comp", "resv", "plnd", "maint", "boot", "block", "pow_dn", "pow_up", "idle~", "alloc#",
-    "mix+", "mix-", "alloc-", "idle%", "idle!", "alloc@", "idle^", "mix$",
-]  # fmt: skip
+    "idle",
+    "mix",
+    "alloc",
+    "comp",
+    "resv",
+    "plnd",
+    "maint",
+    "boot",
+    "block",
+    "pow_dn",
+    "pow_up",
+    "idle~",
+    "alloc#",
+    "mix+",
+    "mix-",
+    "alloc-",
+    "idle%",
+    "idle!",
+    "alloc@",
+    "idle^",
+    "mix$",
+]
 
 
 def chooser(**given: Any) -> Chooser:

@@ -42,7 +42,8 @@ def tunnel(dask_scheduler: Any) -> str:
     path = getattr(dask_scheduler.http_server, "socket_path", None)
     if not path:
         return ""
-    user, host = getpass.getuser(), socket.gethostname()
+    user = getpass.getuser()
+    host = socket.gethostname()
     login = Allocation.from_environment().submit_host or host
     jump = f"-J {user}@{login} " if login != host else ""
     return f"ssh -L {dask_scheduler.http_server.port}:{path} {jump}{user}@{host}"
@@ -50,7 +51,8 @@ def tunnel(dask_scheduler: Any) -> str:
 
 def show_dashboard(cluster: Any, screen: Screen) -> None:
     """Show the link to the dashboard of this process's scheduler, and what the user types to open it elsewhere."""
-    link, command = dashboard_link(cluster), tunnel(cluster.scheduler)
+    link = dashboard_link(cluster)
+    command = tunnel(cluster.scheduler)
     if link.startswith("/"):  # behind Jupyter's proxy, which finds the socket
         command = ""
     elif not command:

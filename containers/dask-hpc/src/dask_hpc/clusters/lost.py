@@ -14,9 +14,9 @@ from dask_hpc.stop import handling, in_main_thread
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["scheduler_watched"]
 
-_PAUSE, _GRACE = 0.5, 3.0  # seconds between two looks; without a connection before the run is given up
+_PAUSE = 0.5  # seconds between two looks
+_GRACE = 3.0  # seconds without a connection before the run is given up
 
 
 class _SchedulerLostError(Exception):

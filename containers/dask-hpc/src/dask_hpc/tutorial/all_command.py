@@ -15,8 +15,6 @@ from dask_hpc.paths import LocalPath
 from dask_hpc.tutorial.run_all import Order, run_all
 from dask_hpc.tutorial.workload import DEFAULT_SIZE
 
-__all__ = ["ALL", "AllCommand", "as_typed", "on_option", "results_option", "run_option"]
-
 ALL = "--all"
 
 

@@ -20,8 +20,6 @@ from dask_hpc.tutorial.run import Asked
 from dask_hpc.tutorial.run import run as run_workload
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Workload
 
-__all__ = ["list_", "run"]
-
 _EXAMPLES = """\b
 Examples:
   dask-hpc run {name}
@@ -83,9 +81,11 @@ class Workloads(click.Group):
 
 
 @click.command(
-    cls=Workloads, subcommand_metavar="WORKLOAD|--all [OPTIONS]...", epilog=_EXAMPLES.format(name="WORKLOAD"),
+    cls=Workloads,
+    subcommand_metavar="WORKLOAD|--all [OPTIONS]...",
+    epilog=_EXAMPLES.format(name="WORKLOAD"),
     params=[click.Option([ALL, "every"], is_flag=True, help="Run every workload; --all --help shows what it takes.")],
-)  # fmt: skip
+)
 def run(**_: object) -> None:
     """Run a workload; 'dask-hpc run WORKLOAD --help' shows its options."""
 
@@ -114,10 +114,15 @@ def _size_option(sizes: Mapping[str, Mapping[str, object]]) -> list[click.Parame
     text = "Other defaults: " + "; ".join(f"{name}: {_in_words(values)}" for name, values in sizes.items()) + "."
     return [
         click.Option(
-            ["--size"], type=click.Choice(names), default=DEFAULT_SIZE, show_default=True, help=text,
-            is_eager=True, callback=change_defaults,
+            ["--size"],
+            type=click.Choice(names),
+            default=DEFAULT_SIZE,
+            show_default=True,
+            help=text,
+            is_eager=True,
+            callback=change_defaults,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _in_words(values: Mapping[str, object]) -> str:

@@ -61,7 +61,7 @@ def run(asked: Asked, backend: Backend, options: ClusterOptions, *, root: Path, 
     store = Store(root, asked.workload.name)
     try:
         plan.show(screen)
-        result, seen = _run(asked, plan, store, screen)
+        result, seen = _run(asked, plan, store=store, screen=screen)
         _report(result, seen, store)
     except BaseException:
         store.discard()
@@ -77,21 +77,23 @@ def _plan(asked: Asked, backend: Backend, options: ClusterOptions) -> Plan:
         return backend.plan(options)
 
 
-def _run(asked: Asked, plan: Plan, store: Store, screen: Screen) -> tuple[Result, Seen]:
+def _run(asked: Asked, plan: Plan, *, store: Store, screen: Screen) -> tuple[Result, Seen]:
     quieten()
     with stopping_cleanly():
         start = perf_counter()
         with ExitStack() as stack:
             with blamed():
                 session = stack.enter_context(plan.start(screen))
-            outcome, seen = _compute(asked, session, store, screen)
-            facts, ended = session.facts(), perf_counter()
+            outcome, seen = _compute(asked, session, store=store, screen=screen)
+            facts = session.facts()
+            ended = perf_counter()
         timings = {"total": perf_counter() - start, "close": perf_counter() - ended}
         store.take_logs(session.logs)
-    return _result(asked, outcome, facts, session.timings | outcome.timings | timings, store), seen
+    timings = session.timings | outcome.timings | timings
+    return _result(asked, outcome, facts=facts, timings=timings, store=store), seen
 
 
-def _compute(asked: Asked, session: Session, store: Store, screen: Screen) -> tuple[Outcome, Seen]:
+def _compute(asked: Asked, session: Session, *, store: Store, screen: Screen) -> tuple[Outcome, Seen]:
     from dask_hpc.tutorial.report.page import Seen
     from dask_hpc.tutorial.report.task_stream import recording
 
@@ -129,7 +131,7 @@ def _drop_favicon(file: Path) -> None:
     file.write_text(re.sub(r'<link rel="shortcut icon"[^>]*>', "", page), encoding="utf-8")
 
 
-def _result(asked: Asked, outcome: Outcome, facts: ClusterFacts, timings: dict[str, float], store: Store) -> Result:
+def _result(asked: Asked, outcome: Outcome, *, facts: ClusterFacts, timings: dict[str, float], store: Store) -> Result:
     return make(
         workload=asked.workload.name,
         summary=asked.workload.summary,

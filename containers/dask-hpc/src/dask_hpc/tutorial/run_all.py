@@ -25,8 +25,6 @@ from dask_hpc.tutorial.results import Result
 from dask_hpc.tutorial.store import shown
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Workload
 
-__all__ = ["run_all"]
-
 _PATIENCE = 120  # seconds that a workload which was told to stop may take to cancel its jobs
 _VERDICTS = {0: "ok", 2: "refused"}  # by exit status
 NOT_HERE = "not here"
@@ -53,18 +51,19 @@ def run_all(order: Order, *, json: bool) -> int:
         RequestError: no workload has that size.
         ResultsError: the overview cannot be written.
     """
-    screen, started = Screen(quiet_stdout=json), datetime.now(UTC)
+    screen = Screen(quiet_stdout=json)
+    started = datetime.now(UTC)
     files = discovery.available()
     _refuse_unknown_size(order.size, files)
     with stopping_cleanly():
         entries = [
-            _one(name, file, order, screen, f"{number} of {len(files)}")
+            _one(name, file, order=order, screen=screen, counted=f"{number} of {len(files)}")
             for number, (name, file) in enumerate(files.items(), 1)
         ]
     _table(entries, screen)
     if json:
         screen.json(msgspec.json.encode([_summary(entry) for entry in entries]))
-    _overview(order.root, entries, started, screen)
+    _overview(order.root, entries, started=started, screen=screen)
     return 0 if all(entry.verdict in ("ok", NOT_HERE) for entry in entries) else 1
 
 
@@ -77,7 +76,7 @@ def _refuse_unknown_size(size: str, files: Mapping[str, Path]) -> None:
         raise RequestError(f"No workload has a size {size!r}.", f"There are: {', '.join(sorted(known))}.")
 
 
-def _one(name: str, file: Path, order: Order, screen: Screen, counted: str) -> Entry:
+def _one(name: str, file: Path, *, order: Order, screen: Screen, counted: str) -> Entry:
     try:
         workload = discovery.load(file)
         on = where(workload, order.on)
@@ -99,7 +98,8 @@ def _tried(workload: Workload, on: str, order: Order) -> Entry:
     start = perf_counter()
     done, said = _run(workload, on, order)
     result = _result(done.stdout)
-    verdict, why = _VERDICTS.get(done.returncode, "failed"), "" if result else _last_lines(said)
+    verdict = _VERDICTS.get(done.returncode, "failed")
+    why = "" if result else _last_lines(said)
     return Entry(workload.name, workload.summary, on, verdict, perf_counter() - start, result, why)
 
 
@@ -154,8 +154,10 @@ def _table(entries: Sequence[Entry], screen: Screen) -> None:
     total = sum(entry.seconds for entry in entries)
     screen.table(
         f"{sum(entry.verdict == 'ok' for entry in entries)} of {len(entries)} workloads are ok, in {total:.0f} s",
-        ("workload", "on", "verdict", "checks that hold", "time"), rows, align="right",
-    )  # fmt: skip
+        ("workload", "on", "verdict", "checks that hold", "time"),
+        rows,
+        align="right",
+    )
     for entry in entries:
         for check in entry.result.checks if entry.result else ():
             if not check.ok:
@@ -177,7 +179,7 @@ def _summary(entry: Entry) -> dict[str, object]:
     }
 
 
-def _overview(root: Path, entries: Sequence[Entry], started: datetime, screen: Screen) -> None:
+def _overview(root: Path, entries: Sequence[Entry], *, started: datetime, screen: Screen) -> None:
     from dask_hpc.tutorial.report.overview import write_overview
 
     file = root.absolute() / "index.html"

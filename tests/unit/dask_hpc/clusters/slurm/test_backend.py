@@ -68,8 +68,8 @@ def test_reports_missing_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_adds_nv_for_gpu_jobs(option: str) -> None:
     """If a job requests a GPU, --nv shows it in the SIF; otherwise it would only warn."""
     sif = Sif("/shared/the.sif", "apptainer")
-    assert " --nv " in in_sif(sif, slurm_request(sbatch_option=(option,)), SETTINGS, None)["python"]
-    assert "--nv" not in in_sif(sif, slurm_request(), SETTINGS, None)["python"]
+    assert " --nv " in in_sif(sif, slurm_request(sbatch_option=(option,)), settings=SETTINGS, tls=None)["python"]
+    assert "--nv" not in in_sif(sif, slurm_request(), settings=SETTINGS, tls=None)["python"]
 
 
 @pytest.fixture
@@ -159,17 +159,17 @@ def test_workers_have_no_dashboard(processes: int) -> None:
 
 def test_in_a_sif_workers_see_the_credentials() -> None:
     """Their folder is bound, and a node that lacks the file says so."""
-    seen = in_sif(Sif("/x.sif", "apptainer"), slurm_request(), SETTINGS, Path("/home/me/one.tls"))
+    seen = in_sif(Sif("/x.sif", "apptainer"), slurm_request(), settings=SETTINGS, tls=Path("/home/me/one.tls"))
     assert "--bind /home/me/one.tls" in seen["python"]
     assert any("/home/me/one.tls/cert.pem" in line for line in seen["job_script_prologue"])
     assert seen["job_script_prologue"][0] == "export OMP_NUM_THREADS=1"
-    without = in_sif(Sif("/x.sif", "apptainer"), slurm_request(), SETTINGS, None)
+    without = in_sif(Sif("/x.sif", "apptainer"), slurm_request(), settings=SETTINGS, tls=None)
     assert "--bind" in without["python"]
     assert "cert.pem" not in str(without)
 
 
 def test_a_worker_in_a_sif_is_the_jobs_own_process() -> None:
     """Slurm's signals reach it."""
-    assert in_sif(Sif("/x.sif", "apptainer"), slurm_request(), SETTINGS, None)["python"].startswith(
+    assert in_sif(Sif("/x.sif", "apptainer"), slurm_request(), settings=SETTINGS, tls=None)["python"].startswith(
         "exec apptainer exec "
     )

@@ -22,7 +22,8 @@ from dask_hpc.mpi.traps import refuse_small_world
 from dask_hpc.slurm.nodes import Node
 from dask_hpc.slurm.sbatch import SbatchOption
 
-_NODES, _RANKS = 2, 8  # defaults: enough to see a speed-up, little enough to start soon
+_NODES = 2  # a default, as the next: enough to see a speed-up, little enough to start soon
+_RANKS = 8
 
 
 @dataclass(frozen=True, kw_only=True)

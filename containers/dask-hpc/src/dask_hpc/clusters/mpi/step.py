@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from dask_hpc.screen import Screen
 
-CLIENT, FIRST_WORKER = 1, 2
+CLIENT = 1
+FIRST_WORKER = 2
 OPTIONS = frozenset({"dashboard", "local_directory", "interface", "timeout", "tls"})
 """The options that make sense where Slurm has started the ranks already."""
 

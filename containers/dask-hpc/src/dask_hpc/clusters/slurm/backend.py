@@ -177,7 +177,7 @@ def _cluster(plan: SlurmPlan, security: Security | None, watch: Watch) -> Iterat
 
     settings = cluster_settings(plan.request, plan.options, plan.name)
     if image := sif.current():
-        settings |= in_sif(image, plan.request, settings, plan.credentials)
+        settings |= in_sif(image, plan.request, settings=settings, tls=plan.credentials)
     close_dashboard()
     kinds = {"job_cls": recording_job(watch), "scheduler_cls": WatchedScheduler}
     with config.set(OF_A_RUN), config.set({f"jobqueue.{CONFIG_NAME}": _defaults()}):
@@ -235,7 +235,7 @@ def cluster_settings(request: WorkerJobs, options: ClusterOptions, name: str) ->
     }
 
 
-def in_sif(image: sif.Sif, request: WorkerJobs, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
+def in_sif(image: sif.Sif, request: WorkerJobs, *, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
     """Return the arguments for `SLURMCluster` that differ where its workers run in a SIF."""
     folders = [request.local_directory, *([str(tls)] if tls else [])]
     needed = [tls / "cert.pem"] if tls else []

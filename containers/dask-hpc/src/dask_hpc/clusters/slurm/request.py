@@ -21,7 +21,8 @@ from dask_hpc.errors import RequestError
 from dask_hpc.slurm.nodes import Node
 from dask_hpc.slurm.sbatch import SbatchOption
 
-_JOBS, _CORES = 2, 8  # defaults: enough to see a speed-up, little enough to start soon
+_JOBS = 2  # a default, as the next: enough to see a speed-up, little enough to start soon
+_CORES = 8
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -206,11 +206,12 @@ def wait_for_workers(watch: Watch, count: int, *, name: str, timeout: float, log
         RequestError: Slurm says that the jobs will never start.
         ClusterError: a job was refused or has ended, a worker has gone, or `timeout` seconds have passed.
     """
-    deadline, seen = monotonic() + timeout, set[str]()
+    deadline = monotonic() + timeout
+    seen = set[str]()
     while not watch.wait(count, timeout=0.5):
         found = jobs(name)
         judge(found, logs)
-        _judge_lost(found, seen, watch.lost(), logs)
+        _judge_lost(found, seen=seen, lost=watch.lost(), logs=logs)
         seen |= {job.id for job in found}
         if monotonic() > deadline:
             raise ClusterError(
@@ -220,7 +221,7 @@ def wait_for_workers(watch: Watch, count: int, *, name: str, timeout: float, log
             )
 
 
-def _judge_lost(found: Sequence[QueuedJob], seen: set[str], lost: set[str], logs: Path) -> None:
+def _judge_lost(found: Sequence[QueuedJob], *, seen: set[str], lost: set[str], logs: Path) -> None:
     """Raise if a job that was in the queue has left it, or has lost a worker for good although it runs on."""
     if gone := seen - {job.id for job in found}:
         left = ", ".join(sorted(gone))
@@ -229,6 +230,7 @@ def _judge_lost(found: Sequence[QueuedJob], seen: set[str], lost: set[str], logs
         )
     if hit := [job for job in found if job.id in lost]:
         raise ClusterError(
-            "A worker has gone while others were still awaited.", describe(hit, logs),
+            "A worker has gone while others were still awaited.",
+            describe(hit, logs),
             "see why it ended (memory, its log), and run the workload again.",
-        )  # fmt: skip
+        )

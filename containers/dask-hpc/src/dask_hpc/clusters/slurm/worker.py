@@ -14,8 +14,6 @@ from typing import Any, NoReturn
 import distributed
 from distributed.core import Status
 
-__all__ = ["RestartableWorker"]
-
 
 class RestartableWorker(distributed.Worker):
     """A worker that restarts itself."""
