@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from slurm_sim._docker import docker, docker_output
+from slurm_sim._node_names import node_names, node_number
 from slurm_sim.errors import NotRunningError
 from slurm_sim.spec import Spec
 
@@ -40,16 +41,6 @@ class Found(msgspec.Struct, frozen=True):
         if not self.stopped:
             return "running"
         return "partly stopped" if "running" in self.states.values() else "stopped"
-
-
-def node_names(count: int) -> list[str]:
-    """Return c1…cN."""
-    return [f"c{number}" for number in range(1, count + 1)]
-
-
-def node_number(node: str) -> int:
-    """Return the N of cN."""
-    return int(node[1:])
 
 
 def spec_label(spec: Spec) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from slurm_sim import _found, _jupyter, _sif, _size
 from slurm_sim._docker import docker, docker_output, start_docker
 from slurm_sim._engine import USER, Engine
+from slurm_sim._node_names import node_names
 from slurm_sim._signals import uninterrupted
 from slurm_sim.errors import EngineError, SlurmSimError, StartError
 from slurm_sim.spec import Spec
@@ -32,7 +33,7 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
     _size.check_room(_found.count_nodes(), spec.nodes, spec.controller_image)
     try:
         began = time.monotonic()
-        compose_up(spec, _found.node_names(spec.nodes))
+        compose_up(spec, node_names(spec.nodes))
         return {"containers": time.monotonic() - began, **_await(spec, timeout)}
     except BaseException as error:
         remove(spec.name)

@@ -9,8 +9,8 @@ from typing import NoReturn
 from slurm_sim import faults
 from slurm_sim._claims import Claim, Entry
 from slurm_sim._engine import Engine
-from slurm_sim._found import node_number
 from slurm_sim._health import LEASE
+from slurm_sim._node_names import node_number
 from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import NotRunningError, SpecError
 from slurm_sim.spec import MAX_NODES, check_count

@@ -10,6 +10,7 @@ import pytest
 
 from slurm_sim import _found, _health, _lifecycle, _locking
 from slurm_sim._claims import Claim
+from slurm_sim._node_names import node_names
 from slurm_sim._pytest_lease import Lease
 from slurm_sim._pytest_markers import Place, Wanted, wanted
 from slurm_sim._pytest_shared import Leases, Sharing
@@ -153,7 +154,7 @@ class Pool:
 
     def _mend(self, sim: SlurmSim, nodes: int) -> None:
         state = self._states.pop(sim, _State())
-        names = _found.node_names(nodes)
+        names = node_names(nodes)
         try:
             if state.problem:
                 raise StartError(state.problem)

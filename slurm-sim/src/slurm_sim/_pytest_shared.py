@@ -13,6 +13,7 @@ import pytest
 
 from slurm_sim import _found, _health
 from slurm_sim._claims import Book, Entry
+from slurm_sim._node_names import node_number
 from slurm_sim._pytest_lease import Lease, partition_of
 from slurm_sim._pytest_markers import Place
 from slurm_sim._slurm import empty_queue
@@ -214,7 +215,7 @@ class Shared:
         self.sim.down()
         for path in (*self._book.dead(), self._book.condemned):
             path.unlink(missing_ok=True)
-        nodes = max([count, *(_found.node_number(node) for entry in others.values() for node in entry.nodes)])
+        nodes = max([count, *(node_number(node) for entry in others.values() for node in entry.nodes)])
         self.sim.spec = msgspec.structs.replace(self.sim.spec, nodes=nodes)
         self.sim.start()
         for path, entry in others.items():

@@ -8,6 +8,7 @@ from slurm_sim import _found, _lifecycle, _size
 from slurm_sim._docker import docker
 from slurm_sim._engine import USER, Engine
 from slurm_sim._locking import exclusive
+from slurm_sim._node_names import node_names
 from slurm_sim._signals import interrupted_once
 from slurm_sim.errors import SlurmSimError, StartError
 from slurm_sim.spec import Spec
@@ -32,7 +33,7 @@ def scale(engine: Engine, spec: Spec, wanted: int) -> None:
     """Bring a running mini-cluster to that number of nodes, and return when Slurm agrees."""
     with exclusive(engine.name), interrupted_once():
         present = engine.require("slurmctld", "login").nodes
-        names = _found.node_names(wanted)
+        names = node_names(wanted)
         added = [node for node in names if node not in present]
         gone = [node for node in present if node not in names]
         if added:

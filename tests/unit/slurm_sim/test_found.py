@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import NotRunningError, Spec
-from slurm_sim._found import Found, find, find_all, node_names, spec_label
+from slurm_sim._found import Found, find, find_all, spec_label
 from tests.support.bridge_site import executable
 
 SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
@@ -24,12 +24,6 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def row(project: str, service: str, state: str = "running", spec: Spec | None = SPEC) -> str:
     """Return one container's line."""
     return "\t".join([project, service, state, spec_label(spec) if spec else ""]) + "\n"
-
-
-@pytest.mark.parametrize(("count", "names"), [(0, []), (1, ["c1"]), (3, ["c1", "c2", "c3"])])
-def test_nodes_are_numbered_from_one(count: int, names: list[str]) -> None:
-    """Names are c1…cN."""
-    assert node_names(count) == names
 
 
 def test_nodes_are_in_order(listed: Path) -> None:

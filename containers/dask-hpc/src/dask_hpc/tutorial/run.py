@@ -23,13 +23,17 @@ from dask_hpc.identity import environment, versions
 from dask_hpc.screen import Screen
 from dask_hpc.stop import stopping_cleanly
 from dask_hpc.tutorial.fit import refuse_backend, refuse_what_does_not_fit
-from dask_hpc.tutorial.progress import tasks_done
 from dask_hpc.tutorial.results import Result, make, show
 from dask_hpc.tutorial.store import Store, shown
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Outcome, Workload
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from dask_hpc.tutorial.report.page import Seen
+
+_DONE = ("memory", "erred")  # states of tasks
+_TO_DO = ("waiting", "queued", "processing", "no-worker")
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def _compute(asked: Asked, session: Session, *, store: Store, screen: Screen) ->
 
     client = session.client
     with (
-        screen.progress(f"computing {asked.workload.name}", lambda: tasks_done(client)),
+        screen.progress(f"computing {asked.workload.name}", lambda: _tasks_done(client)),
         scheduler_watched(client),
         _performance_report(asked, store),
         recording(client) as recorded,
@@ -173,3 +177,15 @@ def _finish(result: Result, store: Store, screen: Screen, *, json: bool) -> int:
     screen.note(f"results: {shown(result.folder)}")
     screen.note(f"report: {shown(store.latest / 'report.html')}")
     return 0 if result.ok else 1
+
+
+def _tasks_done(client: Client) -> tuple[int, int]:
+    """Return how many tasks the scheduler has seen finished, and of how many altogether."""
+    found: tuple[int, int] = client.run_on_scheduler(_count)
+    return found
+
+
+def _count(dask_scheduler: Any) -> tuple[int, int]:
+    prefixes = list(dask_scheduler.task_prefixes.values())
+    done = sum(prefix.state_counts[state] for prefix in prefixes for state in _DONE)
+    return done, done + sum(prefix.states[state] for prefix in prefixes for state in _TO_DO)

@@ -1,4 +1,4 @@
-"""The job script of a worker, and its command in a SIF."""
+"""Plans for Slurm jobs with workers."""
 
 from __future__ import annotations
 
@@ -7,52 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dask_jobqueue.slurm import SLURMJob
 
 from dask_hpc.clusters.options import ClusterOptions
-from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan, cluster_settings, in_sif
-from dask_hpc.clusters.slurm.request import WorkerJobs
+from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan
 from dask_hpc.errors import DaskHpcError, RequestError
 from dask_hpc.screen import Screen
-from dask_hpc.sif import Sif
-from tests.support.requests import SLURM_SINFO, slurm_request
+from tests.support.requests import SLURM_SINFO
 from tests.support.site_commands import Commands
-
-SETTINGS = {"job_script_prologue": ["export OMP_NUM_THREADS=1"]}
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every test its own home: dask-jobqueue creates the log folder early."""
     monkeypatch.setenv("HOME", str(tmp_path))
-
-
-def script(request: WorkerJobs, **given: Any) -> str:
-    settings = cluster_settings(request, ClusterOptions(**given), "dask-hpc-test")
-    del settings["scheduler_options"], settings["config_name"]
-    return str(SLURMJob("tls://192.0.2.1:8786", name="one", **settings).job_script())
-
-
-def test_job_script_requests_what_was_planned() -> None:
-    """Cores, memory to the MiB, wall time and partition are in the script; workers have no open dashboard."""
-    text = script(slurm_request())
-    for line in ("cpus-per-task=2", "mem=4000M", "time=00:10:00", "partition=batch", "job-name=dask-hpc-test"):
-        assert f"#SBATCH --{line}\n" in text
-    for word in ("--nthreads 2", "--no-nanny", "--no-dashboard", "--local-directory /tmp", "OMP_NUM_THREADS=1"):
-        assert word in text
-
-
-def test_several_processes_use_nanny() -> None:
-    """Two processes per job share its cores under a nanny, which dask-worker requires for several."""
-    text = script(slurm_request(processes=2))
-    assert "--nthreads 1" in text
-    assert "--nworkers 2 --nanny" in text
-
-
-def test_passes_interface_to_workers_only_on_request() -> None:
-    """Without --interface, workers use the route to the scheduler: their interface may have another name."""
-    assert "--interface" not in script(slurm_request())
-    assert "--interface ib0" in script(slurm_request(interface="ib0"), interface="ib0")
 
 
 def test_reports_missing_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -62,14 +29,6 @@ def test_reports_missing_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         SlurmBackend().plan(ClusterOptions())
     assert "sbatch" in caught.value.message
     assert "--on local" in caught.value.message
-
-
-@pytest.mark.parametrize("option", ["--gres=gpu:1", "--gpus=2", "-G 1", "--gpus-per-node=1"])
-def test_adds_nv_for_gpu_jobs(option: str) -> None:
-    """If a job requests a GPU, --nv shows it in the SIF; otherwise it would only warn."""
-    sif = Sif("/shared/the.sif", "apptainer")
-    assert " --nv " in in_sif(sif, slurm_request(sbatch_option=(option,)), settings=SETTINGS, tls=None)["python"]
-    assert "--nv" not in in_sif(sif, slurm_request(), settings=SETTINGS, tls=None)["python"]
 
 
 @pytest.fixture
@@ -132,44 +91,3 @@ def test_an_unknown_partition_is_refused_before_anything_is_submitted(planned: C
     """The partition is the one that was asked for."""
     with pytest.raises(RequestError, match="'gpu'"):
         planned(partition="gpu")
-
-
-def test_workers_are_told_only_what_was_asked_for() -> None:
-    """The account, options of sbatch, and folders; the scheduler has its interface and dashboard."""
-    options = ClusterOptions(dashboard="0.0.0.0:1")
-    request = slurm_request(log_directory="/my logs", account="me", sbatch_option=("-q x",))
-    seen = cluster_settings(request, options, "one")
-    assert {"--account=me", "--qos=x", '"--output=/my logs/one-%j.out"'} < set(seen["job_extra_directives"])
-    assert seen["log_directory"] == "/my logs"
-    assert seen["scheduler_options"] == {"interface": "eth0", "dashboard_address": "0.0.0.0:1"}
-    assert "interface" not in seen
-    lines = {f"export {name}_NUM_THREADS=1" for name in ("OMP", "OPENBLAS", "MKL")}
-    assert set(seen["job_script_prologue"]) == lines
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_workers_have_no_dashboard(processes: int) -> None:
-    """Neither a worker nor a nanny shows anything to the network."""
-    seen = cluster_settings(slurm_request(processes=processes), ClusterOptions(), "one")
-    assert seen["worker_extra_args"][:3] == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
-    restartable = ["--worker-class", "dask_hpc.clusters.slurm.worker.RestartableWorker"]
-    assert seen["worker_extra_args"][3:] == ([] if processes > 1 else restartable)
-    assert seen["nanny"] is (processes > 1)
-
-
-def test_in_a_sif_workers_see_the_credentials() -> None:
-    """Their folder is bound, and a node that lacks the file says so."""
-    seen = in_sif(Sif("/x.sif", "apptainer"), slurm_request(), settings=SETTINGS, tls=Path("/home/me/one.tls"))
-    assert "--bind /home/me/one.tls" in seen["python"]
-    assert any("/home/me/one.tls/cert.pem" in line for line in seen["job_script_prologue"])
-    assert seen["job_script_prologue"][0] == "export OMP_NUM_THREADS=1"
-    without = in_sif(Sif("/x.sif", "apptainer"), slurm_request(), settings=SETTINGS, tls=None)
-    assert "--bind" in without["python"]
-    assert "cert.pem" not in str(without)
-
-
-def test_a_worker_in_a_sif_is_the_jobs_own_process() -> None:
-    """Slurm's signals reach it."""
-    assert in_sif(Sif("/x.sif", "apptainer"), slurm_request(), settings=SETTINGS, tls=None)["python"].startswith(
-        "exec apptainer exec "
-    )
