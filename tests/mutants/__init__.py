@@ -38,6 +38,7 @@ class Package:
 PACKAGES = {
     "slurm_sim": Package("src/slurm_sim", "tests/unit/slurm_sim"),
     "clusters": Package("src/dask_hpc/clusters", "tests/unit/dask_hpc/clusters"),
+    "slurm": Package("src/dask_hpc/slurm", "tests/unit/dask_hpc/slurm"),
     "jobqueue_config": Package("src/dask_hpc/jobqueue_config", "tests/unit/dask_hpc/jobqueue_config"),
     "bridge": Package("src/dask_hpc/bridge", "tests/unit/dask_hpc/test_bridge.py", script="dask_hpc/bridge/shim.py"),
     "channel": Package("containers/channel", "tests/unit/channel"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_helpers_live_in_support(root: Path) -> None:
     """tests/unit holds tests and fixtures; modules that tests import are in tests/support."""
     files = {file for file in (root / "tests" / "unit").rglob("*.py") if file.name != "conftest.py"}
     assert sorted(file.relative_to(root).as_posix() for file in files if not file.name.startswith("test_")) == []
+
+
+def test_contributing_names_existing_files(root: Path) -> None:
+    """Every path in the table of CONTRIBUTING that says where things are exists."""
+    table = (
+        (root / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Where things are")[2].partition("\n## ")[0]
+    )
+    paths = re.findall(r"`([\w.-]+(?:/[\w.-]+)+)`", table)
+    assert len(paths) >= 12
+    assert [path for path in paths if not (root / path).exists()] == []
 
 
 @pytest.mark.parametrize(
