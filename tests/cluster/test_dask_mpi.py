@@ -39,6 +39,19 @@ print(json.dumps({"modes": modes, "workers": workers, "total": total}))
 """
 
 
+SCRIPT = """
+from dask_hpc import RequestError, cluster
+
+with cluster(on="mpi") as dask_cluster:
+    print("workers", len(dask_cluster.client.nthreads()), dask_cluster.client.submit(sum, [1, 2]).result())
+    try:
+        dask_cluster.scale(3)
+    except RequestError as error:
+        print(error.message)
+print("after")
+"""
+
+
 @pytest.fixture(scope="module")
 def site(slurm_sim_for: SimFor, request: pytest.FixtureRequest, root: Path) -> SlurmSim:
     """Nodes of eight cores, and the scripts in the user's home."""
@@ -157,6 +170,24 @@ def test_no_tls_warns_once(sim: SlurmSim) -> None:
     done = sim.exec("srun", "--mpi=pmix", "-n3", *RUN, "--no-tls", "--json", timeout=120)
     assert json.loads(done.stdout)["cluster"]["tls"] is False
     assert done.stderr.count("Warning: no TLS") == 1
+    assert left(sim) == ""
+
+
+def test_script_in_step_has_its_ranks_as_workers(sim: SlurmSim) -> None:
+    """`with cluster(on="mpi")` in a script that srun starts: rank 1 goes on with the script, all others serve."""
+    done = sim.exec("srun", "--mpi=pmix", "-n4", "python", "-c", SCRIPT, timeout=120)
+    assert "workers 2 3\nA Dask cluster on MPI cannot be scaled" in done.stdout
+    assert done.stdout.splitlines().count("after") == 1
+    assert "Traceback" not in done.stderr
+    assert left(sim) == ""
+
+
+def test_run_refused_after_its_plan_ends_all_ranks(sim: SlurmSim) -> None:
+    """Ranks that wait for the workload's rank end with it, before Dask has started in them."""
+    done = sim.exec("srun", "--mpi=pmix", "-n4", *RUN, "--results=/proc/none", check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("The results folder /proc/none/monte-carlo-pi is not writable.") == 1
+    assert "Traceback" not in done.stderr
     assert left(sim) == ""
 
 

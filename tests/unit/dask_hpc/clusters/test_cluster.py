@@ -22,6 +22,8 @@ def test_rejects_unknown_backend_option_and_value() -> None:
         cluster(on="moon")
     with pytest.raises(RequestError, match=r"no option jobs.*\nThere are: .*workers"):
         cluster(on="local", jobs=2)
+    with pytest.raises(RequestError, match="did you mean workers"):
+        cluster(on="local", worker=2)
     with pytest.raises(click.BadParameter, match="not between"):
         cluster(on="local", workers=0)
 

@@ -18,7 +18,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dask_hpc.dask_settings import blamed
-from dask_hpc.errors import ClusterError, RequestError
+from dask_hpc.errors import ClusterError, RequestError, did_you_mean
 from dask_hpc.stop import in_main_thread
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ def cluster(on: str | None = None, **options: Any) -> DaskCluster:
 
     name = on or ("slurm" if shutil.which("sbatch") else "local")
     if name not in BACKENDS:
-        raise RequestError(f"There is no on={name!r}.", f"There are: {', '.join(BACKENDS)}")
+        raise RequestError(
+            f"There is no on={name!r}.", f"There are: {', '.join(BACKENDS)}", did_you_mean(name, BACKENDS, prefix="on=")
+        )
     backend = BACKENDS[name]
     with blamed():
         return DaskCluster(backend.plan(_values(backend, options)), Screen())
@@ -164,7 +166,11 @@ def _values(backend: Backend, given: dict[str, Any]) -> ClusterOptions:
         given = {**given, "sbatch_option": [given["sbatch_option"]]}
     if strange := sorted(set(given) - backend.options):
         there = ", ".join(sorted(backend.options))
-        raise RequestError(f"on={backend.name!r} has no option {', '.join(strange)}.", f"There are: {there}")
+        raise RequestError(
+            f"on={backend.name!r} has no option {', '.join(strange)}.",
+            f"There are: {there}",
+            did_you_mean(strange[0], backend.options),
+        )
     own = {"dashboard": _DASHBOARD, **_walltime(backend, given), **given}
     command = click.Command("cluster", params=list(CLUSTER_OPTIONS))
     context = command.make_context("dask_hpc.cluster", [], default_map=own)
