@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# no notice comes when the controller answers again
 AWAIT_CONTROLLER = "until scontrol ping >/dev/null; do sleep 0.1; done\n"
 """Return when the controller answers."""
 
@@ -11,5 +12,5 @@ def empty_queue(selection: str = "") -> str:
     squeue = f"squeue --noheader {selection}".rstrip()
     return (
         f"{squeue} --format=%A | sort --unique | xargs --no-run-if-empty scancel\n"
-        f'until [ -z "$({squeue})" ]; do sleep 0.05; done # Slurm tells nobody when a queue is empty\n'
+        f'until [ -z "$({squeue})" ]; do sleep 0.05; done # Slurm sends no notice of an empty queue\n'
     )

@@ -57,7 +57,7 @@ def test_a_command_that_does_not_answer_is_an_error(commands: Commands) -> None:
     """One that is not there, or takes too long: in neither case does it matter what the caller checks."""
     with pytest.raises(ClusterError, match=r"(?s)^squeue: No such file or directory\..*scontrol ping"):
         ask("squeue", check=False)
-    commands["squeue"] = "exec sleep 9"
+    commands["squeue"] = "exec sleep 9"  # hangs longer than the timeout
     assert run("squeue", timeout=0.1).status is None
 
 

@@ -21,7 +21,7 @@ _TYPES = {"walltime": Walltime()} | dict.fromkeys(("cores", "threads", "nodes", 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asks for.
+    """The user's options, and where each comes from.
 
     Attributes:
         options: the options, with the values that other ways have given.

@@ -20,7 +20,7 @@ from dask_hpc.screen import Screen
 if TYPE_CHECKING:
     from distributed import Client
 
-_UNENCRYPTED = "no TLS: whoever reaches the scheduler's port can run anything in your name."
+_UNENCRYPTED = "no TLS: anyone who can reach the scheduler's port can run code as you."
 
 Row = tuple[str, str, str]
 """Setting, value and reason, for people."""

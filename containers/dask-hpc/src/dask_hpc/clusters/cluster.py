@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dask_hpc.screen import Screen
 
 _DASHBOARD = "127.0.0.1:8787"  # names Dask's own port, where people look for it; another one if that is taken
-_WALLTIME = 3600  # seconds: cells are run by somebody who reads
+_WALLTIME = 3600  # seconds: the user reads between cells
 
 
 class DaskCluster:
@@ -178,7 +178,7 @@ def _values(backend: Backend, given: dict[str, Any]) -> ClusterOptions:
 
 
 def _walltime(backend: Backend, given: Mapping[str, Any]) -> dict[str, int]:
-    """Return the wall time of a job that lasts while somebody reads, or the partition's, if that is less."""
+    """Return the default wall time of an interactive session, limited by the partition."""
     from dask_hpc.clusters.asked import asked
     from dask_hpc.clusters.options import ClusterOptions
     from dask_hpc.slurm.commands import require

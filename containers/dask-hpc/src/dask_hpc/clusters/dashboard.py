@@ -56,7 +56,7 @@ def show_dashboard(cluster: Any, screen: Screen) -> None:
     if link.startswith("/"):  # behind Jupyter's proxy, which finds the socket
         command = ""
     elif not command:
-        screen.warn(f"the dashboard has no password: whoever reaches {link} can read it.")
+        screen.warn(f"the dashboard has no password: anyone who can reach {link} can read it.")
     _show(link, command, screen)
 
 

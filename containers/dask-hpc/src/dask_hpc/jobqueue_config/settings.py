@@ -18,7 +18,7 @@ _HEAD = """\
 # With it in ~/.config/dask, this starts two jobs:
 #
 #     from dask_jobqueue import SLURMCluster
-#     cluster = SLURMCluster(security=True)  # without security, whoever reaches the scheduler can run anything as you
+#     cluster = SLURMCluster(security=True)  # without it, anyone who reaches the scheduler can run code as you
 #     cluster.scale(jobs=2)
 #
 # What is given to SLURMCluster() goes before what is written here. https://jobqueue.dask.org/en/latest/configuration.html

@@ -57,9 +57,9 @@ def means(world: World, *, speaker: int, interface: str | None) -> Means:
     return Means(share, world.together(lambda: _interface(interface), speaker))
 
 
-def encrypted(world: World, folder: Path | None = None, *, tls: bool) -> bool:
-    """Return whether a cluster with that folder is encrypted: by its configuration, else as `tls` says."""
-    config = Folder(folder or job_folder()).config
+def encrypted(world: World, *, tls: bool) -> bool:
+    """Return whether this job's cluster is encrypted: as the folder that was made for it says, else as `tls`."""
+    config = Folder(job_folder()).config
     found = world.comm.bcast(json.loads(config.read_text()) if world.rank == 0 and config.exists() else None)
     return _encrypted(found) if found else tls
 

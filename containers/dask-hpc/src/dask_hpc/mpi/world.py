@@ -106,5 +106,5 @@ def wait(request: Request, patience: float | None = None) -> bool:
     while not request.Test():
         if deadline is not None and monotonic() > deadline:
             return False
-        sleep(_PAUSE)
+        sleep(_PAUSE)  # MPI has no wait that leaves the core to other processes
     return True

@@ -100,7 +100,7 @@ def wait_until_gone(name: str, timeout: float = 60) -> None:
             raise ClusterError(
                 f"Jobs are still in the queue {timeout:.0f} s after scancel.", rest, "scancel them again."
             )
-        sleep(pause)  # Slurm does not tell when a queue is empty, and a site's controller must not be asked too often
+        sleep(pause)  # Slurm sends no notice of an empty queue, and frequent queries load the controller
         pause = min(pause * 1.5, 1)
 
 

@@ -144,7 +144,7 @@ def _connected(plan: JobPlan) -> Client:
         if plan.folder.scheduler_file.exists():
             client = _client(plan, security, deadline)
         else:
-            sleep(0.2)  # a shared file system tells nobody of a new file
+            sleep(0.2)  # a shared file system sends no notice of a new file
     try:
         while True:
             try:
@@ -206,12 +206,12 @@ def _alive(plan: JobPlan) -> bool:
 
 
 def _await_gone(plan: JobPlan) -> bool:
-    """Return whether the job ends by itself; nobody tells when it does."""
+    """Return whether the job ends by itself within 40 s."""
     deadline = monotonic() + _ENDING
     while not all(job.finished for job in slurm_jobs.jobs(plan.name)):
         if monotonic() > deadline:
             return False
-        sleep(0.2)
+        sleep(0.2)  # Slurm sends no notice when a job ends
     return True
 
 

@@ -38,7 +38,7 @@ def plan(options: ClusterOptions, file: Path) -> JoinPlan:
         kind="mpi",
         rows=[
             ("scheduler", found.address, f"{file}" + (f", job {found.job} on {found.node}" if found.job else "")),
-            ("ranks", str(found.world or "unknown"), found.mpi or "whoever wrote the file does not say"),
+            ("ranks", str(found.world or "unknown"), found.mpi or "not in the scheduler file"),
             tls_row(tls=tls, why="as it was started"),
         ],
         settings={

@@ -177,7 +177,7 @@ class StepPlan(Plan):
 
 
 class _Others(Enum):
-    """What the other ranks do, as the client's rank knows it."""
+    """The state of the other ranks, as far as the client's rank knows."""
 
     LISTEN = auto()
     START = auto()
