@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from dask_hpc.mpi.launch import Launch, launch
+from dask_hpc.slurm.allocation import Allocation
 
 
 def check_world() -> int:
@@ -65,7 +66,7 @@ def explain(size: int, found: Launch, *, environ: Mapping[str, str], pmix: str) 
 def _cause(found: Launch, environ: Mapping[str, str], pmix: str) -> tuple[str, str]:
     """Return why ranks are missing, and what to do."""
     types = "'srun --mpi=list' shows what this Slurm has"
-    kind = environ.get("SLURM_MPI_TYPE", "none")
+    kind = Allocation.from_environment(environ).mpi or "none"
     if found.cleaned or ((found.by == "mpirun" or kind.startswith("pmix")) and "PMIX_NAMESPACE" not in environ):
         return (
             f"the environment was cleaned between {found.by} and this program: PMIX_* and what else leads to the "

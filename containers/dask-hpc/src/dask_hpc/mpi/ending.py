@@ -15,6 +15,7 @@ from typing import Any
 from dask_hpc.mpi.folder import Folder
 from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.world import wait
+from dask_hpc.slurm.allocation import Allocation
 
 TERMINATED = 128 + signal.SIGTERM
 
@@ -82,7 +83,7 @@ def say(text: str) -> None:
     """Write to the job's log, with this process's rank and node."""
     mpi = running_mpi()
     rank = mpi.COMM_WORLD.rank if mpi and not mpi.Is_finalized() else "?"
-    where = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
+    where = Allocation.from_environment().node or os.uname().nodename
     print(f"dask-hpc: rank {rank} on {where}: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-import os
 import signal
 from collections.abc import Awaitable
 from pathlib import Path
@@ -29,6 +28,7 @@ from dask_hpc.mpi.ending import TERMINATED, Ending, abort, later, remove_folder,
 from dask_hpc.mpi.scheduler_file import Origin
 from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.watch import WorldWatch
+from dask_hpc.slurm.allocation import Allocation
 
 _PATIENCE = 20.0  # seconds that the ranks of a cluster that has closed wait for each other
 _CLOSING = 3.0  # seconds to close in, before Slurm kills (KillWait, 30 unless a site has changed it)
@@ -69,9 +69,10 @@ def _publish(scheduler: Scheduler, settings: MpiSettings) -> None:
     if not file:
         return
     dashboard = scheduler.services.get("dashboard")
+    here = Allocation.from_environment()
     origin = Origin(
-        job=os.environ.get("SLURM_JOB_ID", ""),
-        node=os.environ.get("SLURMD_NODENAME", ""),
+        job=here.job,
+        node=here.node,
         dashboard=dashboard.port if dashboard else 0,
         world=settings.world,
         mpi=settings.mpi,
