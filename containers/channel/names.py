@@ -7,6 +7,7 @@ from packaging.utils import canonicalize_name
 CONDA_NAMES = {
     # conda-forge's `dask` is a metapackage that brings pandas and pyarrow; the library alone is `dask-core`
     "dask": "dask-core",
+    "docstring-parser": "docstring_parser",
     "msgpack": "msgpack-python",
 }
 PYPI_NAMES = {conda: pypi for pypi, conda in CONDA_NAMES.items()}

@@ -42,6 +42,29 @@ class Count(click.ParamType[int]):
         return int(number)
 
 
+class Counts(click.ParamType[tuple[int, ...]]):
+    """Whole numbers with commas between them, such as 7000,3000.
+
+    Args:
+        minimum: the smallest number allowed.
+        maximum: the largest number allowed.
+        length: how many there have to be; 0 for any.
+    """
+
+    name = "counts"
+
+    def __init__(self, minimum: int = 1, maximum: int = 10**15, *, length: int = 0) -> None:
+        self.count = Count(minimum, maximum)
+        self.length = length
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers; a usage error if one is not whole or out of range, or if there are too many or few."""
+        parts = value if isinstance(value, tuple) else str(value).split(",")
+        if self.length and len(parts) != self.length:
+            self.fail(f"{value!r} has {len(parts)} numbers; write {self.length}, with commas between.", param, ctx)
+        return tuple(self.count.convert(part, param, ctx) for part in parts)
+
+
 class Memory(click.ParamType[int]):
     """An amount of memory in Dask's notation (4GiB, 500MB), or `none`; the value is in MiB, rounded down."""
 

@@ -16,6 +16,7 @@ from dask_hpc.mpi.hush import speak
 from dask_hpc.screen import Screen
 from dask_hpc.tutorial import discovery
 from dask_hpc.tutorial.all_command import ALL, AllCommand, on_option, results_option, run_option
+from dask_hpc.tutorial.options import in_words
 from dask_hpc.tutorial.run import Asked
 from dask_hpc.tutorial.run import run as run_workload
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Workload
@@ -96,7 +97,7 @@ def _command(workload: Workload) -> click.Command:
 
     return SectionedCommand(
         workload.name,
-        params=[*workload.options, *_size_option(workload.sizes), *_run_options(), *CLUSTER_OPTIONS],
+        params=[*workload.options, *_size_option(workload.checks.sizes), *_run_options(), *CLUSTER_OPTIONS],
         callback=callback,
         help=workload.help,
         epilog=_EXAMPLES.format(name=workload.name),
@@ -126,7 +127,7 @@ def _size_option(sizes: Mapping[str, Mapping[str, object]]) -> list[click.Parame
 
 
 def _in_words(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    return ", ".join(f"{name} {in_words(value)}" for name, value in values.items())
 
 
 def _run_options() -> list[click.Parameter]:

@@ -1,18 +1,28 @@
-"""Workloads are files: which there are, what each is about, and loading one."""
+"""Workloads are files: which there are, what each is about, and loading one with its checks."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 from dask_hpc.dask_settings import blamed
 from dask_hpc.errors import WorkloadError
 from dask_hpc.identity import share_folder
-from dask_hpc.tutorial.workload import Workload
+from dask_hpc.tutorial.options import help_of, options_of
+from dask_hpc.tutorial.returned import unchecked
+from dask_hpc.tutorial.workload import Checks, Workload
+
+PACKAGE = "workloads"
+"""The name under which a file of checks imports its script, whatever the folder is called."""
+_CHECKS = "checks"
+_CELL = "\n# %%"
 
 
 def folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -26,9 +36,16 @@ def folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def available(where: Path | None = None) -> dict[str, Path]:
-    """Return the file of every workload by its name, sorted; files that start with _ are helpers."""
+    """Return the file of every workload by its name, sorted; notebooks and files that start with _ are none."""
     files = sorted((where or folder()).glob("[!_]*.py"))
-    return {file.stem.replace("_", "-"): file for file in files}
+    return {file.stem.replace("_", "-"): file for file in files if not _is_notebook(file)}
+
+
+def _is_notebook(file: Path) -> bool:
+    try:
+        return _CELL in file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
 
 
 def summary(file: Path) -> str:
@@ -41,25 +58,81 @@ def summary(file: Path) -> str:
 
 
 def load(file: Path) -> Workload:
-    """Return the workload in a file; raises `WorkloadError` if it cannot be run or declares none.
+    """Return the workload in a file, with its checks if there are any: `checks/` beside it has a file of that name.
 
-    The module is not left in `sys.modules`: functions of a module that cannot be imported are sent to workers
-    by value, so that a worker needs neither the file nor its folder.
+    The modules do not stay in `sys.modules`: functions of a module that cannot be imported are sent to workers
+    by value, so that a worker needs neither the files nor their folder.
+
+    Raises:
+        WorkloadError: a file cannot be run, or does not declare what it should.
     """
-    spec = spec_from_file_location(f"dask_hpc_workload_{file.stem}", file)
+    with _as_package(file.parent):
+        main = getattr(_run(file, f"{PACKAGE}.{file.stem}"), "main", None)
+        if not inspect.isfunction(main):
+            raise WorkloadError(f"{file} declares no workload.", todo="write a function main(client, …) in it.")
+        checks = _checks(file.parent / _CHECKS / file.name) or unchecked(main)
+        try:
+            options = options_of(main, checks.types)
+        except (WorkloadError, NameError) as error:
+            raise WorkloadError(f"The workload {file} cannot be run.", str(error)) from error
+    _refuse_other_parameters(file, checks, [str(option.name) for option in options])
+    first = summary(file)
+    return Workload(
+        name=file.stem.replace("_", "-"), summary=first, help=help_of(main) or first, options=options, checks=checks
+    )
+
+
+def _checks(file: Path) -> Checks | None:
+    if not file.is_file():
+        return None
+    found = vars(_run(file, f"{PACKAGE}.{_CHECKS}.{file.stem}"))
+    for value in found.values():
+        if isinstance(value, Checks):
+            return value
+    raise WorkloadError(f"{file} declares no checks.", todo="decorate its function with @checks(…).")
+
+
+def _refuse_other_parameters(file: Path, checks: Checks, names: list[str]) -> None:
+    """Refuse checks that do not take what `main` takes."""
+    _, *taken = inspect.signature(checks.run).parameters.values()
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken):
+        return
+    if sorted(one.name for one in taken) != sorted(names):
+        raise WorkloadError(
+            f"The checks of {file} do not take what its main takes.",
+            f"main: {', '.join(names) or 'nothing'}; checks: {', '.join(one.name for one in taken) or 'nothing'}.",
+            f"use the same names in {file.parent / _CHECKS / file.name}.",
+        )
+
+
+@contextmanager
+def _as_package(where: Path) -> Iterator[None]:
+    """Let files of a folder import each other as parts of one package, for the time that it takes to load them."""
+    hidden = {name: sys.modules.pop(name) for name in _names()}
+    package = sys.modules[PACKAGE] = ModuleType(PACKAGE)
+    package.__path__ = [str(where)]
+    try:
+        yield
+    finally:
+        for name in _names():
+            del sys.modules[name]
+        sys.modules.update(hidden)
+
+
+def _names() -> list[str]:
+    return [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]
+
+
+def _run(file: Path, name: str) -> ModuleType:
+    spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise WorkloadError(f"{file} is not a Python file.")
-    module = module_from_spec(spec)
-    sys.modules[module.__name__] = module
+    module = sys.modules[name] = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         with blamed():
             import distributed  # noqa: F401 (what fails here is not the workload's fault)
         raise WorkloadError(f"The workload {file} cannot be loaded.", f"{type(error).__name__}: {error}") from error
-    finally:
-        del sys.modules[module.__name__]
-    for value in vars(module).values():
-        if isinstance(value, Workload):
-            return value
-    raise WorkloadError(f"{file} declares no workload.", todo="decorate its function with @workload(…).")
+    setattr(sys.modules[PACKAGE], file.stem, module)
+    return module

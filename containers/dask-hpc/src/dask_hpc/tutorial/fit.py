@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def refuse_backend(workload: Workload, on: str) -> None:
     """Raise `RequestError` if the workload cannot run there."""
-    if workload.backends is not None and on not in workload.backends:
-        ways = " or ".join(f"--on {name}" for name in sorted(workload.backends))
+    if workload.checks.backends is not None and on not in workload.checks.backends:
+        ways = " or ".join(f"--on {name}" for name in sorted(workload.checks.backends))
         raise RequestError(f"{workload.name} does not run --on {on}.", todo=f"run it {ways}.")
 
 
@@ -33,13 +33,13 @@ def refuse_what_does_not_fit(
     Raises:
         RequestError: there are too few workers, or too little memory for the client or for a worker.
     """
-    if 0 < plan.workers < workload.least_workers:
+    if 0 < plan.workers < workload.checks.least_workers:
         raise RequestError(
-            f"{workload.name} needs at least {workload.least_workers} workers.",
+            f"{workload.name} needs at least {workload.checks.least_workers} workers.",
             f"Planned: {plan.workers}.",
             "ask for more workers, jobs or ranks.",
         )
-    if need := workload.need(parameters, plan.workers, plan.threads):
+    if need := workload.checks.need(parameters, plan.workers, plan.threads):
         _refuse_worker(workload.name, need, plan)
         _refuse_machine(workload.name, need, plan, one_machine=one_machine)
 

@@ -23,6 +23,7 @@ from dask_hpc.identity import environment, versions
 from dask_hpc.screen import Screen
 from dask_hpc.stop import stopping_cleanly
 from dask_hpc.tutorial.fit import refuse_backend, refuse_what_does_not_fit
+from dask_hpc.tutorial.options import recorded
 from dask_hpc.tutorial.results import Result, make, show
 from dask_hpc.tutorial.store import Store, shown
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Outcome, Workload
@@ -75,8 +76,8 @@ def run(asked: Asked, backend: Backend, options: ClusterOptions, *, root: Path, 
 
 def _plan(asked: Asked, backend: Backend, options: ClusterOptions) -> Plan:
     refuse_backend(asked.workload, backend.name)
-    if asked.workload.validate:
-        asked.workload.validate(**asked.parameters)
+    if asked.workload.checks.validate:
+        asked.workload.checks.validate(**asked.parameters)
     with blamed():
         return backend.plan(options)
 
@@ -108,7 +109,7 @@ def _compute(asked: Asked, session: Session, *, store: Store, screen: Screen) ->
         _performance_report(asked, store),
         recording(client) as recorded,
     ):
-        outcome = asked.workload.run(client, **asked.parameters)
+        outcome = asked.workload.checks.run(client, **asked.parameters)
     return outcome, Seen(recorded.stream, outcome.graph)
 
 
@@ -142,7 +143,7 @@ def _result(asked: Asked, outcome: Outcome, *, facts: ClusterFacts, timings: dic
         started=store.started.isoformat(),
         ok=all(check.ok for check in outcome.checks),
         size=asked.size,
-        parameters=asked.parameters,
+        parameters={name: recorded(value) for name, value in asked.parameters.items()},
         values=dict(outcome.values),
         timings=timings,
         checks=outcome.checks,

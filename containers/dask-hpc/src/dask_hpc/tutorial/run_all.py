@@ -71,7 +71,7 @@ def _refuse_unknown_size(size: str, files: Mapping[str, Path]) -> None:
     known = {DEFAULT_SIZE}
     for file in files.values():
         with suppress(DaskHpcError):  # one that cannot be loaded is reported in its turn
-            known |= discovery.load(file).sizes.keys()
+            known |= discovery.load(file).checks.sizes.keys()
     if size not in known:
         raise RequestError(f"No workload has a size {size!r}.", f"There are: {', '.join(sorted(known))}.")
 
@@ -105,7 +105,7 @@ def _tried(workload: Workload, on: str, order: Order) -> Entry:
 
 def where(workload: Workload, on: str) -> str:
     """Return the backend for a workload that should run on `on`: that one, else MPI where it can, else this machine."""
-    able = workload.backends or frozenset(BACKENDS)
+    able = workload.checks.backends or frozenset(BACKENDS)
     for name in (on, "mpi", "local", *sorted(able)):
         if name in able and name in BACKENDS:
             return name
@@ -114,7 +114,7 @@ def where(workload: Workload, on: str) -> str:
 
 def _run(workload: Workload, on: str, order: Order) -> tuple[subprocess.CompletedProcess[bytes], str]:
     """Run a workload in a process of its own, so that none finds what another has left; say what it said."""
-    size = ["--size", order.size] if order.size in workload.sizes else []
+    size = ["--size", order.size] if order.size in workload.checks.sizes else []
     command = [sys.executable, "-m", "dask_hpc", "run", workload.name, "--on", on, *size, "--json"]
     command += ["--results", str(order.root), *order.options.get(on, ())]
     with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as output:

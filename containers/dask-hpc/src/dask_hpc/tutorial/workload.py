@@ -1,4 +1,4 @@
-"""Workloads: functions of a Dask client, with their command-line options, that return an outcome."""
+"""Workloads: a script with a function `main(client, …)`, and what its checks declare about it."""
 
 from __future__ import annotations
 
@@ -51,14 +51,11 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workload:
-    """A computation that `dask-hpc run` knows; the attributes are those that `workload` takes."""
+class Checks:
+    """The declarations about a script; the attributes are those that `checks` takes, and `run` is its function."""
 
-    name: str
-    summary: str
-    help: str
-    options: list[click.Parameter]
     run: Callable[..., Outcome]
+    types: Mapping[str, click.ParamType[Any]] = field(default_factory=dict)
     validate: Callable[..., None] | None = None
     sizes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     memory: Callable[..., Need] | None = None
@@ -66,7 +63,7 @@ class Workload:
     least_workers: int = 1
 
     def need(self, parameters: Mapping[str, object], workers: int, threads: int = 1) -> Need | None:
-        """Return how much memory a run on so many workers takes, or None if the workload does not say."""
+        """Return how much memory a run on so many workers takes, or None if that is not declared."""
         if self.memory is None:
             return None
         taken = inspect.signature(self.memory).parameters
@@ -74,39 +71,34 @@ class Workload:
         return self.memory(**parameters, **planned)
 
 
-def workload(
-    *options: Callable[[Callable[..., Any]], Callable[..., Any]],
+def checks(
+    *,
+    types: Mapping[str, click.ParamType[Any]] | None = None,
     validate: Callable[..., None] | None = None,
     sizes: Mapping[str, Mapping[str, object]] | None = None,
     memory: Callable[..., Need] | None = None,
     backends: frozenset[str] | None = None,
     least_workers: int = 1,
-) -> Callable[[Callable[..., Outcome]], Workload]:
-    """Make a workload of a function that takes a Dask client and the options' values.
+) -> Callable[[Callable[..., Outcome]], Checks]:
+    """Declare a function that runs a script and checks what it found.
+
+    The function takes what the script's `main` takes, under the same names, and returns an `Outcome`.
 
     Args:
-        options: `click.option(…)`s.
+        types: the ranges of options: `Count(2, 1000)` for a whole number, `Counts(1)` for several.
         validate: is called with the options' values before anything starts; raises `click.BadParameter`
             for values that do not go together.
         sizes: other defaults for some of the options, by the name that `--size` takes.
         memory: is called with the options' values, and with `workers=` (how many are planned) and `threads=` (how
-            many each has) if it takes those; what it returns is compared with what there is before anything starts.
+            many each has) if it takes those; the result is compared with the memory there is before anything starts.
         backends: the names of those that it can run on; None for all.
         least_workers: with fewer it makes no sense.
     """
 
-    def make(function: Callable[..., Outcome]) -> Workload:
-        decorated = function
-        for option in reversed(options):
-            decorated = option(decorated)
-        parameters: list[click.Parameter] = list(reversed(getattr(decorated, "__click_params__", [])))
-        text = inspect.cleandoc(function.__doc__ or "")
-        return Workload(
-            name=function.__name__.replace("_", "-"),
-            summary=text.split("\n", 1)[0],
-            help=text,
-            options=parameters,
+    def declare(function: Callable[..., Outcome]) -> Checks:
+        return Checks(
             run=function,
+            types=dict(types or {}),
             validate=validate,
             sizes=dict(sizes or {}),
             memory=memory,
@@ -114,4 +106,15 @@ def workload(
             least_workers=least_workers,
         )
 
-    return make
+    return declare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A script that `dask-hpc run` knows: its options, and the checks that run it."""
+
+    name: str
+    checks: Checks
+    summary: str = ""
+    help: str = ""
+    options: Sequence[click.Option] = ()

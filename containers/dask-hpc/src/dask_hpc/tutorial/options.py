@@ -1,0 +1,102 @@
+"""A script's options: made of the signature and the docstring of its `main`."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any
+
+import click
+from docstring_parser import parse
+
+from dask_hpc.clusters.facts import Value
+from dask_hpc.errors import WorkloadError
+from dask_hpc.units import Count, Counts
+
+_PLAIN: dict[object, click.ParamType[Any]] = {
+    int: Count(minimum=-(10**15)),
+    float: click.FLOAT,
+    str: click.STRING,
+    Path: click.Path(path_type=Path),
+}
+_SUPPORTED = "int, float, str, bool, Path, Literal[…] or a tuple of int"
+
+
+def help_of(main: Callable[..., Any]) -> str:
+    """Return the description in a docstring: all of it but the arguments, the returned value and the errors."""
+    text = parse(inspect.getdoc(main) or "")
+    return "\n\n".join(part for part in (text.short_description, text.long_description) if part)
+
+
+def options_of(main: Callable[..., Any], types: Mapping[str, click.ParamType[Any]]) -> list[click.Option]:
+    """Return an option for every parameter of `main` but the first, which is the client.
+
+    Args:
+        main: a function with annotations; its docstring (Google's, NumPy's or Sphinx's style) has the options' help.
+        types: other types than those of the annotations, by the parameter's name.
+
+    Raises:
+        WorkloadError: `main` takes no client, or a parameter cannot be an option.
+    """
+    client, *parameters = [*inspect.signature(main).parameters.values()] or [None]
+    if client is None or client.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+        raise WorkloadError("main takes no Dask client.", todo="write def main(client, …).")
+    if strangers := sorted(set(types) - {one.name for one in parameters}):
+        raise WorkloadError(f"There are types for {', '.join(strangers)}, which main does not take.")
+    described = {one.arg_name: one.description or "" for one in parse(inspect.getdoc(main) or "").params}
+    hints = typing.get_type_hints(main)
+    return [_option(one, hints.get(one.name) or _hint(one), types.get(one.name), described) for one in parameters]
+
+
+def recorded(value: object) -> Value:
+    """Return an option's value as a result has it: several numbers and paths are texts, as they are typed."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return value if isinstance(value, Value) else str(value)
+
+
+def in_words(value: object) -> str:
+    """Return an option's value as help shows it: a large number with its digits in groups."""
+    return f"{value:_}" if type(value) is int and abs(value) >= 10_000 else str(recorded(value))
+
+
+def _hint(parameter: inspect.Parameter) -> object:
+    """Return the type of a parameter without an annotation: its default's."""
+    return str if parameter.default in (inspect.Parameter.empty, None) else type(parameter.default)
+
+
+def _option(
+    parameter: inspect.Parameter, hint: object, given: click.ParamType[Any] | None, described: Mapping[str, str]
+) -> click.Option:
+    name = parameter.name
+    if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        raise WorkloadError(f"main takes *{name}, which cannot be an option.", todo="name each parameter.")
+    dashed = name.replace("_", "-")
+    text = " ".join(described.get(name, "").split())
+    required = parameter.default is inspect.Parameter.empty
+    settings: dict[str, Any] = {"help": text, "required": required}
+    if not required and parameter.default is not None:
+        settings |= {"default": parameter.default, "show_default": True}
+    if hint is bool:
+        return click.Option([f"--{dashed}/--no-{dashed}", name], **settings)
+    if isinstance(parameter.default, int | tuple):
+        settings["default"] = in_words(parameter.default)  # help shows a default as it is
+    return click.Option([f"--{dashed}", name], type=given or _type(hint, name), **settings)
+
+
+def _type(hint: object, name: str) -> click.ParamType[Any]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, UnionType):
+        inner = [one for one in arguments if one is not NoneType]
+        if len(inner) == 1:
+            return _type(inner[0], name)
+    if origin is typing.Literal:
+        return click.Choice([str(one) for one in arguments])
+    if tuple in (hint, origin) and set(arguments) <= {int, ...}:
+        return Counts(-(10**15), length=0 if ... in arguments else len(arguments))
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    raise WorkloadError(f"main's parameter {name} cannot be an option.", f"Its type is {hint}.", f"use {_SUPPORTED}.")

@@ -1,0 +1,53 @@
+"""A script without checks: its outcome is the value that its `main` returns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Any
+
+from dask_hpc.clusters.facts import Value
+from dask_hpc.tutorial.workload import Checks, Outcome
+
+_LONGEST = 200  # characters of a value in the table
+
+
+def unchecked(main: Callable[..., Any]) -> Checks:
+    """Return declarations under which a script is run, and nothing is checked."""
+
+    def run(client: Any, **parameters: Any) -> Outcome:
+        start = perf_counter()
+        found = _by_name(main(client, **parameters))
+        seconds = perf_counter() - start
+        rows = [[name, _short(value)] for name, value in found.items()]
+        values = {name: plain for name, value in found.items() if (plain := _plain(value)) is not None}
+        notes = ["The workload has no checks: nothing says whether this result is right."]
+        return Outcome(values, {"main": seconds}, [], columns=("", ""), rows=rows, notes=notes)
+
+    return Checks(run=run)
+
+
+def _by_name(found: object) -> dict[str, object]:
+    if found is None:
+        return {}
+    if dataclasses.is_dataclass(found) and not isinstance(found, type):
+        return {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
+    if isinstance(found, tuple) and hasattr(found, "_asdict"):
+        return dict(found._asdict())
+    if isinstance(found, Mapping):
+        return {str(name): value for name, value in found.items()}
+    return {"result": found}
+
+
+def _plain(value: object) -> Value:
+    """Return a number, a text or a truth as itself, also out of NumPy; anything else is not for programs."""
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "ndim", None) == 0:
+        value = item()
+    return value if isinstance(value, bool | int | float | str) else None
+
+
+def _short(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
