@@ -6,12 +6,13 @@ differences from the tutorial, and the reasons:
 
 - There `dask_array_MC(runs, 1)` is called however many chunks the text speaks of: 489, 477 and 444 ms are one
   measurement three times over, and do not show that more chunks take longer. `sweep` really varies them, 1 to 128.
-- There a chunk's coordinates are all in memory, 16 bytes a dart. Here a chunk is worked through in blocks.
-- There the random numbers are new every time. Here every chunk has its own stream, spawned from the seed.
+- There a chunk's coordinates are all in memory, 16 bytes a dart, and the random numbers are new every time. Here a
+  chunk is worked through in blocks, and has its own random stream, spawned from the seed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -19,10 +20,9 @@ from time import perf_counter
 import dask
 import numpy as np
 from dask.delayed import Delayed
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster
 
-Sizes = list[int]
-Seeds = list[np.random.SeedSequence]
+Chunk = tuple[int, np.random.SeedSequence]  # how many darts, and their random stream
 BLOCK = 1 << 16  # darts at a time: with fewer a task returns to Python, and waits for the GIL, more often
 SWEEP = (1, 2, 4, 8, 16, 32, 64, 128)  # chunks
 TURNS = 3  # of the sweep; the median counts
@@ -36,15 +36,12 @@ class Counted:
     inside: int
     seconds: float
 
-    def __str__(self) -> str:
-        """Return π and the time."""
-        return f"π is about {4 * self.inside / self.samples:.6f}, found in {self.seconds:.3f} s"
 
-
-def cut(samples: int, chunks: int, seed: int) -> tuple[Sizes, Seeds]:
+def cut(samples: int, chunks: int, seed: int) -> list[Chunk]:
     """Cut the darts into chunks whose sizes differ by one at most, each with its own random stream."""
     size, rest = divmod(samples, chunks)
-    return [size + (number < rest) for number in range(chunks)], np.random.SeedSequence(seed).spawn(chunks)
+    streams = np.random.SeedSequence(seed).spawn(chunks)
+    return [(size + (number < rest), stream) for number, stream in enumerate(streams)]
 
 
 def count_inside(size: int, seed: np.random.SeedSequence) -> int:
@@ -64,30 +61,30 @@ def count_inside(size: int, seed: np.random.SeedSequence) -> int:
     return inside
 
 
-def count_serial(sizes: Sizes, seeds: Seeds) -> int:
+def count_serial(chunks: list[Chunk]) -> int:
     """Count with plain NumPy on one core."""
-    return sum(count_inside(size, seed) for size, seed in zip(sizes, seeds, strict=True))
+    return sum(count_inside(*chunk) for chunk in chunks)
 
 
-def lazily(sizes: Sizes, seeds: Seeds) -> Delayed:
+def lazily(chunks: list[Chunk]) -> Delayed:
     """Plan a task for each chunk, and one that adds up; nothing is computed yet."""
-    counts = [dask.delayed(count_inside)(size, seed) for size, seed in zip(sizes, seeds, strict=True)]
-    return dask.delayed(sum)(counts)
+    return dask.delayed(sum)([dask.delayed(count_inside)(*chunk) for chunk in chunks])
 
 
-def count(client: Client, samples: int, chunks: int, seed: int, *, serial: bool = False) -> Counted:
-    """Count all darts on the workers: in parallel, or on one core of one of them."""
-    sizes, seeds = cut(samples, chunks, seed)
+def timed(samples: int, compute: Callable[[], Future]) -> Counted:
+    """Compute, wait for the number of darts inside, and look at the clock."""
     start = perf_counter()
-    if serial:  # on a worker: this machine's cores may differ from theirs
-        future = client.submit(count_serial, sizes, seeds, pure=False)
-    else:
-        future = client.compute(lazily(sizes, seeds))
-    return Counted(samples, future.result(), perf_counter() - start)
+    inside = compute().result()
+    return Counted(samples, inside, perf_counter() - start)
 
 
 def main(
-    client: Client, samples: int = 20_000_000, chunks: int = 16, seed: int = 42, serial: bool = True, sweep: bool = False
+    client: Client,
+    samples: int = 20_000_000,
+    chunks: int = 16,
+    seed: int = 42,
+    serial: bool = True,
+    sweep: bool = False,
 ) -> dict[str, Counted]:
     """Estimate π by throwing darts at a square, in parallel, and compare with one core.
 
@@ -101,18 +98,24 @@ def main(
         serial: Run on one core of a worker, too, and compare.
         sweep: Try 1, 2, 4, … 128 chunks too.
     """
+
+    def in_parallel(chunks: int) -> Counted:
+        return timed(samples, lambda: client.compute(lazily(cut(samples, chunks, seed))))
+
     client.run(count_inside, 1, np.random.SeedSequence(0))  # a worker's first call imports NumPy: that is not timed
-    found = {"serial": count(client, samples, chunks, seed, serial=True)} if serial else {}
-    found["parallel"] = count(client, samples, chunks, seed)
-    turns = [count(client, samples, chunks, seed) for chunks in SWEEP * TURNS] if sweep else []
-    for number, chunks in enumerate(SWEEP[: len(turns)]):
+    found = {}
+    if serial:  # on a worker: this machine's cores may differ from theirs
+        found["serial"] = timed(samples, lambda: client.submit(count_serial, cut(samples, chunks, seed), pure=False))
+    found["parallel"] = in_parallel(chunks)
+    turns = [in_parallel(count) for count in SWEEP * TURNS] if sweep else []
+    for number, count in enumerate(SWEEP[: len(turns)]):
         same = turns[number :: len(SWEEP)]
-        found[f"{chunks} chunks"] = Counted(samples, same[0].inside, median(one.seconds for one in same))
+        found[f"chunks: {count}"] = Counted(samples, same[0].inside, median(one.seconds for one in same))
     return found
 
 
 if __name__ == "__main__":
     # threads of this process: no port is open to other users of this machine
     with LocalCluster(processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
-        for name, counted in main(client, sweep=True).items():
-            print(f"{name:>10}: {counted}")
+        for name, one in main(client, sweep=True).items():
+            print(f"{name:>11}: π is about {4 * one.inside / one.samples:.6f}, found in {one.seconds:.3f} s")

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner, Result
 
 import dask_hpc
 from dask_hpc.cli import main
+from dask_hpc.tutorial.workload import Checks, Outcome, Workload
 
 PACKAGE = Path(dask_hpc.__file__).parents[1]
 
@@ -32,9 +35,38 @@ def command(*args: str, **env: str) -> subprocess.Popen[str]:
     )
 
 
-def write(folder: Path, name: str, body: str, options: str = "", parameters: str = "") -> None:
-    """Write a workload from a function's body, the arguments of `@workload` and the function's parameters."""
-    names = "Check, Count, Need, Outcome, workload"
-    head = f'"""A workload of a test."""\nimport click\nfrom dask_hpc.tutorial import {names}\n\n'
+def write(folder: Path, name: str, body: str, declared: str = "", parameters: str = "") -> None:
+    """Write a workload whose checks are a function of this body.
+
+    Args:
+        folder: of workloads.
+        name: the file's, without its suffix.
+        body: of the function that returns an outcome.
+        declared: the arguments of `@checks`.
+        parameters: of `main` and of the function, with defaults.
+    """
+    names = "Check, Count, Need, Outcome, checks"
+    head = f'"""The checks of a workload of a test."""\nfrom dask_hpc.tutorial import {names}\n\n'
     lines = textwrap.indent(textwrap.dedent(body), "    ")
-    (folder / f"{name}.py").write_text(f"{head}@workload({options})\ndef {name}(client, {parameters}):\n{lines}\n")
+    script(folder, name, "raise NotImplementedError", parameters)
+    (folder / "checks").mkdir(exist_ok=True)
+    (folder / "checks" / f"{name}.py").write_text(
+        f"{head}@checks({declared})\ndef outcome(client, {parameters}):\n{lines}\n"
+    )
+
+
+def script(folder: Path, name: str, body: str, parameters: str = "") -> None:
+    """Write a workload without checks, whose `main` has this body."""
+    lines = textwrap.indent(textwrap.dedent(body), "    ")
+    (folder / f"{name}.py").write_text(f'"""A workload of a test."""\n\ndef main(client, {parameters}):\n{lines}\n')
+
+
+def declared(run: Callable[..., Outcome] | None = None, **declarations: Any) -> Workload:
+    """Return a workload with these declarations, whose checks are `run`."""
+
+    def never(client: object) -> Outcome:
+        raise NotImplementedError
+
+    function = run or never
+    name = function.__name__.replace("_", "-") if run else "some"
+    return Workload(name=name, checks=Checks(run=function, **declarations))

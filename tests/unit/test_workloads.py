@@ -70,7 +70,7 @@ def test_every_workload_rejects_counts_out_of_range(name: str) -> None:
 def test_every_workload_rejects_unknown_option_and_size(name: str) -> None:
     """An unknown option and an unknown size are usage errors that list what exists."""
     assert "No such option" in invoke("run", name, "--no-such-thing").output
-    sizes = discovery.load(discovery.available()[name]).sizes
+    sizes = discovery.load(discovery.available()[name]).checks.sizes
     done = invoke("run", name, "--size", "gigantic")
     assert done.exit_code == 2
     words = ["gigantic", *sizes] if sizes else ["No such option", "--size"]

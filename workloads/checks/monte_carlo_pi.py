@@ -62,8 +62,8 @@ def outcome(client: Client, samples: int, chunks: int, seed: int, serial: bool, 
     with get_task_stream(client) as stream:
         found = main(client, samples, chunks, seed, serial, sweep)
     cores = cores_at_work(client)
-    ways = {name: found[name] for name in ("serial", "parallel") if name in found}
-    steps = {count: found[f"{count} chunks"] for count in SWEEP if sweep}
+    ways: dict[str, Counted] = {name: found[name] for name in ("serial", "parallel") if name in found}
+    steps = {count: found[f"chunks: {count}"] for count in SWEEP if sweep}
     values = measured(ways, samples, cores)
     held = ways_checks(ways, values["sigmas"])
     rows = ways_rows(ways, values)

@@ -195,8 +195,9 @@ def test_signal_leaves_nothing(workloads: Path, tmp_path: Path, signum: signal.S
     assert list((results / "sleeper").iterdir()) == []
 
 
-SIZED = 'click.option("--n", type=Count(maximum=10**12), default="5"), click.option("--k", type=Count(), default="1"),\
-    sizes={"tutorial": {"n": "7e3"}}, memory=lambda n, k, workers: Need(client=8 * n, worker=n * workers)'
+SIZED = 'types={"n": Count(maximum=10**12), "k": Count()}, sizes={"tutorial": {"n": "7e3"}}, \
+    memory=lambda n, k, workers: Need(client=8 * n, worker=n * workers)'
+NUMBERS = "n: int = 5, k: int = 1"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_size_changes_defaults(
     """--size changes options that are not on the command line."""
     asked: list[Asked] = []
     monkeypatch.setattr(commands, "run_workload", lambda one, *_args, **_options: asked.append(one))
-    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
+    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, NUMBERS)
     done = invoke("run", "sized", *options, "--workers", "1")
     assert done.exit_code == 0, done.output
     assert [one.parameters for one in asked] == [parameters]
@@ -223,7 +224,7 @@ def test_size_changes_defaults(
 
 def test_result_records_size_and_parameters(workloads: Path, tmp_path: Path) -> None:
     """result.json has the size, and the parameters that it and the command line gave."""
-    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
+    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, NUMBERS)
     run = command("run", "sized", "--size", "tutorial", "--k", "2", "--workers", "1", "--results", str(tmp_path / "r"))
     _, err = run.communicate()
     assert run.returncode == 0, err
@@ -244,7 +245,7 @@ def test_result_records_size_and_parameters(workloads: Path, tmp_path: Path) -> 
 )
 def test_rejects_bad_sizes(workloads: Path, options: list[str], words: list[str]) -> None:
     """Zero, negative, unknown and too large sizes are rejected with the figure, before anything starts."""
-    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
+    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, NUMBERS)
     done = invoke("run", "sized", "--workers", "1", *options)
     assert done.exit_code == 2, done.output
     assert [word for word in words if word not in done.output] == [], done.output
@@ -253,7 +254,7 @@ def test_rejects_bad_sizes(workloads: Path, options: list[str], words: list[str]
 
 def test_help_lists_sizes(workloads: Path) -> None:
     """The help of a workload with sizes lists their values; without sizes there is no --size."""
-    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, "n, k")
+    write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, NUMBERS)
     write(workloads, "plain", "return Outcome({}, {}, [])")
     assert "tutorial: n 7e3" in invoke("run", "sized", "--help").output
     assert "--size" not in invoke("run", "plain", "--help").output

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +14,16 @@ from distributed import Client, get_task_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dask_hpc.tutorial import Bars, Lines, Workload
+from dask_hpc.tutorial import Bars, Lines, Outcome
 from dask_hpc.tutorial.discovery import load
 from workloads import monte_carlo_pi as pi
+from workloads.checks import monte_carlo_pi as checks
 
 
 @given(samples=st.integers(1, 10**15), chunks=st.integers(1, 1000))
 def test_chunk_sizes_add_up_and_differ_by_at_most_one(samples: int, chunks: int) -> None:
     """Every sample is in a chunk, whether or not the number divides."""
-    sizes = pi.chunk_sizes(samples, chunks)
+    sizes = [size for size, _ in pi.cut(samples, chunks, 0)]
     assert len(sizes) == chunks
     assert sum(sizes) == samples
     assert max(sizes) - min(sizes) <= 1
@@ -31,10 +33,8 @@ def test_chunk_sizes_add_up_and_differ_by_at_most_one(samples: int, chunks: int)
 @given(samples=st.integers(1, 200_000), chunks=st.integers(1, 20), seed=st.integers(0, 2**64))
 def test_same_chunks_and_seed_give_same_count(samples: int, chunks: int, seed: int) -> None:
     """Two runs with the same samples, chunks and seed agree, in whatever order chunks are drawn."""
-    sizes = pi.chunk_sizes(samples, chunks)
-    seeds = pi.chunk_seeds(seed, chunks)
-    first = pi.count_serial(sizes, seeds)
-    again = pi.count_serial(sizes[::-1], pi.chunk_seeds(seed, chunks)[::-1])
+    first = pi.count_serial(pi.cut(samples, chunks, seed))
+    again = pi.count_serial(pi.cut(samples, chunks, seed)[::-1])
     assert first == again
     assert 0 <= first <= samples
 
@@ -63,7 +63,7 @@ def test_memory_does_not_grow_with_chunk() -> None:
 
 def test_chunks_draw_different_darts() -> None:
     """No two chunks draw the same darts."""
-    counts = [pi.count_inside(100_000, seed) for seed in pi.chunk_seeds(42, 20)]
+    counts = [pi.count_inside(100_000, seed) for _, seed in pi.cut(20, 20, 42)]
     assert len(set(counts)) > 15
 
 
@@ -71,52 +71,52 @@ def test_error_is_binomial() -> None:
     """For many darts, π and its standard error are the binomial distribution's, and sigmas their ratio."""
     inside = 785_000
     samples = 1_000_000
-    value, error, sigmas = pi.estimate(inside, samples)
+    found = checks.Estimate.of(inside, samples)
     share = inside / samples
-    assert value == 4 * share
-    assert error == pytest.approx(4 * math.sqrt(share * (1 - share) / samples), rel=1e-5)
-    assert sigmas == pytest.approx((value - math.pi) / error)
+    assert found.pi == 4 * share
+    assert found.error == pytest.approx(4 * math.sqrt(share * (1 - share) / samples), rel=1e-5)
+    assert found.sigmas == pytest.approx((found.pi - math.pi) / found.error)
 
 
 @pytest.mark.parametrize("inside", [0, 1])
 def test_single_dart_has_finite_error(inside: int) -> None:
     """A single dart, inside or not, gives a finite distance in sigmas."""
-    _, error, sigmas = pi.estimate(inside, 1)
-    assert error > 0
-    assert abs(sigmas) < 3
+    found = checks.Estimate.of(inside, 1)
+    assert found.error > 0
+    assert abs(found.sigmas) < 3
 
 
 def test_sigmas_are_normally_distributed() -> None:
     """Over 200 seeds the distances from π spread by about one standard error."""
-    sigmas = [pi.estimate(pi.count_inside(20_000, seed), 20_000)[2] for seed in pi.chunk_seeds(1, 200)]
+    counts = [pi.count_inside(20_000, seed) for _, seed in pi.cut(200, 200, 1)]
+    sigmas = [checks.Estimate.of(inside, 20_000).sigmas for inside in counts]
     assert 0.85 < np.std(sigmas) < 1.15
     assert abs(np.mean(sigmas)) < 0.25
 
 
 @pytest.fixture(scope="module")
-def workload() -> Workload:
+def run() -> Callable[..., Outcome]:
     """Load the workload from its file, as `dask-hpc` does."""
-    assert isinstance(pi, ModuleType)
-    return load(Path(pi.__file__ or ""))
+    return load(Path(pi.__file__ or "")).checks.run
 
 
-def test_serial_and_parallel_agree(two_workers: Client, workload: Workload) -> None:
+def test_serial_and_parallel_agree(two_workers: Client, run: Callable[..., Outcome]) -> None:
     """A size that does not divide gives the same π on one core and on workers."""
-    outcome = workload.run(two_workers, samples=1_000_003, chunks=7, seed=3, serial=True)
+    outcome = run(two_workers, samples=1_000_003, chunks=7, seed=3, serial=True, sweep=False)
     assert all(check.ok for check in outcome.checks)
     assert {"pi", "standard_error", "sigmas", "speedup", "efficiency", "cores"} <= set(outcome.values)
     assert set(outcome.timings) == {"serial", "parallel"}
-    again = workload.run(two_workers, samples=1_000_003, chunks=7, seed=3, serial=False)
+    again = run(two_workers, samples=1_000_003, chunks=7, seed=3, serial=False, sweep=False)
     assert again.values["inside"] == outcome.values["inside"]
     assert set(again.timings) == {"parallel"}
 
 
-def test_each_chunk_is_a_task(two_workers: Client, workload: Workload) -> None:
+def test_each_chunk_is_a_task(two_workers: Client, run: Callable[..., Outcome]) -> None:
     """The scheduler sees as many tasks as there are chunks; in the tutorial it is always 1."""
     counted = []
     for chunks in (3, 11):
         with get_task_stream(two_workers) as stream:
-            workload.run(two_workers, samples=10_000, chunks=chunks, seed=0, serial=False)
+            run(two_workers, samples=10_000, chunks=chunks, seed=0, serial=False, sweep=False)
         counted.append(sum("count_inside" in str(task["key"]) for task in stream.data))
     assert counted == [3, 11]
 
@@ -124,16 +124,14 @@ def test_each_chunk_is_a_task(two_workers: Client, workload: Workload) -> None:
 @given(dart=st.floats(1e-9, 1e-7), task=st.floats(1e-4, 1e-2), cores=st.integers(1, 64))
 def test_fit_recovers_costs(dart: float, task: float, cores: int) -> None:
     """Times that follow the model give back its costs."""
-    steps = {
-        chunks: pi.Step(math.ceil(chunks / cores) * 10**7 / chunks * dart + chunks * task, 3.14, 0.1, chunks)
-        for chunks in pi.SWEEP
-    }
-    assert pi.fit(steps, 10**7, cores) == pytest.approx((dart, task), rel=1e-6)
+    seconds = {chunks: math.ceil(chunks / cores) * 10**7 / chunks * dart + chunks * task for chunks in pi.SWEEP}
+    steps = {chunks: pi.Counted(10**7, 7_850_000, time) for chunks, time in seconds.items()}
+    assert checks.fit(steps, 10**7, cores) == pytest.approx((dart, task), rel=1e-6)
 
 
-def test_sweep_varies_chunks(two_workers: Client, workload: Workload) -> None:
+def test_sweep_varies_chunks(two_workers: Client, run: Callable[..., Outcome]) -> None:
     """From 1 to 128, each number of chunks is as many tasks, and time and error are drawn against it."""
-    outcome = workload.run(two_workers, samples=100_000, chunks=4, seed=9, serial=False, sweep=True)
+    outcome = run(two_workers, samples=100_000, chunks=4, seed=9, serial=False, sweep=True)
     assert [check.name for check in outcome.checks if not check.ok] == []
     assert any("1, 2, 4, 8, 16, 32, 64, 128" in check.detail for check in outcome.checks)
     assert {"1 chunk", *(f"{chunks} chunks" for chunks in pi.SWEEP[1:])} < set(outcome.timings)
@@ -148,12 +146,14 @@ def test_sweep_varies_chunks(two_workers: Client, workload: Workload) -> None:
 
 def test_detects_sweep_that_did_not_vary() -> None:
     """A sweep with one chunk each time, as in the tutorial, fails its check."""
-    outcome = pi.report(1000, {"parallel": 785}, {"parallel": 1.0}, 1)
-    steps = {chunks: pi.Step(1.0, 3.14, 0.05, 1) for chunks in pi.SWEEP}
-    failed = [check.name for check in pi.with_sweep(outcome, steps, 1000, 1).checks if not check.ok]
+    one: list[dict[str, Any]] = [{"key": ("count_inside", 0)}, {"key": "sum-0"}]
+    tasks = checks.tasks_counted(one * (1 + len(pi.SWEEP) * pi.TURNS))
+    steps = {chunks: pi.Counted(1000, 785, 1.0) for chunks in pi.SWEEP}
+    assert tasks == {chunks: [1] * pi.TURNS for chunks in pi.SWEEP}
+    failed = [check.name for check in checks.sweep_checks(steps, tasks) if not check.ok]
     assert failed == ["each number of chunks is as many tasks"]
 
 
 def test_memory_estimate_is_one_block_per_thread() -> None:
     """A worker's memory grows with its threads, and not with the darts."""
-    assert pi.memory(chunks=16, threads=4).worker == 4 * pi.memory(chunks=16).worker < 8 << 20
+    assert checks.memory(chunks=16, threads=4).worker == 4 * checks.memory(chunks=16).worker < 8 << 20

@@ -23,7 +23,8 @@ from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.errors import ClusterError
 from dask_hpc.screen import Screen
 from dask_hpc.tutorial.run import Asked, run
-from dask_hpc.tutorial.workload import Outcome, Workload, workload
+from dask_hpc.tutorial.workload import Outcome, Workload
+from tests.support.hpc_command import declared
 
 
 def dask_command(role: str, file: str, *options: str) -> subprocess.Popen[bytes]:
@@ -70,7 +71,6 @@ def lose(client: Any, how: signal.Signals) -> None:
     client.scheduler_process.send_signal(how)
 
 
-@workload()
 def killed_in_result(client: Any) -> Outcome:
     """Wait for a result that never comes, from a scheduler that is killed."""
     future = client.submit(time.sleep, 1e6)
@@ -78,7 +78,6 @@ def killed_in_result(client: Any) -> Outcome:
     return Outcome({"x": future.result()}, {}, [])
 
 
-@workload()
 def closed_in_result(client: Any) -> Outcome:
     """Wait for a result that never comes, from a scheduler that closes."""
     future = client.submit(time.sleep, 1e6)
@@ -86,7 +85,6 @@ def closed_in_result(client: Any) -> Outcome:
     return Outcome({"x": future.result()}, {}, [])
 
 
-@workload()
 def killed_while_computing(client: Any) -> Outcome:
     """Compute in the client, and need the scheduler no more."""
     lose(client, signal.SIGKILL)
@@ -94,7 +92,6 @@ def killed_while_computing(client: Any) -> Outcome:
     return Outcome({}, {}, [])
 
 
-@workload()
 def killed_before_asking(client: Any) -> Outcome:
     """Ask all workers through a scheduler that has gone."""
     lose(client, signal.SIGKILL)
@@ -104,7 +101,14 @@ def killed_before_asking(client: Any) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    "lost", [killed_in_result, closed_in_result, killed_while_computing, killed_before_asking], ids=lambda one: one.name
+    "lost",
+    [
+        declared(killed_in_result),
+        declared(closed_in_result),
+        declared(killed_while_computing),
+        declared(killed_before_asking),
+    ],
+    ids=lambda one: one.name,
 )
 def test_ends_run_when_scheduler_is_lost(lost: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the client waits for, the run ends with an error that says why, and keeps no partial result.

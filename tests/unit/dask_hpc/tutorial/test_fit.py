@@ -7,17 +7,14 @@ import pytest
 from dask_hpc.clusters.local import LocalPlan
 from dask_hpc.errors import RequestError
 from dask_hpc.tutorial.fit import available_memory, refuse_backend, refuse_what_does_not_fit
-from dask_hpc.tutorial.workload import Need, Outcome, Workload, workload
+from dask_hpc.tutorial.workload import Need, Workload
+from tests.support.hpc_command import declared
 
 GIB = 1 << 30
 
 
 def needing(client: int = 0, worker: int = 0, least_workers: int = 1) -> Workload:
-    @workload(memory=lambda: Need(client, worker), least_workers=least_workers)
-    def some(client: object) -> Outcome:
-        raise NotImplementedError
-
-    return some
+    return declared(memory=lambda: Need(client, worker), least_workers=least_workers)
 
 
 def fits(one: Workload, workers: int = 2, memory: int = GIB, *, one_machine: bool = False) -> None:
@@ -66,11 +63,7 @@ def test_rejects_too_few_workers() -> None:
 
 def test_rejects_wrong_backend() -> None:
     """A workload that needs MPI rejects other backends."""
-
-    @workload(backends=frozenset({"mpi"}))
-    def some(client: object) -> Outcome:
-        raise NotImplementedError
-
+    some = declared(backends=frozenset({"mpi"}))
     refuse_backend(some, "mpi")
     with pytest.raises(RequestError, match=r"some does not run --on slurm\.\nWhat to do: run it --on mpi"):
         refuse_backend(some, "slurm")

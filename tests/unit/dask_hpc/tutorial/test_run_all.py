@@ -15,19 +15,15 @@ from dask_hpc.errors import RequestError
 from dask_hpc.tutorial.all_command import ALL, AllCommand, as_typed
 from dask_hpc.tutorial.results import load
 from dask_hpc.tutorial.run_all import where
-from dask_hpc.tutorial.workload import Outcome, Workload, workload
-from tests.support.hpc_command import command, invoke, write
+from dask_hpc.tutorial.workload import Workload
+from tests.support.hpc_command import command, declared, invoke, write
 
 GOOD = "return Outcome({'n': n}, {}, [Check('holds', True)], notes=['a note'])"
-SIZED = 'click.option("--n", type=Count(), default="3"), sizes={"small": {"n": "2"}}'
+SIZED = 'types={"n": Count()}, sizes={"small": {"n": "2"}}'
 
 
 def on(*names: str) -> Workload:
-    @workload(backends=frozenset(names) or None)
-    def some(client: object) -> Outcome:
-        raise NotImplementedError
-
-    return some
+    return declared(backends=frozenset(names) or None)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +51,7 @@ def test_rejects_workload_for_unknown_backend() -> None:
 
 def test_failing_workload_does_not_stop_others(workloads: Path, tmp_path: Path) -> None:
     """Good, wrong, broken, raising and rejected workloads are all in the table, on the page and in the JSON."""
-    write(workloads, "a_right", GOOD, SIZED, "n")
+    write(workloads, "a_right", GOOD, SIZED, "n: int = 3")
     write(workloads, "b_wrong", "return Outcome({}, {}, [Check('holds', False, 'it does not')])")
     write(workloads, "c_raising", "raise ValueError('something is odd')")
     write(workloads, "d_refused", "return Outcome({}, {}, [])", "least_workers=99")
@@ -90,7 +86,7 @@ def test_failing_workload_does_not_stop_others(workloads: Path, tmp_path: Path) 
 )
 def test_rejects_bad_input(workloads: Path, args: list[str], words: list[str]) -> None:
     """A mistake is named before anything runs."""
-    write(workloads, "right", GOOD, SIZED, "n")
+    write(workloads, "right", GOOD, SIZED, "n: int = 3")
     done = invoke("run", *args)
     assert done.exit_code == 2, done.output
     assert [word for word in words if word not in done.output] == [], done.output

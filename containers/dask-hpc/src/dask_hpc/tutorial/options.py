@@ -22,6 +22,7 @@ _PLAIN: dict[object, click.ParamType[Any]] = {
     str: click.STRING,
     Path: click.Path(path_type=Path),
 }
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _SUPPORTED = "int, float, str, bool, Path, Literal[…] or a tuple of int"
 
 
@@ -41,8 +42,8 @@ def options_of(main: Callable[..., Any], types: Mapping[str, click.ParamType[Any
     Raises:
         WorkloadError: `main` takes no client, or a parameter cannot be an option.
     """
-    client, *parameters = [*inspect.signature(main).parameters.values()] or [None]
-    if client is None or client.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+    parameters = list(inspect.signature(main).parameters.values())
+    if not parameters or parameters.pop(0).kind not in _POSITIONAL:
         raise WorkloadError("main takes no Dask client.", todo="write def main(client, …).")
     if strangers := sorted(set(types) - {one.name for one in parameters}):
         raise WorkloadError(f"There are types for {', '.join(strangers)}, which main does not take.")
