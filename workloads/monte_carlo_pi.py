@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
-import dask
 import numpy as np
-from dask.delayed import Delayed
+from dask.delayed import Delayed, delayed
 from distributed import Client, Future, LocalCluster
 
 Chunk = tuple[int, np.random.SeedSequence]  # how many darts, and their random stream
@@ -68,7 +67,7 @@ def count_serial(chunks: list[Chunk]) -> int:
 
 def lazily(chunks: list[Chunk]) -> Delayed:
     """Plan a task for each chunk, and one that adds up; nothing is computed yet."""
-    return dask.delayed(sum)([dask.delayed(count_inside)(*chunk) for chunk in chunks])
+    return delayed(sum)([delayed(count_inside)(*chunk) for chunk in chunks])
 
 
 def timed(samples: int, compute: Callable[[], Future]) -> Counted:

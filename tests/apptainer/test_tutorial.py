@@ -7,7 +7,7 @@ import pytest
 from slurm_sim import SlurmSim
 from tests.support.launcher import install, launch, left
 
-SCRIPT = "/opt/env/share/dask-hpc/workloads/_tutorial.py"
+SCRIPT = "/opt/env/share/dask-hpc/workloads/tutorial.py"
 
 
 @pytest.mark.timeout(600)  # may make the SIF

@@ -19,7 +19,7 @@ def notebook(root: Path) -> nbformat.NotebookNode:
 
 def test_notebook_matches_source(root: Path, notebook: nbformat.NotebookNode) -> None:
     """The notebook equals its source, cell by cell; CONTRIBUTING.md has the command that generates it."""
-    source = jupytext.read(root / "workloads/_tutorial.py")
+    source = jupytext.read(root / "workloads/tutorial.py")
     cells, expected = ([(cell.cell_type, cell.source) for cell in one.cells] for one in (notebook, source))
     assert cells == expected
     assert notebook.metadata.kernelspec == source.metadata.kernelspec

@@ -41,7 +41,10 @@ def list_(as_json: bool) -> None:
         click.echo(msgspec.json.encode(found))
         return
     rows = [(one["name"], one["summary"]) for one in found]
-    Screen().table(f"Workloads in {discovery.folder()}", ("name", "what it does"), rows)
+    screen = Screen()
+    screen.table(f"Workloads in {discovery.folder()}", ("name", "what it does"), rows)
+    if (tutorial := discovery.folder() / "tutorial.py").is_file():
+        screen.note(f"New to Dask? Begin with python {tutorial}")
 
 
 class Workloads(click.Group):

@@ -1,0 +1,114 @@
+"""Every workload is a script that needs Dask and NumPy alone: run as a learner would, in a plain environment."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from dask_hpc.tutorial import discovery
+
+UNDER_MPI = {"mpi-hello", "dask-mpi", "hybrid-mpi"}  # tests/images has these, where mpirun is
+MOST_LINES = 125  # "about 120"
+PLAIN = ("dask", "distributed", "numpy")
+
+ALONE = """
+import importlib.metadata, json, runpy, sys
+
+class Plain:
+    def __init__(self, absent):
+        self.absent = absent
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.absent:
+            raise ModuleNotFoundError(f"{name} is not in this environment", name=name)
+
+sys.meta_path.insert(0, Plain(set(json.loads(sys.argv.pop(1)))))
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+"""Runs a script in an environment without some packages."""
+
+
+def required(*names: str) -> set[str]:
+    """Return these distributions and all that they require, by their normal names."""
+    found: set[str] = set()
+    to_do = [canonicalize_name(name) for name in names]
+    while to_do:
+        name = to_do.pop()
+        if name in found:
+            continue
+        try:
+            needs = distribution(name).requires or []
+        except PackageNotFoundError:  # for another system, or another Python
+            continue
+        found.add(name)
+        parsed = [Requirement(need) for need in needs]
+        to_do += [canonicalize_name(one.name) for one in parsed if not one.marker or one.marker.evaluate({"extra": ""})]
+    return found
+
+
+@pytest.fixture(scope="module")
+def absent() -> str:
+    """Return, as JSON, the modules of this environment that one with Dask and NumPy would not have."""
+    from importlib.metadata import packages_distributions
+
+    plain = required(*PLAIN)
+    modules = {
+        module
+        for module, owners in packages_distributions().items()
+        if not {canonicalize_name(owner) for owner in owners} & plain
+    }
+    assert {"cryptography", "rich", "threadpoolctl"} <= modules
+    return json.dumps(sorted(modules | {"dask_hpc"}))
+
+
+def run_alone(script: Path, absent: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a copy of a script, far from its siblings."""
+    copy = folder / script.name
+    copy.write_bytes(script.read_bytes())
+    return subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, absent, str(copy)], cwd=folder, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in discovery.available() if name not in UNDER_MPI])
+def test_runs_with_dask_and_numpy_alone(name: str, absent: str, tmp_path: Path) -> None:
+    """The script starts a LocalCluster, prints its result, and leaves no error."""
+    done = run_alone(discovery.available()[name], absent, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\d", done.stdout), "it prints its result"
+    assert "Traceback" not in done.stderr
+    assert "ERROR" not in done.stderr
+
+
+def test_tutorial_runs_with_dask_and_numpy_alone(root: Path, absent: str, tmp_path: Path) -> None:
+    """The learner's first script runs without Slurm, MPI and `dask_hpc`, too."""
+    done = run_alone(root / "workloads" / "tutorial.py", absent, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "762.94 MiB in all, 106.81 MiB in this block" in done.stdout
+    assert "the eigenvalues of A² are the squares of A's" in done.stdout
+    assert done.stderr.count("Sending large graph") == 1
+
+
+@pytest.mark.parametrize("name", discovery.available())
+def test_script_is_short(name: str) -> None:
+    """A learner reads a workload in one sitting."""
+    assert len(discovery.available()[name].read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def test_absent_package_is_noticed(absent: str, tmp_path: Path) -> None:
+    """A script that needs more than Dask and NumPy fails here."""
+    for module in ("dask_hpc.tutorial", "rich", "threadpoolctl"):
+        (tmp_path / "more.py").write_text(f"import {module}\n")
+        folder = tmp_path / module
+        folder.mkdir()
+        done = run_alone(tmp_path / "more.py", absent, folder)
+        assert done.returncode == 1
+        assert "is not in this environment" in done.stderr
