@@ -18,8 +18,8 @@ ALLOWED = {
     "slurm-sim/src/slurm_sim": {"slurm_sim", "click", "msgspec", "pytest", "rich", "testcontainers"},
     "containers/dask-hpc/src/dask_hpc": DASK
     | {"dask_hpc", "dask_hpc_startup", "bokeh", "click", "cryptography", "jinja2", "msgspec", "numpy", "psutil", "rich"}
-    | {"threadpoolctl"},
-    "workloads": DASK | {"dask_hpc", "click", "numpy"},
+    | {"docstring_parser", "threadpoolctl"},
+    "workloads/checks": DASK | {"dask_hpc", "click", "numpy", "workloads"},
     "containers/channel": {"containers", "conda_package_streaming", "packaging", "rattler", "rich", "yaml"},
 }
 """What each part may import, beside Python's own library."""
@@ -43,6 +43,26 @@ def test_part_imports_only_allowed_packages(root: Path, part: str) -> None:
     assert files
     strangers = {f"{file.relative_to(root)}: {name}" for file in files for name in imports(file) - ALLOWED[part]}
     assert not strangers
+
+
+def test_workloads_import_dask_numpy_and_mpi_only(root: Path) -> None:
+    """A workload is a script for any environment; the tutorial alone uses dask_hpc where there is one."""
+    files = sorted((root / "workloads").glob("*.py"))
+    assert files
+    found = {file.name: imports(file) - DASK - {"numpy"} for file in files}
+    assert {name: strangers for name, strangers in found.items() if strangers} == {"tutorial.py": {"dask_hpc"}}
+
+
+def test_checks_import_harness_only(root: Path) -> None:
+    """Checks of workloads use the harness, and of the other rooms only what is MPI's and Slurm's."""
+    others = {"dask_hpc.collective", "dask_hpc.mpi.launch", "dask_hpc.slurm.allocation"}
+    found = {
+        node.module
+        for file in (root / "workloads" / "checks").glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and re.match(r"dask_hpc\b", node.module or "")
+    }
+    assert found - others == {"dask_hpc.tutorial"}
 
 
 def test_modules_of_slurm_sim_form_no_circle(root: Path) -> None:

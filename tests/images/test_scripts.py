@@ -1,0 +1,60 @@
+"""The workloads as a learner runs them: scripts in an environment that has no `dask_hpc`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.images.conftest import Run
+
+FOLDER = "/opt/env/share/dask-hpc/workloads"
+WITHOUT = "rm -r /opt/env/lib/python3.13/site-packages/dask_hpc* && cd /tmp && cp {folder}/{name} . && exec setpriv \
+    --reuid hpc --regid hpc --clear-groups env HOME=/tmp {command}"
+"""A root shell's words: take the package away, then run a copy of the script as an ordinary user."""
+
+
+def alone(in_image: Run, name: str, *launcher: str) -> str:
+    """Run a workload's script without `dask_hpc`; it must end well and say nothing on standard error."""
+    line = WITHOUT.format(folder=FOLDER, name=name, command=" ".join([*launcher, "python", name]))
+    done = in_image("sh", "-c", line, options=("--user", "0"))
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_package_is_taken_away(in_image: Run) -> None:
+    """The environment of these tests cannot import `dask_hpc`."""
+    line = WITHOUT.format(folder=FOLDER, name="tutorial.py", command="python -c 'import dask_hpc'")
+    done = in_image("sh", "-c", line, options=("--user", "0"), check=False)
+    assert done.returncode == 1
+    assert "ModuleNotFoundError: No module named 'dask_hpc'" in done.stderr
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("name", ["mpi_hello.py", "dask_mpi.py"])
+def test_mpi_script_runs_under_mpirun(in_image: Run, name: str, ranks: int) -> None:
+    """Rank 0 is Dask's scheduler and client, all others are workers, and all of them end."""
+    said = alone(in_image, name, "mpirun", "-n", str(ranks))
+    assert f"{ranks - 1} workers" in said or f"of {ranks}" in said, said
+
+
+def test_mpi_runs_inside_of_dask_tasks(in_image: Run) -> None:
+    """The power iteration on three workers finds the eigenvalue that NumPy finds."""
+    assert "1000." in alone(in_image, "hybrid_mpi.py", "mpirun", "-n", "4")
+
+
+@pytest.mark.parametrize("name", ["mpi_hello.py", "dask_mpi.py", "hybrid_mpi.py"])
+def test_mpi_script_says_how_to_start_it(in_image: Run, name: str) -> None:
+    """Without mpirun the script ends at once, and says the command."""
+    line = WITHOUT.format(folder=FOLDER, name=name, command=f"python {name}")
+    done = in_image("sh", "-c", line, options=("--user", "0"), check=False)
+    assert done.returncode == 1
+    assert f"mpirun -n 4 python {name}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["monte_carlo_pi.py", "local_cluster.py", "tutorial.py"])
+def test_script_runs_without_dask_hpc(in_image: Run, name: str) -> None:
+    """With worker processes and TLS, too, where the environment has what these need."""
+    line = WITHOUT.format(folder=FOLDER, name=name, command=f"python {name}")
+    done = in_image("sh", "-c", line, options=("--user", "0"))
+    assert "π" in done.stdout
+    assert "Traceback" not in done.stderr
