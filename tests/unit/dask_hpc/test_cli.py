@@ -19,12 +19,13 @@ from tests.support.hpc_command import PACKAGE, command, invoke, write
 
 
 def test_lists_every_workload() -> None:
-    """Each file in workloads/ is listed with its summary, as a table and as JSON."""
-    names = {file.stem.replace("_", "-") for file in discovery.folder().glob("[!_]*.py")}
+    """Each file in workloads/ is listed with its summary, as a table and as JSON; below the table is the tutorial."""
+    names = {file.stem.replace("_", "-") for file in discovery.folder().glob("[!_]*.py")} - {"tutorial"}
     listed = json.loads(invoke("list", "--json").output)
     assert {one["name"] for one in listed} == names
     assert all(one["summary"] for one in listed)
     assert all(name in invoke("list").output for name in names)
+    assert "Begin with python" in invoke("list").output
 
 
 def test_list_does_not_import_dask() -> None:

@@ -48,6 +48,19 @@ def test_script_alone_is_a_workload(workloads: Path, tmp_path: Path) -> None:
     assert "no checks" in found["notes"][0]
 
 
+def test_runs_script_by_its_path(workloads: Path, tmp_path: Path) -> None:
+    """A path names a script anywhere; a wrong one is a usage error."""
+    (tmp_path / "my_sum.py").write_text(PLAIN)
+    run = command("run", str(tmp_path / "my_sum.py"), "--workers", "1", "--results", str(tmp_path / "r"), "--json")
+    out, err = run.communicate()
+    assert run.returncode == 0, err
+    assert json.loads(out)["workload"] == "my-sum"
+    assert list(discovery.available()) == []
+    done = invoke("run", str(tmp_path / "my_som.py"))
+    assert done.exit_code == 2
+    assert "my_som.py" in done.output
+
+
 def test_notebook_is_no_workload(workloads: Path) -> None:
     """A script in cells is not listed."""
     script(workloads, "some", "pass")

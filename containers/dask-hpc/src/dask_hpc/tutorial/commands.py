@@ -26,6 +26,7 @@ Examples:
   dask-hpc run {name}
   dask-hpc run {name} --on slurm --jobs 2 --cores 2
   dask-hpc run {name} --on slurm --json > result.json
+  dask-hpc run ./my_script.py --on slurm
   dask-hpc run --all --on slurm"""
 
 
@@ -61,8 +62,8 @@ class Workloads(click.Group):
         return list(discovery.available())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Return the command of a workload, or nothing if there is none of that name."""
-        file = discovery.available().get(cmd_name)
+        """Return the command of a workload, by its name or its path, or nothing if there is none."""
+        file = discovery.find(cmd_name)
         return _command(discovery.load(file)) if file else None
 
     def resolve_command(
@@ -72,7 +73,9 @@ class Workloads(click.Group):
         names = self.list_commands(ctx)
         if args and args[0] == ALL:
             return ALL, AllCommand(), args[1:]
-        if args and not args[0].startswith("-") and args[0] not in names:
+        if args and args[0].endswith(".py") and not discovery.find(args[0]):
+            raise click.UsageError(f"There is no file {args[0]}.", ctx)
+        if args and not args[0].startswith("-") and not discovery.find(args[0]):
             meant = did_you_mean(args[0].replace("_", "-"), names, cutoff=0.5)
             hint = meant.capitalize() if meant else "'dask-hpc list' shows what there is."
             raise click.UsageError(f"There is no workload {args[0]!r} in {discovery.folder()}. {hint}", ctx)
@@ -91,7 +94,10 @@ class Workloads(click.Group):
     params=[click.Option([ALL, "every"], is_flag=True, help="Run every workload; --all --help shows what it takes.")],
 )
 def run(**_: object) -> None:
-    """Run a workload; 'dask-hpc run WORKLOAD --help' shows its options."""
+    """Run a workload, or a script of your own with a function main(client, …).
+
+    'dask-hpc run WORKLOAD --help' shows the options, which are the parameters of its main.
+    """
 
 
 def _command(workload: Workload) -> click.Command:

@@ -41,6 +41,13 @@ def available(where: Path | None = None) -> dict[str, Path]:
     return {file.stem.replace("_", "-"): file for file in files if not _is_notebook(file)}
 
 
+def find(name: str) -> Path | None:
+    """Return the file of the workload of that name, or the one at that path; None if there is neither."""
+    if name.endswith(".py"):
+        return Path(name) if Path(name).is_file() else None
+    return available().get(name)
+
+
 def _is_notebook(file: Path) -> bool:
     try:
         return _CELL in file.read_text(encoding="utf-8")
