@@ -1,4 +1,4 @@
-"""The options of a script: made of the signature and the docstring of its `main`."""
+"""Options made of the signature and the docstring of a script's `main`."""
 
 from __future__ import annotations
 

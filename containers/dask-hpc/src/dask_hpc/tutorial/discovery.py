@@ -1,4 +1,4 @@
-"""Workloads are files: which there are, what each is about, and loading one with its checks."""
+"""Find workloads, which are files, and load one with its checks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def available(where: Path | None = None) -> dict[str, Path]:
-    """Return the file of every workload by its name, sorted; notebooks and files that start with _ are none."""
+    """Return the file of every workload by its name, sorted; skip notebooks and files that start with _."""
     files = sorted((where or folder()).glob("[!_]*.py"))
     return {file.stem.replace("_", "-"): file for file in files if not _is_notebook(file)}
 
@@ -71,7 +71,7 @@ def load(file: Path) -> Workload:
     by value, so that a worker needs neither the files nor their folder.
 
     Raises:
-        WorkloadError: a file cannot be run, or does not declare what it should.
+        WorkloadError: a file cannot be run, or lacks `main` or `@checks`.
     """
     with _as_package(file.parent):
         main = getattr(_run(file, f"{PACKAGE}.{file.stem}"), "main", None)
@@ -114,7 +114,7 @@ def _refuse_other_parameters(file: Path, checks: Checks, names: list[str]) -> No
 
 @contextmanager
 def _as_package(where: Path) -> Iterator[None]:
-    """Let files of a folder import each other as parts of one package, for the time that it takes to load them."""
+    """Let the files of a folder import each other as one package while they are loaded."""
     hidden = {name: sys.modules.pop(name) for name in _names()}
     package = sys.modules[PACKAGE] = ModuleType(PACKAGE)
     package.__path__ = [str(where)]

@@ -1,4 +1,4 @@
-"""A script's options: made of the signature and the docstring of its `main`."""
+"""Make command-line options of the signature and the docstring of a script's `main`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUPPORTED = "int, float, str, bool, Path, Literal[…] or a tuple of int"
 
 
 def help_of(main: Callable[..., Any]) -> str:
-    """Return the description in a docstring: all of it but the arguments, the returned value and the errors."""
+    """Return the description in a docstring, without the sections on arguments, returned value and errors."""
     text = parse(inspect.getdoc(main) or "")
     return "\n\n".join(part for part in (text.short_description, text.long_description) if part)
 
@@ -53,14 +53,14 @@ def options_of(main: Callable[..., Any], types: Mapping[str, click.ParamType[Any
 
 
 def recorded(value: object) -> Value:
-    """Return an option's value as a result has it: several numbers and paths are texts, as they are typed."""
+    """Return an option's value as stored in a result: several numbers and paths become text, as they are typed."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return value if isinstance(value, Value) else str(value)
 
 
 def in_words(value: object) -> str:
-    """Return an option's value as help shows it: a large number with its digits in groups."""
+    """Return an option's value as shown in help: a large number has its digits in groups."""
     return f"{value:_}" if type(value) is int and abs(value) >= 10_000 else str(recorded(value))
 
 

@@ -1,4 +1,4 @@
-"""A script without checks: its outcome is the value that its `main` returns."""
+"""Make an outcome of the value that the `main` of a script without checks returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST = 200  # characters of a value in the table
 
 
 def unchecked(main: Callable[..., Any]) -> Checks:
-    """Return declarations under which a script is run, and nothing is checked."""
+    """Return checks that run a script and check nothing."""
 
     def run(client: Any, **parameters: Any) -> Outcome:
         start = perf_counter()
@@ -41,7 +41,7 @@ def _by_name(found: object) -> dict[str, object]:
 
 
 def _plain(value: object) -> Value:
-    """Return a number, a text or a truth as itself, also out of NumPy; anything else is not for programs."""
+    """Return a number, string or bool, converted from NumPy's types; None for any other value."""
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "ndim", None) == 0:
         value = item()

@@ -1,4 +1,4 @@
-"""Workloads: a script with a function `main(client, …)`, and what its checks declare about it."""
+"""Define workloads: a script with a function `main(client, …)`, and the checks that run it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def checks(
         memory: is called with the options' values, and with `workers=` (how many are planned) and `threads=` (how
             many each has) if it takes those; the result is compared with the memory there is before anything starts.
         backends: the names of those that it can run on; None for all.
-        least_workers: with fewer it makes no sense.
+        least_workers: with fewer the run is refused.
     """
 
     def declare(function: Callable[..., Outcome]) -> Checks:
