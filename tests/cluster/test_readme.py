@@ -30,7 +30,7 @@ def blocks() -> list[list[str]]:
 @pytest.mark.parametrize("commands", blocks(), ids=lambda commands: commands[0])
 def test_readme_commands_succeed(commands: list[str], root: Path, tmp_path: Path) -> None:
     """The commands of each block exit with status 0, one after the other."""
-    for name in ("apptainer", "dist", "workloads"):  # the commands read these; what they write stays out of the checkout
+    for name in ("apptainer", "dist", "workloads"):  # the commands read these, and write beside the links
         (tmp_path / name).symlink_to(root / name)
     own = {"PATH": f"{root / '.venv' / 'bin'}:{os.environ['PATH']}", "SLURM_SIM_NAME": "slurm-sim-readme"}
     for command in commands:
