@@ -1,50 +1,33 @@
 """Bring a matrix and a function together in six ways, and count the bytes: c·tr(M) for three numbers c.
 
-The tutorial's "Data locality and managing memory": `dask.delayed` on a matrix of the client, `client.map` of a lambda
-that makes a `Delayed`, `client.submit` on the worker, `client.scatter(…, broadcast=True)`. Two of its sentences are
-wrong. `.result()` brings data to the client, not to the scheduler. And the lambda sends more than the text says: the
-matrix goes to the workers inside the lambda, comes back inside three `Delayed`, and goes out again with their graph.
-`client.submit` on local data, which the tutorial passes over, is no cure: it warns, too, and once a task.
+The tutorial's "Data locality and managing memory". Two of its sentences are wrong. `.result()` brings data to the
+client, not to the scheduler. And the lambda sends more than the text says: the matrix goes to the workers inside the
+lambda, comes back inside three `Delayed`, and goes out again with their graph. `client.submit` on local data, which
+the tutorial passes over, is no cure: it warns, too, and once a task. The checks count the bytes, between processes.
+Run as a script, the workers are threads of one process: nothing crosses a network, and the times differ little.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-import click
 import dask
 import numpy as np
-from dask.utils import format_bytes, parse_bytes
-from distributed import Client
-
-from dask_hpc.tutorial import Bars, Check, Count, Need, Outcome, Traffic, traffic, workload
+from distributed import Client, LocalCluster
 
 FACTORS = (0.5, 1, 2)  # the tutorial's
-WARNING = "Sending large graph"
-TALK = 256 << 10  # bytes that Dask's own messages may take
-NOTES = (
-    "Bytes are the kernel's count for TCP connections. With a local matrix in the graph the client sends it to the "
-    "scheduler, which sends it on inside every task: what reaches the workers is three matrices, whatever left the "
-    "client.",
-    "submit sends one graph a call, so the matrix leaves the client three times; one dask.compute of three Delayed "
-    "sends one graph, and the matrix once.",
-    "scatter sends the matrix once; every worker gets one copy, however many tasks use it. It pays where the data "
-    "exists in the client alone. Where a worker can make or read the data, nothing needs to be sent at all.",
-)
 
 
 @dataclass(frozen=True)
 class Way:
-    """What one way of doing it gave: the numbers, whether Dask warned, what moved, and seconds."""
+    """The result of one way: the numbers, whether Dask warned, and seconds."""
 
     numbers: list[float]
     warned: bool
-    moved: Traffic
-    time: float
+    seconds: float
 
 
 def random_matrix(n: int, seed: int) -> np.ndarray:
@@ -100,101 +83,38 @@ WAYS = {
     "map of a lambda, scattered matrix": lambda_scattered,
     "map, scattered matrix": scattered,
 }
-LOCAL = ("delayed, local matrix", "submit, local matrix", "map of a lambda, local matrix")
-SCATTERED = ("map of a lambda, scattered matrix", "map, scattered matrix")
-MADE = "made on a worker"
 
 
-def measure(client: Client, way: Callable[[Client, np.ndarray, int], Any], matrix: np.ndarray, seed: int) -> Way:
-    """Go one way, and look at what it takes."""
-    with warnings.catch_warnings(record=True) as caught, traffic(client) as moved:
+def measure(client: Client, name: str, matrix: np.ndarray, seed: int) -> Way:
+    """Go one way, and note its time and Dask's warning."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         start = perf_counter()
-        numbers = list(way(client, matrix, seed))
-        time = perf_counter() - start
-    return Way(numbers, any(WARNING in str(one.message) for one in caught), moved, time)
+        numbers = list(WAYS[name](client, matrix, seed))
+        seconds = perf_counter() - start
+    warned = any("Sending large graph" in str(one.message) for one in caught)
+    return Way(numbers, warned, seconds)
 
 
-def need(n: int, **_: object) -> Need:
-    """A local matrix is in the client, in its graph, in the scheduler and in every task; a worker may get all tasks."""
-    one = 8 * n * n
-    return Need(client=10 * one, worker=10 * one)
-
-
-@workload(
-    click.option("--n", type=Count(maximum=30_000), default="1500", show_default=True, help="Rows of the matrix."),
-    click.option("--seed", type=Count(minimum=0), default="42", show_default=True, help="Start of the random numbers."),
-    sizes={"tutorial": {"n": 2048}},
-    memory=need,
-)
-def data_locality(client: Client, n: int, seed: int) -> Outcome:
+def main(client: Client, n: int = 1500, seed: int = 42) -> dict[str, Way]:
     """Bring a matrix and a function together in six ways, and count the bytes that move and the time.
 
     The numbers do not depend on the workers; scatter's bytes grow with them, since every worker gets a copy.
+
+    Args:
+        client: of a Dask cluster.
+        n: Rows of the matrix.
+        seed: Start of the random numbers.
     """
     matrix = random_matrix(n, seed)
-    with client.as_current():
-        for way in WAYS.values():
-            way(client, matrix[:2, :2], seed)  # a first call imports what later ones find there: not what is timed
-        found = {name: measure(client, way, matrix, seed) for name, way in WAYS.items()}
-    expected = [dask_trace(matrix, c) for c in FACTORS]
-    return Outcome(
-        measured(found),
-        {name: way.time for name, way in found.items()},
-        checks(found, expected, matrix.nbytes),
-        columns=("", "warns", "client sends", "workers receive", "client receives", "time"),
-        rows=[row(name, way) for name, way in found.items()],
-        pictures=pictures(found),
-        graph=[dask.delayed(dask_trace)(dask.delayed(random_matrix)(n, seed), c) for c in FACTORS],
-        notes=NOTES,
-    )
+    for name in WAYS:
+        measure(client, name, matrix[:2, :2], seed)  # a first call imports what later ones find there
+    return {name: measure(client, name, matrix, seed) for name in WAYS}
 
 
-def measured(found: dict[str, Way]) -> dict[str, Any]:
-    """Return all bytes by name."""
-    values: dict[str, Any] = {"trace": found[MADE].numbers[1]}
-    for name, way in found.items():
-        values[f"{name}: client sends"] = way.moved.sent
-        values[f"{name}: workers receive"] = way.moved.into_workers
-        values[f"{name}: client receives"] = way.moved.received
-        values[f"{name}: warns"] = way.warned
-    return values
-
-
-def checks(found: dict[str, Way], expected: list[float], size: int) -> list[Check]:
-    """Hold the numbers against NumPy's, and warnings and bytes against where the matrix was; `size` is its bytes."""
-    right = all(np.allclose(way.numbers, expected, rtol=1e-12, atol=0) for way in found.values())
-    warned = {name for name, way in found.items() if way.warned}
-    limit = parse_bytes(dask.config.get("distributed.admin.large-graph-warning-threshold"))
-    should = set(LOCAL) if size > limit else set()
-    sent = {name: way.moved.sent for name, way in found.items()}
-    once = [sent[name] for name in SCATTERED]
-    return [
-        Check("every way gives NumPy's numbers", right, ", ".join(f"{number:.6f}" for number in expected)),
-        Check(
-            "Dask warns of a large graph where a local matrix is in it, and nowhere else",
-            warned == should,
-            ", ".join(sorted(warned)) or f"no warning: {format_bytes(size)} are not above {format_bytes(limit)}",
-        ),
-        Check(
-            "a local matrix is sent with every graph",
-            all(sent[name] > size for name in LOCAL),
-            ", ".join(f"{sent[name] / size:.1f} times" for name in LOCAL),
-        ),
-        Check("scatter sends it once", all(size < one < size + TALK for one in once), f"{once[0] / size:.2f} times"),
-        Check("made on a worker, it is not sent", sent[MADE] < TALK, format_bytes(sent[MADE])),
-    ]
-
-
-def row(name: str, way: Way) -> list[str]:
-    """Lay out what one way took."""
-    moved = (way.moved.sent, way.moved.into_workers, way.moved.received)
-    return [name, "yes" if way.warned else "no", *map(format_bytes, moved), f"{way.time:.3f} s"]
-
-
-def pictures(found: dict[str, Way]) -> tuple[Bars, Bars]:
-    """Draw bytes and seconds, a bar for each way."""
-    return (
-        Bars("What the client sends", "MiB", {name: way.moved.sent / 2**20 for name, way in found.items()}),
-        Bars("How long it takes", "s", {name: way.time for name, way in found.items()}),
-    )
+if __name__ == "__main__":
+    # threads of this process: no port is open to other users of this machine
+    with LocalCluster(n_workers=2, processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
+        for name, way in main(client).items():
+            warning = ", and Dask warns of a large graph" if way.warned else ""
+            print(f"{name:>33}: {way.seconds:.3f} s{warning}")

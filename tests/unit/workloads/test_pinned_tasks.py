@@ -12,7 +12,9 @@ from distributed import Client
 from dask_hpc.tutorial import Workload
 from dask_hpc.tutorial.discovery import load
 from tests.support.hpc_command import invoke
-from workloads import pinned_tasks as pinned
+from workloads import pinned_tasks as script
+from workloads.checks.pinned_tasks import held
+from workloads.pinned_tasks import Held, main, random_matrix
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +34,14 @@ def fast_memory_manager(two_workers: Client) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def workload() -> Workload:
     """Load the workload from its file, as `dask-hpc` does."""
-    return load(Path(pinned.__file__))
+    return load(Path(script.__file__))
 
 
 @pytest.mark.parametrize("n", [1, 100])
 def test_passes_all_checks(two_workers: Client, workload: Workload, n: int) -> None:
     """Two copies without the memory manager, one with it, and tasks on their workers."""
     assert two_workers.amm.running()
-    outcome = workload.run(two_workers, n=n, seed=4)
+    outcome = workload.checks.run(two_workers, n=n, seed=4)
     assert [check for check in outcome.checks if not check.ok] == []
     assert outcome.values["copies_while_stopped"] == 2
     assert outcome.values["copies_with_manager"] == 1
@@ -50,7 +52,7 @@ def test_leaves_memory_manager_stopped(two_workers: Client, workload: Workload) 
     """The workload starts a stopped memory manager for a while, and stops it again."""
     two_workers.amm.stop()
     try:
-        outcome = workload.run(two_workers, n=10, seed=5)
+        outcome = workload.checks.run(two_workers, n=10, seed=5)
         assert all(check.ok for check in outcome.checks)
         assert not two_workers.amm.running()
     finally:
@@ -59,19 +61,20 @@ def test_leaves_memory_manager_stopped(two_workers: Client, workload: Workload) 
 
 def test_checks_detect_faults(two_workers: Client) -> None:
     """A copy too many or too few, a task on the other worker, and a wrong number each fail a check."""
-    matrix = pinned.random_matrix(10, 1)
-    other = pinned.random_matrix(10, 2)
-    addresses = list(two_workers.scheduler_info(n_workers=-1)["workers"])
-    with two_workers.as_current(), pinned.manager_stopped(two_workers):
-        run = pinned.pinned(two_workers, addresses, matrix, other)
+    matrix = random_matrix(10, 1)
+    with two_workers.as_current():
+        run = main(two_workers, n=10, seed=1)
 
-    def failed(seen: list[pinned.Held], results: list[float]) -> int:
-        checks = pinned.checks(pinned.Run(seen, results, 1.0), addresses, matrix)
+    def failed(seen: list[Held], results: list[float]) -> int:
+        checks = held(replace(run, seen=seen, results=results), matrix)
         return sum(not check.ok for check in checks)
 
     assert failed(run.seen, run.results) == 0
     assert failed(run.seen, [*run.results[1:], 0.0]) == 1
-    both = frozenset(addresses)
+    assert [check.name for check in held(replace(run, stopped=False), matrix) if not check.ok] == [
+        "the memory manager is stopped"
+    ]
+    both = frozenset(run.addresses)
     none = frozenset[str]()
     for number, one in enumerate(run.seen):
         wrong = none if one.workers == both else both
