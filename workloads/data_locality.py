@@ -87,7 +87,7 @@ WAYS = {
 
 def measure(client: Client, name: str, matrix: np.ndarray, seed: int) -> Way:
     """Go one way, and note its time and Dask's warning."""
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, client.as_current():
         warnings.simplefilter("always")
         start = perf_counter()
         numbers = list(WAYS[name](client, matrix, seed))

@@ -66,7 +66,8 @@ def square_again(client: Client, matrices: list[Future]) -> tuple[list[Future], 
     """Ask for all squares again, and for the first with pure=False: without it Dask takes functions for pure."""
     again = client.map(squared, matrices)
     impure = client.submit(squared, matrices[0], pure=False)
-    wait([*again, impure])
+    with client.as_current():
+        wait([*again, impure])
     return again, impure
 
 

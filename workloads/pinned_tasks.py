@@ -50,7 +50,8 @@ def holders(client: Client, future: Future) -> frozenset[str]:
 
 def held(client: Client, what: str, future: Future) -> Held:
     """Wait for a future, and note who has it."""
-    wait(future)
+    with client.as_current():
+        wait(future)
     return Held(what, future.key, holders(client, future))
 
 
@@ -81,7 +82,7 @@ def main(client: Client, n: int = 500, seed: int = 42) -> Run:
     trace = client.submit(np.trace, future, workers=addresses[0])
     largest = client.submit(np.max, future, workers=addresses[1])
     least = client.submit(np.min, future, workers=addresses[0])
-    wait(least)
+    least.result()
     again = client.submit(np.min, future, workers=addresses[1])
     anew = client.submit(np.min, future, workers=addresses[1], pure=False)
     seen = [

@@ -47,12 +47,11 @@ def outcome(client: Client, n: int, seed: int) -> Outcome:
     matrix = random_matrix(n, seed)
     found: dict[str, Way] = {}
     moved: dict[str, Traffic] = {}
-    with client.as_current():
-        for name in WAYS:
-            measure(client, name, matrix[:2, :2], seed)  # imports what later calls find there, as in `main`
-        for name in WAYS:
-            with traffic(client) as moved[name]:
-                found[name] = measure(client, name, matrix, seed)
+    for name in WAYS:
+        measure(client, name, matrix[:2, :2], seed)  # imports what later calls find there, as in `main`
+    for name in WAYS:
+        with traffic(client) as moved[name]:
+            found[name] = measure(client, name, matrix, seed)
     expected = [dask_trace(matrix, c) for c in FACTORS]
     return Outcome(
         measured(found, moved),

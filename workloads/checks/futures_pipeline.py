@@ -86,8 +86,7 @@ def memory(n: int, matrices: int, compare: int, workers: int, threads: int, **_:
 def outcome(client: Client, n: int, matrices: int, seed: int, compare: int) -> Outcome:
     """Run the pipeline, and hold the result against NumPy's, and the bytes against those of the eigenvalues."""
     seeds = np.random.SeedSequence(seed).spawn(matrices)
-    with client.as_current():
-        found, pure = compute(client, n, seeds, min(compare, matrices))
+    found, pure = compute(client, n, seeds, min(compare, matrices))
     values = measured(found, 8 * n * n * matrices * 2, cores_at_work(client))
     return Outcome(
         values,

@@ -35,7 +35,7 @@ def memory(n: int, **_: object) -> Need:
 def outcome(client: Client, n: int, seed: int) -> Outcome:
     """Run it, and hold who had what against what was asked for."""
     hosts = client.run(socket.gethostname)
-    with client.as_current(), manager_restored(client):
+    with manager_restored(client):
         run = main(client, n, seed)
     names = {address: f"{number} ({hosts[address]})" for number, address in enumerate(run.addresses)}
     return Outcome(

@@ -6,10 +6,12 @@ import json
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from distributed import Client, get_task_stream
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -95,6 +97,27 @@ def test_tutorial_runs_with_dask_and_numpy_alone(root: Path, absent: str, tmp_pa
     assert "762.94 MiB in all, 106.81 MiB in this block" in done.stdout
     assert "the eigenvalues of A² are the squares of A's" in done.stdout
     assert done.stderr.count("Sending large graph") == 1
+
+
+SMALL = {
+    "data-locality": {"n": 50},
+    "delayed-sum": {"n": 50},
+    "eigenvalues": {"n": 20, "matrices": 2},
+    "futures-pipeline": {"n": 20, "matrices": 2, "compare": 1},
+    "local-cluster": {"samples": 1000, "n_workers": 1},
+    "monte-carlo-pi": {"samples": 1000, "chunks": 3},
+    "partitioned-array": {"rows": (4, 3), "columns": (2, 2)},
+    "pinned-tasks": {"n": 10},
+}
+
+
+@pytest.mark.parametrize("name", [name for name in discovery.available() if name not in UNDER_MPI])
+def test_main_computes_on_given_client(name: str, two_workers: Client) -> None:
+    """A notebook can import `main` and call it with its own client, which need not be Dask's current one."""
+    main = import_module(f"workloads.{name.replace('-', '_')}").main
+    with get_task_stream(two_workers) as stream:
+        assert main(two_workers, **SMALL[name])
+    assert stream.data
 
 
 @pytest.mark.parametrize("name", discovery.available())

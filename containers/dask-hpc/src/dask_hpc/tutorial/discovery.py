@@ -83,9 +83,9 @@ def load(file: Path) -> Workload:
         except (WorkloadError, NameError) as error:
             raise WorkloadError(f"The workload {file} cannot be run.", str(error)) from error
     _refuse_other_parameters(file, checks, [str(option.name) for option in options])
-    first = summary(file)
+    text = help_of(main) or summary(file)
     return Workload(
-        name=file.stem.replace("_", "-"), summary=first, help=help_of(main) or first, options=options, checks=checks
+        name=file.stem.replace("_", "-"), summary=text.split("\n")[0], help=text, options=options, checks=checks
     )
 
 
