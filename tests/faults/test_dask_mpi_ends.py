@@ -16,10 +16,7 @@ from tests.support.waiting import until_in
 pytestmark = [pytest.mark.slurm_sim(cpus_per_node=4, scope="module"), pytest.mark.timeout(400)]
 
 RAISES = '''
-from dask_hpc.tutorial.workload import workload
-
-@workload()
-def raises(client):
+def main(client):
     """Fail."""
     def fail():
         raise ZeroDivisionError("on purpose")

@@ -7,14 +7,11 @@ from slurm_sim import SlurmSim
 _PROGRAM = '''
 import pathlib
 
-from dask_hpc.tutorial.workload import workload
+import numpy as np
 
 
-@workload()
-def endless(client):
-    """Compute until it is ended, once every worker has said that it does."""
-    import numpy as np
-
+def main(client):
+    """Compute until it is ended; every worker leaves a file once it computes."""
     home = pathlib.Path.home()
 
     def compute(number):
