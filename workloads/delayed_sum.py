@@ -100,7 +100,8 @@ def main(client: Client, n: int = 1500, seed: int = 42) -> Sums:
 
 if __name__ == "__main__":
     # threads of this process: no port takes work from other users of this machine
-    with LocalCluster(processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
+    loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         found = main(client)
         print(f"NumPy: {found.numpy_seconds:.3f} s, first element {found.by_numpy[0, 0]:.8f}")
         print(f" Dask: {found.dask_seconds:.3f} s, first element {found.by_dask[0, 0]:.8f}")

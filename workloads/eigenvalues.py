@@ -8,8 +8,7 @@ The tutorial's "Comparison with serial code", cells 239, 35 and 240: `jobs × pr
 - There 276 s become 55.7 s on 8 workers, an efficiency of 0.62. But the serial loop's BLAS kept 72 cores busy (5 h
   31 min of CPU time) to little effect, and the workers had 144. Here BLAS has one thread; `dask-hpc run eigenvalues`
   measures NumPy with all cores too, and the efficiency per core that is really there.
-- There each was timed once. Here all ways take turns, `--repeats` times: ratios are taken within a turn, which a
-  machine that is slow for a while does not change, and their median is reported.
+- There each was timed once. Here all ways take turns, and the median of the ratios within a turn counts.
 """
 
 from __future__ import annotations
@@ -111,8 +110,9 @@ def main(
 
 if __name__ == "__main__":
     # threads of this process: no port takes work from other users of this machine
+    loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, **loopback) as cluster,
         Client(cluster) as client,
     ):
         ways = main(client, n=600, repeats=3)  # up to 500 NumPy holds the GIL: threads would wait for each other

@@ -54,6 +54,7 @@ def start_cluster(folder: str, n_workers: int, *, threads_per_worker: int, memor
         processes=secure,
         security=secure or None,
         dashboard_address="127.0.0.1:0",  # by default it listens on every interface
+        worker_dashboard_address="127.0.0.1:0",
     )
 
 
@@ -102,8 +103,9 @@ def main(
 
 
 if __name__ == "__main__":
-    # threads of this process: no port through which other users of this machine could run code
-    with LocalCluster(processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
+    # threads of this process: no port takes work from other users of this machine
+    loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         found = main(client)
         print(f"π is about {found.given_pi:.7f} on the given cluster, {found.own_pi:.7f} on our own")
         for step, time in found.seconds.items():

@@ -1,8 +1,7 @@
 """Estimate π by throwing darts at a square, in parallel, and compare with one core.
 
 The tutorial's "Monte Carlo Method", cells 217 to 225. A quarter of a circle of radius 1 covers π/4 of the unit square,
-so of N darts thrown at random about N·π/4 land inside. The N darts are cut into chunks, and every chunk is a task. The
-differences from the tutorial, and the reasons:
+so of N random darts about N·π/4 land inside. The darts are cut into chunks, one task each. The differences, and why:
 
 - There `dask_array_MC(runs, 1)` is called however many chunks the text speaks of: 489, 477 and 444 ms are one
   measurement three times over, and do not show that more chunks take longer. `sweep` really varies them, 1 to 128.
@@ -114,7 +113,8 @@ def main(
 
 
 if __name__ == "__main__":
-    # threads of this process: no port is open to other users of this machine
-    with LocalCluster(processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
+    # threads of this process: no port takes work from other users of this machine
+    loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         for name, one in main(client, sweep=True).items():
             print(f"{name:>11}: π is about {4 * one.inside / one.samples:.6f}, found in {one.seconds:.3f} s")

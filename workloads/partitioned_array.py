@@ -5,8 +5,7 @@ The tutorial's "First glance: dask array", cells 3 and 4: 10000 × 10000 random 
 
 - The tutorial shows sizes (762.94 MiB, 320.43 MiB, 106.81 MiB) and computes nothing. Here every block is computed.
 - "Chunk: 320.43 MiB" is the *largest* of six that differ by a factor of seven; a worker needs room for that one.
-- `da.random.random` draws other numbers in every run. `da.random.default_rng(seed)` gives every block its own stream,
-  spawned from the seed: the numbers depend on the chunks, not on the workers.
+- `da.random.random` draws other numbers in every run; `da.random.default_rng(seed)` spawns a stream for every block.
 """
 
 from __future__ import annotations
@@ -109,8 +108,9 @@ def main(
 
 
 if __name__ == "__main__":
-    # threads of this process: no port through which other users of this machine could run code
-    with LocalCluster(processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
+    # threads of this process: no port takes work from other users of this machine
+    loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         found = main(client)
         for index, total in found.sums.by_dask.items():
             part = found.array.blocks[index]

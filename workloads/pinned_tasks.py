@@ -103,9 +103,10 @@ def main(client: Client, n: int = 500, seed: int = 42) -> Run:
 
 
 if __name__ == "__main__":
-    # threads of this process: no port is open to other users of this machine
+    # threads of this process: no port takes work from other users of this machine
+    loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, **loopback) as cluster,
         Client(cluster) as client,
     ):
         run = main(client)

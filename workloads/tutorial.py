@@ -44,8 +44,9 @@ n, matrices = 500, 4
 try:
     from dask_hpc import cluster
 except ImportError:
-    # threads of this process: no port is open to other users of this machine
-    dask_cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None)
+    # threads of this process: no port takes work from other users of this machine
+    loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    dask_cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, **loopback)
     client = Client(dask_cluster)
 else:
     dask_cluster = cluster().start()

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from dask_hpc.tutorial import discovery
 
 UNDER_MPI = {"mpi-hello", "dask-mpi", "hybrid-mpi"}  # tests/images has these, where mpirun is
-MOST_LINES = 125  # "about 120"
+MOST_LINES = 120
 PLAIN = ("dask", "distributed", "numpy")
 
 ALONE = """
