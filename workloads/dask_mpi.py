@@ -2,29 +2,38 @@
 
 The tutorial's "Dask and MPI": one Slurm job over many nodes, of whose ranks one is the scheduler and the others are
 workers, and a client that joins by a scheduler file. By itself dask-mpi lets every worker believe that it has its whole
-node; here they must add up to what Slurm gave.
+node; here they must add up to what Slurm gave, and the checks compare it.
+
+Start it as `mpirun -n 4 python dask_mpi.py`: rank 0 is both Dask's scheduler and the client. It does not need the
+package dask-mpi, which does the same in a function, `dask_mpi.initialize()`.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import asyncio
+import logging
 import socket
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
-import click
-from dask.utils import format_bytes
-from distributed import Client, wait
+from distributed import Client, LocalCluster, Security, Worker, wait
 
-from dask_hpc.slurm.allocation import Allocation
-from dask_hpc.tutorial import Bars, Check, Count, Outcome, workload
 
-Given = dict[str, int | None]
+@dataclass(frozen=True)
+class Squares:
+    """The sum of all squares, how many of them each worker computed, by its address, and the seconds that took."""
+
+    total: int
+    computed: Mapping[str, int]
+    seconds: float
+
+    def __str__(self) -> str:
+        """Return the sum and a line for each worker."""
+        lines = [f"{address} computed {number} squares" for address, number in sorted(self.computed.items())]
+        return "\n".join([f"the squares add up to {self.total}, computed in {self.seconds:.3f} s", *lines])
 
 
 def square(number: int) -> int:
@@ -32,134 +41,44 @@ def square(number: int) -> int:
     return number * number
 
 
-def sum_of_squares(n: int) -> int:
-    """Return 0² + 1² + … + (n-1)²."""
-    return (n - 1) * n * (2 * n - 1) // 6
+def main(client: Client, n: int = 1000) -> Squares:
+    """Compute squares on a Dask cluster that MPI started, and add up what its workers say they have.
 
-
-def given() -> dict[str, Any]:
-    """Tell, on a worker, where it is, what Slurm gave its job there, and how large its MPI world is."""
-    mpi = sys.modules.get("mpi4py.MPI")
-    return {
-        "host": socket.gethostname(),
-        "world": int(mpi.COMM_WORLD.size) if mpi and mpi.Is_initialized() else 0,
-        "slurm": {name: os.environ[name] for name in os.environ if name.startswith("SLURM_")},
-    }
-
-
-def slurm_gave(slurm: Mapping[str, str]) -> Given:
-    """Return the CPUs and the bytes of memory that a job has on a node, as far as Slurm's variables say it."""
-    allocation = Allocation.from_environment(slurm)
-    return {"cpus": allocation.cpus, "memory": allocation.memory << 20 if allocation.memory else None}
-
-
-def by_node(workers: Mapping[str, Mapping[str, Any]], said: Mapping[str, Mapping[str, Any]]) -> dict[str, Given]:
-    """Add up threads and memory of the workers on each node, beside what Slurm gave the job there."""
-    nodes: dict[str, Given] = {}
-    for address, worker in workers.items():
-        one = said[address]
-        start: Given = {"workers": 0, "threads": 0, "limit": 0}
-        node = nodes.setdefault(one["host"], start | slurm_gave(one["slurm"]))
-        node["workers"] = (node["workers"] or 0) + 1
-        node["threads"] = (node["threads"] or 0) + int(worker["nthreads"])
-        node["limit"] = (node["limit"] or 0) + int(worker["memory_limit"])
-    return nodes
-
-
-def within(nodes: Mapping[str, Given], what: str, bound: str) -> bool:
-    """Tell whether `what` is at most `bound` on every node where Slurm set one."""
-    return all((node[what] or 0) <= (most := node[bound] or 0) or not most for node in nodes.values())
-
-
-def scheduler_of(file: str | None) -> str | None:
-    """Return the scheduler's address that a scheduler file has."""
-    return str(json.loads(Path(file).read_text(encoding="utf-8"))["address"]) if file else None
-
-
-@workload(
-    click.option("--n", type=Count(maximum=10**6), default="1000", show_default=True, help="Numbers to square."),
-    backends=frozenset({"mpi"}),
-    sizes={"tutorial": {"n": 1000}},
-)
-def dask_mpi(client: Client, n: int) -> Outcome:
-    """Compute squares on a Dask cluster that MPI started, and add up what its workers say they have."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    said = client.run(given)
+    Args:
+        client: of a Dask cluster.
+        n: Numbers to square.
+    """
     start = perf_counter()
     futures = client.map(square, range(n), pure=False)
     wait(futures)
-    timings = {"squares": perf_counter() - start}
+    seconds = perf_counter() - start
     # before they are added up: that copies them to one worker, which then has them as well
-    squares = Counter(holders[0] for holders in client.who_has(futures).values())
+    computed = Counter(holders[0] for holders in client.who_has(futures).values())
     total = client.submit(sum, futures).result()
-    world, outside = max(one["world"] for one in said.values()), "mpi4py.MPI" not in sys.modules
-    nodes, file = by_node(workers, said), getattr(client, "scheduler_file", None)
-    checks = [
-        Check("the squares add up", total == sum_of_squares(n), f"{total} and {sum_of_squares(n)}"),
-        Check("every worker computed some", len(squares) == min(n, len(workers)), f"{len(squares)} of {len(workers)}"),
-        _all_ranks(len(workers), world, outside=outside),
-        *_shares(nodes),
-    ]
-    if address := scheduler_of(file):
-        same = address == client.scheduler.address
-        checks.append(Check("the scheduler file is this one's", same, f"{address} in {file}"))
-    hosts = {address: one["host"] for address, one in said.items()}
-    return report(nodes, squares, workers, hosts, world, timings, checks)
+    return Squares(total, computed, seconds)
 
 
-def _all_ranks(workers: int, world: int, *, outside: bool) -> Check:
-    """Compare the workers with the world: the scheduler takes a rank, and so does a client that is not from outside."""
-    others = 1 if outside else 2
-    detail = f"{workers} of a world of {world}: the scheduler{'' if outside else ' and the client'} took {others}"
-    return Check("every other rank is a worker", workers == world - others, detail)
+async def work(address: str, security: Security) -> None:
+    """Be one of Dask's workers, until the scheduler closes."""
+    logging.disable(logging.ERROR)  # the client raises a task's error; the rest is each worker's start and end
+    async with Worker(address, security=security, nthreads=1) as worker:
+        await worker.finished()
 
 
-def _shares(nodes: Mapping[str, Given]) -> list[Check]:
-    threads = ", ".join(f"{name}: {node['threads']} of {node['cpus'] or '?'}" for name, node in sorted(nodes.items()))
-    memory = ", ".join(
-        f"{name}: {format_bytes(node['limit'])} of {format_bytes(node['memory']) if node['memory'] else '?'}"
-        for name, node in sorted(nodes.items())
-    )
-    return [
-        Check("threads add up to at most what Slurm gave", within(nodes, "threads", "cpus"), threads),
-        Check("memory adds up to at most what Slurm gave", within(nodes, "limit", "memory"), memory),
-    ]
+if __name__ == "__main__":
+    from mpi4py import MPI
 
-
-def report(
-    nodes: Mapping[str, Given],
-    squares: Mapping[str, int],
-    workers: Mapping[str, Mapping[str, Any]],
-    hosts: Mapping[str, str],
-    world: int,
-    timings: dict[str, float],
-    checks: list[Check],
-) -> Outcome:
-    """Lay out what each worker has and has done."""
-    rows = [
-        [
-            str(worker["name"]),
-            hosts[address],
-            str(worker["nthreads"]),
-            format_bytes(worker["memory_limit"]),
-            str(squares.get(address, 0)),
-        ]
-        for address, worker in sorted(workers.items(), key=lambda pair: str(pair[1]["name"]))
-    ]
-    values = {
-        "workers": len(workers),
-        "world": world,
-        "nodes": len(nodes),
-        "threads": sum(node["threads"] or 0 for node in nodes.values()),
-        "memory": sum(node["limit"] or 0 for node in nodes.values()),
-        "tasks_per_second": sum(squares.values()) / timings["squares"],
-    }
-    done = {str(worker["name"]): squares.get(address, 0) for address, worker in workers.items()}
-    return Outcome(
-        values,
-        timings,
-        checks,
-        columns=("worker", "host", "threads", "memory", "squares"),
-        rows=rows,
-        pictures=[Bars("Squares that each worker computed", "tasks", done)],
-    )
+    world = MPI.COMM_WORLD
+    if world.size < 2:
+        sys.exit("dask_mpi.py needs 2 ranks or more: start it as mpirun -n 4 python dask_mpi.py")
+    security = Security.temporary()  # on every rank: without cryptography all fail, and none waits
+    if world.rank > 0:
+        asyncio.run(work(*world.bcast(None)))
+    else:
+        with (
+            LocalCluster(n_workers=0, host=socket.gethostname(), security=security, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            world.bcast((cluster.scheduler_address, security))  # rank 0's keys of TLS travel by MPI alone
+            client.wait_for_workers(world.size - 1, timeout=60)
+            print(main(client))

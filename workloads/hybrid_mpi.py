@@ -4,28 +4,30 @@ What two of the tutorial's references try (PIK's "hybrid mpi4py + Dask", Rocklin
 matrix A and keeps its blocks on the workers, which are MPI ranks. They leave them where they are, multiply them by a
 vector, and add up the products by MPI: v ← A·v / |A·v|. The vector goes back to Dask as an array, and Dask computes
 how well it fits. An iteration in Dask alone is a graph of tasks, each of which costs more than its product.
+
+Start it as `mpirun -n 4 python hybrid_mpi.py`: rank 0 is both Dask's scheduler and the client. With
+`python -m mpi4py hybrid_mpi.py` an error in one rank ends all of them at once.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
+import socket
+import sys
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from time import perf_counter
 from typing import Any
 
-import click
 import dask.array as da
 import numpy as np
-from distributed import Client, wait
+from distributed import Client, LocalCluster, Security, Worker, futures_of, wait
 
-from dask_hpc.collective import Ranks
-from dask_hpc.tutorial import Bars, Check, Count, Lines, Need, Outcome, Picture, workload
-
+Blocks = Mapping[tuple[int, ...], np.ndarray]
 Chunks = tuple[tuple[int, ...], tuple[int, ...]]
+Steps = tuple[list[float], float, np.ndarray]
 BLOCK = 500  # rows and columns: 2 MB
-IN_DASK = 10  # iterations in Dask alone: enough for a time
-DIGITS = 1e-10  # relative: sums in another order differ in the last digits
 
 
 def block_slices(chunks: Sequence[int]) -> list[slice]:
@@ -34,30 +36,15 @@ def block_slices(chunks: Sequence[int]) -> list[slice]:
     return [slice(int(end) - size, int(end)) for size, end in zip(chunks, ends, strict=True)]
 
 
-def share_of(rank: int, ranks: int, n: int) -> slice:
-    """Return which of n entries a rank gives back: together all of them, each once."""
-    return slice(n * rank // ranks, n * (rank + 1) // ranks)
-
-
-def power_iteration(
-    comm: Any, blocks: Mapping[tuple[int, ...], np.ndarray], chunks: Chunks, iterations: int
-) -> tuple[list[float], float, np.ndarray]:
-    """Run on every rank: multiply the blocks that are here, add up by MPI.
-
-    Args:
-        comm: of all ranks.
-        blocks: those of the matrix that this rank's worker has, by their index.
-        chunks: the sizes of all of them.
-        iterations: steps.
-
-    Returns:
-        |A·v| after each step, the seconds that all steps took, and this rank's share of the last v.
-    """
+def power_iteration(comm: Any, blocks: Blocks, chunks: Chunks, iterations: int) -> Steps:
+    """Multiply this rank's blocks, add up by MPI; return |A·v| after each step, the seconds of all steps, and v."""
     from mpi4py import MPI
 
-    rows, columns = block_slices(chunks[0]), block_slices(chunks[1])
+    rows = block_slices(chunks[0])
+    columns = block_slices(chunks[1])
     n = rows[-1].stop
-    vector, norms = np.full(n, 1 / math.sqrt(n)), []
+    vector = np.full(n, 1 / math.sqrt(n))
+    norms = []
     start = perf_counter()
     for _ in range(iterations):
         product = np.zeros(n)
@@ -66,154 +53,67 @@ def power_iteration(
         comm.Allreduce(MPI.IN_PLACE, product)
         norms.append(float(np.linalg.norm(product)))
         vector = product / norms[-1]
-    return norms, perf_counter() - start, vector[share_of(comm.rank, comm.size, n)]
+    return norms, perf_counter() - start, vector
 
 
-def power_iteration_in_dask(matrix: da.Array, iterations: int) -> list[float]:
-    """Do the same with a graph of Dask a step; return |A·v| after each."""
-    n = matrix.shape[0]
-    vector, norms = np.full(n, 1 / math.sqrt(n)), []
-    for _ in range(iterations):
-        product = (matrix @ da.from_array(vector, chunks=(matrix.chunks[1],))).compute()
-        norms.append(float(np.linalg.norm(product)))
-        vector = product / norms[-1]
-    return norms
+def take_part(ranks: list[int], blocks: Blocks, chunks: Chunks, iterations: int) -> Steps:
+    """Run the program with a communicator of these ranks: a worker's task."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD.Create_group(MPI.COMM_WORLD.group.Incl(ranks))
+    steps = power_iteration(comm, blocks, chunks, iterations)
+    comm.Free()
+    return steps
 
 
-def power_iteration_in_numpy(matrix: np.ndarray, iterations: int) -> tuple[list[float], np.ndarray]:
-    """Do the same on one core; return |A·v| after each step, and the last v."""
-    n = len(matrix)
-    vector, norms = np.full(n, 1 / math.sqrt(n)), []
-    for _ in range(iterations):
-        product = matrix @ vector
-        norms.append(float(np.linalg.norm(product)))
-        vector = product / norms[-1]
-    return norms, vector
-
-
-def memory(n: int, workers: int, **_: object) -> Need:
-    """The client compares with the whole matrix; Dask makes it on the workers, and may move a block."""
-    whole = 8 * n * n
-    return Need(client=2 * whole + (64 << 20), worker=whole // max(workers, 1) + 8 * 8 * BLOCK**2 + (64 << 20))
-
-
-@workload(
-    click.option("--n", type=Count(64, 50_000), default="2000", show_default=True, help="Rows of the matrix."),
-    click.option(
-        "--iterations", type=Count(20, 10**6), default="50", show_default=True, help="Steps of the power iteration."
-    ),
-    click.option("--seed", type=Count(minimum=0), default="42", show_default=True, help="Start of the random numbers."),
-    sizes={"tutorial": {"n": 5000}},
-    memory=memory,
-    backends=frozenset({"mpi"}),
-    least_workers=2,
-)
-def hybrid_mpi(client: Client, n: int, iterations: int, seed: int) -> Outcome:
+def main(client: Client, n: int = 2000, iterations: int = 50, seed: int = 42) -> dict[str, float]:
     """Run an MPI program inside Dask: a power iteration on the blocks of a Dask array, with one MPI_Allreduce a step.
 
     The matrix is random in (0, 1). By Perron and Frobenius its largest eigenvalue belongs to the one eigenvector
     without a sign: that is what is found.
+
+    Args:
+        client: of a Dask cluster whose workers are MPI ranks.
+        n: Rows of the matrix.
+        iterations: Steps of the power iteration.
+        seed: Start of the random numbers.
     """
-    timings: dict[str, float] = {}
     matrix = client.persist(da.random.default_rng(seed).random((n, n), chunks=BLOCK))
     wait(matrix)
-    ranks, before = Ranks(client), client.who_has(matrix)
-    start = perf_counter()
-    results = ranks.run(power_iteration, matrix.chunks, iterations, array=matrix)
-    timings["mpi_call"] = perf_counter() - start
-    moved = sum(set(before[key]) != set(holders) for key, holders in client.who_has(matrix).items())
-    norms = client.gather([client.submit(itemgetter(0), result) for result in results])
-    timings["mpi"] = max(client.gather([client.submit(itemgetter(1), result) for result in results]))
-    vector = client.persist(as_array(client, results, n))
-    residual = da.linalg.norm(matrix @ vector - norms[0][-1] * vector) / norms[0][-1]
-    found = {"residual": float(client.compute(residual).result()), "moved": moved, "vector": vector.compute()}
-    start = perf_counter()
-    in_dask = power_iteration_in_dask(matrix, IN_DASK)
-    timings["dask"] = perf_counter() - start
-    whole = matrix.compute()
-    start = perf_counter()
-    expected = power_iteration_in_numpy(whole, iterations)
-    timings["numpy"] = perf_counter() - start
-    return report(norms, in_dask, expected, found, timings, residual)
+    holders = client.who_has(matrix)
+    ranks = client.run(lambda: sys.modules["mpi4py.MPI"].COMM_WORLD.rank)
+    tasks = []  # all ranks must take part at once: a task for each worker, which no other may run
+    for address in ranks:
+        own = {block.key[1:]: block for block in futures_of(matrix) if holders[block.key][0] == address}
+        pinned = {"workers": [address], "pure": False, "allow_other_workers": False}
+        tasks.append(client.submit(take_part, sorted(ranks.values()), own, matrix.chunks, iterations, **pinned))
+    norms, seconds, vector = client.gather(tasks)[0]
+    v = da.from_array(vector, chunks=BLOCK)
+    residual = da.linalg.norm(matrix @ v - norms[-1] * v) / norms[-1]
+    return {"eigenvalue": norms[-1], "residual": float(residual.compute()), "seconds per step": seconds / iterations}
 
 
-def as_array(client: Client, results: Sequence[Any], n: int) -> da.Array:
-    """Make one Dask array of the ranks' shares, which stay on the workers."""
-    shares = [client.submit(itemgetter(2), result) for result in results]
-    places = [share_of(rank, len(shares), n) for rank in range(len(shares))]
-    pieces = [
-        da.from_delayed(share, (place.stop - place.start,), dtype=float)
-        for share, place in zip(shares, places, strict=True)
-    ]
-    return da.concatenate(pieces).rechunk(BLOCK)
+async def work(address: str, security: Security) -> None:
+    """Be one of Dask's workers, until the scheduler closes."""
+    logging.disable(logging.ERROR)  # the client raises a task's error; the rest is each worker's start and end
+    async with Worker(address, security=security, nthreads=1) as worker:
+        await worker.finished()
 
 
-def checks(
-    norms: Sequence[Sequence[float]], in_dask: Sequence[float], expected: tuple[list[float], np.ndarray], found: Any
-) -> list[Check]:
-    """Compare MPI in Dask with NumPy on one core, with Dask alone, and with what an eigenvector is."""
-    steps, vector = expected
-    eigenvalue, least = norms[0][-1], float(found["vector"].min())
-    error = abs(eigenvalue / steps[-1] - 1)
-    distance = float(np.abs(found["vector"] - vector).max() / np.abs(vector).max())
-    dask_error = max(abs(one / other - 1) for one, other in zip(in_dask, steps, strict=False))
-    same = all(one == norms[0] for one in norms)
-    return [
-        Check("MPI in Dask finds NumPy's eigenvalue", error < DIGITS, f"{eigenvalue:.12g}, off by {error:.1e}"),
-        Check("and NumPy's eigenvector", distance < DIGITS, f"off by {distance:.1e}"),
-        Check("Dask alone takes the same steps", dask_error < DIGITS, f"off by {dask_error:.1e}"),
-        Check("A·v = λ·v, says Dask", found["residual"] < DIGITS, f"residual {found['residual']:.1e}"),
-        Check("λ is the largest: v has one sign", least > 0, f"least entry {least:.3g}"),
-        Check("all ranks have the same numbers", same, f"{len(norms)} ranks"),
-        Check("no block has moved", found["moved"] == 0, f"{found['moved']} did"),
-    ]
+if __name__ == "__main__":
+    from mpi4py import MPI
 
-
-def report(
-    norms: Sequence[Sequence[float]],
-    in_dask: Sequence[float],
-    expected: tuple[list[float], np.ndarray],
-    found: dict[str, Any],
-    timings: dict[str, float],
-    graph: Any,
-) -> Outcome:
-    """Put an iteration by MPI in Dask, by Dask alone and by NumPy side by side."""
-    steps = {"MPI in Dask": len(norms[0]), "Dask alone": len(in_dask), "NumPy, one core": len(expected[0])}
-    totals = dict(zip(steps, (timings["mpi"], timings["dask"], timings["numpy"]), strict=True))
-    each = {name: totals[name] / steps[name] for name in steps}
-    values = {
-        "eigenvalue": norms[0][-1],
-        "residual": found["residual"],
-        "ranks": len(norms),
-        "mpi_step": each["MPI in Dask"],
-        "dask_step": each["Dask alone"],
-        "numpy_step": each["NumPy, one core"],
-        "entry": timings["mpi_call"] - timings["mpi"],
-    }
-    distances = [abs(norm / expected[0][-1] - 1) or np.finfo(float).eps for norm in norms[0]]
-    pictures: list[Picture] = [
-        Bars("Time of one step", "milliseconds", {name: 1e3 * time for name, time in each.items()}),
-        Lines(
-            "Convergence, MPI in Dask",
-            "step",
-            "distance from the eigenvalue, relative",
-            {"|A·v|": (list(range(1, len(distances) + 1)), distances)},
-            log_y=True,
-        ),
-    ]
-    rows = [[name, str(steps[name]), f"{totals[name]:.3f} s", f"{1e3 * each[name]:.2f} ms"] for name in steps]
-    notes = [
-        f"Entering and leaving the collective took {1e3 * values['entry']:.0f} ms, once: MPI in Dask pays from "
-        "a few steps on.",
-    ]
-    columns = ("", "steps", "time", "time of a step")
-    return Outcome(
-        values,
-        timings,
-        checks(norms, in_dask, expected, found),
-        columns=columns,
-        rows=rows,
-        pictures=pictures,
-        graph=graph,
-        notes=notes,
-    )
+    world = MPI.COMM_WORLD
+    if world.size < 3:
+        sys.exit("hybrid_mpi.py needs 3 ranks or more: start it as mpirun -n 4 python hybrid_mpi.py")
+    security = Security.temporary()  # on every rank: without cryptography all fail, and none waits
+    if world.rank > 0:
+        asyncio.run(work(*world.bcast(None)))
+    else:
+        with (
+            LocalCluster(n_workers=0, host=socket.gethostname(), security=security, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            world.bcast((cluster.scheduler_address, security))  # rank 0's keys of TLS travel by MPI alone
+            client.wait_for_workers(world.size - 1, timeout=60)
+            print("\n".join(f"{name}: {number:.6g}" for name, number in main(client).items()))

@@ -3,23 +3,39 @@
 The tutorial's test of an MPI installation, `mpirun -n 5 python -m mpi4py.bench helloworld`, for a cluster that runs:
 one rank is Dask's scheduler, one may be the client, all others are workers. A wrong launch gives as many worlds of
 size 1 as there are ranks, in silence; here it fails.
+
+Start it as `mpirun -n 4 python mpi_hello.py`: rank 0 is both Dask's scheduler and the client. With
+`python -m mpi4py mpi_hello.py` an error in one rank ends all of them at once.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import socket
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from time import perf_counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from distributed import Client
+import numpy as np
+from distributed import Client, LocalCluster, Security, Worker
 
-from dask_hpc.collective import Ranks
-from dask_hpc.mpi.launch import launch
-from dask_hpc.tutorial import Bars, Check, Outcome, workload
+Said = list[tuple[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The ranks' answers with their roles, in the order of ranks, and the list that went round."""
+
+    said: Said
+    passed: list[int]
+
+    def __str__(self) -> str:
+        """Return a line for each answer, and the ring."""
+        lines = [f"rank {one['rank']} of {one['size']} on {one['host']}: {role}" for role, one in self.said]
+        return "\n".join([*lines, f"ring of workers: {' → '.join(map(str, self.passed))}"])
 
 
 def hello() -> dict[str, Any] | None:
@@ -27,21 +43,24 @@ def hello() -> dict[str, Any] | None:
     mpi = sys.modules.get("mpi4py.MPI")
     if mpi is None or not mpi.Is_initialized():
         return None
-    found = launch()
     return {
         "rank": int(mpi.COMM_WORLD.rank),
         "size": int(mpi.COMM_WORLD.size),
         "host": socket.gethostname(),
         "process": os.getpid(),
         "library": mpi.Get_library_version().split(",")[0].strip("\0 "),
-        "launched": found.tasks if found else None,
     }
 
 
-def ring(comm: Any, blocks: Any) -> list[int]:  # noqa: ARG001 (a collective on no data)
-    """Pass a list from rank to rank, to which each adds itself; the last one sends it to all."""
-    import numpy as np
+def ask(client: Client, question: Callable[[], dict[str, Any] | None] = hello) -> Said:
+    """Ask the client's own process, the scheduler and all workers; return who is a rank, in the order of ranks."""
+    answers = [("client", question()), ("scheduler", client.run_on_scheduler(question))]
+    answers += [("worker", one) for one in client.run(question).values()]
+    return sorted([(role, one) for role, one in answers if one], key=lambda pair: int(pair[1]["rank"]))
 
+
+def ring(comm: Any) -> list[int]:
+    """Pass a list from rank to rank, to which each adds itself; the last one sends it to all."""
     passed = np.full(comm.size, -1)
     if comm.rank > 0:
         comm.Recv(passed, comm.rank - 1)
@@ -52,52 +71,49 @@ def ring(comm: Any, blocks: Any) -> list[int]:  # noqa: ARG001 (a collective on 
     return [int(number) for number in passed]
 
 
-def checks(said: Sequence[dict[str, Any]], passed: Sequence[int], workers: int) -> list[Check]:
-    """Compare what the ranks said with what was launched, and the ring with the number of workers."""
-    size = said[0]["size"]
-    ranks = sorted(one["rank"] for one in said)
-    missing = sorted(set(range(size)) - set(ranks))
-    sizes = sorted({one["size"] for one in said})
-    launched = sorted({one["launched"] for one in said if one["launched"] is not None})
-    libraries = sorted({one["library"] for one in said})
-    return [
-        Check("every rank once", ranks == list(range(size)), f"missing: {missing}" if missing else f"0 to {size - 1}"),
-        Check("all in one world", len(sizes) == 1, f"of size {', '.join(map(str, sizes))}"),
-        Check("the world as launched", launched in ([], [size]), f"launched: {launched or 'by hand'}"),
-        Check("one MPI library", len(libraries) == 1, ", ".join(libraries)),
-        Check("the ring is closed", list(passed) == list(range(workers)), " → ".join(map(str, passed))),
-    ]
+def ring_among(ranks: list[int]) -> list[int]:
+    """Run the ring with a communicator of these ranks: a worker's task."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD.Create_group(MPI.COMM_WORLD.group.Incl(ranks))
+    passed = ring(comm)
+    comm.Free()
+    return passed
 
 
-@workload(backends=frozenset({"mpi"}))
-def mpi_hello(client: Client) -> Outcome:
+def main(client: Client) -> Hello:
     """Let every rank of a Dask cluster that MPI started say who it is, and pass a message round among the workers."""
-    start = perf_counter()
-    roles = {"client": hello(), "scheduler": client.run_on_scheduler(hello)}
-    said = [(role, one) for role, one in roles.items() if one] + [
-        ("worker", one) for one in client.run(hello).values() if one
+    said = ask(client)
+    ranks = [one["rank"] for role, one in said if role == "worker"]
+    # all must be in the ring at once: a task for each worker, which no other may run
+    tasks = [
+        client.submit(ring_among, ranks, workers=[address], pure=False, allow_other_workers=False)
+        for address in client.scheduler_info(n_workers=-1)["workers"]
     ]
-    said.sort(key=lambda pair: int(pair[1]["rank"]))
-    between = perf_counter()
-    passed = client.gather(Ranks(client).run(ring))[0]
-    timings = {"hello": between - start, "ring": perf_counter() - between}
-    return report(said, passed, timings)
+    return Hello(said, client.gather(tasks)[0])
 
 
-def report(said: Sequence[tuple[str, dict[str, Any]]], passed: Sequence[int], timings: dict[str, float]) -> Outcome:
-    """Lay out who said what; `said` is (role, facts) by rank."""
-    facts = [one for _, one in said]
-    workers = sum(role == "worker" for role, _ in said)
-    nodes = Counter(str(one["host"]) for one in facts)
-    values = {"ranks": len(said), "size": facts[0]["size"], "workers": workers, "nodes": len(nodes)}
-    rows = [[f"{one['rank']} of {one['size']}", role, one["host"], str(one["process"])] for role, one in said]
-    outside = () if any(role == "client" for role, _ in said) else ("The client is no rank: it came by itself.",)
-    return Outcome(
-        values | {"library": facts[0]["library"]},
-        timings,
-        checks(facts, passed, workers),
-        columns=("rank", "runs Dask's", "on", "process"),
-        rows=rows,
-        pictures=[Bars("Ranks on each node", "ranks", dict(nodes))],
-        notes=[f"{facts[0]['library']}.", *outside],
-    )
+async def work(address: str, security: Security) -> None:
+    """Be one of Dask's workers, until the scheduler closes."""
+    logging.disable(logging.ERROR)  # the client raises a task's error; the rest is each worker's start and end
+    async with Worker(address, security=security, nthreads=1) as worker:
+        await worker.finished()
+
+
+if __name__ == "__main__":
+    from mpi4py import MPI
+
+    world = MPI.COMM_WORLD
+    if world.size < 2:
+        sys.exit("mpi_hello.py needs 2 ranks or more: start it as mpirun -n 4 python mpi_hello.py")
+    security = Security.temporary()  # on every rank: without cryptography all fail, and none waits
+    if world.rank > 0:
+        asyncio.run(work(*world.bcast(None)))
+    else:
+        with (
+            LocalCluster(n_workers=0, host=socket.gethostname(), security=security, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            world.bcast((cluster.scheduler_address, security))  # rank 0's keys of TLS travel by MPI alone
+            client.wait_for_workers(world.size - 1, timeout=60)
+            print(main(client))

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from workloads import mpi_hello as workload
+from workloads.checks.mpi_hello import launched, report, world_checks
+from workloads.mpi_hello import ask, hello, ring
 
 
 def said(**changed: dict[int, Any]) -> list[dict[str, Any]]:
@@ -24,7 +25,7 @@ def said(**changed: dict[int, Any]) -> list[dict[str, Any]]:
 
 
 def failed(ranks: list[dict[str, Any]], passed: list[int], workers: int = 2) -> list[str]:
-    return [check.name for check in workload.checks(ranks, passed, workers) if not check.ok]
+    return [check.name for check in world_checks(ranks, passed, workers) if not check.ok]
 
 
 def test_accepts_complete_world() -> None:
@@ -56,17 +57,46 @@ def test_rejects_faulty_world(ranks: list[dict[str, Any]], passed: list[int], na
 def test_says_nothing_without_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client outside MPI is no rank, and asking neither loads nor starts MPI."""
     monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
-    assert workload.hello() is None
+    assert hello() is None
+    assert launched() is None
     assert "mpi4py.MPI" not in sys.modules
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", SimpleNamespace(Is_initialized=lambda: False))
-    assert workload.hello() is None
+    assert hello() is None
+    assert launched() is None
+
+
+def test_answer_has_launchers_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank's answer has its place in the world, the library without its details, and how many were launched."""
+    world = SimpleNamespace(rank=2, size=4)
+    mpi = SimpleNamespace(
+        COMM_WORLD=world, Is_initialized=lambda: True, Get_library_version=lambda: "Open MPI v5, package: here\0"
+    )
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", mpi)
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    said = launched()
+    assert said is not None
+    assert (said["rank"], said["size"], said["library"], said["launched"]) == (2, 4, "Open MPI v5", 4)
+
+
+def test_asks_scheduler_and_workers_and_sorts_by_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is no rank is left out: here the client."""
+    answers = {"tls://a": {"rank": 2}, "tls://b": {"rank": 0}}
+    client = SimpleNamespace(run_on_scheduler=lambda _: {"rank": 1}, run=lambda _: answers)
+    monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
+    assert ask(client) == [("worker", {"rank": 0}), ("scheduler", {"rank": 1}), ("worker", {"rank": 2})]
+
+
+def test_ring_of_one_has_itself() -> None:
+    """A single rank neither sends nor receives."""
+    comm = SimpleNamespace(rank=0, size=1, Bcast=lambda *_, **__: None)
+    assert ring(comm) == [0]
 
 
 @pytest.mark.parametrize(("roles", "notes"), [(["scheduler", "client"], 1), (["scheduler", "worker"], 2)])
 def test_report_shows_role_of_each_rank(roles: list[str], notes: int) -> None:
     """Each rank has a row with its role; a client outside MPI is mentioned."""
     pairs = list(zip([*roles, "worker", "worker"], said(), strict=True))
-    outcome = workload.report(pairs, [0, 1], {"hello": 0.1, "ring": 0.1})
+    outcome = report(pairs, [0, 1], {"hello": 0.1, "ring": 0.1})
     assert [row[1] for row in outcome.rows] == [*roles, "worker", "worker"]
     assert outcome.values["nodes"] == 2
     assert len(outcome.notes) == notes
