@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 from distributed import Client, LocalCluster, Security, Worker, wait
 
@@ -50,7 +51,8 @@ def main(client: Client, n: int = 1000) -> Squares:
     """
     start = perf_counter()
     futures = client.map(square, range(n), pure=False)
-    wait(futures)
+    with client.as_current():
+        wait(futures)
     seconds = perf_counter() - start
     # before they are added up: that copies them to one worker, which then has them as well
     computed = Counter(holders[0] for holders in client.who_has(futures).values())
@@ -61,7 +63,7 @@ def main(client: Client, n: int = 1000) -> Squares:
 async def work(address: str, security: Security) -> None:
     """Be one of Dask's workers, until the scheduler closes."""
     logging.disable(logging.ERROR)  # the client raises a task's error; the rest is each worker's start and end
-    async with Worker(address, security=security, nthreads=1) as worker:
+    async with Worker(address, security=security, nthreads=1, dashboard_address="127.0.0.1:0") as worker:
         await worker.finished()
 
 
@@ -71,14 +73,20 @@ if __name__ == "__main__":
     world = MPI.COMM_WORLD
     if world.size < 2:
         sys.exit("dask_mpi.py needs 2 ranks or more: start it as mpirun -n 4 python dask_mpi.py")
-    security = Security.temporary()  # on every rank: without cryptography all fail, and none waits
+
+    def end_all_ranks(*error: Any) -> None:
+        """Show the error and end all ranks, which would wait for this one."""
+        sys.__excepthook__(*error)
+        world.Abort(1)
+
+    sys.excepthook = end_all_ranks
+    one_node = world.Split_type(MPI.COMM_TYPE_SHARED).size == world.size
     if world.rank > 0:
         asyncio.run(work(*world.bcast(None)))
     else:
-        with (
-            LocalCluster(n_workers=0, host=socket.gethostname(), security=security, dashboard_address=None) as cluster,
-            Client(cluster) as client,
-        ):
-            world.bcast((cluster.scheduler_address, security))  # rank 0's keys of TLS travel by MPI alone
+        security = Security.temporary()
+        here = {"host": "127.0.0.1" if one_node else socket.gethostname(), "dashboard_address": "127.0.0.1:0"}
+        with LocalCluster(n_workers=0, security=security, **here) as cluster, Client(cluster) as client:
+            world.bcast((cluster.scheduler_address, security))  # the keys of TLS travel by MPI alone
             client.wait_for_workers(world.size - 1, timeout=60)
             print(main(client))

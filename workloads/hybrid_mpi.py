@@ -1,12 +1,11 @@
 """Run an MPI program inside Dask: a power iteration on the blocks of a Dask array, with one MPI_Allreduce a step.
 
-What two of the tutorial's references try (PIK's "hybrid mpi4py + Dask", Rocklin's experiment of 2019). Dask makes the
-matrix A and keeps its blocks on the workers, which are MPI ranks. They leave them where they are, multiply them by a
-vector, and add up the products by MPI: v ← A·v / |A·v|. The vector goes back to Dask as an array, and Dask computes
-how well it fits. An iteration in Dask alone is a graph of tasks, each of which costs more than its product.
+Two of the tutorial's references try this (PIK's "hybrid mpi4py + Dask", Rocklin's experiment of 2019). Dask makes the
+matrix A and keeps its blocks on the workers, which are MPI ranks. They multiply the blocks by a vector, and add up the
+products by MPI: v ← A·v / |A·v|. The vector goes back to Dask, which computes how well it fits. An iteration in Dask
+alone is a graph of tasks, each of which costs more than its product.
 
-Start it as `mpirun -n 4 python hybrid_mpi.py`: rank 0 is both Dask's scheduler and the client. With
-`python -m mpi4py hybrid_mpi.py` an error in one rank ends all of them at once.
+Start it as `mpirun -n 4 python hybrid_mpi.py`: rank 0 is both Dask's scheduler and the client.
 """
 
 from __future__ import annotations
@@ -16,12 +15,13 @@ import logging
 import math
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
 import dask.array as da
 import numpy as np
+from dask.array.core import slices_from_chunks
 from distributed import Client, LocalCluster, Security, Worker, futures_of, wait
 
 Blocks = Mapping[tuple[int, ...], np.ndarray]
@@ -30,26 +30,20 @@ Steps = tuple[list[float], float, np.ndarray]
 BLOCK = 500  # rows and columns: 2 MB
 
 
-def block_slices(chunks: Sequence[int]) -> list[slice]:
-    """Return where each chunk of a dimension begins and ends."""
-    ends = np.cumsum(chunks)
-    return [slice(int(end) - size, int(end)) for size, end in zip(chunks, ends, strict=True)]
-
-
 def power_iteration(comm: Any, blocks: Blocks, chunks: Chunks, iterations: int) -> Steps:
     """Multiply this rank's blocks, add up by MPI; return |A·v| after each step, the seconds of all steps, and v."""
     from mpi4py import MPI
 
-    rows = block_slices(chunks[0])
-    columns = block_slices(chunks[1])
-    n = rows[-1].stop
+    places = dict(zip(np.ndindex(*map(len, chunks)), slices_from_chunks(chunks), strict=True))
+    n = sum(chunks[0])
     vector = np.full(n, 1 / math.sqrt(n))
     norms = []
     start = perf_counter()
     for _ in range(iterations):
         product = np.zeros(n)
-        for (row, column), block in blocks.items():
-            product[rows[row]] += block @ vector[columns[column]]
+        for index, block in blocks.items():
+            rows, columns = places[index]
+            product[rows] += block @ vector[columns]
         comm.Allreduce(MPI.IN_PLACE, product)
         norms.append(float(np.linalg.norm(product)))
         vector = product / norms[-1]
@@ -79,7 +73,8 @@ def main(client: Client, n: int = 2000, iterations: int = 50, seed: int = 42) ->
         seed: Start of the random numbers.
     """
     matrix = client.persist(da.random.default_rng(seed).random((n, n), chunks=BLOCK))
-    wait(matrix)
+    with client.as_current():
+        wait(matrix)
     holders = client.who_has(matrix)
     ranks = client.run(lambda: sys.modules["mpi4py.MPI"].COMM_WORLD.rank)
     tasks = []  # all ranks must take part at once: a task for each worker, which no other may run
@@ -90,13 +85,17 @@ def main(client: Client, n: int = 2000, iterations: int = 50, seed: int = 42) ->
     norms, seconds, vector = client.gather(tasks)[0]
     v = da.from_array(vector, chunks=BLOCK)
     residual = da.linalg.norm(matrix @ v - norms[-1] * v) / norms[-1]
-    return {"eigenvalue": norms[-1], "residual": float(residual.compute()), "seconds per step": seconds / iterations}
+    return {
+        "eigenvalue": norms[-1],
+        "residual": float(client.compute(residual).result()),
+        "seconds per step": seconds / iterations,
+    }
 
 
 async def work(address: str, security: Security) -> None:
     """Be one of Dask's workers, until the scheduler closes."""
     logging.disable(logging.ERROR)  # the client raises a task's error; the rest is each worker's start and end
-    async with Worker(address, security=security, nthreads=1) as worker:
+    async with Worker(address, security=security, nthreads=1, dashboard_address="127.0.0.1:0") as worker:
         await worker.finished()
 
 
@@ -106,14 +105,20 @@ if __name__ == "__main__":
     world = MPI.COMM_WORLD
     if world.size < 3:
         sys.exit("hybrid_mpi.py needs 3 ranks or more: start it as mpirun -n 4 python hybrid_mpi.py")
-    security = Security.temporary()  # on every rank: without cryptography all fail, and none waits
+
+    def end_all_ranks(*error: Any) -> None:
+        """Show the error and end all ranks, which would wait for this one."""
+        sys.__excepthook__(*error)
+        world.Abort(1)
+
+    sys.excepthook = end_all_ranks
+    one_node = world.Split_type(MPI.COMM_TYPE_SHARED).size == world.size
     if world.rank > 0:
         asyncio.run(work(*world.bcast(None)))
     else:
-        with (
-            LocalCluster(n_workers=0, host=socket.gethostname(), security=security, dashboard_address=None) as cluster,
-            Client(cluster) as client,
-        ):
-            world.bcast((cluster.scheduler_address, security))  # rank 0's keys of TLS travel by MPI alone
+        security = Security.temporary()
+        here = {"host": "127.0.0.1" if one_node else socket.gethostname(), "dashboard_address": "127.0.0.1:0"}
+        with LocalCluster(n_workers=0, security=security, **here) as cluster, Client(cluster) as client:
+            world.bcast((cluster.scheduler_address, security))  # the keys of TLS travel by MPI alone
             client.wait_for_workers(world.size - 1, timeout=60)
             print("\n".join(f"{name}: {number:.6g}" for name, number in main(client).items()))

@@ -4,8 +4,7 @@ The tutorial's test of an MPI installation, `mpirun -n 5 python -m mpi4py.bench 
 one rank is Dask's scheduler, one may be the client, all others are workers. A wrong launch gives as many worlds of
 size 1 as there are ranks, in silence; here it fails.
 
-Start it as `mpirun -n 4 python mpi_hello.py`: rank 0 is both Dask's scheduler and the client. With
-`python -m mpi4py mpi_hello.py` an error in one rank ends all of them at once.
+Start it as `mpirun -n 4 python mpi_hello.py`: rank 0 is both Dask's scheduler and the client.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ def main(client: Client) -> Hello:
 async def work(address: str, security: Security) -> None:
     """Be one of Dask's workers, until the scheduler closes."""
     logging.disable(logging.ERROR)  # the client raises a task's error; the rest is each worker's start and end
-    async with Worker(address, security=security, nthreads=1) as worker:
+    async with Worker(address, security=security, nthreads=1, dashboard_address="127.0.0.1:0") as worker:
         await worker.finished()
 
 
@@ -106,14 +105,20 @@ if __name__ == "__main__":
     world = MPI.COMM_WORLD
     if world.size < 2:
         sys.exit("mpi_hello.py needs 2 ranks or more: start it as mpirun -n 4 python mpi_hello.py")
-    security = Security.temporary()  # on every rank: without cryptography all fail, and none waits
+
+    def end_all_ranks(*error: Any) -> None:
+        """Show the error and end all ranks, which would wait for this one."""
+        sys.__excepthook__(*error)
+        world.Abort(1)
+
+    sys.excepthook = end_all_ranks
+    one_node = world.Split_type(MPI.COMM_TYPE_SHARED).size == world.size
     if world.rank > 0:
         asyncio.run(work(*world.bcast(None)))
     else:
-        with (
-            LocalCluster(n_workers=0, host=socket.gethostname(), security=security, dashboard_address=None) as cluster,
-            Client(cluster) as client,
-        ):
-            world.bcast((cluster.scheduler_address, security))  # rank 0's keys of TLS travel by MPI alone
+        security = Security.temporary()
+        here = {"host": "127.0.0.1" if one_node else socket.gethostname(), "dashboard_address": "127.0.0.1:0"}
+        with LocalCluster(n_workers=0, security=security, **here) as cluster, Client(cluster) as client:
+            world.bcast((cluster.scheduler_address, security))  # the keys of TLS travel by MPI alone
             client.wait_for_workers(world.size - 1, timeout=60)
             print(main(client))

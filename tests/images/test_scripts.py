@@ -29,16 +29,35 @@ def test_package_is_taken_away(in_image: Run) -> None:
 
 
 @pytest.mark.parametrize("ranks", [2, 4])
-@pytest.mark.parametrize("name", ["mpi_hello.py", "dask_mpi.py"])
-def test_mpi_script_runs_under_mpirun(in_image: Run, name: str, ranks: int) -> None:
+def test_every_rank_says_hello(in_image: Run, ranks: int) -> None:
     """Rank 0 is Dask's scheduler and client, all others are workers, and all of them end."""
-    said = alone(in_image, name, "mpirun", "-n", str(ranks))
-    assert f"{ranks - 1} workers" in said or f"of {ranks}" in said, said
+    said = alone(in_image, "mpi_hello.py", "mpirun", "-n", str(ranks)).splitlines()
+    assert [line.split(" on ")[0] for line in said[:-1]] == [f"rank {rank} of {ranks}" for rank in (0, *range(ranks))]
+    assert said[-1] == "ring of workers: " + " → ".join(map(str, range(ranks - 1)))
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_every_worker_computes_squares(in_image: Run, ranks: int) -> None:
+    """All ranks but the first compute, and the squares add up."""
+    total, *workers = alone(in_image, "dask_mpi.py", "mpirun", "-n", str(ranks)).splitlines()
+    assert "the squares add up to 332833500" in total
+    assert len(workers) == ranks - 1
 
 
 def test_mpi_runs_inside_of_dask_tasks(in_image: Run) -> None:
-    """The power iteration on three workers finds the eigenvalue that NumPy finds."""
-    assert "1000." in alone(in_image, "hybrid_mpi.py", "mpirun", "-n", "4")
+    """The power iteration on three workers finds the largest eigenvalue: n/2, as for every matrix of these."""
+    said = dict(line.split(": ") for line in alone(in_image, "hybrid_mpi.py", "mpirun", "-n", "4").splitlines())
+    assert float(said["eigenvalue"]) == pytest.approx(1000, rel=0.02)
+    assert float(said["residual"]) < 1e-10
+
+
+def test_error_on_one_rank_ends_all(in_image: Run) -> None:
+    """If Dask cannot start on rank 0, the other ranks do not wait for it."""
+    line = WITHOUT.format(folder=FOLDER, name="mpi_hello.py", command="mpirun -n 3 python mpi_hello.py")
+    breaks = f"sed -i 's/127.0.0.1/no-such-host/' {FOLDER}/mpi_hello.py; "
+    done = in_image("sh", "-c", breaks + line, options=("--user", "0"), check=False)
+    assert done.returncode != 0
+    assert "Cluster failed to start" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["mpi_hello.py", "dask_mpi.py", "hybrid_mpi.py"])

@@ -19,16 +19,6 @@ from workloads.checks.hybrid_mpi import (
     report,
     share_of,
 )
-from workloads.hybrid_mpi import block_slices
-
-
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=20))
-def test_block_slices_cover_dimension(chunks: list[int]) -> None:
-    """Chunks become adjacent slices of their sizes."""
-    entries = np.arange(sum(chunks))
-    parts = [entries[place] for place in block_slices(chunks)]
-    assert [len(part) for part in parts] == chunks
-    assert np.array_equal(np.concatenate(parts), entries)
 
 
 @given(ranks=st.integers(1, 40), n=st.integers(64, 1000))
