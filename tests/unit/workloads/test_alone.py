@@ -117,7 +117,7 @@ def test_main_computes_on_given_client(name: str, two_workers: Client) -> None:
     """A notebook can import `main` and call it with its own client, which need not be Dask's current one."""
     main = import_module(f"workloads.{name.replace('-', '_')}").main
     with get_task_stream(two_workers) as stream:
-        assert main(two_workers, **SMALL[name])
+        assert main(two_workers, **SMALL.get(name, {}))
     assert stream.data
 
 

@@ -23,7 +23,7 @@ def unchecked(main: Callable[..., Any]) -> Checks:
         rows = [[name, _short(value)] for name, value in found.items()]
         values = {name: plain for name, value in found.items() if (plain := _plain(value)) is not None}
         notes = ["The workload has no checks: nothing says whether this result is right."]
-        return Outcome(values, {"main": seconds}, [], columns=("", ""), rows=rows, notes=notes)
+        return Outcome(values, {"main": seconds}, [], columns=("returned", "value"), rows=rows, notes=notes)
 
     return Checks(run=run)
 
