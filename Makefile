@@ -53,7 +53,7 @@ lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newe
 ##@ Check it
 # By file, in the order of tests/conftest.py: the longest first.
 side-by-side := --numprocesses $(JOBS) --dist loadscope --no-loadscope-reorder --durations 10
-.PHONY: test test-slurm soak mutants lint bench
+.PHONY: test test-slurm soak mutants lint docs bench
 test: lint images ## Everything that this machine can run, JOBS=4 processes side by side
 	tests/install-browser.sh
 	pytest $(side-by-side)
@@ -66,7 +66,10 @@ mutants: venv ## Break the code on purpose, and count what the unit tests notice
 	python -m tests.mutants $(ARGS)
 lint: venv ## Style, types, shell
 	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**' 'containers/jupyter/files/usr/local/sbin/*')
-bench: images ## Measure: a table, and bench/results.json
+docs: venv ## Build the documentation as a site: dist/docs/index.html (LINKS=1 checks links to other sites, too)
+	python -m sphinx -W --keep-going -q -b html docs dist/docs
+	$(if $(LINKS),python -m sphinx -W --keep-going -q -b linkcheck docs dist/links)
+bench: images ## Measure: a table, bench/results.json and docs/benchmarks.md
 	python -m bench $(ARGS)
 
 ##@ Clean up

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, quiet, readme, runner, sif, workloads
+from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, page, quiet, runner, sif, workloads
 from bench.report import RESULTS, Machine, Measurement, Part, now, read, show, write
 
 Measure = Callable[[], Iterator[Measurement]]
@@ -55,7 +55,7 @@ def main(only: tuple[str, ...], nodes: str, path: Path) -> None:
     finally:  # what was measured before an error counts
         show(found)
         if path.resolve() == RESULTS:
-            readme.update(read(path))
+            page.update(read(path))
 
 
 def _measured(measure: Measure) -> Part:

@@ -1,4 +1,4 @@
-"""The README's tables of numbers are those of bench/results.json."""
+"""The tables on the page of benchmarks are those of bench/results.json."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.readme import README, block, update
+from bench.page import PAGE, block, update
 from bench.report import RESULTS, Machine, Measurement, Part, Results, read
 
 
@@ -27,15 +27,15 @@ def part(*measurements: Measurement, loaded: bool = False) -> Part:
 UP = Measurement(what="up, 2 nodes", value=1.426, unit="s", most=2.0)
 
 
-def test_readme_has_what_was_measured(root: Path) -> None:
-    """Between the marks is what the JSON says, to the last digit."""
-    text = README.read_text(encoding="utf-8")
-    (there,) = re.findall(r"<!-- made by python -m bench.readme -->\n(.*?)<!-- end -->", text, re.DOTALL)
+def test_page_has_latest_measurements() -> None:
+    """The text between the marks equals the JSON, to the last digit."""
+    text = PAGE.read_text(encoding="utf-8")
+    (there,) = re.findall(r"<!-- made by python -m bench.page -->\n(.*?)<!-- end -->", text, re.DOTALL)
     assert there == block(read(RESULTS))
 
 
 def test_every_row_was_measured() -> None:
-    """No row of the README is without its figures, and no part was measured on a busy machine."""
+    """No row of the page is without its figures, and no part was measured on a busy machine."""
     assert "–" not in re.sub("data-locality.*", "", block(read(RESULTS)))
     assert "†" not in block(read(RESULTS))
 

@@ -1,4 +1,4 @@
-"""The README's tables of numbers, made from `bench/results.json`: `python -m bench.readme` writes them anew."""
+"""Write the tables of the documentation's page on benchmarks from `bench/results.json`: `python -m bench.page`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from bench.report import RESULTS, Results, read
 
-__all__ = ["README", "block", "update"]
+__all__ = ["PAGE", "block", "update"]
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
-_BEGIN = "<!-- made by python -m bench.readme -->\n"
+_BEGIN = "<!-- made by python -m bench.page -->\n"
 _END = "<!-- end -->\n"
 _ROWS = (
     ("a mini-cluster of 2 nodes, ready", "boot/up, 2 nodes"),
@@ -87,7 +87,7 @@ _ROWS = (
     ("`dask-hpc.sif`; made in", "sif/SIF size", "sif/SIF build"),
     ("a Slurm command out of the SIF, over calling it directly", "bridge/what the bridge costs a call"),
 )
-"""What a row is called, and the measurements in it."""
+"""The title of each row, and the measurements in it."""
 
 _WORKLOADS = (
     "partitioned-array",
@@ -101,7 +101,7 @@ _PLACES = ("NumPy", "LocalCluster", "SLURMCluster", "dask-mpi")
 
 
 def block(results: Results) -> str:
-    """Return what stands between the marks: both tables, and when and on what they were measured."""
+    """Return the text between the marks: both tables, and the date and machine of the measurements."""
     lines = ["| what | measured | aim |", "|---|---|---|"]
     for title, *names in _ROWS:
         lines.append(f"| {title} | {'; '.join(_figures(results, names))} | {'; '.join(_aims(results, names))} |")
@@ -145,13 +145,13 @@ def _footer(results: Results) -> Iterator[str]:
         yield "† The machine was busy with something else: not to be quoted."
 
 
-def update(results: Results, readme: Path = README) -> None:
-    """Write the README's tables anew; raises `ValueError` if it has no place for them."""
-    text = readme.read_text(encoding="utf-8")
+def update(results: Results, page: Path = PAGE) -> None:
+    """Write the page's tables; raises `ValueError` if the page has no place for them."""
+    text = page.read_text(encoding="utf-8")
     pattern = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTALL)
     if not pattern.search(text):
-        raise ValueError(f"{readme} has no lines {_BEGIN.strip()} and {_END.strip()}")
-    readme.write_text(pattern.sub(lambda _: _BEGIN + block(results) + _END, text), encoding="utf-8")
+        raise ValueError(f"{page} has no lines {_BEGIN.strip()} and {_END.strip()}")
+    page.write_text(pattern.sub(lambda _: _BEGIN + block(results) + _END, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
