@@ -10,7 +10,7 @@ import pytest
 SOURCES = ("slurm-sim/src", "containers/dask-hpc/src", "containers", ".")
 """Folders that tests/unit mirrors: `tests/unit/slurm_sim/test_spec.py` is for `slurm-sim/src/slurm_sim/spec.py`."""
 
-CROSS_CUTTING = {"test_arrows.py", "test_layout.py", "workloads/test_alone.py"}
+CROSS_CUTTING = {"test_arrows.py", "test_docs.py", "test_layout.py", "workloads/test_alone.py"}
 """Files that test the repository as a whole."""
 
 
