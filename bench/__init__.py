@@ -1,1 +1,1 @@
-"""What is measured here, and the program that measures it: `make bench`."""
+"""Measurements, and the program that takes them: `make bench`."""

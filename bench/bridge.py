@@ -1,4 +1,4 @@
-"""What the bridge costs: a call of squeue out of the SIF, and the same call on the login node."""
+"""Measure the cost of the bridge: a call of squeue out of the SIF, and the same call on the login node."""
 
 from __future__ import annotations
 

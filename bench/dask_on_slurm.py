@@ -1,4 +1,4 @@
-"""How fast Dask workers come as Slurm jobs, and how much faster two are than one: beside plain processes."""
+"""Measure how fast Dask workers start as Slurm jobs, and the speed-up of two over one, beside plain processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How big the images are, and how fast one comes again after a change."""
+"""Measure the size of the images, and the time to rebuild one after a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a mini-cluster comes, works and goes."""
+"""Measure how fast a mini-cluster starts, works and ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the cores themselves allow: two plain processes beside each other, without Dask, against one."""
+"""Measure the cores' own limit: two plain processes side by side, without Dask, against one."""
 
 from __future__ import annotations
 

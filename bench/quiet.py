@@ -1,4 +1,4 @@
-"""Whether the machine has nothing else to do, without which a measurement says little."""
+"""Wait until the machine is idle; a measurement on a busy machine says little."""
 
 from __future__ import annotations
 

@@ -35,21 +35,21 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def met(self) -> bool | None:
-        """Whether the bound is kept; `None` where there is none."""
+        """True if the bound is kept; `None` if there is no bound."""
         if self.most is not None:
             return self.value <= self.most
         return None if self.least is None else self.value >= self.least
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """What was measured on."""
+    """The machine of a measurement."""
 
     cpus: int = os.cpu_count() or 1
     kernel: str = platform.release()
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured together.
+    """Measurements taken together.
 
     Attributes:
         taken: When it began, in UTC.
@@ -119,7 +119,7 @@ def best_of_each(count: int, *measures: Callable[[], float]) -> list[float]:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Return the seconds that a call takes."""
     start = time.monotonic()
     call()
     return time.monotonic() - start

@@ -15,7 +15,7 @@ main() {
   ready && return
   is_debian_root || explain
   exec 9>/run/dask-hpc-engine.lock
-  flock 9 # whoever comes second finds the work done
+  flock 9 # a second run finds the work done
   ready && return
   install_missing
   answers || start
@@ -113,11 +113,11 @@ start() {
     systemctl start docker
   else
     drop_stale_pidfile
-    # Its own session and no stream of ours, or whoever reads our output waits for ever. The engine starts half a dozen
+    # Its own session and no stream of ours, or a reader of our output waits for ever. The engine starts half a dozen
     # short Go programs for every container, which inherit GOGC: collecting less garbage, 64 nodes start in 9 % less time.
     GOGC=400 setsid --fork dockerd >"$log" 2>&1 </dev/null 9>&-
   fi
-  timeout 60 bash -c 'until docker version >/dev/null 2>&1; do sleep 0.2; done' || # the engine tells nobody when it is there
+  timeout 60 bash -c 'until docker version >/dev/null 2>&1; do sleep 0.2; done' || # the engine sends no event when it is ready
     fail "the engine did not answer within 60 s" "seen:  $(tail -n 1 "$log" 2>/dev/null)" "to do: read $log, or start Docker yourself"
 }
 
@@ -139,7 +139,7 @@ raise_sysctl() {
   { echo "$2" >"$file"; } 2>/dev/null || true
 }
 
-# A pid file of a machine that went down hard may name somebody else's process: dockerd would refuse to start.
+# A pid file of a machine that went down hard may name another process: dockerd would refuse to start.
 # An engine that lives and yet does not answer lost its socket: it goes, too.
 drop_stale_pidfile() {
   local pid

@@ -1,4 +1,4 @@
-"""What all tests share. A folder says what its tests need: see CONTRIBUTING.md."""
+"""Fixtures that all tests share. The name of a folder says what its tests need: see CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -110,6 +110,6 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def versions(root: Path) -> dict[str, str]:
-    """What `versions.env` says."""
+    """Return the entries of `versions.env`."""
     lines = (root / "versions.env").read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

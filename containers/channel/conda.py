@@ -60,7 +60,7 @@ class Package:
 
     @property
     def index(self) -> dict[str, Any]:
-        """What both info/index.json and the channel's repodata.json say."""
+        """The fields that info/index.json and the channel's repodata.json share."""
         return {
             "name": self.name,
             "version": self.version,

@@ -1,4 +1,4 @@
-"""What conda-forge calls a package of PyPI: the one table of names that differ."""
+"""Translate PyPI's names into conda-forge's: the one table of names that differ."""
 
 from __future__ import annotations
 

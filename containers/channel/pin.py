@@ -64,7 +64,7 @@ def _pinned(lock: Path) -> dict[str, str]:
 
 
 def _resolve(requirements: list[str], *, preferred: list[str], fixed: list[str], python: str) -> str:
-    """What uv makes of the requirements, as pylock.toml; what is preferred gives way, what is fixed does not."""
+    """Return uv's resolution of the requirements, as pylock.toml; preferred versions give way, fixed ones do not."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
     command += ["--format", "pylock.toml", "--only-binary", ":all:"]
     command += ["--python", sys.executable]  # else uv asks every Python of the machine for its version
@@ -90,7 +90,7 @@ def _file(wheel: dict[str, str]) -> str:
 
 
 def _rank(file: str, python: str) -> int:
-    """How well a wheel fits, by pip's own order; 0 is best."""
+    """Return the rank of a wheel in pip's own order; 0 is best."""
     version = tuple(int(part) for part in python.split("."))
     platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(GLIBC_MINOR, 4, -1)]
     platforms += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]

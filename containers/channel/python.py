@@ -96,7 +96,7 @@ def python_package(debs: list[Path], python: str, pip: Path | None = None) -> Pa
 
 
 def _contents(deb: Path, lib: str) -> dict[str, File | Link]:
-    """What a deb has below /usr, without what an environment does not want."""
+    """Return the files of a deb below /usr that belong in an environment."""
     archive = subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], check=True, stdout=subprocess.PIPE).stdout
     found: dict[str, File | Link] = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:

@@ -77,7 +77,7 @@ def read_lock(path: Path) -> list[Deb]:
 
 
 def newest(name: str) -> Deb:
-    """What apt would install under this name now."""
+    """Return the version that apt would install now."""
     return _known(name, "--no-all-versions")[0]
 
 
@@ -96,7 +96,7 @@ def _choose(deb: Deb) -> Deb:
 
 
 def _known(name: str, which: str) -> list[Deb]:
-    """What apt's index has under a name. Apt checked the index's signature when it fetched it."""
+    """Return the entry of apt's index for a name. Apt checked the index's signature when it fetched it."""
     found = subprocess.run(["apt-cache", "show", which, name], capture_output=True, text=True)
     stanzas = [Parser().parsestr(text) for text in found.stdout.split("\n\n") if "SHA256:" in text]
     if not stanzas:
@@ -129,7 +129,7 @@ def _download(deb: Deb, folder: Path) -> Path:
 
 
 def _pip_reason(stderr: str) -> str:
-    """What went wrong, out of pip's retries and errors."""
+    """Return the cause of a failure from pip's retries and errors."""
     network = re.findall(r"connection broken by '(.*?)':? /", stderr)
     hashes = re.findall(r"^\s+(?:Expected sha256|Got).*$|^\s+\S+ from \S+.*:$", stderr, re.MULTILINE)
     errors = [line for line in stderr.splitlines() if line.startswith("ERROR")] or stderr.splitlines()

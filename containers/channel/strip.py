@@ -1,4 +1,4 @@
-"""What a package leaves out, and why. It happens here, before the hashes are made, so that they stay true."""
+"""Leave files out of a package, with the reasons. This happens before hashes are made, so that they stay true."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MINIFIABLE = f"{SITE}/bokeh/server/static/js/*.js"
 
 
 def is_left_out(path: str) -> bool:
-    """Whether a path below the prefix is not wanted in the environment."""
+    """Return whether the environment leaves out a path below the prefix."""
     return any(fnmatch(path, pattern) for pattern in LEFT_OUT) or (
         fnmatch(path, MINIFIABLE) and not path.endswith(".min.js")
     )

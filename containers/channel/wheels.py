@@ -54,7 +54,7 @@ def wheel_package(wheel: Path, python: str) -> Package:
 
 
 def _placed(member: zipfile.ZipInfo, data: bytes, *, site: str, python: str) -> tuple[str, File]:
-    """Where a member of the wheel goes below the prefix, and what it is there."""
+    """Return the path of a wheel's member below the prefix, and its kind."""
     executable = bool(member.external_attr >> 16 & 0o111)
     head, _, rest = member.filename.partition("/")
     if not head.endswith(".data"):

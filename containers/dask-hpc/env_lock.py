@@ -22,7 +22,7 @@ FROM_DEBIAN = "deb_"
 
 
 class InstallError(Exception):
-    """What failed, what was seen, and what to do about it."""
+    """An error with three parts: what failed, what was found, what to do."""
 
     def __init__(self, what: str, seen: str, todo: str) -> None:
         super().__init__(f"{what}\n  seen:  {seen}\n  to do: {todo}")

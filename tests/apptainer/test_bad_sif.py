@@ -93,7 +93,7 @@ def test_rejects_unreadable_sif(bare: SlurmSim, sif: Path, tmp_path: Path) -> No
     own = tmp_path / "own.sif"
     own.write_bytes(sif.read_bytes())
     own.chmod(0o600)
-    with pytest.raises(SpecError, match="not everybody's to read") as refused:
+    with pytest.raises(SpecError, match="not world-readable") as refused:
         SlurmSim(bare=True, sif=own)
     assert refused.value.todo == f"'chmod a+r {own}'."
     bare.put(sif, "/home/hpc/own.sif")

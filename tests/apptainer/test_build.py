@@ -64,7 +64,7 @@ def test_interrupted_build_leaves_nothing(root: Path, tmp_path: Path, how: signa
     name = f"dask-hpc-sif-{process.pid}"
     while not containers(name):
         assert process.poll() is None
-        time.sleep(0.1)  # the engine tells nobody
+        time.sleep(0.1)  # the engine sends no event
     os.killpg(process.pid, how)
     assert process.wait(timeout=150) == 130
     assert list(tmp_path.iterdir()) == []

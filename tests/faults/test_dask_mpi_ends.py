@@ -54,7 +54,7 @@ def await_text(job: Job, text: str, times: int = 1, timeout: float = 150) -> Non
     deadline = time.monotonic() + timeout
     while job.output().count(text) < times:
         assert time.monotonic() < deadline, job.output()
-        time.sleep(0.1)  # a log tells nobody when it grows
+        time.sleep(0.1)  # a log sends no event when it grows
 
 
 def hosts(job: Job) -> list[str]:

@@ -84,7 +84,7 @@ thread.join()
 
 
 def test_every_dask_program_has_the_correction_for_tls(in_image: Run) -> None:
-    """Whoever imports distributed reads TLS with a clean error queue; who does not import it pays nothing."""
+    """A program that imports distributed reads TLS with a clean error queue; any other pays nothing."""
     code = "import sys, {}; print('dask_hpc_startup.openssl' in sys.modules)"
     assert in_image("python", "-c", code.format("distributed")).stdout == "True\n"
     assert in_image("python", "-c", code.format("ssl")).stdout == "False\n"

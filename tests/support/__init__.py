@@ -1,4 +1,4 @@
-"""What tests share that is no test: helpers by subject, and programs that run inside of mini-clusters."""
+"""Helpers that tests share, by subject, and programs that run in mini-clusters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from slurm_sim import SlurmSim
 
 SimFor = Callable[[pytest.FixtureRequest], SlurmSim]
-"""What the fixture `slurm_sim_for` gives: the mini-cluster of a place in the tests."""
+"""The value of the fixture `slurm_sim_for`: the mini-cluster of a place in the tests."""
 
 
 def lacking(what: str) -> NoReturn:

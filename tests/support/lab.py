@@ -10,7 +10,7 @@ from slurm_sim import Jupyter
 
 
 def token_of(lab: Jupyter) -> str:
-    """What lets one in."""
+    """The token."""
     return urlsplit(lab.address).query.removeprefix("token=")
 
 

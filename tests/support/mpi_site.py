@@ -34,7 +34,7 @@ def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 150) -> None
         record = job.record()
         assert not record.ended, f"{record}\n{job.output()}"
         assert time.monotonic() < deadline, job.output()
-        time.sleep(0.1)  # a file tells nobody when it comes
+        time.sleep(0.1)  # a new file sends no event
 
 
 def left(sim: SlurmSim | Engine, seconds: float = 60) -> str:

@@ -1,4 +1,4 @@
-"""What is shown at the end of a run of tests: the time of each folder."""
+"""Show the time of each folder at the end of a run of tests."""
 
 from __future__ import annotations
 

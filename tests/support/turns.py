@@ -1,4 +1,4 @@
-"""What the processes of one test run agree on: who runs alone, and who makes what all of them use."""
+"""Let the processes of one test run agree on who runs alone, and who makes shared things."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Turns:
         """Wait for a turn, and hold it."""
         door, room = (os.open(file, os.O_RDWR | os.O_CREAT, 0o600) for file in self._files)
         try:
-            fcntl.flock(door, fcntl.LOCK_EX)  # whoever waits for the room holds the door, and nobody overtakes
+            fcntl.flock(door, fcntl.LOCK_EX)  # a process that waits for the room holds the door, so that none overtakes
             fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
             fcntl.flock(door, fcntl.LOCK_UN)
             yield

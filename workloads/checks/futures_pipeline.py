@@ -55,7 +55,7 @@ class Found:
 
     @property
     def distance(self) -> float:
-        """How far the eigenvalues are from NumPy's, in units of the largest."""
+        """Distance of the eigenvalues from NumPy's, in units of the largest."""
         pairs = zip(self.eigenvalues, self.expected, strict=False)
         return max((distance(ours, theirs) for ours, theirs in pairs), default=0.0)
 

@@ -21,7 +21,7 @@ from slurm_sim.errors import SlurmSimError
 from slurm_sim.spec import Spec
 
 _ETC = "/usr/local/share/slurm-sim/etc"
-"""Where the controller's entrypoint finds Slurm's configuration."""
+"""Folder in which the controller's entrypoint finds Slurm's configuration."""
 
 _PATIENCE = 30
 """Seconds that an interrupted start has to end by itself; it takes two, or twenty with 128 nodes."""

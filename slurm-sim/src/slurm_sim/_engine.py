@@ -27,7 +27,7 @@ HOME = "/home/hpc"
 """That person's home, shared by the login node and all nodes."""
 
 _TIMED_OUT = (124, 137)
-"""How `timeout` ends when it had to end a command; it runs beside that, where the engine's client does not reach."""
+"""Exit status of `timeout` after it ended a command; it runs beside it, where the engine's client cannot reach."""
 
 _REFUSALS = ("Error response from daemon", "Error: No such container", "OCI runtime exec failed")
 """The first words of the engine where it ran no command; a command may write them, too."""

@@ -1,4 +1,4 @@
-"""Where the files are that a mini-cluster is made of: in the checkout, or inside the installed wheel."""
+"""Find the files of a mini-cluster, in the checkout or in the installed wheel."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ CONFIGURATION = (
 """Everything that an administrator can change in the controller, but for its nodes."""
 
 LEASE = "pytest-"
-"""How the names of partitions begin that belong to one test."""
+"""Prefix of partitions that belong to one test."""
 
 _ENDING = 10
 """Seconds that a suspected node has to end its jobs, KillWait included. One that takes longer is replaced."""

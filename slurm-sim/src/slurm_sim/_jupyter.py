@@ -25,7 +25,7 @@ _REACH_SECONDS = 5
 
 
 class Jupyter(msgspec.Struct, frozen=True, kw_only=True):
-    """Where JupyterLab is.
+    """The addresses of JupyterLab.
 
     Attributes:
         address: on the loopback of the engine's host, with the token that lets one in.

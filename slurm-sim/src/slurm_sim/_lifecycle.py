@@ -141,7 +141,7 @@ def _remove(name: str) -> bool:
 
 def _remove_all(name: str, removal: tuple[str, ...], ids: list[str]) -> None:
     done = docker(*removal, *ids)
-    if done.returncode and removal[0] == "network":  # somebody has connected another container to it
+    if done.returncode and removal[0] == "network":  # another container is connected to it
         for network in ids:
             connected = docker(
                 "network", "inspect", "--format={{range $id, $_ := .Containers}}{{$id}} {{end}}", network

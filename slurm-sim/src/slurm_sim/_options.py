@@ -1,4 +1,4 @@
-"""What the commands of `slurm-sim` share: options, suggestions, and errors as messages."""
+"""Options, suggestions and error messages that the commands of `slurm-sim` share."""
 
 from __future__ import annotations
 

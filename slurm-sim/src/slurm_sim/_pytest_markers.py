@@ -1,4 +1,4 @@
-"""What a place in the tests asks for: its markers, over what all tests have."""
+"""Combine the markers of a test, class or module with the options of all tests."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ if exists "$1"; then exec scontrol delete partition="$1"; fi
 
 
 class Sharing(msgspec.Struct, frozen=True, kw_only=True):
-    """How mini-clusters are shared.
+    """The way in which workers share mini-clusters.
 
     Attributes:
         run: The name of the run of tests.
@@ -113,7 +113,7 @@ class Shared:
         for attempt in range(1, _ATTEMPTS + 1):
             fresh = not lease.nodes()
             while not self._take(lease, count):
-                time.sleep(0.1)  # a file that is removed tells nobody
+                time.sleep(0.1)  # the removal of a file sends no event
             try:
                 lease.configuration = _health.restore(self.sim, lease.nodes(), suspect=lease.suspect)
                 self._open(lease, lease.nodes() if fresh else [])

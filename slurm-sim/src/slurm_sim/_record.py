@@ -27,7 +27,7 @@ _LINES = {
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What Slurm says of a job.
+    """A job, as Slurm reports it.
 
     The record of an array or of a heterogeneous job sums up its parts: it has ended when all of them have, and is
     COMPLETED if all of them are.
@@ -62,22 +62,22 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of it runs or will run."""
+        """True if no part of the job runs or will run."""
         return self.state in _ENDED
 
     @property
     def held(self) -> bool:
-        """Whether it waits until it is released."""
+        """True if the job is held until a user releases it."""
         return self.reason.startswith("JobHeld")
 
     @property
     def hopeless(self) -> bool:
-        """Whether it waits for what can never happen."""
+        """True if the job waits for a condition that can never be met."""
         return self.reason == "DependencyNeverSatisfied"
 
     @property
     def summary(self) -> str:
-        """How it ended, or what it does, in one line."""
+        """The job's state or end, in one line."""
         killed = f", signal {self.signal}" if self.signal else ""
         return f"status {self.exit_code}{killed}, reason {self.reason}"
 

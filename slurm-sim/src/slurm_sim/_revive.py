@@ -110,7 +110,7 @@ def _await_nodes(engine: Engine, nodes: list[str], end: float) -> list[str]:
         for node in [node for node, first in ending.items() if now - first > _ENDING_SECONDS]:
             _forget_jobs(engine, node)
             del ending[node]
-        time.sleep(0.1)  # Slurm tells nobody when a node registers
+        time.sleep(0.1)  # Slurm sends no event when a node registers
 
 
 def _forget_jobs(engine: Engine, node: str) -> None:

@@ -103,7 +103,7 @@ def _await_nodes(engine: Engine, nodes: list[str], *, timeout: float) -> None:
         if time.monotonic() > end:
             states = "\n".join(f"{node} {seen.get(node, 'unknown to Slurm')}" for node in nodes)
             raise StartError(f"New nodes did not come up within {timeout:.0f} s.", states)
-        time.sleep(0.05)  # Slurm tells nobody when a node registers
+        time.sleep(0.05)  # Slurm sends no event when a node registers
 
 
 def _await_answers(engine: Engine, nodes: list[str]) -> None:

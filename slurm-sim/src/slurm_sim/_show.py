@@ -1,4 +1,4 @@
-"""What a person sees: progress on a terminal, tables; and JSON for programs."""
+"""Show progress and tables to people, and JSON to programs."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class _NoJupyter(msgspec.Struct, frozen=True):
 
 
 class _Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What `slurm-sim status --json` prints."""
+    """The output of `slurm-sim status --json`."""
 
     name: str
     nodes: list[_Node]

@@ -50,7 +50,7 @@ def check_sif(file: str | Path) -> Path:
         seen = f"it is for {architecture}, this machine is {platform.machine()}"
         raise SpecError(f"The SIF {path} is for another machine.", seen, "build it on a machine like this one.")
     if not status.st_mode & 0o004:
-        raise SpecError(f"The SIF {path} is not everybody's to read.", todo=f"'chmod a+r {path}'.")
+        raise SpecError(f"The SIF {path} is not world-readable.", todo=f"'chmod a+r {path}'.")
     return path
 
 

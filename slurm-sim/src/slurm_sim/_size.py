@@ -1,4 +1,4 @@
-"""What the number of nodes asks for: of the engine's host, before anything starts, and of Slurm's timeouts."""
+"""Derive limits of the engine's host and Slurm's timeouts from the number of nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a word was probably meant to be."""
+"""Suggest the intended word for a mistyped one."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class SlurmSim:
         nodes: Compute nodes, named c1…cN; 512 at most.
         cpus_per_node: What a node tells Slurm that it has, whatever the host has.
         memory_per_node: As Slurm says it: `4G`, `512M`, or a number of MiB.
-        name: A Compose project's name; without it, one that nobody has.
+        name: A Compose project's name; by default, an unused one.
         image: What login node and nodes run; it must be built on ours (see README). Default: $SLURM_SIM_IMAGE, else
             slurm-sim/node where it has been built, else plain Slurm.
         bare: Login node and nodes have Slurm, PMIx and Apptainer, and nothing to run but what a SIF brings.

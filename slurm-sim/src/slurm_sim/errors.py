@@ -1,4 +1,4 @@
-"""What can go wrong, said to a person: what failed, what was seen, what to do.
+"""Errors for people: what failed, what was found, what to do.
 
 SlurmSimError
 ├── SpecError           what was asked for makes no sense (also a ValueError)
@@ -48,7 +48,7 @@ class SlurmSimError(Exception):
 
 
 class SpecError(SlurmSimError, ValueError):
-    """What was asked for makes no sense."""
+    """The request is invalid."""
 
 
 class EngineError(SlurmSimError):

@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong on real clusters, and how it is mended."""
+"""Inject the faults of real clusters on demand, and repair them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from slurm_sim.errors import CommandError, SlurmSimError, SpecError
 
 __all__ = ["Fault"]
 
-_SOCKETS = "/proc/net/unix"  # those that somebody listens on; a node that was stopped still has the files of others
+_SOCKETS = "/proc/net/unix"  # listening sockets; a node that was stopped still has the files of others
 _BATCH_STEP = 4294967291  # Slurm's number of a batch script's step; slurmstepd listens on a socket of that name
 _AS_BEFORE = ("--driver-opt", "com.docker.network.endpoint.ifname=eth0")  # ignored by engines before 28
 _DOWN = re.compile("No such container|is not running|is paused")  # Slurm finds out itself that such a node is lost
@@ -24,7 +24,7 @@ _TRUTH_SECONDS = 120  # BatchStartTimeout and 10 s, and far more for a busy mach
 
 
 class Fault(StrEnum):
-    """What can be broken; all but the controller's take the names of nodes."""
+    """A fault to inject; all except the controller's take names of nodes."""
 
     NODE_LOST = "node-lost"
     """The node's power is cut: its processes are gone, and Slurm finds out by itself."""
@@ -40,7 +40,7 @@ class Fault(StrEnum):
     CONTROLLER_RESTARTED = "controller-restarted"
     """slurmctld is stopped, which saves its state, and starts again from that."""
     HEAL = "heal"
-    """Mends whatever of the above was done: the controller, or the nodes that are named. The controller then knows what
+    """Repairs any of the above: the controller, or the named nodes. The controller then knows what
     its nodes run: a batch job whose end it has missed is queued again, or failed, as Slurm does with such jobs."""
 
     @classmethod
@@ -54,7 +54,7 @@ class Fault(StrEnum):
 
 
 def inject(engine: Engine, fault: Fault, *nodes: str) -> None:
-    """Do it, and return when it is done, which is not when Slurm has noticed."""
+    """Inject the fault and return at once; Slurm notices it later."""
     controller = engine.container("slurmctld")
     match fault:
         case Fault.CONTROLLER_LOST:

@@ -106,7 +106,7 @@ class Job:
                 )
             if time.monotonic() > end:
                 raise self._late(what, timeout, record=record, trouble=trouble)
-            # Slurm tells nobody what becomes of a job; asking takes as long as this, and longer for a large array
+            # Slurm sends no event when a job ends; a query takes as long as this, and longer for a large array
             time.sleep(max(0.05, time.monotonic() - began))
 
     def _try_record(self) -> tuple[JobRecord | None, str]:

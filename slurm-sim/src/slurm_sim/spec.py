@@ -1,4 +1,4 @@
-"""What a mini-cluster is to be: checked here, before anything starts."""
+"""Specify a mini-cluster, and check the specification before anything starts."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 
 
 def whole(comm: Any, blocks: Any) -> dict[str, Any]:
-    """What a rank sees: its place, its blocks, and the sum over all."""
+    """A rank's view: its place, its blocks, and the sum over all."""
     from mpi4py import MPI
 
     mine = sum(float(block.sum()) for block in blocks.values())
@@ -78,7 +78,7 @@ def blocking(comm: Any, blocks: Any) -> None:
 
 
 def endless(comm: Any, blocks: Any) -> None:
-    """Rank 0 waits for a message that nobody sends."""
+    """Rank 0 waits for a message that never comes."""
     import numpy as np
 
     if comm.rank == 0:
@@ -86,7 +86,7 @@ def endless(comm: Any, blocks: Any) -> None:
 
 
 def waiting(comm: Any, blocks: Any) -> None:
-    """Every rank says that it is there, and waits for a message that nobody sends."""
+    """Every rank says that it is there, and waits for a message that never comes."""
     import numpy as np
     from distributed import get_worker
 
@@ -102,7 +102,7 @@ def killed(comm: Any, blocks: Any) -> None:
 
 
 def outcome(call: Callable[[], Any]) -> dict[str, Any]:
-    """What a collective came to, and the seconds that it took."""
+    """The result of a collective, and its seconds."""
     from dask_hpc.collective import CollectiveError
 
     start = time.monotonic()

@@ -20,7 +20,7 @@ class Proc(ctypes.Structure):
 
 
 def awaited(enough: Callable[[Iterable[bool]], bool], files: list[Path], seconds: float) -> bool:
-    """Whether all or any of the files are there, as soon as they are, or when the time is over."""
+    """Wait for all or any of the files; return whether they came before the time was over."""
     end = time.monotonic() + seconds
     while not enough(file.exists() for file in files):
         if time.monotonic() > end:

@@ -42,7 +42,7 @@ def read_terminal(end: int) -> Iterator[str]:
     while True:
         try:
             part = os.read(end, 1 << 16)
-        except OSError:  # Linux's way to say that nobody has the other end any more
+        except OSError:  # Linux's way to say that the other end is closed
             return
         if not part:
             return

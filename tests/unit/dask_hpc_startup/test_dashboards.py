@@ -67,7 +67,7 @@ def test_scheduler_listens_on_socket(corrected: Path, address: Any, number: int)
 
 
 def test_address_of_interface_stays_port(corrected: Path) -> None:
-    """Whoever names an interface gets a TCP port on it."""
+    """A named interface gets a TCP port."""
     server, path, _ = asyncio.run(served("0.0.0.0:0"))
     assert type(server) is not PrivateServer
     assert path is None

@@ -18,7 +18,7 @@ def module(**functions: Any) -> ModuleType:
 
 
 def test_pool_is_told_what_ended_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for a result gets the error; the thread shows it, too."""
+    """A caller that waits for a result gets the error; the thread shows it, too."""
     monkeypatch.delenv("PMIX_NAMESPACE", raising=False)
 
     def manager(_pool: object, options: dict[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong, said to a person: what failed, what was seen, what to do.
+"""Errors for people: what failed, what was found, what to do.
 
 ::
 
@@ -52,7 +52,7 @@ class WorkloadError(DaskHpcError):
 
 
 class RequestError(DaskHpcError):
-    """More was asked for than there is, or something that contradicts itself."""
+    """The request exceeds the available resources or contradicts itself."""
 
     exit_code = 2
 

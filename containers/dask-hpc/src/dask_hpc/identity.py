@@ -16,7 +16,7 @@ _PACKAGES = ("dask", "distributed", "dask-jobqueue", "numpy")
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What `env.json` says of an installed environment, and what else this Python sees; all empty outside of one.
+    """The facts in an installed environment's `env.json`, and packages added to it; empty outside of one.
 
     Attributes:
         lock_sha256: of the lock that the environment was installed from.
@@ -36,7 +36,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Release(msgspec.Struct, frozen=True):
-    """What `version.json` says of an image: which release of this project it is, and of which commit."""
+    """The release and the commit of an image, from its `version.json`."""
 
     version: str = "unknown"
     revision: str = "unknown"

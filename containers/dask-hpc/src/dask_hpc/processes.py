@@ -14,7 +14,7 @@ from time import monotonic
 
 @dataclass(frozen=True)
 class Answer:
-    """What a program said; `status` is None if it could not be run or did not end in time."""
+    """A program's output; `status` is None if it could not run or timed out."""
 
     status: int | None
     out: str

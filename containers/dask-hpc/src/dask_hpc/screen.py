@@ -1,4 +1,4 @@
-"""What a person sees: tables, notes and progress. With --json all of it goes to standard error."""
+"""Show tables, notes and progress to people. With --json, all of it goes to standard error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Mark:
 
 
 class Screen:
-    """Where output goes.
+    """The destination of output.
 
     Args:
         quiet_stdout: keep standard output free, for a program that reads the JSON there.
@@ -115,7 +115,7 @@ class Screen:
 
 
 class _Console(Console):
-    """A console that goes on when nobody reads any more: `dask-hpc run … | head` still keeps its result."""
+    """A console that continues when its reader has gone: `dask-hpc run … | head` still keeps its result."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True

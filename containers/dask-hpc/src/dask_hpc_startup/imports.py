@@ -61,7 +61,7 @@ CORRECTED: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {
     "mpi4py.MPI": _mpi,
     "mpi4py.futures._core": _pools,
 }
-"""What is called in place of a module's execution; it has to call `execute`."""
+"""A function called in place of a module's execution; it must call `execute`."""
 
 
 class Corrections:

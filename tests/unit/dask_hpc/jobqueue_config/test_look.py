@@ -136,7 +136,7 @@ def test_nodes_are_those_of_the_partition_that_was_asked_for(commands: Commands)
 
 
 def test_in_an_allocation_its_nodes_are_asked(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step of the job that this runs in disturbs nobody else, and does not take on the job's size."""
+    """A step of the job that this runs in disturbs no other step, and does not take on the job's size."""
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     commands["srun"] = f"env >{commands.folder}/env; echo '{PRINTED}'"
     assert seen(jobs=True, **ALLOCATION).reports.nodes == (REPORT,)

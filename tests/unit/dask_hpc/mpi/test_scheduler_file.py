@@ -81,7 +81,7 @@ def test_reports_stale_file(tmp_path: Path) -> None:
     with pytest.raises(ClusterError) as caught:
         mpi_scheduler_file.connect(file, timeout=0.1)
     assert "is stale" in caught.value.message
-    assert "Nobody answers" in caught.value.message
+    assert "No Dask scheduler answers" in caught.value.message
 
 
 def test_rejects_other_scheduler_at_same_address(tmp_path: Path) -> None:

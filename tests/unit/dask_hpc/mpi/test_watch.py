@@ -140,7 +140,7 @@ def test_a_client_may_come_back_in_some_seconds() -> None:
 
 
 def test_a_clients_rank_is_part_of_the_world() -> None:
-    """Its loss breaks the world; a cluster that was started for everybody outlives its clients."""
+    """Its loss breaks the world; a shared cluster outlives its clients."""
     scheduler = Scheduler(MpiSettings(wait_for_client=300, client_rank=1))
     scheduler.pass_time()
     assert scheduler.given_up[0][1]

@@ -1,4 +1,4 @@
-"""Where a workload runs. Each backend plans from its options, shows the plan, and starts a Dask cluster by it."""
+"""Start Dask clusters. Each backend plans from its options, shows the plan, and starts a cluster from it."""
 
 from __future__ import annotations
 

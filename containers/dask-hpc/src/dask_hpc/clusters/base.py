@@ -69,7 +69,7 @@ class Plan(ABC):
 
     @property
     def serves(self) -> bool:
-        """Whether this process is to call `serve` rather than `start`: it is a part of the cluster that it planned."""
+        """True if this process must call `serve` rather than `start`: it is a part of the cluster that it planned."""
         return False
 
     def serve(self) -> None:

@@ -43,7 +43,7 @@ class NodeReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What nodes said, which did not answer, and why there is nothing, if so; `quiet` if that was wanted.
+    """The nodes' answers, the nodes that did not answer, and the reason if there are none; `quiet` if that was wanted.
 
     `clocks` has by how many seconds a node's clock is ahead of this machine's; `options` are srun's that let it run.
     """

@@ -79,7 +79,7 @@ _TODO = "look at the difference; then --force replaces it, or --output FILE writ
 
 
 def _says_something(text: str) -> bool:
-    """Whether a file has a setting: dask-jobqueue leaves one with nothing but comments when it is first imported."""
+    """Return whether a file contains settings: dask-jobqueue writes one of comments only at its first import."""
     return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
 
 

@@ -1,4 +1,4 @@
-"""How a process of an MPI job ends, once Dask has: in good order, by SIGTERM, or with the whole MPI world."""
+"""End a process of an MPI job after Dask has ended: in good order, by SIGTERM, or with the whole MPI world."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 class Ending:
-    """How this process ends.
+    """The way in which this process ends.
 
     Attributes:
         status: the exit status; None if it ends in good order.

@@ -1,4 +1,4 @@
-"""What Dask's processes in an MPI job load first: it makes the job end, and end well, whichever of them ends first.
+"""Preload for Dask's processes in an MPI job: it ends the whole job cleanly, whichever process ends first.
 
 Dask goes on when a worker is lost. An MPI world cannot: the ranks that are left wait for the lost one forever. So
 
@@ -81,7 +81,7 @@ def _publish(scheduler: Scheduler, settings: MpiSettings) -> None:
         mpi_scheduler_file.publish(file, scheduler.identity(), origin)
     except OSError as error:
         say(f"the scheduler file {file} cannot be written: {error}")
-        abort("nobody could find the scheduler")
+        abort("no client or worker could find the scheduler")
 
 
 def _scheduler_file(scheduler: Scheduler, settings: MpiSettings) -> Path | None:

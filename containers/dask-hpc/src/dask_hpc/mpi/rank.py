@@ -25,7 +25,7 @@ from dask_hpc.paths import LocalPath
 from dask_hpc.stop import stopping_cleanly
 
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-"""Options of a worker that listens for nobody but Dask."""
+"""Options of a worker that listens for Dask alone."""
 
 _NAME = "dask-hpc mpi"
 

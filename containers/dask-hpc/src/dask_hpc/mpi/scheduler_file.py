@@ -1,7 +1,7 @@
 """The scheduler file: written at once and whole, for its user alone; read with a sharp eye.
 
 Dask's own is written in place with the permissions of any file, and stays when its scheduler is killed: a client then
-waits for an address where there is no scheduler, or somebody else's.
+waits for an address with no scheduler, or with another user's.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def connect(file: Path, security: Security | None = None, timeout: float = 30) -
     try:
         client = Client(found.address, security=security, timeout=timeout)
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
-        raise _stale(file, f"Nobody answers there as it should: {error}") from error
+        raise _stale(file, f"No Dask scheduler answers there: {error}") from error
     if (other := client.scheduler_info(n_workers=0)["id"]) != found.id:
         client.close()
         raise _stale(file, f"At {found.address} there is another scheduler by now, {other}.")

@@ -1,4 +1,4 @@
-"""What Dask's configuration tells the processes of an MPI job: its section `dask-hpc.mpi`."""
+"""Settings for the processes of an MPI job, in the section `dask-hpc.mpi` of Dask's configuration."""
 
 from __future__ import annotations
 

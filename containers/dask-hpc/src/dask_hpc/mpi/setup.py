@@ -1,4 +1,4 @@
-"""What all ranks do together before Dask starts in them: shares, a private folder, and Dask's configuration."""
+"""Prepare all ranks before Dask starts in them: shares, a private folder, and Dask's configuration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dask_hpc.stop import Stopped
 
 @dataclass(frozen=True)
 class Means:
-    """What a rank computes with: its share of its node, and the node's interface and why it is that one."""
+    """A rank's resources: its share of its node, and the node's interface with the reason for it."""
 
     share: Share
     interface: tuple[str, str]

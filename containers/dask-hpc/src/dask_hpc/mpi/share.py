@@ -32,7 +32,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Machine:
-    """What processes here may use: cores, bytes of memory, and whether those are less than there is."""
+    """Resources that processes here may use: cores, bytes of memory, and whether they are limited."""
 
     cores: int
     memory: int

@@ -1,4 +1,4 @@
-"""What is known to go wrong with dask-mpi, found before a worker dies of it."""
+"""Detect known problems of dask-mpi before a worker dies of them."""
 
 from __future__ import annotations
 

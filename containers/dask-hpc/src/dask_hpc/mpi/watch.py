@@ -1,4 +1,4 @@
-"""What the scheduler of an MPI job watches: its workers, each of which is a rank, and its client."""
+"""Watch the workers of an MPI job, each of which is a rank, and the client, from the scheduler."""
 
 from __future__ import annotations
 

@@ -50,12 +50,12 @@ class World:
 
     @property
     def size(self) -> int:
-        """How many ranks there are."""
+        """Number of ranks."""
         return len(self.nodes)
 
     @property
     def here(self) -> int:
-        """How many ranks this node has."""
+        """Number of ranks on this node."""
         return self.nodes.count(self.nodes[self.rank])
 
     def together(self, step: Callable[[], T], speaker: int) -> T:

@@ -1,4 +1,4 @@
-"""What Slurm gave to the job and the step that this process is in, out of the environment.
+"""Read the resources of this process's job and step from the environment.
 
 Slurm writes whole numbers, memory in MiB: `SLURM_MEM_PER_NODE=2048`, `SLURM_CPUS_ON_NODE=8`. A user's value may stand
 there as well, since srun reads `SLURM_MEM_PER_NODE` as its `--mem`: `2G` is as good as 2048. Numbers for all nodes have
@@ -42,7 +42,7 @@ _MEBIBYTES = {"k": 1 / 1024, "": 1, "m": 1, "g": 1024, "t": 1024 * 1024}
 
 @dataclass(frozen=True, kw_only=True)
 class Allocation:
-    """What Slurm says of a process; a number is None, and a text empty, where it says nothing.
+    """The resources that Slurm reports to a process; a missing number is None, a missing text is empty.
 
     Attributes:
         job: the job's number.

@@ -24,7 +24,7 @@ _OPTIONS = re.compile(
     r"|PMIX_(NAMESPACE|RANK|SERVER|DSTORE|GDS|HOSTNAME|VERSION|SYSTEM|SECURITY|BFROP)"
 )
 _OF_THE_SITE = re.compile(r"SLURM_(CONF(_SERVER)?|PMIX_\w+|SPANK_\w+|UMASK)")
-"""Where Slurm is, how its MPI plugin works: no options of a job."""
+"""Variables that locate Slurm and configure its MPI plugin, and are no options of a job."""
 
 
 def place(environ: Mapping[str, str]) -> list[str]:

@@ -53,17 +53,17 @@ class QueuedJob:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs or may still start; one that is completing does neither."""
+        """True if the job runs or may still start; a completing job does neither."""
         return self.state in _ALIVE
 
     @property
     def finished(self) -> bool:
-        """Whether Slurm has done all that it does for it, also what comes after its last process."""
+        """True if Slurm has finished with the job, including the work after its last process."""
         return not self.alive and self.state != _COMPLETING
 
     @property
     def hopeless(self) -> bool:
-        """Whether it waits for what will not come."""
+        """True if the job waits for a condition that will never be met."""
         return self.state == "PENDING" and self.reason in _HOPELESS
 
 

@@ -42,7 +42,7 @@ class Node:
 
     @property
     def up(self) -> bool:
-        """Whether jobs can start on it, now or later: a node that is asleep, planned for or under maintenance counts.
+        """True if jobs can start on the node, now or later: a node that is asleep, planned or under maintenance counts.
 
         The sign `*` says that the node does not respond.
         """
@@ -51,7 +51,7 @@ class Node:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing runs on it."""
+        """True if nothing runs on the node."""
         return self.idle_cpus == self.cpus
 
 

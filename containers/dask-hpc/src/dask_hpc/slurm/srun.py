@@ -17,7 +17,7 @@ MOST_NODES = 64  # enough to find what is wrong, few enough to disturb no other 
 
 @dataclass(frozen=True)
 class Room:
-    """Where a program may run: srun's options that let it, and the nodes."""
+    """A place where a program may run: srun's options for it, and the nodes."""
 
     options: tuple[str, ...]
     nodes: tuple[str, ...]

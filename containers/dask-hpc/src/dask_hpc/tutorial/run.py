@@ -39,7 +39,7 @@ _TO_DO = ("waiting", "queued", "processing", "no-worker")
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be run: the options' values, the name of the size whose defaults they have, and what to keep."""
+    """A request for a run: the options' values, the name of the size that set their defaults, and reports to keep."""
 
     workload: Workload
     parameters: dict[str, Any]

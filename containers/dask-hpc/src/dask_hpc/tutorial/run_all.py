@@ -32,7 +32,7 @@ NOT_HERE = "not here"
 
 @dataclass(frozen=True)
 class Order:
-    """What is the same for all: where to run if possible, the size for those that have it, options by backend."""
+    """A request that all workloads share: the preferred backend, the size where there is one, options by backend."""
 
     on: str
     size: str

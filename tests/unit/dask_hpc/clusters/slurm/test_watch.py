@@ -235,7 +235,7 @@ def settle(scheduler: Scheduler) -> list[Any]:
 
 @pytest.mark.parametrize("alive", [True, False])
 def test_restarted_workers_are_awaited_while_their_jobs_live(alive: bool) -> None:
-    """A restart may take long; once the jobs have ended, nobody comes back."""
+    """A restart may take long; once the jobs have ended, no worker comes back."""
     watch = Watch(lambda: alive)
     watch._by_signal = False
     scheduler = Scheduler(watch)

@@ -1,4 +1,4 @@
-"""`--on mpi --scheduler-file FILE`: a dask-mpi cluster that somebody has started, and that goes on after the run."""
+"""`--on mpi --scheduler-file FILE`: connect to a running dask-mpi cluster and leave it running."""
 
 from __future__ import annotations
 

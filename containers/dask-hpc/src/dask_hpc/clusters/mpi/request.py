@@ -36,7 +36,7 @@ class MpiJob(JobRequest):
 
     @property
     def world(self) -> int:
-        """How many ranks there are: a scheduler, and workers."""
+        """Number of ranks: one scheduler, and the workers."""
         return self.nodes * self.ranks_per_node
 
     def size(self) -> dict[str, Value]:

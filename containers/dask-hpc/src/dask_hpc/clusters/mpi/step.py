@@ -113,7 +113,7 @@ class StepPlan(Plan):
 
     @property
     def serves(self) -> bool:
-        """Whether this rank is the scheduler or a worker."""
+        """True if this rank is the scheduler or a worker."""
         return self.world.rank != CLIENT
 
     def serve(self) -> None:
@@ -186,7 +186,7 @@ class _Others(Enum):
 
 
 class _Departure:
-    """How the client's rank leaves the world, so that no other one waits for it."""
+    """Let the client's rank leave the world, so that no other rank waits for it."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -78,7 +78,7 @@ class Watch(SchedulerPlugin):
         self._awaited = True
 
     def _give_up(self, scheduler: Any) -> None:
-        """Wake the thread that waits for a result that nobody computes any more."""
+        """Wake the thread that waits for a result that no worker computes any more."""
         if self._count or self._closing or self._none_wanted():
             return
         if self._awaited:

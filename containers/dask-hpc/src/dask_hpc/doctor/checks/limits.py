@@ -1,4 +1,4 @@
-"""What Slurm gave the job, against what Dask would take: it looks at the machine, not at the job."""
+"""Compare the job's resources with those that Dask would take: Dask looks at the machine, not at the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operating system gives, here and on the nodes."""
+"""Check the operating system's resources, here and on the nodes."""
 
 from __future__ import annotations
 

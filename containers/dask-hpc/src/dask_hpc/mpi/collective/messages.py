@@ -1,4 +1,4 @@
-"""What client and ranks tell each other."""
+"""Messages between the client and the ranks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Rank:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a worker says of itself.
+    """A worker's description of itself.
 
     Attributes:
         host: its node.
@@ -45,7 +45,7 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What the client wants of a rank.
+    """The client's request to a rank.
 
     Attributes:
         run: names the collective; also the topic that ranks report to.

@@ -1,4 +1,4 @@
-"""What runs on a worker: one rank's part in a collective, and who looks after it."""
+"""Run one rank's part of a collective on a worker, and watch over it."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _guard(part: _Part, worker: Worker) -> None:
         if not part.entered:
             entered = now
         if _cancelled(worker, order.key):
-            part.stop("nobody waits for it any more: the client has gone, or has cancelled it")
+            part.stop("no client waits for it any more: the client has gone, or has cancelled it")
         elif now - entered > order.timeout:
             part.stop(f"it took longer than {order.timeout:g} s")
         elif not part.entered and now - start > order.entry:

@@ -43,7 +43,7 @@ class Ranks:
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """Number of ranks."""
         return len(self.members)
 
     def run(self, function: Callable[..., Any], *args: Any, array: Any = None) -> list[Future]:

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by every entrypoint: the mini-cluster's shared secret, and the daemon that vouches with it.
 
-# Whoever comes first makes the key, in the volume that all share; everybody else's is not taken (and mv is atomic).
+# The first container makes the key, in the volume that all share; a later one's is not taken (and mv is atomic).
 # It is complete, and readable by munge alone, before it has its name.
 make_munge_key() {
   local key=/etc/munge/munge.key new

@@ -1,4 +1,4 @@
-"""What JupyterLab and the programs that run notebooks share: the kernel, and how it is spoken to."""
+"""Configuration that JupyterLab and the programs that run notebooks share: the kernel and its sockets."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Any
 c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 (traitlets' own way)
 
 c.KernelSpecManager.ensure_native_kernel = False
-# Sockets in a folder of hpc's own, and not on ports that everybody on this node reaches.
+# Sockets in a folder that only hpc can read, not ports that every user of this node can reach.
 c.KernelManager.transport = "ipc"
