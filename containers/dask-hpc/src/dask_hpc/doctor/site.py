@@ -67,7 +67,7 @@ class Site:
 
     @cached_property
     def allocation(self) -> Allocation:
-        """What Slurm gave to this process."""
+        """The allocation of this process."""
         return Allocation.from_environment(self.environ)
 
     @cached_property
@@ -82,7 +82,7 @@ class Site:
 
     @property
     def survey(self) -> Survey:
-        """What the nodes said; the first check that asks runs the job, and all others wait for it."""
+        """The nodes' answers; the first check that asks runs the job, and all others wait for it."""
         with self._asking:
             return self._survey
 

@@ -19,7 +19,7 @@ from dask_hpc.slurm.srun import find_room, once_a_node, srun
 
 @dataclass(frozen=True)
 class Reports:
-    """What nodes said of themselves, or why none did."""
+    """The nodes' answers, or the reason that there are none."""
 
     nodes: tuple[NodeFacts, ...] = ()
     why_none: str = ""

@@ -23,7 +23,7 @@ from dask_hpc.stop import Stopped
 
 @dataclass(frozen=True)
 class Means:
-    """What a rank computes with: its share of its node, and the node's interface and why it is that one."""
+    """A rank's resources: its share of its node, and the node's interface with the reason for it."""
 
     share: Share
     interface: tuple[str, str]
