@@ -1,4 +1,4 @@
-"""Let one rank print for all until Dask starts, so that an invalid option is reported once."""
+"""Let one rank print for all until `speak`, so that an invalid option is reported once."""
 
 from __future__ import annotations
 
