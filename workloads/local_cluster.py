@@ -49,7 +49,8 @@ def start_cluster(folder: str, n_workers: int, *, threads_per_worker: int, memor
     return LocalCluster(
         n_workers=n_workers,
         threads_per_worker=threads_per_worker,
-        memory_limit=memory_limit,
+        # as threads, workers share this process's memory: near a limit, they would pause for what others hold
+        memory_limit=memory_limit if secure else 0,
         local_directory=folder,
         processes=secure,
         security=secure or None,
@@ -75,7 +76,7 @@ def main(
         client: of a Dask cluster.
         n_workers: Worker processes.
         threads_per_worker: Threads of each.
-        memory_limit: Memory of each.
+        memory_limit: Memory of each; no limit if they are threads.
         samples: Points to draw.
         chunks: Tasks for them.
         seed: Start of the random numbers.

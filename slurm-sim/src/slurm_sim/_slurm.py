@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # no notice comes when the controller answers again
-AWAIT_CONTROLLER = "until scontrol ping >/dev/null; do sleep 0.1; done\n"
+AWAIT_CONTROLLER = "until scontrol ping >/dev/null; do sleep 0.1; done # slurmctld sends no notice when it answers\n"
 """Return when the controller answers."""
 
 

@@ -93,6 +93,50 @@ def test_checks_import_their_script(workloads: Path) -> None:
     }
 
 
+def test_annotation_of_client_may_be_for_type_checkers(workloads: Path) -> None:
+    """A script need not import the client's class when it runs."""
+    (workloads / "some.py").write_text(
+        '"""Some."""\nfrom __future__ import annotations\nfrom typing import TYPE_CHECKING\n'
+        "if TYPE_CHECKING:\n    from distributed import Client\n\n"
+        "def main(client: Client, n: int = 1) -> Client: ...\n"
+    )
+    assert [option.name for option in discovery.load(workloads / "some.py").options] == ["n"]
+
+
+def test_script_may_import_its_own_package_workloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's package called workloads is found by scripts of other folders."""
+    (tmp_path / "site" / "workloads").mkdir(parents=True)
+    (tmp_path / "site" / "workloads" / "mine.py").write_text("ANSWER = 42\n")
+    (tmp_path / "some.py").write_text('"""Some."""\nfrom workloads.mine import ANSWER\n\ndef main(client): ...\n')
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.delitem(sys.modules, "workloads", raising=False)
+    try:
+        assert discovery.load(tmp_path / "some.py").name == "some"
+    finally:
+        sys.modules.pop("workloads.mine", None)
+
+
+@pytest.mark.parametrize(("name", "option"), [("memory", "--memory"), ("as_json", "--as-json"), ("on", "--on")])
+def test_rejects_parameter_that_hides_option_of_run(workloads: Path, name: str, option: str) -> None:
+    """The error names the option, which would otherwise have two meanings."""
+    script(workloads, "some", "pass", f"{name}: str = ''")
+    done = invoke("run", "some", "--help")
+    assert done.exit_code == 1
+    assert f"Both have {option}." in done.output
+    assert "Traceback" not in done.output
+
+
+def test_notebook_is_not_run_as_workload(workloads: Path) -> None:
+    """The error says how to run it, by its name and by its path."""
+    file = workloads / "tutorial.py"
+    file.write_text('"""Cells."""\n\n# %%\nraise SystemExit("executed")\n')
+    for name in ("tutorial", str(file)):
+        done = invoke("run", name)
+        assert done.exit_code == 1
+        assert f"run it by 'python {file}'" in done.output.replace("\n", " ")
+        assert "executed" not in done.output
+
+
 def test_rejects_checks_with_other_parameters(workloads: Path) -> None:
     """The error lists the parameters of both."""
     write(workloads, "some", "return Outcome({}, {}, [])", "", "n: int = 1, m: int = 2")

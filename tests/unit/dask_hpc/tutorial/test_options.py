@@ -31,10 +31,12 @@ def every_type(
     name: str = "a",
     folder: Path = Path("here"),
     kind: Literal["fast", "exact"] = "fast",
+    order: Literal[1, 2] = 1,
     shape: tuple[int, int] = (2, 3),
     sizes: tuple[int, ...] = (1,),
     limit: int | None = None,
     quick: bool = False,
+    strict: bool | None = None,
 ) -> None:
     """Take one of each."""
 
@@ -47,22 +49,29 @@ def test_values_have_types_of_annotations() -> None:
         "name": "a",
         "folder": Path("here"),
         "kind": "fast",
+        "order": 1,
         "shape": (2, 3),
         "sizes": (1,),
         "limit": None,
         "quick": False,
+        "strict": None,
     }
-    line = "--count 2e3 --share 1e-3 --name b --folder x --kind exact --shape 4,5 --sizes 1,2,3 --limit 7 --quick"
+    line = (
+        "--count 2e3 --share 1e-3 --name b --folder x --kind exact --order 2 --shape 4,5 --sizes 1,2,3 --limit 7"
+        " --quick --no-strict"
+    )
     assert parsed(every_type, *line.split()) == {
         "count": 2000,
         "share": 0.001,
         "name": "b",
         "folder": Path("x"),
         "kind": "exact",
+        "order": 2,
         "shape": (4, 5),
         "sizes": (1, 2, 3),
         "limit": 7,
         "quick": True,
+        "strict": False,
     }
 
 

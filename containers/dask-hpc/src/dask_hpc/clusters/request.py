@@ -18,7 +18,7 @@ from dask_hpc.units import NO_MEMORY, format_walltime
 
 T = TypeVar("T")
 
-NODE_DISK = "/tmp"  # noqa: S108 (Dask makes a folder of its own in it)
+NODE_DISK = "/tmp"  # noqa: S108 (Dask makes a private folder in it)
 _WALLTIME = 600  # enough to see a speed-up, little enough to start soon
 
 

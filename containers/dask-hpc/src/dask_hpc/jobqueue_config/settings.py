@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dask_hpc.jobqueue_config.look import Facts
 from dask_hpc.units import format_walltime
 
-_EVERYWHERE = "/tmp"  # noqa: S108 (Dask makes a folder of its own in it)
+_EVERYWHERE = "/tmp"  # noqa: S108 (Dask makes a private folder in it)
 _HOUR = 3600
 _QUIET = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
 _HEAD = """\

@@ -1,4 +1,4 @@
-"""Let one rank speak for all, until each has something of its own to say: an invalid option is reported once."""
+"""Let one rank print for all until `speak`, so that an invalid option is reported once."""
 
 from __future__ import annotations
 

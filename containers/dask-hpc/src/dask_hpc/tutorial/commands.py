@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ import msgspec
 
 from dask_hpc.clusters import BACKENDS
 from dask_hpc.clusters.options import CLUSTER_OPTIONS, ClusterOptions, SectionedCommand, no_meaning
-from dask_hpc.errors import did_you_mean
+from dask_hpc.errors import WorkloadError, did_you_mean
 from dask_hpc.mpi.hush import speak
 from dask_hpc.screen import Screen
 from dask_hpc.tutorial import discovery
@@ -70,16 +70,18 @@ class Workloads(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the workload, or say which one was probably meant."""
-        names = self.list_commands(ctx)
         if args and args[0] == ALL:
             return ALL, AllCommand(), args[1:]
-        if args and args[0].endswith(".py") and not discovery.find(args[0]):
-            raise click.UsageError(f"There is no file {args[0]}.", ctx)
         if args and not args[0].startswith("-") and not discovery.find(args[0]):
-            meant = did_you_mean(args[0].replace("_", "-"), names, cutoff=0.5)
-            hint = meant.capitalize() if meant else "'dask-hpc list' shows what there is."
-            raise click.UsageError(f"There is no workload {args[0]!r} in {discovery.folder()}. {hint}", ctx)
+            raise click.UsageError(self._not_found(ctx, args[0]), ctx)
         return super().resolve_command(ctx, args)
+
+    def _not_found(self, ctx: click.Context, name: str) -> str:
+        if name.endswith(".py"):
+            return f"There is no file {name}."
+        meant = did_you_mean(name.replace("_", "-"), self.list_commands(ctx), cutoff=0.5)
+        hint = meant.capitalize() if meant else "'dask-hpc list' shows what there is."
+        return f"There is no workload {name!r} in {discovery.folder()}. {hint}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the workloads without loading them."""
@@ -104,13 +106,26 @@ def _command(workload: Workload) -> click.Command:
     def callback(**values: Any) -> None:
         _run(workload, values)
 
+    others = [*_size_option(workload.checks.sizes), *_run_options(), *CLUSTER_OPTIONS]
+    _refuse_taken_names(workload, others)
     return SectionedCommand(
         workload.name,
-        params=[*workload.options, *_size_option(workload.checks.sizes), *_run_options(), *CLUSTER_OPTIONS],
+        params=[*workload.options, *others],
         callback=callback,
         help=workload.help,
         epilog=_EXAMPLES.format(name=workload.name),
     )
+
+
+def _refuse_taken_names(workload: Workload, others: Sequence[click.Parameter]) -> None:
+    """Refuse a `main` with a parameter that would hide an option of the run or of the Dask cluster."""
+    taken = {name for option in others for name in (option.name, *option.opts)} | {"--help"}
+    if clashes := [option.opts[0] for option in workload.options if taken & {option.name, *option.opts}]:
+        raise WorkloadError(
+            f"The options of {workload.name} clash with those of dask-hpc run.",
+            f"Both have {', '.join(clashes)}.",
+            "rename these parameters of its main.",
+        )
 
 
 def _size_option(sizes: Mapping[str, Mapping[str, object]]) -> list[click.Parameter]:
@@ -121,7 +136,7 @@ def _size_option(sizes: Mapping[str, Mapping[str, object]]) -> list[click.Parame
     if not sizes:
         return []
     names = [DEFAULT_SIZE, *sizes]
-    text = "Other defaults: " + "; ".join(f"{name}: {_in_words(values)}" for name, values in sizes.items()) + "."
+    text = "Other defaults: " + "; ".join(f"{name}: {_listed(values)}" for name, values in sizes.items()) + "."
     return [
         click.Option(
             ["--size"],
@@ -135,7 +150,7 @@ def _size_option(sizes: Mapping[str, Mapping[str, object]]) -> list[click.Parame
     ]
 
 
-def _in_words(values: Mapping[str, object]) -> str:
+def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {in_words(value)}" for name, value in values.items())
 
 

@@ -37,15 +37,18 @@ def folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 def available(where: Path | None = None) -> dict[str, Path]:
     """Return the file of every workload by its name, sorted; skip notebooks and files that start with _."""
-    files = sorted((where or folder()).glob("[!_]*.py"))
-    return {file.stem.replace("_", "-"): file for file in files if not _is_notebook(file)}
+    return {name: file for name, file in _scripts(where or folder()).items() if not _is_notebook(file)}
 
 
 def find(name: str) -> Path | None:
-    """Return the file of the workload of that name, or the one at that path; None if there is neither."""
+    """Return the script of that name, or the one at that path; None if there is neither."""
     if name.endswith(".py"):
         return Path(name) if Path(name).is_file() else None
-    return available().get(name)
+    return _scripts(folder()).get(name)
+
+
+def _scripts(where: Path) -> dict[str, Path]:
+    return {file.stem.replace("_", "-"): file for file in sorted(where.glob("[!_]*.py"))}
 
 
 def _is_notebook(file: Path) -> bool:
@@ -73,15 +76,17 @@ def load(file: Path) -> Workload:
     Raises:
         WorkloadError: a file cannot be run, or lacks `main` or `@checks`.
     """
-    with _as_package(file.parent):
-        main = getattr(_run(file, f"{PACKAGE}.{file.stem}"), "main", None)
-        if not inspect.isfunction(main):
-            raise WorkloadError(f"{file} declares no workload.", todo="write a function main(client, …) in it.")
-        checks = _checks(file.parent / _CHECKS / file.name) or unchecked(main)
-        try:
-            options = options_of(main, checks.types)
-        except (WorkloadError, NameError) as error:
-            raise WorkloadError(f"The workload {file} cannot be run.", str(error)) from error
+    if _is_notebook(file):
+        raise WorkloadError(f"{file} is a notebook.", todo=f"run it by 'python {file}'.")
+    script = _run(file, f"dask_hpc_workload_{file.stem}")
+    main = getattr(script, "main", None)
+    if not inspect.isfunction(main):
+        raise WorkloadError(f"{file} declares no workload.", todo="write a function main(client, …) in it.")
+    checks = _checks(file, script) or unchecked(main)
+    try:
+        options = options_of(main, checks.types)
+    except (WorkloadError, NameError) as error:
+        raise WorkloadError(f"The workload {file} cannot be run.", str(error)) from error
     _refuse_other_parameters(file, checks, [str(option.name) for option in options])
     text = help_of(main) or summary(file)
     return Workload(
@@ -89,10 +94,12 @@ def load(file: Path) -> Workload:
     )
 
 
-def _checks(file: Path) -> Checks | None:
+def _checks(script_file: Path, script: ModuleType) -> Checks | None:
+    file = script_file.parent / _CHECKS / script_file.name
     if not file.is_file():
         return None
-    found = vars(_run(file, f"{PACKAGE}.{_CHECKS}.{file.stem}"))
+    with _importable(script_file, script):
+        found = vars(_run(file, f"{PACKAGE}.{_CHECKS}.{file.stem}"))
     for value in found.values():
         if isinstance(value, Checks):
             return value
@@ -113,11 +120,13 @@ def _refuse_other_parameters(file: Path, checks: Checks, names: list[str]) -> No
 
 
 @contextmanager
-def _as_package(where: Path) -> Iterator[None]:
-    """Let the files of a folder import each other as one package while they are loaded."""
+def _importable(file: Path, script: ModuleType) -> Iterator[None]:
+    """Let a file of checks import its script, and siblings of both, as parts of one package while it is loaded."""
     hidden = {name: sys.modules.pop(name) for name in _names()}
     package = sys.modules[PACKAGE] = ModuleType(PACKAGE)
-    package.__path__ = [str(where)]
+    package.__path__ = [str(file.parent)]
+    sys.modules[f"{PACKAGE}.{file.stem}"] = script
+    setattr(package, file.stem, script)
     try:
         yield
     finally:
@@ -141,5 +150,6 @@ def _run(file: Path, name: str) -> ModuleType:
         with blamed():
             import distributed  # noqa: F401 (what fails here is not the workload's fault)
         raise WorkloadError(f"The workload {file} cannot be loaded.", f"{type(error).__name__}: {error}") from error
-    setattr(sys.modules[PACKAGE], file.stem, module)
+    finally:
+        del sys.modules[name]
     return module

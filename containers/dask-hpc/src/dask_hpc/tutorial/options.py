@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Any
 
 import click
@@ -48,8 +48,8 @@ def options_of(main: Callable[..., Any], types: Mapping[str, click.ParamType[Any
     if strangers := sorted(set(types) - {one.name for one in parameters}):
         raise WorkloadError(f"There are types for {', '.join(strangers)}, which main does not take.")
     described = {one.arg_name: one.description or "" for one in parse(inspect.getdoc(main) or "").params}
-    hints = typing.get_type_hints(main)
-    return [_option(one, hints.get(one.name) or _hint(one), types.get(one.name), described) for one in parameters]
+    hints = _hints(main, parameters)
+    return [_option(one, hints[one.name], types.get(one.name), described) for one in parameters]
 
 
 def recorded(value: object) -> Value:
@@ -64,8 +64,23 @@ def in_words(value: object) -> str:
     return f"{value:_}" if type(value) is int and abs(value) >= 10_000 else str(recorded(value))
 
 
-def _hint(parameter: inspect.Parameter) -> object:
-    """Return the type of a parameter without an annotation: its default's."""
+def _hints(main: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> dict[str, object]:
+    """Return the type of every parameter: its annotation's, without None, or else its default's.
+
+    The client's annotation is left alone: a script may import its name for type checkers only.
+    """
+    written = {one.name: one.annotation for one in parameters if one.annotation is not inspect.Parameter.empty}
+    names = getattr(inspect.unwrap(main), "__globals__", {})
+    found = typing.get_type_hints(SimpleNamespace(__annotations__=written), globalns=names)
+    return {one.name: _not_none(found[one.name]) if one.name in found else _default_type(one) for one in parameters}
+
+
+def _not_none(hint: object) -> object:
+    inner = [one for one in typing.get_args(hint) if one is not NoneType]
+    return inner[0] if typing.get_origin(hint) in (typing.Union, UnionType) and len(inner) == 1 else hint
+
+
+def _default_type(parameter: inspect.Parameter) -> object:
     return str if parameter.default in (inspect.Parameter.empty, None) else type(parameter.default)
 
 
@@ -79,8 +94,8 @@ def _option(
     text = " ".join(described.get(name, "").split())
     required = parameter.default is inspect.Parameter.empty
     settings: dict[str, Any] = {"help": text, "required": required}
-    if not required and parameter.default is not None:
-        settings |= {"default": parameter.default, "show_default": True}
+    if not required:
+        settings |= {"default": parameter.default, "show_default": parameter.default is not None}
     if hint is bool:
         return click.Option([f"--{dashed}/--no-{dashed}", name], **settings)
     if isinstance(parameter.default, int | tuple):
@@ -90,12 +105,8 @@ def _option(
 
 def _type(hint: object, name: str) -> click.ParamType[Any]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, UnionType):
-        inner = [one for one in arguments if one is not NoneType]
-        if len(inner) == 1:
-            return _type(inner[0], name)
     if origin is typing.Literal:
-        return click.Choice([str(one) for one in arguments])
+        return click.Choice(arguments)
     if tuple in (hint, origin) and set(arguments) <= {int, ...}:
         return Counts(-(10**15), length=0 if ... in arguments else len(arguments))
     if hint in _PLAIN:

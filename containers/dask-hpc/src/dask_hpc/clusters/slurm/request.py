@@ -73,7 +73,7 @@ def make_request(asked: Asked, nodes: Sequence[Node], *, interface: tuple[str, s
         why=f"{smallest.name} has {smallest.memory} MiB for {smallest.cpus} cores",
     )
     request = WorkerJobs(
-        jobs=chooser.choose("jobs", min(idle, _JOBS), f"one a node of the {idle} idle, {_JOBS} at most"),
+        jobs=chooser.choose("jobs", min(idle, _JOBS), f"one per node of the {idle} idle, {_JOBS} at most"),
         cores=cores,
         processes=chooser.choose("processes", 1, "NumPy lets threads run side by side, and one process starts fastest"),
         interface=chooser.choose("interface", *interface),
