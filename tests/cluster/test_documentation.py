@@ -15,7 +15,7 @@ from tests.support.all_run import ALL
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ELSEWHERE = {
-    "make test": "this very run",
+    "make test": "this run",
     f"slurm-sim run --nodes 2 --get results -- {shlex.join(ALL)}": "tests/support/all_run.py, once for all",
 }
 """Commands of console blocks that other tests run."""
@@ -54,7 +54,7 @@ def commands(pages: list[Path] = PAGES) -> list[list[str]]:
 
 
 def longest(found: list[list[str]]) -> list[list[str]]:
-    """Leave out each block whose commands are all in a longer block, or in an equal one before it."""
+    """Drop each block whose commands are all in a longer block, or in an earlier equal one."""
     return [
         block
         for number, block in enumerate(found)
