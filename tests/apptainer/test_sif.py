@@ -1,4 +1,4 @@
-"""The SIF: what `apptainer exec` gives an ordinary user on a bare machine."""
+"""The SIF on bare nodes, run by an ordinary user."""
 
 from __future__ import annotations
 

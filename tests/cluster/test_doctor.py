@@ -1,4 +1,4 @@
-"""`dask-hpc doctor` on a real Slurm: quiet about what works, and right about what does not."""
+"""`dask-hpc doctor` on a real Slurm: all checks pass on a healthy mini-cluster, and each problem is reported."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_documented_commands_succeed(block: list[str], root: Path, tmp_path: Pat
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
-def test_each_other_command_has_a_test(root: Path) -> None:
+def test_text_block_commands_have_tests(root: Path) -> None:
     """Each line of a text block starts with a command that a test file runs."""
     lines = [line for block in blocks("text") for line in block.splitlines() if line.strip()]
     assert [line for line in lines if not line.startswith(tuple(ON_A_CLUSTER))] == []

@@ -20,7 +20,7 @@ def run(sim: Any, name: str, *options: str) -> dict[str, Any]:
 
 @pytest.mark.slurm_sim(nodes=2)
 def test_partitioned_array_matches_numpy(slurm_sim: Any) -> None:
-    """Every block's sum equals NumPy's, whichever node drew the block."""
+    """Every block's sum equals NumPy's, regardless of the node that drew the block."""
     result = run(slurm_sim, "partitioned-array", "--rows", "700,300", "--columns", "600,200,200")
     assert result["values"]["bytes"] == 8 * 1000 * 1000
     assert {"the sum of every block is NumPy's", "blocks[0,1] is drawn without the others"} <= names(result)

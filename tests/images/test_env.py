@@ -1,4 +1,4 @@
-"""The dask-hpc image: what a user finds in it, without a network and without activation."""
+"""The contents of the dask-hpc image, without a network and without activation."""
 
 from __future__ import annotations
 
