@@ -19,7 +19,7 @@ Inside = Callable[..., Completed]
 
 @pytest.fixture(scope="session")
 def sif(root: Path, shared_folder: Path) -> Path:
-    """The file; made anew only where the image has changed, and by one process of several."""
+    """Path of the SIF, rebuilt only if the image has changed, and by only one process."""
     if "DASK_HPC_SIF" in os.environ:
         return Path(os.environ["DASK_HPC_SIF"])
     own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
@@ -38,13 +38,13 @@ def slurm_sim_options(slurm_sim_options: dict[str, Any], sif: Path) -> dict[str,
 
 @pytest.fixture(scope="session")
 def bare(slurm_sim_for: SimFor, request: pytest.FixtureRequest) -> SlurmSim:
-    """The mini-cluster of all these tests."""
+    """Bare mini-cluster shared by all these tests."""
     return slurm_sim_for(request)
 
 
 @pytest.fixture(scope="session")
 def shared(sif: Path) -> str:
-    """Where the mini-cluster has the SIF."""
+    """Path of the SIF in the mini-cluster."""
     return f"/shared/{sif.name}"
 
 
@@ -60,13 +60,13 @@ def inside(bare: SlurmSim, shared: str) -> Inside:
 
 @pytest.fixture(scope="session")
 def image(versions: dict[str, str]) -> str:
-    """The image that the SIF is made of."""
+    """Image that the SIF is built from."""
     return os.environ.get("DASK_HPC_IMAGE", f"dask-hpc:{versions['VERSION']}")
 
 
 @pytest.fixture(scope="session")
 def image_files(image: str) -> dict[str, str]:
-    """Files of the image that say what it is, with their sha256."""
+    """Files that identify the image, with their sha256."""
     paths = [f"/opt/env/share/dask-hpc/{name}" for name in ("env.json", "version.json")]
     paths += ["/opt/env/bin/dask-hpc", "/etc/os-release"]
     command = ["docker", "run", "--rm", "--network", "none", image, "sha256sum", *paths]

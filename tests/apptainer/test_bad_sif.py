@@ -15,10 +15,10 @@ pytestmark = pytest.mark.timeout(300)
 Damage = Callable[[bytes], bytes]
 
 OTHER = {"x86_64": b"04", "aarch64": b"02"}
-"""The code of another architecture than this machine's in a SIF."""
+"""SIF code of an architecture other than this machine's."""
 
 ARCHITECTURE = 45
-"""Where a SIF's header says which it is for."""
+"""Offset of the architecture in a SIF's header."""
 
 
 def cut_off(data: bytes) -> bytes:
@@ -38,12 +38,12 @@ def an_error_page(_data: bytes) -> bytes:
 
 
 def of_another_architecture(data: bytes) -> bytes:
-    """Header and descriptor of the file system are changed, as if it had been built elsewhere."""
+    """Change the header and the file-system descriptor, as if the SIF had been built elsewhere."""
     own = data[ARCHITECTURE : ARCHITECTURE + 2]
     other = OTHER[platform.machine()]
     head = bytearray(data[:32176])  # header and descriptors
     head[ARCHITECTURE : ARCHITECTURE + 2] = other
-    partition = bytes((1, 0, 0, 0, 2, 0, 0, 0))  # squashfs, the system's: the architecture follows
+    partition = bytes((1, 0, 0, 0, 2, 0, 0, 0))  # squashfs, system partition: the architecture follows
     at = head.index(partition + own) + len(partition)
     head[at : at + 2] = other
     return bytes(head) + data[len(head) :]
@@ -89,7 +89,7 @@ def test_rejects_folder_as_sif(tmp_path: Path) -> None:
 
 
 def test_rejects_unreadable_sif(bare: SlurmSim, sif: Path, tmp_path: Path) -> None:
-    """Jobs run as another user than the SIF's owner: Apptainer rejects it, and slurm-sim says how to fix that."""
+    """Apptainer rejects a SIF that the job's user cannot read, and slurm-sim says how to fix that."""
     own = tmp_path / "own.sif"
     own.write_bytes(sif.read_bytes())
     own.chmod(0o600)

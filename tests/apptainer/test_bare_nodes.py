@@ -57,7 +57,7 @@ def test_user_has_no_capability(bare: SlurmSim) -> None:
         assert {line.split()[1] for line in seen.splitlines()} == {"0" * 16}
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="these are x86-64's numbers of the calls")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the system call numbers are x86-64's")
 @pytest.mark.parametrize(("call", "number"), [("keyctl", 250), ("bpf", 321), ("perf_event_open", 298), ("uffd", 323)])
 def test_denies_system_calls_that_docker_denies(bare: SlurmSim, shared: str, call: str, number: int) -> None:
     """The profile allows namespaces and mounts, but no other call that Docker denies, even in a user namespace."""
@@ -102,7 +102,7 @@ def test_two_bare_mini_clusters_share_sif(bare: SlurmSim, sif: Path, shared: str
 
 
 def test_reports_missing_user_namespaces(versions: dict[str, str]) -> None:
-    """On a host without user namespaces a node ends at once, with what it found and what to do."""
+    """Without user namespaces on the host, a node exits at once with what it found and what to do."""
     command = ["docker", "run", "--rm", "--cap-drop=ALL", "--cap-add=SETUID", "--cap-add=SETGID", "--device=/dev/fuse"]
     command += ["--entrypoint=bare-entrypoint", f"slurm-sim/bare:{versions['SLURM_VERSION']}", "true"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -113,7 +113,7 @@ def test_reports_missing_user_namespaces(versions: dict[str, str]) -> None:
 
 
 def test_job_leaves_no_file_system_server(bare: SlurmSim, shared: str) -> None:
-    """Apptainer that is killed leaves the process that serves the SIF; it ends with its job, another job's does not."""
+    """If Apptainer is killed, the process that serves the SIF ends with its job; that of another job keeps running."""
     # Apptainer does not report that it is ready, so poll for its process. The sleeping jobs are cancelled below.
     script = f"""
 servers() {{ srun --quiet --overlap --jobid=$held pgrep -x -c squashfuse_ll || true; }}

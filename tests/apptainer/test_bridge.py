@@ -71,7 +71,7 @@ def test_signal_to_launcher_leaves_nothing(site: SlurmSim, shared: str, signum: 
 
 
 def test_names_launcher_if_started_without_it(site: SlurmSim, shared: str) -> None:
-    """If the SIF is started by hand, the error names the launcher."""
+    """If the SIF is started without the launcher, the error names the launcher."""
     done = site.exec("apptainer", "exec", shared, "dask-hpc", *RUN, check=False)
     assert done.returncode == 1
     assert "no way from this SIF to Slurm" in done.stderr
@@ -79,15 +79,15 @@ def test_names_launcher_if_started_without_it(site: SlurmSim, shared: str) -> No
 
 
 def test_allows_only_listed_slurm_commands(site: SlurmSim, shared: str) -> None:
-    """In the SIF, scontrol does what a user's own jobs need; what administrates Slurm is refused."""
+    """In the SIF, scontrol manages the user's own jobs; administrative commands are refused."""
     assert "NodeName=c1" in launch(site, shared, "exec", "scontrol", "show", "node", "c1").stdout
     done = launch(site, shared, "exec", "scontrol", "reconfigure", check=False)
     assert done.returncode == 126
     assert launch(site, shared, "exec", "sacctmgr", check=False).returncode != 0
 
 
-def test_slurm_commands_act_as_outside(site: SlurmSim, shared: str) -> None:
-    """Scripts on standard input, srun's output from two nodes and the command's status pass through."""
+def test_slurm_commands_behave_as_outside_sif(site: SlurmSim, shared: str) -> None:
+    """Scripts on standard input, srun's output from two nodes and exit status pass through."""
     script = "#!/bin/sh\n#SBATCH --wait --output=out\nhostname\n"
     launch(site, shared, "exec", "sbatch", stdin=script)
     assert site.exec("cat", "out").stdout in ("c1\n", "c2\n")
@@ -96,7 +96,7 @@ def test_slurm_commands_act_as_outside(site: SlurmSim, shared: str) -> None:
 
 
 def test_passes_only_selected_variables(site: SlurmSim, shared: str) -> None:
-    """Variables of Slurm, of Dask and those the user names go in; variables that would break Python do not."""
+    """Slurm's, Dask's and user-selected variables are passed; variables that would break Python are not."""
     env = {"PYTHONPATH": "/elsewhere", "DASK_X": "1", "SLURM_X": "2", "MY_X": "3", "DASK_HPC_PASS": "MY_*"}
     seen = launch(site, shared, "exec", "env", env=env).stdout.splitlines()
     assert {"DASK_X=1", "SLURM_X=2", "MY_X=3"} <= set(seen)
@@ -121,15 +121,15 @@ def test_rejects_invalid_sif(site: SlurmSim, shared: str, prepare: str, words: l
     assert "Traceback" not in done.stderr
 
 
-def hidden(site: SlurmSim, node: str, path: str) -> None:
-    """Takes a file away on a node."""
+def hide(site: SlurmSim, node: str, path: str) -> None:
+    """Move a file away on a node."""
     site.exec("mv", path, f"{path}.away", on=node, user="root")
 
 
 def test_reports_node_without_apptainer(site: SlurmSim, shared: str) -> None:
     """The error names the node, and says how to exclude it."""
     link = site.exec("sh", "-c", "command -v apptainer", on="c2").stdout.strip()
-    hidden(site, "c2", link)
+    hide(site, "c2", link)
     try:
         done = launch(site, shared, *RUN, check=False)
         assert done.returncode == 1
@@ -153,7 +153,7 @@ def test_reports_sif_that_nodes_cannot_read(site: SlurmSim, shared: str) -> None
 
 
 def test_reports_unshared_sif_and_logs(site: SlurmSim, shared: str) -> None:
-    """If neither the SIF nor the logs are shared, the error says which folder must be."""
+    """If neither the SIF nor the logs are shared, the error says which folder to share."""
     site.exec("cp", shared, "/var/tmp/own.sif")
     logs = "/var/tmp/only-here/logs"
     done = site.exec(COMMAND, "--sif=/var/tmp/own.sif", *RUN, f"--log-directory={logs}", check=False, timeout=120)

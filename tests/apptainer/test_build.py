@@ -21,7 +21,7 @@ def build(root: Path, *arguments: str | Path, **variables: str) -> subprocess.Co
 def test_unchanged_image_is_not_rebuilt(root: Path, sif: Path) -> None:
     """If the image has not changed, nothing is built and nothing is printed."""
     if "DASK_HPC_SIF" in os.environ:
-        pytest.skip("the SIF under test is of another's making")
+        pytest.skip("the SIF under test was built elsewhere")
     before = sif.stat()
     done = build(root)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -29,7 +29,7 @@ def test_unchanged_image_is_not_rebuilt(root: Path, sif: Path) -> None:
 
 
 def test_build_leaves_only_sif_and_checksum(sif: Path) -> None:
-    """Next to the SIF is its checksum, and nothing is left of builds."""
+    """A build leaves only the SIF, its checksum and its stamp."""
     beside = {path.name for path in sif.parent.iterdir() if path.name.lstrip(".").startswith(sif.name)}
     assert beside <= {sif.name, f"{sif.name}.sha256", f".{sif.name}.stamp"}
 

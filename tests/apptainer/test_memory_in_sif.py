@@ -1,4 +1,4 @@
-"""A job's memory limit holds for what runs in a SIF, whose processes are in a user namespace of their own."""
+"""A job's memory limit applies inside a SIF, whose processes are in their own user namespace."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def test_counts_shared_pages_once(bare: SlurmSim, shared: str) -> None:
 @pytest.mark.parametrize("kind", ["read", "nondumpable"])
 @pytest.mark.parametrize("options", ["--userns", "--fakeroot", "--sharens"])
 def test_kills_job_over_limit(bare: SlurmSim, shared: str, kind: str, options: str) -> None:
-    """A job over its limit is killed in a SIF, also where the program's /proc is guarded."""
+    """A job over its limit is killed in a SIF, even if the program's /proc files are protected."""
     assert_killed(submit(bare, f"exec apptainer exec {options} {shared} PROGRAM {kind} {2 * MIB} 0", LIMIT))

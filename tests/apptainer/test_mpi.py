@@ -1,4 +1,4 @@
-"""MPI in the SIF: ranks on one node, and on several with Slurm's own PMIx."""
+"""MPI in the SIF: ranks on one node, and on several nodes with Slurm's own PMIx."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.apptainer.conftest import Inside
 
 pytestmark = pytest.mark.timeout(300)
 
-SRUN = ("srun", "--quiet", "--mpi=pmix")  # or it says that it waits, where the last job's nodes are not free yet
+SRUN = ("srun", "--quiet", "--mpi=pmix")  # otherwise srun reports waiting for the last job's nodes
 HELLO = ("python", "-m", "mpi4py.bench", "helloworld")
 RING = ("python", "-m", "mpi4py.bench", "ringtest", "-n", "1000000")
 
 
-def hosts_of_a_whole_world(output: str) -> list[str]:
-    """Where the ranks ran, sorted, if all of them say hello, each once and of the same world."""
+def hosts_of_world(output: str) -> list[str]:
+    """Return the ranks' nodes, sorted; assert that each rank of one world says hello once."""
     found = [
         re.fullmatch(r"Hello, World! I am process (\d+) of (\d+) on (\w+)\.", line) for line in output.splitlines()
     ]
@@ -30,7 +30,7 @@ def hosts_of_a_whole_world(output: str) -> list[str]:
 def test_srun_forms_one_world_over_two_nodes(bare: SlurmSim, shared: str) -> None:
     """Two ranks on each of two nodes form one world of four, with nothing on standard error."""
     done = bare.exec(*SRUN, "-N2", "-n4", "apptainer", "exec", shared, *HELLO, timeout=150)
-    assert hosts_of_a_whole_world(done.stdout) == ["c1", "c1", "c2", "c2"]
+    assert hosts_of_world(done.stdout) == ["c1", "c1", "c2", "c2"]
     assert done.stderr == ""
 
 
@@ -58,7 +58,7 @@ def test_batch_job_forms_one_world(bare: SlurmSim, shared: str) -> None:
     script = f"srun apptainer exec {shared} {' '.join(HELLO)}"
     job = bare.job(int(bare.exec("sbatch", "--parsable", "-N2", "-n4", "--wrap", script).stdout))
     assert job.wait(150).state == "COMPLETED"
-    assert hosts_of_a_whole_world(job.output()) == ["c1", "c1", "c2", "c2"]
+    assert hosts_of_world(job.output()) == ["c1", "c1", "c2", "c2"]
 
 
 @pytest.mark.parametrize("launch", ["", "srun -n1"])
@@ -67,7 +67,7 @@ def test_mpirun_works_in_one_node_job(bare: SlurmSim, shared: str, launch: str) 
     script = f"{launch} apptainer exec {shared} mpirun -n 2 {' '.join(HELLO)}"
     job = bare.job(int(bare.exec("sbatch", "--parsable", "-N1", "-c2", "-w", "c2", "--wrap", script).stdout))
     assert job.wait(150).state == "COMPLETED"
-    assert hosts_of_a_whole_world(job.output()) == ["c2", "c2"]
+    assert hosts_of_world(job.output()) == ["c2", "c2"]
 
 
 def test_mpirun_fails_in_two_node_job(bare: SlurmSim, shared: str) -> None:
@@ -81,7 +81,7 @@ def test_mpirun_fails_in_two_node_job(bare: SlurmSim, shared: str) -> None:
 def test_mpirun_works_in_one_sif(inside: Inside) -> None:
     """The tutorial's command runs five ranks in one SIF, on fewer cores."""
     done = inside("mpirun", "-n", "5", *HELLO)
-    assert hosts_of_a_whole_world(done.stdout) == ["login"] * 5
+    assert hosts_of_world(done.stdout) == ["login"] * 5
     assert done.stderr == ""
 
 
@@ -89,5 +89,5 @@ def test_mpirun_works_in_image(image: str) -> None:
     """The same command works in the image."""
     command = ["docker", "run", "--rm", "--init", "--hostname", "here", image, "mpirun", "-n", "5", *HELLO]
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
-    assert hosts_of_a_whole_world(done.stdout) == ["here"] * 5
+    assert hosts_of_world(done.stdout) == ["here"] * 5
     assert done.stderr == ""

@@ -1,4 +1,4 @@
-"""Other people's shells, packages and scripts in the SIF, with and without the launcher."""
+"""Users' own shells, packages and scripts in the SIF, with and without the launcher."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_login_shell_keeps_slurm_commands(site: SlurmSim, shared: str) -> None:
 
 @pytest.fixture(scope="module")
 def home(site: SlurmSim, shared: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmSim]:
-    """The site, with a virtual environment over the SIF's that has one more package."""
+    """The site, with a virtual environment that adds one package to the SIF's."""
     wheel = tiny.wheel(tmp_path_factory.mktemp("wheels"), "alpha")
     site.put(wheel, f"/home/hpc/{wheel.name}")
     make = f"python -m venv --system-site-packages {MINE} && {MINE}/bin/pip install --quiet --no-index ./{wheel.name}"
@@ -69,7 +69,7 @@ def home(site: SlurmSim, shared: str, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def run(sim: SlurmSim, shared: str, program: str, *arguments: str) -> str:
-    """Run a program as driver.py, by the launcher and in the virtual environment; return its last line."""
+    """Run a program as driver.py in the virtual environment, through the launcher; return its last line."""
     sim.exec("sh", "-c", "cat >driver.py", stdin=program)
     done = launch(sim, shared, "exec", f"{MINE}/bin/python", "driver.py", *arguments, timeout=250)
     return done.stdout.splitlines()[-1]
@@ -83,14 +83,14 @@ def test_workers_run_in_virtual_environment(home: SlurmSim, shared: str, on: str
 
 
 def test_slurmcluster_workers_run_in_virtual_environment(home: SlurmSim, shared: str) -> None:
-    """After `jobqueue-config`, run in the virtual environment, a plain `SLURMCluster` starts workers in it."""
+    """After `jobqueue-config` in the virtual environment, a plain `SLURMCluster` starts workers in it."""
     launch(home, shared, "exec", f"{MINE}/bin/python", "-m", "dask_hpc", "jobqueue-config", timeout=150)
     assert run(home, shared, JOBQUEUE.replace("LOGS", "")) == SEEN
     assert left(home) == ""
 
 
 def test_ranks_run_in_virtual_environment(home: SlurmSim, shared: str) -> None:
-    """Without the launcher: srun starts the SIF, and in it the virtual environment's Python."""
+    """Without the launcher, srun starts the SIF, and in it the virtual environment's Python."""
     code = "import alpha, sys; from mpi4py import MPI; print(sys.prefix, MPI.COMM_WORLD.size)"
     srun = (
         "srun",
@@ -109,7 +109,7 @@ def test_ranks_run_in_virtual_environment(home: SlurmSim, shared: str) -> None:
 
 
 def test_active_virtual_environment_reaches_launcher(home: SlurmSim, shared: str) -> None:
-    """`./dask-hpc run` follows what is activated outside, and the result says what was added."""
+    """`./dask-hpc run` uses the environment activated outside the SIF, and the result lists added packages."""
     words = f"{COMMAND} run monte-carlo-pi --on slurm --jobs 1 --samples 1e5 --no-serial --json"
     script = f". {MINE}/bin/activate && {words}"
     done = home.exec("bash", "-c", script, env={"DASK_HPC_SIF": shared}, timeout=200)
@@ -117,8 +117,8 @@ def test_active_virtual_environment_reaches_launcher(home: SlurmSim, shared: str
     assert (found["venv"], found["added"], found["replaced"]) == (MINE, {"alpha": "1.0"}, {})
 
 
-def test_what_is_set_for_sbatch_reaches_jobs(site: SlurmSim, shared: str) -> None:
-    """A variable that is set in the SIF is in the job, as it is outside; the job begins outside of the SIF."""
+def test_variables_set_in_sif_reach_jobs(site: SlurmSim, shared: str) -> None:
+    """Variables set in the SIF reach jobs; the SIF's own variables do not, because jobs start outside it."""
     script = """
 export FOO='a b' OMP_NUM_THREADS=3
 sbatch --quiet --wait --output=job.out --wrap 'echo "$FOO|$OMP_NUM_THREADS|$MKL_NUM_THREADS|$APPTAINER_NAME|$PATH"'
@@ -130,7 +130,7 @@ srun --quiet sh -c 'echo "$FOO|$OMP_NUM_THREADS|$MKL_NUM_THREADS|$APPTAINER_NAME
 
 
 def test_scontrol_changes_own_jobs(site: SlurmSim, shared: str) -> None:
-    """A job can be held, changed, released and requeued out of the SIF; administration is refused."""
+    """From the SIF, a user can change, release and cancel a job; administrative commands are refused."""
     script = """
 job=$(sbatch --parsable --hold --wrap true)
 scontrol update jobid=$job comment=mine && scontrol show job $job | grep --only-matching 'Comment=mine'
@@ -144,7 +144,7 @@ scontrol reconfigure; echo $?
 
 @pytest.mark.parametrize("where", ["home", "working directory"])
 def test_works_behind_links(site: SlurmSim, shared: str, where: str) -> None:
-    """A home or a working directory that is a link is used by the name that the user has for it."""
+    """A home or working directory that is a symbolic link is used under the link's name."""
     site.exec("sh", "-c", "mkdir -p /home/hpc/real && ln -sfn /home/hpc/real /home/hpc/link")
     env = {"HOME": "/home/hpc/link"} if where == "home" else {}
     run = ("run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e5", "--no-serial", "--json")

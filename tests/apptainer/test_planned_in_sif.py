@@ -1,4 +1,4 @@
-"""By the launcher, in a SIF, what was planned is what runs: paths of any kind, and other people's variables."""
+"""In a SIF, the launcher runs jobs as planned, with unusual paths and the user's own Slurm variables."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ VARIABLES = ("SBATCH_JOB_NAME=mine", "SQUEUE_STATES=SUSPENDED", "SLURM_CLUSTERS=
 
 
 @pytest.mark.parametrize("on", ["slurm", "mpi"])
-def test_paths_and_variables(bare: SlurmSim, shared: str, on: str) -> None:
-    """The SIF, logs, results and a folder to spill to that is not there yet have blanks; the last is made on a node."""
+def test_runs_as_planned_with_odd_paths_and_variables(bare: SlurmSim, shared: str, on: str) -> None:
+    """Paths may contain spaces, a missing spill folder is created on a node, and Slurm's variables change nothing."""
     install(bare)
     bare.exec("sh", "-c", MAKE.format(sif=shared))
     options = ["--log-directory=~/paths/my logs", "--local-directory=$HOME/paths/sp ill", "--results=~/paths/re sults"]

@@ -1,4 +1,4 @@
-"""The SIF: what `apptainer exec` gives an ordinary user on a bare machine."""
+"""The SIF on bare nodes, run by an ordinary user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from slurm_sim import SlurmSim
 from tests.apptainer.conftest import Inside
 
-pytestmark = pytest.mark.timeout(300)  # the first test makes the SIF
+pytestmark = pytest.mark.timeout(300)  # the first test builds the SIF
 
 WAYS = [(), ("--cleanenv",), ("--contain",), ("--no-home",), ("--cleanenv", "--contain", "--no-home")]
 
@@ -24,7 +24,7 @@ def test_checksum_file_matches(sif: Path) -> None:
 
 @pytest.mark.parametrize("options", WAYS, ids=lambda options: " ".join(options) or "plain")
 def test_environment_is_active(inside: Inside, options: tuple[str, ...]) -> None:
-    """`python` is the environment's with all its variables, however few of the caller's are passed."""
+    """`python` is the environment's, with all its variables, even if the caller's are not passed."""
     code = "import os, sys, distributed, mpi4py.MPI; print(sys.prefix, *map(os.environ.get, sys.argv[1:]))"
     names = ("OMP_NUM_THREADS", "PYTHONNOUSERSITE", "PMIX_MCA_gds", "PMIX_MCA_psec")
     done = inside("python", "-c", code, *names, options=options)
@@ -92,12 +92,12 @@ def test_environment_is_read_only(inside: Inside) -> None:
 
 
 def test_runs_as_calling_user(inside: Inside) -> None:
-    """The user inside is the user outside."""
+    """The user inside the SIF is the user outside."""
     assert inside("sh", "-c", "id -un; id -u; pwd").stdout.split() == ["hpc", "1000", "/home/hpc"]
 
 
 def test_files_match_image(inside: Inside, image_files: dict[str, str]) -> None:
-    """The files that identify environment and release are the image's, byte for byte."""
+    """The files that identify the environment and the release are identical to the image's."""
     for path, digest in image_files.items():
         assert inside("sha256sum", path).stdout.split()[0] == digest
 

@@ -29,7 +29,7 @@ def folder(bare: SlurmSim, shared: str, root: Path) -> Iterator[str]:
 
 
 def output(bare: SlurmSim, folder: str, script: str, timeout: float = 120) -> tuple[str, str]:
-    """Submits a script in that folder; returns its job's state and output."""
+    """Submit a script in that folder; return its job's state and output."""
     job = bare.job(int(bare.exec("sbatch", "--parsable", script, workdir=folder).stdout))
     state = job.wait(timeout).state
     return state, job.output()

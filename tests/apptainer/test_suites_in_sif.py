@@ -9,7 +9,7 @@ import pytest
 from slurm_sim import SlurmSim
 from tests.support.dask_mpi_suite import LEFT, SUITE
 
-# Their deadlines are for a machine with nothing else to do: 5 s from mpirun to a scheduler, 10 s to three workers.
+# Their deadlines assume an idle machine: 5 s from mpirun to a scheduler, 10 s to three workers.
 pytestmark = [pytest.mark.timeout(400), pytest.mark.alone]
 
 

@@ -10,7 +10,7 @@ from tests.support.launcher import install, launch, left
 SCRIPT = "/opt/env/share/dask-hpc/workloads/tutorial.py"
 
 
-@pytest.mark.timeout(600)  # may make the SIF
+@pytest.mark.timeout(600)  # may build the SIF
 def test_notebook_runs_as_script(bare: SlurmSim, shared: str) -> None:
     """The script runs from start to end on bare nodes, in Slurm jobs, and leaves nothing behind."""
     install(bare)

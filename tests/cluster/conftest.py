@@ -20,7 +20,7 @@ __all__ = ["all_run"]
 
 @pytest.fixture(scope="session")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built out of this checkout."""
+    """The wheel, built from this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(root)]
     subprocess.run(build, capture_output=True, check=True, timeout=100)
@@ -32,7 +32,7 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(
     root: Path, versions: dict[str, str], wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The name of a container in which slurm-sim can be run, and that shares no file with the engine's host."""
+    """Name of a container that can run slurm-sim, and shares no file with the engine's host."""
     name = new_name()
     folder = tmp_path_factory.mktemp("client")
     try:
@@ -44,7 +44,7 @@ def client(
 
 @pytest.fixture
 def name() -> Iterator[str]:
-    """A name for a mini-cluster that a test starts, or fails to start; what is left of it is found, and removed."""
+    """Name for a mini-cluster that a test starts; at the end, assert that nothing of it is left, or remove it."""
     name = new_name()
     yield name
     left = left_of(name)

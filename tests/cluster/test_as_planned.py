@@ -1,4 +1,4 @@
-"""What was planned is what runs: other people's variables, settings, options and paths on a real Slurm."""
+"""Jobs on a real Slurm run as planned, regardless of the user's variables, settings, options and paths."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ VARIABLES = {
 def run(
     sim: SlurmSim, on: str, *options: str, env: dict[str, str] | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Run, and return the result and what Slurm says of its job."""
+    """Run a workload; return its cluster's settings, and Slurm's record of its job."""
     words = [f"{name}={value}" for name, value in (env or {}).items()]
     done = sim.exec("env", *words, *PI, "--on", on, *JOBS[on], *options)
     result = json.loads(done.stdout)
@@ -63,15 +63,15 @@ def run(
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(slurm_sim: SlurmSim) -> Iterator[None]:
+def no_job_left(slurm_sim: SlurmSim) -> Iterator[None]:
     """Assert that a test leaves no job."""
     yield
     assert slurm_sim.exec("squeue", "-h").stdout == ""
 
 
 @pytest.mark.parametrize("on", JOBS)
-def test_no_variable_changes_the_plan(slurm_sim: SlurmSim, on: str) -> None:
-    """Options in the environment, a job that this is not in, and a user's settings for dask-jobqueue."""
+def test_variables_do_not_change_plan(slurm_sim: SlurmSim, on: str) -> None:
+    """Slurm's variables, those of an unrelated job, and the user's dask-jobqueue settings change nothing."""
     settings, job = run(slurm_sim, on, env=VARIABLES)
     assert job["JobName"].startswith("dask-hpc-")
     assert job["TimeLimit"] == settings["walltime"]
@@ -85,8 +85,8 @@ def test_no_variable_changes_the_plan(slurm_sim: SlurmSim, on: str) -> None:
 
 
 @pytest.mark.parametrize("on", JOBS)
-def test_what_a_site_has_users_choose_is_planned(slurm_sim: SlurmSim, on: str) -> None:
-    """Account, partition and reservation come from the environment, and are shown."""
+def test_plan_uses_account_partition_and_reservation(slurm_sim: SlurmSim, on: str) -> None:
+    """Account, partition and reservation come from the environment, and appear in the settings."""
     create = "scontrol create reservation reservationname=class users=hpc starttime=now duration=60 nodes=c2"
     slurm_sim.exec(*create.split(), on="slurmctld", user="root")
     try:
@@ -98,16 +98,16 @@ def test_what_a_site_has_users_choose_is_planned(slurm_sim: SlurmSim, on: str) -
     assert (job["Account"], job["Partition"], job["Reservation"], job["NodeList"]) == ("chem", "general", "class", "c2")
 
 
-def test_an_unknown_partition_in_the_environment_is_named(slurm_sim: SlurmSim) -> None:
-    """The error says which variable has it."""
+def test_names_variable_with_unknown_partition(slurm_sim: SlurmSim) -> None:
+    """The error names the environment variable with the unknown partition."""
     done = slurm_sim.exec("env", "SBATCH_PARTITION=genral", *PI, "--on", "slurm", check=False)
     assert done.returncode == 2
     assert "did you mean $SBATCH_PARTITION general?" in done.stderr
 
 
 @pytest.mark.parametrize("on", JOBS)
-def test_a_users_option_replaces_ours(slurm_sim: SlurmSim, on: str) -> None:
-    """Memory per CPU in place of a node's, a time in another form, and a comment of two words."""
+def test_sbatch_option_replaces_planned_one(slurm_sim: SlurmSim, on: str) -> None:
+    """--sbatch-option replaces the planned memory and time limit, and accepts values with spaces."""
     options = ("--mem-per-cpu=500M", "-t 0-1", "--comment=two words", "--requeue")
     settings, job = run(slurm_sim, on, *(f"--sbatch-option={option}" for option in options))
     assert settings["memory"] == "500MiB"
@@ -119,23 +119,23 @@ def test_a_users_option_replaces_ours(slurm_sim: SlurmSim, on: str) -> None:
 
 @pytest.mark.parametrize("on", JOBS)
 def test_memory_can_be_left_to_slurm(slurm_sim: SlurmSim, on: str) -> None:
-    """`--memory none` asks for none: some sites refuse --mem."""
+    """`--memory none` requests no memory, because some sites reject --mem."""
     settings, job = run(slurm_sim, on, "--memory", "none")
-    assert int(settings["memory"].removesuffix("MiB")) > 500, "Dask knows its share all the same"
+    assert int(settings["memory"].removesuffix("MiB")) > 500, "Dask still knows its share"
     assert job.get("MinMemoryNode", "0") == "0"
 
 
 @pytest.mark.parametrize("option", ["--job-name=mine", "-J mine", "--array=0-3"])
-def test_refuses_what_a_run_cannot_do_with(slurm_sim: SlurmSim, option: str) -> None:
-    """Jobs are found by their name."""
+def test_rejects_options_that_break_a_run(slurm_sim: SlurmSim, option: str) -> None:
+    """A run finds its jobs by name, so options that change the name or the number of jobs are rejected."""
     done = slurm_sim.exec(*PI, "--on", "slurm", f"--sbatch-option={option}", check=False)
     assert done.returncode == 2
     assert f"--sbatch-option cannot be {option}" in done.stderr
 
 
 @pytest.mark.parametrize("on", JOBS)
-def test_runs_inside_of_a_job_of_any_form(slurm_sim: SlurmSim, on: str) -> None:
-    """The job's own size, here memory per CPU, is not that of the job that it submits."""
+def test_runs_inside_another_job(slurm_sim: SlurmSim, on: str) -> None:
+    """A run inside a job does not pass that job's resources, here memory per CPU, to the job it submits."""
     command = " ".join([*PI, "--on", on, *JOBS[on], "--memory", "400MiB"])
     words = ("--parsable", "--wait", "--mem-per-cpu=600M", "--ntasks=1", "--output=in.out", f"--wrap={command}")
     slurm_sim.exec("sbatch", *words)
@@ -143,8 +143,8 @@ def test_runs_inside_of_a_job_of_any_form(slurm_sim: SlurmSim, on: str) -> None:
 
 
 @pytest.mark.parametrize("on", ["slurm", "mpi", "local"])
-def test_paths_may_have_blanks_quotes_tildes_variables_and_links(slurm_sim: SlurmSim, on: str) -> None:
-    """For logs, spilling and results: nothing is made under a name that was not meant."""
+def test_accepts_paths_with_odd_characters(slurm_sim: SlurmSim, on: str) -> None:
+    """Paths for logs, spilling and results may contain spaces, quotes, `~`, variables and links."""
     slurm_sim.exec("sh", "-c", "rm -rf paths && mkdir -p 'paths/my disk' && ln -s 'my disk' paths/link")
     options = [*JOBS.get(on, []), "--results=~/paths/re sults", "--local-directory=$HOME/paths/link/it's"]
     options += [] if on == "local" else ["--log-directory=$HOME/paths/100% logs"]
@@ -163,15 +163,15 @@ def test_paths_may_have_blanks_quotes_tildes_variables_and_links(slurm_sim: Slur
     ("option", "words"),
     [("--log-directory=$NOWHERE/logs", "NOWHERE, which is not set"), ("--results=~nobody-here", "not known here")],
 )
-def test_a_path_that_stands_for_nothing_is_refused(slurm_sim: SlurmSim, option: str, words: str) -> None:
-    """Before anything is submitted."""
+def test_rejects_path_that_cannot_be_expanded(slurm_sim: SlurmSim, option: str, words: str) -> None:
+    """A path with an unset variable or an unknown user is rejected before anything is submitted."""
     done = slurm_sim.exec(*PI, "--on", "slurm", option, check=False)
     assert done.returncode == 2
     assert words in done.stderr
 
 
-def test_a_variable_that_a_node_lacks_is_named(slurm_sim: SlurmSim) -> None:
-    """A node expands its paths by itself."""
+def test_names_variable_missing_on_node(slurm_sim: SlurmSim) -> None:
+    """A node expands paths itself, and the error names a variable that is not set there."""
     done = slurm_sim.exec(*PI, "--on", "slurm", *JOBS["slurm"], "--local-directory=$NOWHERE/x", check=False)
     assert done.returncode == 1
     assert "NOWHERE: is not set on this node" in done.stderr
@@ -184,8 +184,8 @@ until sinfo -h -N -o %t | grep -q -e 'mix-'; do sleep 0.1; done
 """
 
 
-def test_nodes_that_are_planned_for_others_are_usable(slurm_sim: SlurmSim) -> None:
-    """Slurm's backfill marks them `mix-` and `plnd`; a job that waits for them waits in the queue."""
+def test_uses_nodes_planned_for_other_jobs(slurm_sim: SlurmSim) -> None:
+    """Nodes that Slurm's backfill marks `mix-` or `plnd` count as usable; a job for them waits in the queue."""
     slurm_sim.exec("sh", "-c", PLANNED)
     try:
         options = ("--on", "slurm", *JOBS["slurm"], "--memory", "300MiB", "--walltime", "1")
@@ -198,8 +198,8 @@ def test_nodes_that_are_planned_for_others_are_usable(slurm_sim: SlurmSim) -> No
         slurm_sim.exec("sh", "-c", "while squeue -h | grep -q .; do sleep 0.1; done")
 
 
-def test_a_mistake_in_dasks_settings_is_named(slurm_sim: SlurmSim) -> None:
-    """The error lists the user's settings; so does one in a file, and encryption that is both required and left out."""
+def test_names_mistake_in_dask_settings(slurm_sim: SlurmSim) -> None:
+    """The error names an invalid variable, an invalid file, or encryption that is required but turned off."""
     words = {
         "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT=abc": (["Invalid time unit: abc", "TIMEOUTS__CONNECT=abc"], ()),
         "DASK_CONFIG=bad.yaml": (["bad.yaml"], ()),

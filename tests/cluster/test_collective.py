@@ -34,7 +34,7 @@ def _several(sim: SlurmSim) -> dict[str, Any]:
 
 @pytest.fixture
 def told(slurm_sim: SlurmSim) -> dict[str, Any]:
-    """What a run with many collectives, good and bad, on the same ranks came to; done once."""
+    """Results of one run with many collectives, good and bad, on the same ranks."""
     return _several(slurm_sim)
 
 
@@ -115,7 +115,7 @@ def test_killed_rank_does_not_hang(slurm_sim: SlurmSim) -> None:
 
 @contextmanager
 def dask_mpi(sim: SlurmSim, *options: str) -> Iterator[str]:
-    """A dask-mpi job of three ranks, to which clients come from the login node; its scheduler file."""
+    """Run a dask-mpi job of three ranks for clients on the login node; yield its scheduler file."""
     sim.put(PROGRAM, "/home/hpc/collective.py")
     file = f"/home/hpc/{secrets.token_hex(4)}.json"
     words = ("dask-mpi", "--scheduler-file", file, "--no-dashboard", "--memory-limit", "300MB", *options)

@@ -22,7 +22,7 @@ OTHER = "1001"
 
 @contextmanager
 def running(sim: SlurmSim, backend: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Keep a Dask cluster, and yield what its user found and what was printed."""
+    """Run a Dask cluster; yield what its user found and what was printed."""
     sim.put(PROGRAMS / "dashboard_owner.py", "/home/hpc/dashboard_owner.py")
     sim.exec("rm", "-f", "found.json", "stop", "ended")
     command = f"python dashboard_owner.py {backend} '{json.dumps(options)}' >owner.log 2>&1; touch ended"
@@ -39,7 +39,7 @@ def running(sim: SlurmSim, backend: str, options: dict[str, Any]) -> Iterator[di
 
 
 def reached(sim: SlurmSim, found: dict[str, Any], *ports: str, on: str = "login") -> list[str]:
-    """Return what another user reaches on a node; the first line tells how many ports were tried."""
+    """Return what another user reaches on a node; the first line gives the number of ports tried."""
     program = (PROGRAMS / "dashboard_stranger.py").read_text(encoding="utf-8")
     words = (OWNER, json.dumps(found["routes"]), found["socket"], *ports)
     done = sim.exec("python", "-", *words, on=on, user=OTHER, workdir="/tmp", stdin=program, timeout=120)
@@ -73,13 +73,13 @@ def test_only_its_user_reaches_cluster(slurm_sim: SlurmSim, backend: str, option
             assert slurm_sim.exec("python", "-c", ask).stdout == "200\n"
         login = reached(slurm_sim, found)
         assert login[1:] == []
-        assert login[0] != "ports 0"  # the scheduler's, which wants a certificate
+        assert login[0] != "ports 0"  # the scheduler's, which requires a certificate
         assert {line for node in ("c1", "c2") for line in reached(slurm_sim, found, on=node)[1:]} == set()
     assert not socket_left(slurm_sim, found)
 
 
 def test_prints_command_that_leads_to_dashboard(slurm_sim: SlurmSim) -> None:
-    """The command names the socket, whose path is short enough, in a folder that only its user can enter."""
+    """The printed command names a socket with a short path, in a folder that only its user can enter."""
     with running(slurm_sim, "local", {"workers": 1}) as found:
         told = re.search(r"dashboard: (\S+) after ssh -L (\d+):(\S+) hpc@login\n", found["printed"])
         assert told, found["printed"]
@@ -92,7 +92,7 @@ def test_prints_command_that_leads_to_dashboard(slurm_sim: SlurmSim) -> None:
 
 
 def test_scheduler_in_mpi_job_is_private(slurm_sim: SlurmSim) -> None:
-    """The dashboard of an MPI job is a socket on its scheduler's node, and the command goes by the login node."""
+    """The dashboard of an MPI job is a socket on its scheduler's node, reached through the login node."""
     with running(slurm_sim, "mpi", {"nodes": 2, "ranks_per_node": 2}) as found:
         node = found["host"]
         port = found["scheduler"].rpartition(":")[2]

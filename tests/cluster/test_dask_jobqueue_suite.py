@@ -1,4 +1,4 @@
-"""dask-jobqueue's own tests for Slurm, on a mini-cluster as it comes."""
+"""dask-jobqueue's own tests for Slurm, on a default mini-cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slurm_sim import SlurmSim
 
 pytestmark = pytest.mark.timeout(400)
 
-# The suite comes without its conftest.py and without the certificates of its authors.
+# The installed suite lacks its conftest.py and its authors' certificates.
 CONFTEST = """
 import asyncio
 import inspect
@@ -40,7 +40,7 @@ def pytest_pyfunc_call(pyfuncitem):
 """
 ON_SLURM = "{test_job,test_cluster,test_adapt,test_adapt_parameters,test_nworkers_scale}"
 OVER_TLS = "{test_security,test_security_temporary,test_security_temporary_defaults}"
-# labels of an interface, as `eth0:worker`, which a container would have to be given
+# needs interface labels such as `eth0:worker`, which containers do not have
 NOT_HERE = "test_different_interfaces_on_scheduler_and_workers"
 SUITE = f"""
 cp -r "$(python -c 'import dask_jobqueue.tests as it; print(*it.__path__)')" suite
@@ -53,7 +53,7 @@ timeout 330 pytest -q -p no:cacheprovider --timeout 100 --deselect suite/test_sl
 
 
 def test_dask_jobqueue_test_suite_passes(slurm_sim: SlurmSim) -> None:
-    """All that needs Slurm passes, but for the one test that wants labels of an interface."""
+    """All tests that need Slurm pass, except one that needs interface labels."""
     for on in ("login", *slurm_sim.nodes()):  # their containers share this folder
         slurm_sim.exec("ln", "-sfn", "/home/hpc", "/shared_space", user="root", on=on)
     done = slurm_sim.exec("bash", "-ec", SUITE, stdin=CONFTEST, check=False, timeout=350)

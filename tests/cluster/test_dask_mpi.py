@@ -54,7 +54,7 @@ print("after")
 
 @pytest.fixture(scope="module")
 def site(slurm_sim_for: SimFor, request: pytest.FixtureRequest, root: Path) -> SlurmSim:
-    """Nodes of eight cores, and the scripts in the user's home."""
+    """Nodes with eight cores, and the scripts in the user's home."""
     sim = slurm_sim_for(request)
     install(sim, root)
     return sim
@@ -68,7 +68,7 @@ def sim(site: SlurmSim, slurm_sim: SlurmSim) -> SlurmSim:
 
 
 def joined(sim: SlurmSim, folder: str, count: int) -> dict[str, Any]:
-    """Connects from the login node as the script's log says, waits for the workers, and shuts the cluster down."""
+    """Connect from the login node as the script's log says, wait for the workers, and shut the cluster down."""
     program = CLIENT.replace("FILE", repr(f"{folder}/scheduler.json")).replace("COUNT", str(count))
     config = {"DASK_CONFIG": f"{folder}/dask.yaml"}
     found: dict[str, Any] = json.loads(sim.exec("python", "-c", program, env=config, timeout=120).stdout)
@@ -80,8 +80,8 @@ def joined(sim: SlurmSim, folder: str, count: int) -> dict[str, Any]:
     return found
 
 
-def ended_well(job: Job) -> None:
-    """The job ends by itself, its log has no complaint, and nothing of it is left on any node."""
+def assert_completed(job: Job) -> None:
+    """Assert that the job completes without a traceback, and leaves nothing on any node."""
     assert job.wait(150).state == "COMPLETED", job.output()
     assert "Traceback" not in job.output(), job.output()
     assert left(job.engine) == ""
@@ -93,7 +93,7 @@ def test_tutorial_job_shares_resources_among_workers(sim: SlurmSim) -> None:
     folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}"
     await_file(sim, f"{folder}/scheduler.json", job)
     workers = joined(sim, folder, 7)["workers"]
-    ended_well(job)
+    assert_completed(job)
     assert len({worker["name"] for worker in workers}) == 7
     assert sum(worker["threads"] for worker in workers) == 7
     assert sum(worker["memory"] for worker in workers) == 7 * (4096 << 20) // 8
@@ -114,7 +114,7 @@ def test_runs_over_several_nodes(sim: SlurmSim, nodes: int, per_node: int) -> No
     folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}.0"
     await_file(sim, f"{folder}/scheduler.json", job)
     workers = joined(sim, folder, nodes * per_node - 1)["workers"]
-    ended_well(job)
+    assert_completed(job)
     assert {(worker["threads"], worker["memory"]) for worker in workers} == {(2, 1000 << 20)}
     assert {worker["http"] for worker in workers} == {"localhost"}
     assert len({worker["node"] for worker in workers}) == (nodes if per_node > 1 else nodes - 1)
@@ -174,7 +174,7 @@ def test_no_tls_warns_once(sim: SlurmSim) -> None:
 
 
 def test_script_in_step_has_its_ranks_as_workers(sim: SlurmSim) -> None:
-    """`with cluster(on="mpi")` in a script that srun starts: rank 1 goes on with the script, all others serve."""
+    """With `cluster(on="mpi")` in a script under srun, rank 1 continues the script, and all other ranks serve it."""
     done = sim.exec("srun", "--mpi=pmix", "-n4", "python", "-c", SCRIPT, timeout=120)
     assert "workers 2 3\nA Dask cluster on MPI cannot be scaled" in done.stdout
     assert done.stdout.splitlines().count("after") == 1
@@ -182,8 +182,8 @@ def test_script_in_step_has_its_ranks_as_workers(sim: SlurmSim) -> None:
     assert left(sim) == ""
 
 
-def test_run_refused_after_its_plan_ends_all_ranks(sim: SlurmSim) -> None:
-    """Ranks that wait for the workload's rank end with it, before Dask has started in them."""
+def test_rejected_run_ends_all_ranks(sim: SlurmSim) -> None:
+    """If the run is rejected before Dask starts, the ranks that wait for the workload's rank end too."""
     done = sim.exec("srun", "--mpi=pmix", "-n4", *RUN, "--results=/proc/none", check=False, timeout=60)
     assert done.returncode == 1
     assert done.stderr.count("The results folder /proc/none/monte-carlo-pi is not writable.") == 1

@@ -1,4 +1,4 @@
-"""`dask-hpc doctor` on a real Slurm: quiet about what works, and right about what does not."""
+"""`dask-hpc doctor` on a real Slurm: all checks pass on a healthy mini-cluster, and each problem is reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def examined(sim: SlurmSim, *command: str, **options: Any) -> tuple[int, dict[st
 
 
 def troubles(found: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The checks that are not ok, and how they are."""
+    """Return the status of each check that is not ok."""
     return {name: one["status"] for name, one in found.items() if one["status"] != "ok"}
 
 
@@ -87,7 +87,7 @@ def test_compares_mpi_ranks_with_srun_tasks(slurm_sim: SlurmSim, mpi: str, statu
 
 
 def test_reports_unshared_folder(slurm_sim: SlurmSim) -> None:
-    """/tmp is reported as not shared with either node, and a folder missing on the nodes is named as well."""
+    """/tmp is reported as not shared with either node, and a folder missing on the nodes is named."""
     status, found = examined(slurm_sim, *DOCTOR, "--folder", "/tmp")
     assert status == 1
     assert found["shared folders"]["seen"] == "not shared: /tmp is another folder on c1 c2"
@@ -160,7 +160,7 @@ def test_reports_lost_controller(slurm_sim_factory: Callable[..., SlurmSim]) -> 
 def test_signal_leaves_nothing_behind(slurm_sim: SlurmSim, signum: str, status: int) -> None:
     """A signal while nodes are checked ends doctor with the shell's status, and leaves no job or file behind."""
     asking = "until ls .dask-hpc-doctor* >/dev/null 2>&1; do sleep 0.01; done"
-    job_control = "set -m"  # or the shell would have its child ignore Ctrl-C
+    job_control = "set -m"  # otherwise the shell makes its child ignore Ctrl-C
     script = f"{job_control}; dask-hpc doctor & p=$!; {asking}; kill -{signum} $p; wait $p"
     done = slurm_sim.exec("bash", "-c", script, check=False, timeout=150)
     assert done.returncode == status

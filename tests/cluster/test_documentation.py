@@ -15,7 +15,7 @@ from tests.support.all_run import ALL
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ELSEWHERE = {
-    "make test": "this very run",
+    "make test": "this run",
     f"slurm-sim run --nodes 2 --get results -- {shlex.join(ALL)}": "tests/support/all_run.py, once for all",
 }
 """Commands of console blocks that other tests run."""
@@ -54,7 +54,7 @@ def commands(pages: list[Path] = PAGES) -> list[list[str]]:
 
 
 def longest(found: list[list[str]]) -> list[list[str]]:
-    """Leave out each block whose commands are all in a longer block, or in an equal one before it."""
+    """Drop each block whose commands are all in a longer block, or in an earlier equal one."""
     return [
         block
         for number, block in enumerate(found)
@@ -79,7 +79,7 @@ def test_documented_commands_succeed(block: list[str], root: Path, tmp_path: Pat
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
-def test_each_other_command_has_a_test(root: Path) -> None:
+def test_text_block_commands_have_tests(root: Path) -> None:
     """Each line of a text block starts with a command that a test file runs."""
     lines = [line for block in blocks("text") for line in block.splitlines() if line.strip()]
     assert [line for line in lines if not line.startswith(tuple(ON_A_CLUSTER))] == []

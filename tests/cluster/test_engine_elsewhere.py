@@ -1,4 +1,4 @@
-"""The engine is on another host, or slurm-sim runs in a container: all files go through the engine's API."""
+"""If the engine is on another host, or slurm-sim in a container, all files go through the engine's API."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def sha256(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("checkout", [True, False], ids=["checkout", "wheel"])
-def test_mini_cluster_from_a_container(client: str, name: str, checkout: bool) -> None:
-    """Slurm's configuration and a user's files reach the nodes from a container that the engine cannot look into."""
+def test_works_from_container(client: str, name: str, checkout: bool) -> None:
+    """Slurm's configuration and user files reach the nodes from a container that shares no file with the engine."""
     assert not Path(CHECKOUT).exists()
 
     def slurm_sim(*words: str) -> str:
@@ -49,8 +49,8 @@ def test_mini_cluster_from_a_container(client: str, name: str, checkout: bool) -
     slurm_sim("down")
 
 
-def test_sif_from_a_container(client: str, name: str, tmp_path: Path) -> None:
-    """A SIF that only the client has is on all nodes, whole and read-only, also on one that comes later."""
+def test_copies_sif_from_container(client: str, name: str, tmp_path: Path) -> None:
+    """A SIF that only the client has is complete and read-only on all nodes, including one added later."""
     file = sif(tmp_path, name="my env.sif", size=3_000_000)
     assert docker("cp", str(file), f"{client}:/tmp/my env.sif").returncode == 0
     up = from_client(client, "up", "--name", name, "--nodes=1", "--bare", "--sif", "/tmp/my env.sif")
@@ -66,8 +66,8 @@ def test_sif_from_a_container(client: str, name: str, tmp_path: Path) -> None:
     sim.down()
 
 
-def test_mini_cluster_by_tcp_and_ssh(name: str, tmp_path: Path) -> None:
-    """DOCKER_HOST is honoured by every step; streams, exit status and a queue are as with a local engine."""
+def test_works_over_tcp_and_ssh(name: str, tmp_path: Path) -> None:
+    """Every command honours DOCKER_HOST; streams, exit status and the queue are as with a local engine."""
     path = f"{ssh_to_here(tmp_path)}:{os.environ['PATH']}"
     with engine_on_tcp() as tcp:
         for host in (tcp, "ssh://user@elsewhere.example"):
@@ -98,8 +98,8 @@ def test_mini_cluster_by_tcp_and_ssh(name: str, tmp_path: Path) -> None:
         ({"DOCKER_API_VERSION": "9.9"}, "unset DOCKER_API_VERSION"),
     ],
 )
-def test_says_why_no_engine_answers(given: dict[str, str], said: str) -> None:
-    """Settings that lead to no engine are reported with what to do, by every command and by the library."""
+def test_explains_unreachable_engine(given: dict[str, str], said: str) -> None:
+    """Every command reports settings that lead to no engine, and says what to do."""
     for command in ("list", "up", "down"):
         done = subprocess.run(
             [SLURM_SIM, *command.split()], capture_output=True, text=True, env=environment() | given, check=False
@@ -109,15 +109,15 @@ def test_says_why_no_engine_answers(given: dict[str, str], said: str) -> None:
         assert said in done.stderr.splitlines()[-1]
 
 
-def test_user_without_access_is_told(client: str) -> None:
-    """Another user than root, who is not in the socket's group."""
+def test_explains_missing_access(client: str) -> None:
+    """A user who is not in the socket's group is told to join it."""
     told = from_client(client, "list", user="hpc")
     assert told.returncode == 1
     assert "What to do: join the group 'docker'" in told.stderr
 
 
-def test_missing_compose_is_named(client: str, name: str) -> None:
-    """Without Docker's plugin for Compose, `up` says what to install, and leaves nothing."""
+def test_reports_missing_compose(client: str, name: str) -> None:
+    """Without Docker's Compose plugin, `up` says what to install, and leaves nothing behind."""
     plugin = f"{PLUGINS}/docker-compose"
     docker("exec", client, "mv", plugin, "/tmp/docker-compose")
     try:
@@ -129,8 +129,8 @@ def test_missing_compose_is_named(client: str, name: str) -> None:
     assert "What to do: install the plugin" in done.stderr
 
 
-def test_container_name_in_use_is_named(name: str, versions: dict[str, str]) -> None:
-    """A container of another project that has a name of ours is named, and stays."""
+def test_names_conflicting_container(name: str, versions: dict[str, str]) -> None:
+    """If another project's container has a name that `start` needs, the error names it, and the container stays."""
     taken = f"{name}-login-1"
     docker("create", "--name", taken, f"slurm-sim/login:{versions['SLURM_VERSION']}")
     try:
@@ -143,8 +143,8 @@ def test_container_name_in_use_is_named(name: str, versions: dict[str, str]) -> 
         docker("rm", taken)
 
 
-def test_engine_that_goes_away_while_starting(name: str) -> None:
-    """If the engine is lost during `up`, the error says so, and `up` of that name completes what there is."""
+def test_recovers_from_engine_lost_during_start(name: str) -> None:
+    """If the engine is lost during `up`, the error says so, and `up` with the same name completes the mini-cluster."""
     with engine_on_tcp() as tcp:
         of = environment() | {"DOCKER_HOST": tcp, "SLURM_SIM_NAME": name}
         words = [SLURM_SIM, "up", "--nodes=1"]
@@ -155,15 +155,15 @@ def test_engine_that_goes_away_while_starting(name: str) -> None:
     assert "No Docker engine answers" in said
     assert "Traceback" not in said
     again = subprocess.run(words, capture_output=True, text=True, env=of | {"DOCKER_HOST": ""}, check=False)
-    assert again.returncode == 0 or "already" in again.stderr  # all of it was there
+    assert again.returncode == 0 or "already" in again.stderr  # it was already complete
     sim = SlurmSim.attach(name)
     until_in(sim, "[ $(sinfo --noheader --Node --format=%t) = idle ]")
     assert sim.exec("srun", "hostname").stdout == "c1\n"
     sim.down()
 
 
-def test_settings_of_compose_do_not_disturb(name: str, tmp_path: Path) -> None:
-    """COMPOSE_… variables and an .env file, where a user works, are another project's."""
+def test_ignores_compose_settings_of_other_projects(name: str, tmp_path: Path) -> None:
+    """COMPOSE_… variables and an .env file in the working directory are another project's, and have no effect."""
     (tmp_path / ".env").write_text("COMPOSE_PROJECT_NAME=theirs\nSLURM_SIM_CPUS=7\nCOMPOSE_PROFILES=pattern\n")
     (tmp_path / "compose.yaml").write_text("services: {theirs: {image: theirs}}\n")
     own = {"COMPOSE_PROJECT_NAME": "theirs", "COMPOSE_FILE": "compose.yaml", "COMPOSE_PROFILES": "pattern,*"}

@@ -108,7 +108,7 @@ LOOK = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -F
 
 
 def running(sim: SlurmSim, marker: str) -> list[str]:
-    """The processes on the login node whose command line has the marker (in two parts, or it would find itself)."""
+    """Return command lines on the login node with the marker, sent in two parts so that the search misses itself."""
     return sim.exec("sh", "-c", LOOK, "look", marker[:3], marker[3:]).stdout.splitlines()
 
 

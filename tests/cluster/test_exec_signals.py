@@ -1,4 +1,4 @@
-"""A command in a container ends with the process that asked for it, and its job with the command."""
+"""A command in a container ends with the process that started it, and its job ends with the command."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ JOB = ("srun", "-N2", "tail", "-f", "/dev/null")
 IDLE = '[ -z "$(squeue --noheader)" ]'
 BUSY = '[ -n "$(squeue --noheader --states=running)" ]'
 TIMEOUT = 150
-LINKS = "find /dev/shm -name '.slurm-sim-*' -user hpc"  # each user's next command removes those of the last ones
+LINKS = "find /dev/shm -name '.slurm-sim-*' -user hpc"  # each user's next command removes the links of earlier ones
 LOOK = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -F \"$1$2\"; done; :"
 
 
 def running(sim: SlurmSim, marker: str) -> list[str]:
-    """The processes on the login node whose command line has the marker (in two parts, or it would find itself)."""
+    """Return command lines on the login node with the marker, sent in two parts so that the search misses itself."""
     return sim.exec("sh", "-c", LOOK, "look", marker[:3], marker[3:]).stdout.splitlines()
 
 
 @contextmanager
 def started(sim: SlurmSim, *command: str, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
-    """`slurm-sim exec`, which is killed if the test fails."""
+    """Run `slurm-sim exec`, and kill it at the end."""
     pipe = subprocess.PIPE
     whole = [SLURM_SIM, "exec", "--name", sim.name, "--", *command]
     with subprocess.Popen(whole, stdin=stdin, stdout=pipe, stderr=pipe, env=environment()) as process:
@@ -48,7 +48,7 @@ def started(sim: SlurmSim, *command: str, stdin: int = subprocess.DEVNULL) -> It
 @pytest.mark.soak
 @pytest.mark.parametrize(("name", "status"), [("INT", 130), ("TERM", 143), ("HUP", 129), ("KILL", -9)])
 def test_signal_ends_job(slurm_sim: SlurmSim, name: str, status: int) -> None:
-    """A signal ends srun and frees its nodes, also SIGKILL; the status is 128 and the signal's number."""
+    """A signal, even SIGKILL, ends srun and frees its nodes; the status is 128 plus the signal's number."""
     with started(slurm_sim, "sh", "-c", f"{' '.join(JOB)}; :") as command:
         until_in(slurm_sim, BUSY)
         command.send_signal(signal.Signals[f"SIG{name}"])
@@ -57,8 +57,8 @@ def test_signal_ends_job(slurm_sim: SlurmSim, name: str, status: int) -> None:
     until_in(slurm_sim, IDLE)
 
 
-def test_command_gets_the_signal_itself(slurm_sim: SlurmSim) -> None:
-    """A program can clean up, and what it then says passes through."""
+def test_command_receives_signal(slurm_sim: SlurmSim) -> None:
+    """A program can clean up on a signal, and its last output passes through."""
     script = "trap 'echo cleaned up; exit' INT; echo ready; while :; do read -t 1 <> <(:); done"
     with started(slurm_sim, "bash", "-c", script) as command:
         assert command.stdout is not None
@@ -69,7 +69,7 @@ def test_command_gets_the_signal_itself(slurm_sim: SlurmSim) -> None:
 
 
 def test_command_that_reads_nothing_ends_with_its_client(slurm_sim: SlurmSim) -> None:
-    """Input that the command does not read does not hide that the client was killed."""
+    """If the client is killed, its command ends, even if it has not read its input."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with started(slurm_sim, "tail", "-f", "/dev/null", "-s", "662607", stdin=reading) as command:
@@ -84,7 +84,7 @@ def test_command_that_reads_nothing_ends_with_its_client(slurm_sim: SlurmSim) ->
 
 
 def test_command_ends_with_engine_client(slurm_sim: SlurmSim) -> None:
-    """A command ends if not slurm-sim but the engine's client is killed."""
+    """A command ends if the engine's client is killed instead of slurm-sim."""
     with started(slurm_sim, "tail", "-f", "/dev/null", "-s", "137035") as command:
         until(lambda: running(slurm_sim, "137035"), "the start of the command")
         for child in subprocess.check_output(["pgrep", "-P", str(command.pid), "-f", "137035"]).split():
@@ -95,17 +95,17 @@ def test_command_ends_with_engine_client(slurm_sim: SlurmSim) -> None:
 
 
 def test_background_process_outlives_command(slurm_sim: SlurmSim) -> None:
-    """What a command leaves running on purpose goes on after it, and no file is left of its session."""
+    """A background process keeps running after its command, and no file of the session is left."""
     left = "tail -f /dev/null -s 299792 >/dev/null 2>&1 & echo $!"
     with started(slurm_sim, "sh", "-c", left) as command:
         pid = command.communicate(timeout=TIMEOUT)[0].decode().strip()
     assert len(running(slurm_sim, "299792")) == 1
     slurm_sim.exec("kill", pid)
-    until_in(slurm_sim, f"[ ! -e /proc/{pid} ] && [ $({LINKS} | wc -l) -le 1 ]")  # that of the question
+    until_in(slurm_sim, f"[ ! -e /proc/{pid} ] && [ $({LINKS} | wc -l) -le 1 ]")  # this command's own link
 
 
-def test_command_that_never_began_leaves_no_file(slurm_sim: SlurmSim) -> None:
-    """A client that goes before its command begins holds the command back, and what does that ends by itself."""
+def test_command_that_never_started_leaves_no_file(slurm_sim: SlurmSim) -> None:
+    """If the client exits before its command starts, the command never runs, and no file or process is left."""
     lifeline = Lifeline(slurm_sim.container("login"), "hpc")
     lifeline.send("TERM")
     lifeline.await_end()
@@ -128,7 +128,7 @@ def test_library_ends_command_with_its_process(slurm_sim: SlurmSim, signum: sign
     """A program that is interrupted or killed while it waits in `exec` leaves no job."""
     program = "import sys; from slurm_sim import SlurmSim; SlurmSim.attach(sys.argv[1]).exec(*sys.argv[2:])"
     with subprocess.Popen([sys.executable, "-c", program, slurm_sim.name, *JOB], stderr=subprocess.PIPE) as process:
-        until_in(slurm_sim, f"{BUSY} && [ $(pgrep --full --count '[s]lurm-sim-lifeline') -ge 2 ]")  # and this one's own
+        until_in(slurm_sim, f"{BUSY} && [ $(pgrep --full --count '[s]lurm-sim-lifeline') -ge 2 ]")  # plus its own
         process.send_signal(signum)
         process.communicate(timeout=TIMEOUT)
         assert process.returncode == status
@@ -147,7 +147,7 @@ class Terminal:
         self.expect("$ ")
 
     def _read(self) -> None:
-        with suppress(OSError):  # the end, for a terminal
+        with suppress(OSError):  # a terminal reports its end as an error
             while True:
                 self.seen += os.read(self.file, 4096)
 
@@ -164,7 +164,7 @@ class Terminal:
 
 
 def test_shell_on_terminal(slurm_sim: SlurmSim) -> None:
-    """A shell on a terminal has one, Ctrl-C ends what runs in it, and its exit status passes through."""
+    """A shell runs on a terminal, Ctrl-C ends its running command, and its exit status passes through."""
     terminal = Terminal(slurm_sim)
     terminal.type("tty; tail -f /dev/null -s 602214\n")
     terminal.expect("/dev/pts/")
@@ -176,7 +176,7 @@ def test_shell_on_terminal(slurm_sim: SlurmSim) -> None:
 
 
 def test_lost_terminal_ends_job_and_spares_nohup(slurm_sim: SlurmSim) -> None:
-    """Without its terminal a shell ends, with its job, but not what `nohup` protects."""
+    """If its terminal is lost, a shell and its job end, but not a process that `nohup` protects."""
     terminal = Terminal(slurm_sim)
     terminal.type(f"nohup tail -f /dev/null -s 980665 & {' '.join(JOB)}\n")
     until_in(slurm_sim, BUSY)
@@ -190,8 +190,8 @@ def test_lost_terminal_ends_job_and_spares_nohup(slurm_sim: SlurmSim) -> None:
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signal_removes_mini_cluster_of_run(slurm_sim: SlurmSim, signum: signal.Signals, status: int) -> None:
-    """`slurm-sim run` leaves no container, whichever signal ends it."""
-    script = "cat /proc/self/mountinfo; echo; exec tail -f /dev/null"  # says in which container
+    """`slurm-sim run` leaves no container, regardless of the signal that ends it."""
+    script = "cat /proc/self/mountinfo; echo; exec tail -f /dev/null"  # prints the container's ID
     command = [SLURM_SIM, "run", "--nodes=1", "--", "sh", "-c", script]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as run:

@@ -27,8 +27,8 @@ def test_power_iteration_matches_numpy(slurm_sim: SlurmSim) -> None:
     found = result(slurm_sim, *BATCH, "dask-hpc", "run", "hybrid-mpi", *SMALL)
     assert found["values"]["ranks"] == found["cluster"]["workers"] == 4
     assert len(found["cluster"]["nodes"]) == 2
-    assert found["values"]["eigenvalue"] == pytest.approx(300, rel=0.02)  # n/2, as for every matrix of these
-    assert min(found["values"]["mpi_step"], found["values"]["dask_step"]) > 0  # which is less, bench says
+    assert found["values"]["eigenvalue"] == pytest.approx(300, rel=0.02)  # n/2, as for every such matrix
+    assert min(found["values"]["mpi_step"], found["values"]["dask_step"]) > 0  # bench reports which is smaller
 
 
 def test_power_iteration_runs_from_login_node(slurm_sim: SlurmSim) -> None:

@@ -29,7 +29,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def home(slurm_sim: SlurmSim) -> Iterator[SlurmSim]:
-    """The mini-cluster, without a configuration of Dask before and after."""
+    """The mini-cluster, without Dask configuration before and after."""
     clean = ("rm", "-rf", FILE, ".dask-hpc/logs", "compute.py", "other.yaml")
     slurm_sim.exec(*clean)
     yield slurm_sim
@@ -52,8 +52,8 @@ def test_slurmcluster_needs_no_arguments(home: SlurmSim, arguments: dict[str, bo
     assert home.exec("sh", "-c", "ls -d .dask-jobqueue* 2>/dev/null", check=False).stdout == "", "no key stays"
 
 
-def test_what_is_given_goes_before_the_file(home: SlurmSim) -> None:
-    """Each argument of SLURMCluster's is in the job's script as it was given."""
+def test_arguments_override_file(home: SlurmSim) -> None:
+    """In the job script, SLURMCluster's arguments override the file."""
     home.exec("dask-hpc", "jobqueue-config", "--no-job", timeout=150)
     given = 'cores=1, memory="1GB", walltime="5", queue="other", account="chem", job_extra_directives=["--exclusive"]'
     program = f"from dask_jobqueue import SLURMCluster; print(SLURMCluster({given}).job_script())"

@@ -40,12 +40,12 @@ def sim(slurm_sim: SlurmSim) -> SlurmSim:
 
 @pytest.fixture
 def lab(sim: SlurmSim) -> Jupyter:
-    """Where JupyterLab is."""
+    """Addresses of JupyterLab."""
     return sim.jupyter()
 
 
 def execute(sim: SlurmSim, notebook: dict[str, Any]) -> dict[str, Any]:
-    """Runs a notebook from start to end on the login node, in the kernel that JupyterLab would use."""
+    """Run a notebook from start to end on the login node, in the kernel that JupyterLab would use."""
     how = ["--stdin", "--stdout", "--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=200"]
     done = sim.exec("/opt/jupyter/server/bin/jupyter-nbconvert", *how, stdin=json.dumps(notebook), timeout=220)
     ran: dict[str, Any] = json.loads(done.stdout)
@@ -53,7 +53,7 @@ def execute(sim: SlurmSim, notebook: dict[str, Any]) -> dict[str, Any]:
 
 
 def printed(cell: dict[str, Any]) -> str:
-    """What a cell wrote."""
+    """Return what a cell printed."""
     return "".join("".join(output.get("text", "")) for output in cell["outputs"])
 
 
@@ -118,7 +118,7 @@ def test_adds_jupyterlab_to_login_node_only(sim: SlurmSim) -> None:
         for image in (sim.spec.node_image, sim.spec.login_image)
     ]
     node, login = map(json.loads, layers)
-    assert login[: len(node)] == node  # a notebook's environment is its workers'
+    assert login[: len(node)] == node  # notebooks and workers have the same environment
 
 
 def test_server_runs_unprivileged(sim: SlurmSim) -> None:
@@ -189,8 +189,8 @@ def test_rejects_jupyterlab_on_bare_nodes() -> None:
     assert "Bare nodes have no JupyterLab" in refused("up", "--name", new_name(), "--bare", "--jupyter")
 
 
-def test_says_where_it_is_from_a_container(sim: SlurmSim, lab: Jupyter, client: str) -> None:
-    """From a container its addresses are not reached: `status` names the engine's host, and a command that helps."""
+def test_status_in_container_names_engine_host(sim: SlurmSim, lab: Jupyter, client: str) -> None:
+    """In a container, which cannot reach the addresses, `status` names the engine's host and an ssh command."""
     assert lab.elsewhere == ""
     host = docker("info", "--format", "{{.Name}}").stdout.strip()
     found = json.loads(from_client(client, "status", "--name", sim.name, "--json").stdout)["jupyter"]

@@ -27,7 +27,7 @@ const seen = new Set(), look = (root) => { for (const one of root.querySelectorA
 } };
 look(document); return seen.size;
 """
-"""How many addresses of workers the page shows, also inside of Bokeh's figures."""
+"""Counts the worker addresses on the page, including those inside Bokeh's figures."""
 
 _TERMINAL = """
 if (window.terminal === undefined) {
@@ -43,19 +43,19 @@ if (window.terminal === undefined) {
 }
 return window.terminal?.includes("/opt/env/bin/python /opt/env/bin/dask-hpc 1");
 """
-"""Whether a new terminal, as JupyterLab opens one, has the environment.
+"""Opens a terminal as JupyterLab does, and returns whether it has the environment.
 
 Chromium aborts requests when a network interface changes; the next call then opens another terminal.
 """
 
 FIRST_CELLS = 8
-"""Those up to the queue: text, imports, the Dask cluster, the client."""
+"""Number of cells up to the queue: text, imports, the Dask cluster, the client."""
 
 
 def complaints(browser: Browser) -> list[str]:
-    """What the console says, but for what a busy machine causes.
+    """Return the console's messages, except those that a busy machine causes.
 
-    That is: requests that Chromium itself drops, and makes again, as networks come and go; plugins that took long.
+    Those are about slow plugins, and about requests that Chromium aborts and repeats when a network changes.
     """
     return [said for said in browser.console() if not re.search("ERR_NETWORK_CHANGED|to activate", said)]
 

@@ -29,7 +29,7 @@ NEVER_COMES = "exec tail -f /dev/null"
 
 @pytest.fixture
 def bad_image(request: pytest.FixtureRequest, versions: dict[str, str]) -> Iterator[str]:
-    """An image whose login node is as ours, and whose node's daemon does what the test says."""
+    """Image with a working login node, whose node daemon does what the test says."""
     tag = f"slurm-sim-test:{new_name()}"
     text = DOCKERFILE.format(base=f"slurm-sim/login:{versions['SLURM_VERSION']}", entrypoint=request.param)
     built = docker("build", "--quiet", f"--tag={tag}", "-", stdin=text.encode())
@@ -39,7 +39,7 @@ def bad_image(request: pytest.FixtureRequest, versions: dict[str, str]) -> Itera
 
 
 def test_mini_cluster_starts_is_listed_and_ends(name: str) -> None:
-    """A mini-cluster starts, is listed, reports its state as JSON, and is gone after `down`."""
+    """A mini-cluster starts, is listed, reports its state as JSON, and is removed by `down`."""
     size = ("--nodes=1", "--cpus-per-node=3", "--memory-per-node=1.5G", "--slurm-conf=slurmdtimeout=17")
     up = slurm_sim_command("up", *size, "--name", name, "--json")
     assert up.returncode == 0, up.stderr
@@ -120,7 +120,7 @@ def test_rejects_missing_image(name: str) -> None:
 
 @pytest.mark.soak
 def test_slurm_conf_line_that_slurm_rejects_is_reported(name: str) -> None:
-    """A key that Slurm does not know ends the start in Slurm's own words; what is no line is refused before."""
+    """An unknown key fails the start with Slurm's own error; an invalid line is rejected before the start."""
     with pytest.raises(StartError, match="ended") as failed:
         SlurmSim(name=name, nodes=1, slurm_conf={"Banana": 1}).start()
     assert "unrecognized key: Banana" in failed.value.seen
@@ -163,7 +163,7 @@ def test_signal_while_starting_leaves_nothing(
 
 
 def until(what: str, name: str) -> None:
-    """Returns when a mini-cluster that is starting has got that far."""
+    """Return when a starting mini-cluster has reached that stage."""
     seen = {"network": "network", "container": f"container {name}-c", "gate": f"container {name}-c4-1"}[what]
     end = time.monotonic() + 90
     while not any(line.startswith(seen) for line in left_of(name)):
@@ -172,7 +172,7 @@ def until(what: str, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def interrupted() -> Iterator[list[str]]:
-    """The mini-clusters that tests have interrupted: what the engine was still making of them has not come since."""
+    """Names of mini-clusters that tests interrupted; at the end, assert that the engine created nothing late."""
     names: list[str] = []
     yield names
     assert [left for name in names for left in left_of(name)] == []
@@ -186,7 +186,7 @@ def test_repeated_signals_do_not_stop_cleanup(name: str, interrupted: list[str])
     while up.poll() is None:  # for as long as it cleans up
         up.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            up.wait(0.05)  # a person who presses Ctrl-C again and again, not a flood that starves the process
+            up.wait(0.05)  # as often as a person presses Ctrl-C; a flood would starve the process
     up.communicate()
     interrupted.append(name)
     assert left_of(name) == []
@@ -202,7 +202,7 @@ def test_signal_at_any_moment_leaves_nothing(name: str, interrupted: list[str], 
     _, said = up.communicate(timeout=90)
     interrupted.append(name)
     assert b"Traceback" not in said
-    if up.returncode == 0:  # it was up already
+    if up.returncode == 0:  # it had already started
         slurm_sim_command("down", "--name", name)
     assert left_of(name) == []
 

@@ -1,4 +1,4 @@
-"""A job may use the memory that it asked for: shared pages count once, and no process escapes the count."""
+"""A job may use the memory that it requested: shared pages count once, and no process escapes the count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HIDDEN_PROGRAM = (
     "cp $(readlink --canonicalize $(command -v python)) ~/hidden; chmod 0111 ~/hidden; "
     "export PYTHONHOME=$(python -c 'import sys; print(sys.prefix)'); exec ~/hidden ~/memory.py"
 )
-"""A program that its user may run and not read: the kernel guards its /proc files, as those of a setuid program."""
+"""A program that its user may run but not read: the kernel protects its /proc files, as for a setuid program."""
 
 
 @pytest.mark.parametrize("kind", ["read", "nondumpable", "shm"])
@@ -37,14 +37,14 @@ def test_counts_shared_pages_once(slurm_sim: SlurmSim, kind: str) -> None:
     ],
 )
 def test_kills_job_over_limit(slurm_sim: SlurmSim, command: str, children: int) -> None:
-    """A job over its limit is killed: plain, with a child that writes, and with processes whose /proc is guarded."""
+    """A job over its limit is killed, also with a child that writes, and with protected /proc files."""
     size = MIB if children else 2 * MIB
     assert_killed(submit(slurm_sim, f"{command} {size} {children}", LIMIT, "--nodelist=c1"))
     slurm_sim.exec("sh", "-c", "rm -f /dev/shm/[0-9]* ~/hidden", on="c1")
 
 
 def test_counts_tasks_of_step_together(slurm_sim: SlurmSim) -> None:
-    """Two tasks of a node may share memory under the limit of both; two with their own exceed it."""
+    """Two tasks on a node may share memory within their joint limit; two with separate memory exceed it."""
     both = ("--ntasks=2", "--mem-per-cpu=150M")
     job = submit(slurm_sim, f"srun PROGRAM shm {MIB} 0", *both, "--nodelist=c1")
     assert MIB / 2 <= resident_mib(job, "0", tasks=2) < MIB

@@ -25,7 +25,7 @@ def sbatch(sim: SlurmSim, *options: str) -> Job:
 
 
 def test_nodes_are_idle_and_have_requested_size(slurm_sim: SlurmSim) -> None:
-    """Every node is idle and has the requested CPUs and memory, whatever the host has."""
+    """Every node is idle and has the requested CPUs and memory, regardless of the host's."""
     seen = slurm_sim.exec(*SINFO).stdout.splitlines()
     assert seen[:2] == ["c1 idle 2 4096", "c2 idle 2 4096"]
 
@@ -103,7 +103,7 @@ def test_jobs_survive_controller_restart(slurm_sim: SlurmSim) -> None:
 
 
 def test_daemons_survive_reconfiguration(slurm_sim: SlurmSim) -> None:
-    """`scontrol reconfigure` reaches the login node and the nodes, which go on working."""
+    """`scontrol reconfigure` reaches the login node and the nodes, which continue to work."""
     change = "echo '# reconfigured' >>/etc/slurm/slurm.conf && scontrol reconfigure"
     slurm_sim.exec("sh", "-c", change, on="slurmctld", user="root")
     until_in(slurm_sim, "grep --quiet reconfigured /run/slurm/conf/slurm.conf", user="root")

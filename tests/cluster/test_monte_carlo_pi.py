@@ -109,7 +109,7 @@ cat log
 
 
 def test_notices_lost_worker_while_waiting_for_others(slurm_sim: Any) -> None:
-    """A worker that is lost while its job runs on ends the wait for workers, long before --timeout."""
+    """If a worker is lost while its job keeps running, the wait for workers ends long before --timeout."""
     run = " ".join((*RUN, "--jobs", "3", "--processes", "2", "--timeout", "100"))
     done = slurm_sim.exec("bash", "-c", LOSE_A_WORKER.format(run=run), check=False, timeout=90)
     assert "status 1" in done.stdout
@@ -142,7 +142,7 @@ def test_losing_all_workers_ends_run(slurm_sim: SlurmSim) -> None:
 
 def test_detached_process_ends_with_its_job(slurm_sim: SlurmSim) -> None:
     """A process that has detached from its job still ends with it, although no cgroup holds it."""
-    # the job ends once its daemon has written its number, which a file does not announce
+    # the job ends once its daemon has written its PID, which is polled: a file announces nothing
     left = "setsid sh -c 'tail -f /dev/null & echo $! >daemon' & until [ -s daemon ]; do sleep 0.1; done"
     other = slurm_sim.job(
         int(slurm_sim.exec("sbatch", "--parsable", "-wc1", "--wrap", "exec tail -f /dev/null").stdout)

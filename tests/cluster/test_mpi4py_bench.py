@@ -9,7 +9,7 @@ import pytest
 from slurm_sim import SlurmSim
 
 BENCH = ("python", "-m", "mpi4py.bench")
-# --quiet: or srun says that it waits, where the nodes of the last job are not free yet
+# --quiet: otherwise srun reports waiting for the last job's nodes
 LAUNCHERS = [
     ("srun", "--quiet", "--mpi=pmix", "-N2", "-n4"),
     ("salloc", "--quiet", "-N2", "-n4", "mpirun", "-n", "4"),
@@ -49,7 +49,7 @@ YIELDS = "import os; from mpi4py import MPI; print(os.environ.get('OMPI_MCA_mpi_
 @pytest.mark.parametrize(
     ("ranks", "own", "seen"),
     [(8, {}, "1"), (2, {}, "spins"), (8, {"OMPI_MCA_mpi_yield_when_idle": "0"}, "0")],
-    ids=["crowded", "a core each", "told otherwise"],
+    ids=["crowded", "one core per rank", "own value"],
 )
 def test_oversubscribed_ranks_yield(slurm_sim: SlurmSim, ranks: int, own: dict[str, str], seen: str) -> None:
     """Ranks that outnumber their node's CPUs are set to yield, others are not, and a user's own value wins."""

@@ -43,7 +43,7 @@ def test_explains_singleton_ranks(slurm_sim: SlurmSim, between: tuple[str, ...],
     done = slurm_sim.exec("srun", "-n4", "-N2", *between, *CHECK, check=False, timeout=150)
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if line.startswith("MPI: srun launched")]
-    # where nothing tells a task which one it is, each that sees no other on its node speaks
+    # without a rank in the environment, each task that sees no other on its node reports
     assert 1 <= len(said) <= (4 if "-i" in between else 1), done.stderr
     assert "size 1" in said[0]
     assert all(word in done.stderr for word in words), done.stderr

@@ -1,4 +1,4 @@
-"""Calls of MPI that Slurm's PMIx has no service for: an error that names the cause, instead of a wait for ever."""
+"""MPI calls that Slurm's PMIx does not support fail with an error that names the cause, instead of hanging."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CALLS = {
 SRUN = ("timeout", "60", "srun", "--quiet", "--mpi=pmix", "-N1")
 
 
-def test_pool_of_srun_names_remedies(slurm_sim: SlurmSim) -> None:
-    """A pool whose workers srun would have to start is refused at once, and both remedies work."""
+def test_pool_under_srun_names_remedies(slurm_sim: SlurmSim) -> None:
+    """A pool whose workers srun would have to start fails at once, and both suggested remedies work."""
     slurm_sim.exec("sh", "-c", "cat >pool.py", stdin=POOL)
     refused = slurm_sim.exec(*SRUN, "-n1", "python", "pool.py", check=False, timeout=150)
     assert refused.returncode not in (0, 124)
@@ -40,8 +40,8 @@ def test_pool_of_srun_names_remedies(slurm_sim: SlurmSim) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_call_that_slurm_does_not_serve_names_cause(slurm_sim: SlurmSim, call: str) -> None:
-    """All ranks end, and the error says that it is Slurm's PMIx."""
+def test_unsupported_call_names_cause(slurm_sim: SlurmSim, call: str) -> None:
+    """All ranks end, and the error names the call and the cause."""
     code = f"from mpi4py import MPI; {CALLS[call]}"
     done = slurm_sim.exec(*SRUN, "-n2", "python", "-c", code, check=False, timeout=150)
     assert done.returncode not in (0, 124)

@@ -46,7 +46,7 @@ def run(*command: str | Path, cwd: Path | None = None, timeout: float = 100) -> 
 
 @pytest.fixture(scope="session")
 def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh venv with the wheel and what it asks for; nothing of this checkout. Returns its folder."""
+    """Folder of a fresh venv with the wheel and its dependencies, and nothing from this checkout."""
     venv = tmp_path_factory.mktemp("theirs") / "venv"
     uv = Path(sys.executable).with_name("uv")
     run(uv, "venv", "--quiet", "--python", sys.executable, venv)
@@ -56,7 +56,7 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def no_kept() -> Iterator[None]:
-    """The mini-cluster that --slurm-sim-keep leaves is gone, before and after."""
+    """Remove the mini-cluster that --slurm-sim-keep leaves, before and after the test."""
     kept = SlurmSim(name=KEPT)
     kept.down()
     yield
@@ -421,12 +421,12 @@ def test_endless(site):
 @pytest.mark.parametrize(
     ("workers", "hangs"),
     [([], False), (["-n2"], False), (["-n2"], True), (["-n2", "--slurm-sim-shared"], False)],
-    ids=["one process", "workers of xdist", "a worker that hangs as it ends", "workers that share"],
+    ids=["one process", "xdist workers", "a worker that hangs at exit", "workers that share"],
 )
 def test_interrupted_session_leaves_nothing(
     pytester: pytest.Pytester, workers: list[str], hangs: bool, how: signal.Signals
 ) -> None:
-    """Ctrl-C or SIGTERM to all of its processes, as a terminal or `timeout` sends it, leaves no container."""
+    """Ctrl-C or SIGTERM to all its processes, as from a terminal or `timeout`, leaves no container."""
     pytester.makepyfile(ENDLESS.format(hangs=hangs))
     command = [sys.executable, "-m", "pytest", "--slurm-sim-nodes=1", *workers]
     with subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.DEVNULL, process_group=0) as session:
@@ -434,7 +434,7 @@ def test_interrupted_session_leaves_nothing(
             started = pytester.path / "started"
             until(lambda: started.is_file() and started.read_text(), "the first test", 90)
             name = started.read_text()
-        finally:  # also where this test is interrupted itself
+        finally:  # even if this test itself is interrupted
             os.killpg(session.pid, how)
         session.wait(timeout=100)
     assert session.returncode != 0

@@ -1,4 +1,4 @@
-"""The pytest plugin gives each test a mini-cluster that works, whatever the tests before it have done."""
+"""The pytest plugin gives each test a working mini-cluster, regardless of what earlier tests did."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def test_last(slurm_sim):
 """
 
 
-def test_next_test_gets_a_mini_cluster_that_works(pytester: pytest.Pytester) -> None:
-    """Whatever a test breaks, passing or failing, the next one finds nodes that run jobs, and its fixture's files."""
+def test_next_test_gets_working_mini_cluster(pytester: pytest.Pytester) -> None:
+    """Regardless of what a test breaks, the next one finds nodes that run jobs, and its fixture's files."""
     passing = ["node lost", "nodes drained", "controller lost", "slurm.conf changed"]
     pytester.makepyfile(BREAKS + f"\nPASS = {passing}\n" + MENDS)
     done = pytester.runpytest_subprocess("-p", "no:xdist")

@@ -1,4 +1,4 @@
-"""One mini-cluster for all workers of pytest-xdist: each test has nodes of its own in it."""
+"""One mini-cluster for all pytest-xdist workers: each test has its own nodes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def say(sim, *words):
 
 
 def said(done: pytest.RunResult) -> list[list[str]]:
-    """Return the words that tests of an inner session have said: the mini-cluster's name, then nodes."""
+    """Return what tests of an inner session have printed: the mini-cluster's name, then nodes."""
     return [line.split()[1:] for line in done.outlines if line.startswith("said ")]
 
 
 def session(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """Run an inner session whose output has what its passing tests print, and see that it leaves nothing."""
+    """Run an inner session that shows what its passing tests print; assert that it leaves nothing."""
     done = pytester.runpytest_subprocess(*SHARED, "-rP", *arguments)
     names = {words[0] for words in said(done)}
     assert [left for name in names for left in left_of(name)] == []
@@ -103,7 +103,7 @@ def two_files(pytester: pytest.Pytester, source: str) -> None:
     ids=["load", "loadscope", "loadfile", "worksteal"],
 )
 def test_tests_on_disjoint_nodes_run_at_the_same_time(pytester: pytest.Pytester, dist: str, source: str) -> None:
-    """Two tests on one mini-cluster wait for each other; whatever they submit runs on their own nodes."""
+    """Two tests on one mini-cluster wait for each other; all their jobs run on their own nodes."""
     two_files(pytester, source)
     done = session(pytester, "-n2", f"--dist={dist}")
     done.assert_outcomes(passed=2)
@@ -113,7 +113,7 @@ def test_tests_on_disjoint_nodes_run_at_the_same_time(pytester: pytest.Pytester,
 
 
 def test_tests_wait_for_nodes(pytester: pytest.Pytester) -> None:
-    """With as many nodes as one test needs, tests take turns; one that needs more than there may be is an error."""
+    """With enough nodes for only one test, tests take turns; a test that needs more than the maximum is an error."""
     source = """
 @pytest.mark.parametrize("number", range(3))
 def test_turn(slurm_sim, number):
@@ -133,8 +133,8 @@ def test_too_many(slurm_sim):
     assert {nodes for _, *nodes_ in said(done) for nodes in nodes_} == {"c1"}
 
 
-def test_crashed_worker_gives_its_nodes_back(pytester: pytest.Pytester) -> None:
-    """The nodes of a test whose worker was killed are mended, and its jobs cancelled, before another test has them."""
+def test_crashed_worker_returns_its_nodes(pytester: pytest.Pytester) -> None:
+    """If a worker is killed, its test's jobs are cancelled and its nodes repaired before another test gets them."""
     source = """
 def test_crash(slurm_sim):
     slurm_sim.exec("sbatch", "--array=1-9", "--exclusive", "--wrap", "sleep 1000")
@@ -202,16 +202,16 @@ def test_refused(slurm_sim, what, words):
 """
 
 
-def test_next_test_gets_nodes_that_work(pytester: pytest.Pytester) -> None:
-    """Nodes that a test has broken, and daemons, are mended before the next test; what would hit others is refused."""
+def test_next_test_gets_working_nodes(pytester: pytest.Pytester) -> None:
+    """Broken nodes and daemons are repaired before the next test; calls that would affect other tests are refused."""
     pytester.makepyfile(HELPERS + BREAKS)
     done = session(pytester, "-p", "no:xdist")
     done.assert_outcomes(passed=7 + 3, failed=3)
     assert done.outlines.count("on purpose") == 3
 
 
-def test_fixtures_of_wider_scope_have_nodes_of_their_own(pytester: pytest.Pytester) -> None:
-    """Tests use the nodes of a fixture around them, which take part in no other test; a marker adds more."""
+def test_fixtures_of_wider_scope_have_their_own_nodes(pytester: pytest.Pytester) -> None:
+    """Tests use the nodes of their wider fixture, which no other test gets; a marker adds more."""
     source = """
 @pytest.fixture(scope="module")
 def site(slurm_sim_for, request):
@@ -255,15 +255,15 @@ def test_kept(slurm_sim):
 
 @pytest.fixture
 def no_kept() -> Iterator[None]:
-    """The shared mini-cluster that --slurm-sim-keep leaves is gone, before and after."""
+    """Remove the shared mini-cluster that --slurm-sim-keep leaves, before and after the test."""
     kept = SlurmSim(name=f"{KEPT}-shared")
     kept.down()
     yield
     kept.down()
 
 
-def test_two_sessions_share_a_kept_mini_cluster(pytester: pytest.Pytester, no_kept: None) -> None:
-    """Tests of two sessions at the same time have their own nodes; a session that wants another size is an error."""
+def test_two_sessions_share_kept_mini_cluster(pytester: pytest.Pytester, no_kept: None) -> None:
+    """Tests of two concurrent sessions have their own nodes; a session that requests another size is an error."""
     two_files(pytester, KEPT_TOGETHER)
     command = (sys.executable, "-m", "pytest", "-rP", "-p", "no:cacheprovider", *SHARED, "--slurm-sim-keep")
     with subprocess.Popen([*command, "test_a.py"], cwd=pytester.path, stdout=subprocess.PIPE, text=True) as first:
@@ -283,8 +283,8 @@ def test_two_sessions_share_a_kept_mini_cluster(pytester: pytest.Pytester, no_ke
     assert f"'slurm-sim down --name {KEPT}-shared' ends it" in output
 
 
-def test_second_session_does_not_disturb_the_first(pytester: pytest.Pytester) -> None:
-    """A session that would use a kept mini-cluster alone, while another one does, starts its own, and says so."""
+def test_second_session_does_not_disturb_first(pytester: pytest.Pytester) -> None:
+    """A session that finds the kept mini-cluster in use by another one starts its own, and says so."""
     pytester.makepyfile(
         test_inner="def test_inner(slurm_sim):\n    pass\n",
         test_outer="""

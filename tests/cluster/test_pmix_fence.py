@@ -13,7 +13,7 @@ RANKS = 4
 
 
 def left_early(sim: SlurmSim, env: dict[str, str]) -> list[int]:
-    """Return the fences that some rank left before the last one came, which is the rank of the fence's number."""
+    """Return the fences that a rank left before the last rank, the one with the fence's number, entered them."""
     sim.put(PROGRAMS / "fence.py", "/home/hpc/fence.py")
     folder = sim.exec("mktemp", "--directory", "--tmpdir=/home/hpc").stdout.strip()
     words = ("srun", "--mpi=pmix", "-N2", f"-n{RANKS}", "python", "fence.py", f"{RANKS}", folder)

@@ -12,7 +12,7 @@ from tests.support.all_run import AllRun
 from tests.support.browser import Browser
 
 pytestmark = [
-    pytest.mark.timeout(960),  # whichever test is first waits for all the workloads
+    pytest.mark.timeout(960),  # the first test waits for all workloads
 ]
 
 WIDTHS = [1280, 400]
@@ -26,7 +26,7 @@ return Math.min(...[...document.body.querySelectorAll("*")].filter((one) => one.
 
 
 def opened(browser: Browser, page: Path, width: int, shots: Path) -> None:
-    """Open a page, let its figures be drawn, keep a picture, and see that all of it is there and readable."""
+    """Open a page, wait for its figures, save a screenshot, and assert that it is complete and readable."""
     browser.open(page.resolve().as_uri(), width=width)
     figures = browser.run(_FIGURES)
     if figures:

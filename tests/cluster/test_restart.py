@@ -85,7 +85,7 @@ with cluster(on="slurm", jobs=2) as dask_cluster:
     dask_cluster.scale(0)
     while client.nthreads():
         time.sleep(0.1)
-    time.sleep(4)  # longer than the watch waits before it gives up: nothing may happen
+    time.sleep(4)  # longer than the watch waits before it gives up, which it must not do here
     dask_cluster.scale(jobs=1)
     client.wait_for_workers(1, timeout=60)
     print("scaled", client.submit(sum, [1, 2]).result(timeout=60))
@@ -126,7 +126,7 @@ def test_workers_restart_in_place(slurm_sim: SlurmSim, backend: str, options: di
 
 
 def test_mpi_cluster_refuses_to_restart_and_to_scale(slurm_sim: SlurmSim) -> None:
-    """The error says why, and the cluster goes on."""
+    """The error gives the reason, and the cluster continues to work."""
     told = slurm_sim.exec("python", "-c", REFUSED, timeout=120).stdout.splitlines()
     refused = [line for line in told if line.startswith("refused")]
     assert len(refused) == 3
@@ -136,8 +136,8 @@ def test_mpi_cluster_refuses_to_restart_and_to_scale(slurm_sim: SlurmSim) -> Non
 
 
 @pytest.mark.parametrize("how", ["", "restart"])
-def test_loss_is_told_and_scaling_is_none(slurm_sim: SlurmSim, how: str) -> None:
-    """Cancelled jobs end the run within seconds, also in the middle of a restart; scaling to zero does not."""
+def test_reports_lost_jobs_but_not_scaling_to_zero(slurm_sim: SlurmSim, how: str) -> None:
+    """Cancelled jobs end the run within seconds, even during a restart; scaling to zero does not."""
     told = slurm_sim.exec("python", "-c", LOST, *filter(None, [how]), timeout=200).stdout.splitlines()
     assert "scaled 3" in told
     assert told[-1] == "lost All workers have gone while the workload was running. True"

@@ -13,7 +13,7 @@ from dask_hpc.tutorial.results import SCHEMA, load
 from tests.support.all_run import AllRun, own_folder
 
 pytestmark = [
-    pytest.mark.timeout(960),  # whichever test is first waits for all the workloads
+    pytest.mark.timeout(960),  # the first test waits for all workloads
 ]
 
 MPI_ONLY = {"dask-mpi", "hybrid-mpi", "mpi-hello"}
@@ -51,7 +51,7 @@ def test_every_result_follows_schema(all_run: AllRun) -> None:
 
 
 class Links(HTMLParser):
-    """Where a page leads."""
+    """Targets of a page's links."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

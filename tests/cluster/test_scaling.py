@@ -17,11 +17,11 @@ pytestmark = pytest.mark.slurm_sim(scope="module")  # its nodes come and go
 
 @pytest.fixture
 def sim(slurm_sim: SlurmSim) -> SlurmSim:
-    """Two nodes, when a test begins."""
+    """Mini-cluster that has two nodes when a test begins."""
     return slurm_sim
 
 
-def nodes_of_slurm(sim: SlurmSim) -> list[str]:
+def slurm_nodes(sim: SlurmSim) -> list[str]:
     return sorted(sim.exec("sinfo", "--noheader", "--Node", "--format=%N").stdout.split())
 
 
@@ -33,21 +33,21 @@ def address(sim: SlurmSim, node: str) -> str:
     return sim.exec("getent", "hosts", node).stdout.split()[0]
 
 
-def hosts_of_a_step(sim: SlurmSim, nodes: int) -> list[str]:
+def hosts_of_step(sim: SlurmSim, nodes: int) -> list[str]:
     return sorted(sim.exec("srun", f"-N{nodes}", "--immediate=60", "hostname", timeout=150).stdout.split())
 
 
 def test_adds_nodes(sim: SlurmSim) -> None:
     """After scaling up, the new nodes are in Slurm and DNS, and a step runs on all nodes."""
     sim.scale(4)
-    assert sim.nodes() == nodes_of_slurm(sim) == hosts_of_a_step(sim, 4) == ["c1", "c2", "c3", "c4"]
+    assert sim.nodes() == slurm_nodes(sim) == hosts_of_step(sim, 4) == ["c1", "c2", "c3", "c4"]
 
 
 def test_removes_nodes(sim: SlurmSim) -> None:
-    """After scaling down, the removed nodes are gone from Slurm and DNS, and their containers from the engine."""
+    """After scaling down, Slurm, DNS and the engine no longer have the removed nodes."""
     sim.scale(4)
     sim.scale(1)
-    assert sim.nodes() == nodes_of_slurm(sim) == hosts_of_a_step(sim, 1) == ["c1"]
+    assert sim.nodes() == slurm_nodes(sim) == hosts_of_step(sim, 1) == ["c1"]
     assert containers(sim) == {sim.container(service) for service in ("slurmctld", "login", "c1")}
     assert sim.exec("getent", "hosts", "c2", check=False).returncode != 0
 
@@ -69,7 +69,7 @@ def test_removed_node_can_come_back(sim: SlurmSim) -> None:
     try:
         sim.scale(2)
         assert address(sim, "c2") != before
-        assert hosts_of_a_step(sim, 2) == ["c1", "c2"]
+        assert hosts_of_step(sim, 2) == ["c1", "c2"]
         assert sim.exec("srun", "-wc2", "getent", "hosts", "login", timeout=150).stdout
     finally:
         docker("rm", "--force", between.stdout.strip())
@@ -93,12 +93,12 @@ def test_requeues_job_of_removed_node(sim: SlurmSim) -> None:
     assert job.output().split()[-1] == "c1"
 
 
-def test_removes_several_nodes_one_of_which_is_busy(sim: SlurmSim) -> None:
-    """Nodes with and without jobs go together, even if the idle ones are forgotten first."""
+def test_removes_busy_and_idle_nodes_together(sim: SlurmSim) -> None:
+    """Busy and idle nodes are removed together, even if Slurm forgets the idle ones first."""
     sim.scale(4)
     assert submit(sim, "--nodelist=c3", f"--wrap={FOR_EVER}").wait_until_running(120).nodes == "c3"
     sim.scale(1)
-    assert sim.nodes() == nodes_of_slurm(sim) == ["c1"]
+    assert sim.nodes() == slurm_nodes(sim) == ["c1"]
 
 
 @pytest.mark.soak
@@ -128,7 +128,7 @@ def test_scale_command_shows_nodes(sim: SlurmSim) -> None:
     done = slurm_sim_command("scale", "--name", sim.name, "3")
     assert done.returncode == 0
     assert all(node in done.stdout.decode() for node in ("c1", "c2", "c3"))
-    assert nodes_of_slurm(sim) == ["c1", "c2", "c3"]
+    assert slurm_nodes(sim) == ["c1", "c2", "c3"]
 
 
 def test_scaling_to_same_number_changes_nothing(sim: SlurmSim) -> None:
@@ -160,4 +160,4 @@ def test_removes_new_node_that_fails_to_start(sim: SlurmSim) -> None:
     broken.spec = msgspec.structs.replace(sim.spec, node_image="slurm-sim/no-such-image:0")
     with pytest.raises(StartError, match="Could not add c2"):
         broken.scale(2)
-    assert sim.nodes() == nodes_of_slurm(sim) == ["c1"]
+    assert sim.nodes() == slurm_nodes(sim) == ["c1"]

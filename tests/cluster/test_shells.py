@@ -1,4 +1,4 @@
-"""The environment is there in every shell of a node, and in every kind of job."""
+"""The environment is active in every shell of a node, and in every kind of job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THERE = "/opt/env/bin/python\n/opt/env/bin/dask-hpc\n1 hash\n"
 @pytest.mark.parametrize("on", ["login", "c1"])
 @pytest.mark.parametrize("shell", [("bash", "-lc"), ("env", "-i", "HOME=/home/hpc", "bash", "-lc"), ("bash", "-ic")])
 def test_environment_is_active_on_nodes(slurm_sim: SlurmSim, on: str, shell: tuple[str, ...]) -> None:
-    """Login node and compute node have it in login, clean and interactive shells."""
+    """Login, clean and interactive shells on the login node and on a compute node have the environment."""
     assert slurm_sim.exec(*shell, ASK, on=on).stdout == THERE
 
 
@@ -30,16 +30,16 @@ SCRIPTS += [("#!/bin/bash", ("--get-user-env",)), ("#!/bin/bash -l", ("--export=
     ("first", "options"), SCRIPTS, ids=lambda part: " ".join(part) if isinstance(part, tuple) else part
 )
 def test_environment_is_active_in_batch_scripts(slurm_sim: SlurmSim, first: str, options: tuple[str, ...]) -> None:
-    """A job has it whatever its script begins with, and whatever it takes from where it was submitted.
+    """A job has the environment, regardless of its script's first line and of the variables that it inherits.
 
-    With --export=NIL a script has nothing at all unless it begins a login shell.
+    With --export=NIL, only a login shell has it.
     """
     slurm_sim.exec("sbatch", "--wait", "--output=job.out", *options, stdin=f"{first}\n{ASK}\n", timeout=150)
     assert slurm_sim.exec("cat", "job.out").stdout == THERE
 
 
-def test_login_shell_of_a_job_is_that_of_now(slurm_sim: SlurmSim) -> None:
-    """With --export=NONE a job has what its user's login files set when it starts, or, if they hang, set before."""
+def test_export_none_uses_login_variables(slurm_sim: SlurmSim) -> None:
+    """With --export=NONE, a job has its user's login variables; if a login file hangs or fails, the last known ones."""
     # One login file sleeps for longer than the prolog waits for it.
     script = """
 sbatch() { command sbatch --quiet --wait --export=NONE --output=job.out; cat job.out; }
@@ -53,7 +53,7 @@ done
     assert "down" not in slurm_sim.exec("sinfo", "--noheader", "--format=%T").stdout
 
 
-def test_environment_is_active_in_shell_of_command(slurm_sim: SlurmSim) -> None:
+def test_environment_is_active_in_slurm_sim_shell(slurm_sim: SlurmSim) -> None:
     """`slurm-sim shell` opens a login shell, with a terminal or without."""
     words = ["shell", "--name", slurm_sim.name]
     assert slurm_sim_command(*words, stdin=ASK.encode()).stdout.decode() == THERE
@@ -63,7 +63,7 @@ def test_environment_is_active_in_shell_of_command(slurm_sim: SlurmSim) -> None:
 
 
 def test_environment_is_active_in_steps(slurm_sim: SlurmSim) -> None:
-    """srun passes it on, and a login shell in a step has it without."""
+    """srun passes the environment on, and a login shell in a step has it even with --export=NONE."""
     assert slurm_sim.exec("srun", "--quiet", "sh", "-c", ASK, timeout=150).stdout == THERE
     clean = ("srun", "--quiet", "--export=NONE", "/bin/bash", "-lc", ASK)
     assert slurm_sim.exec(*clean, timeout=150).stdout == THERE

@@ -1,4 +1,4 @@
-"""Mini-clusters of many nodes: whole when ready, or refused before anything starts."""
+"""Large mini-clusters: complete when ready, or rejected before anything starts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from slurm_sim._docker import docker
 from tests.support.command import left_of
 
 NODES = 150
-"""More than the kernel's default table of neighbours holds."""
+"""More nodes than the kernel's default neighbour table holds."""
 
 TABLE = "net.ipv4.neigh.default.gc_thresh3"
 
 
 def on_this_host() -> bool:
-    """Whether the engine runs on this host's kernel."""
+    """Return whether the engine runs on this host's kernel."""
     return docker("info", "--format={{.Name}}").stdout.strip() == socket.gethostname()
 
 
@@ -33,7 +33,7 @@ def answers(sim: SlurmSim, *command: str) -> list[str]:
 @pytest.mark.alone
 @pytest.mark.timeout(400)
 def test_every_node_of_large_mini_cluster_answers(name: str) -> None:
-    """Each of 150 nodes answers the first srun after the start, with a host name and an address of its own."""
+    """Each of 150 nodes answers the first srun after the start, with its own host name and address."""
     with SlurmSim(name=name, nodes=NODES) as sim:
         assert sorted(answers(sim, "hostname")) == sorted(sim.nodes())
         assert len(set(answers(sim, "hostname", "--ip-address"))) == NODES
@@ -42,14 +42,14 @@ def test_every_node_of_large_mini_cluster_answers(name: str) -> None:
 
 @pytest.fixture
 def tiny_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nodes that need more neighbours than any host's table has."""
+    """Make a node need more neighbours than any host's table holds."""
     huge = msgspec.structs.replace(_size._LIMITS[0], per_node=2**40)
     monkeypatch.setattr(_size, "_LIMITS", (huge,))
 
 
 @pytest.mark.usefixtures("tiny_table")
-def test_refuses_size_beyond_table_of_neighbours(name: str) -> None:
-    """A mini-cluster that the host's table has no room for is refused with the figure and the command to run."""
+def test_rejects_size_beyond_neighbour_table(name: str) -> None:
+    """A mini-cluster too large for the host's table is rejected with the limit and the command that raises it."""
     with pytest.raises(StartError) as caught:
         SlurmSim(name=name, nodes=100).start()
     has = int(re.search(rf"{TABLE} is (\d+), enough for 0 nodes", caught.value.seen)[1])  # type: ignore[index]
@@ -60,23 +60,23 @@ def test_refuses_size_beyond_table_of_neighbours(name: str) -> None:
 
 
 @pytest.mark.usefixtures("tiny_table")
-def test_refuses_to_grow_beyond_table_of_neighbours(slurm_sim: SlurmSim) -> None:
-    """Scaling beyond the host's table is refused, and changes nothing."""
+def test_rejects_growth_beyond_neighbour_table(slurm_sim: SlurmSim) -> None:
+    """Scaling beyond the host's table is rejected, and changes nothing."""
     before = left_of(slurm_sim.name)
     with pytest.raises(StartError, match=f"sysctl -w {TABLE}="):
         slurm_sim.scale(100)
     assert left_of(slurm_sim.name) == before
 
 
-def test_refuses_size_beyond_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mini-cluster is refused if the engine's networks have fewer addresses than it has nodes."""
+def test_rejects_size_beyond_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mini-cluster is rejected if the engine's networks have fewer addresses than it has nodes."""
     monkeypatch.setattr(_size, "_addresses", lambda _network: 256)
     with pytest.raises(StartError, match=r"256 addresses each[^\0]*take 251 at most"):
         SlurmSim(name=name, nodes=252).start()
 
 
 def test_counts_addresses_of_network(slurm_sim: SlurmSim) -> None:
-    """The addresses of a network that exists are the engine's own figure."""
+    """The number of addresses of an existing network is the engine's own figure."""
     prefix = docker(
         "network", "inspect", "--format={{(index .IPAM.Config 0).Subnet}}", f"{slurm_sim.name}_default"
     ).stdout.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""A mini-cluster that is stopped, in whole or in part: every command says so, and `up` brings it back."""
+"""Every command reports a mini-cluster that is stopped, fully or partly, and `up` restarts it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ COMMANDS = (
 
 @pytest.fixture(scope="module")
 def sim() -> Iterator[SlurmSim]:
-    """The mini-cluster of these tests, which each of them finds running and leaves so."""
+    """Mini-cluster of these tests; each test finds it running and leaves it running."""
     with SlurmSim(name=new_name(), nodes=2, slurm_conf={"AuthInfo": "cred_expire=5"}) as sim:
         yield sim
 
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """A batch script of this host."""
+    """A batch script on this host."""
     path = tmp_path / "job.sbatch"
     path.write_text("#!/bin/sh\nhostname\n")
     return path
@@ -58,7 +58,7 @@ def engine(*words: str) -> None:
 
 
 def up(sim: SlurmSim) -> None:
-    """Bring it back by the command, and prove that all of its nodes are idle and run a job."""
+    """Restart the mini-cluster with `slurm-sim up`; assert that all its nodes are idle and run a job."""
     done = slurm_sim_command("up", "--name", sim.name, "--json")
     assert done.returncode == 0, done.stderr.decode()
     works(sim)
@@ -69,8 +69,8 @@ def works(sim: SlurmSim) -> None:
     until_in(sim, "[ $(sinfo --noheader --Node --format=%t | grep -c idle) = 2 ]")
 
 
-def test_every_command_says_that_it_is_stopped(sim: SlurmSim, script: Path, tmp_path: Path) -> None:
-    """All commands name the state and what to do, `logs` and `list` work, and `up` brings it back."""
+def test_every_command_reports_stopped_mini_cluster(sim: SlurmSim, script: Path, tmp_path: Path) -> None:
+    """All commands report the state and what to do, `logs` and `list` work, and `up` restarts the mini-cluster."""
     engine("stop", *containers(sim))
     for command in COMMANDS:
         words = command.replace("FILE", str(script)).replace("TARGET", str(tmp_path / "copy")).split()
@@ -86,15 +86,15 @@ def test_every_command_says_that_it_is_stopped(sim: SlurmSim, script: Path, tmp_
     up(sim)
 
 
-def test_comes_back_with_files_and_queue(sim: SlurmSim) -> None:
-    """A running batch job is queued again, a pending one runs, and /home is as it was."""
+def test_up_restores_files_and_queue(sim: SlurmSim) -> None:
+    """A running batch job is requeued, a pending one runs, and /home is unchanged."""
     sim.exec("sh", "-c", "echo kept >file")
     held = sim.exec("sbatch", "--parsable", "--hold", "--wrap=hostname").stdout.strip()
     runs = sim.exec(
         "sbatch", "--parsable", "-N2", "--wrap=[ -e ran ] || { touch ran; exec tail -f /dev/null; }"
     ).stdout.strip()
     until_in(sim, "[ -e ran ]")
-    engine("stop", *containers(sim))  # which gives Slurm time to save its state, as the engine does when it stops
+    engine("stop", *containers(sim))  # gives Slurm time to save its state, as the engine does when it stops
     done = slurm_sim_command("up", "--name", sim.name, "--json")
     assert done.returncode == 0, done.stderr.decode()
     status = json.loads(done.stdout)
@@ -118,11 +118,11 @@ def test_comes_back_with_files_and_queue(sim: SlurmSim) -> None:
         (("rm", "--force"), "slurmctld", "removed"),
     ],
 )
-def test_one_container_is_brought_back(
+def test_up_restarts_single_container(
     sim: SlurmSim, how: tuple[str, ...], service: str, state: str, tmp_path: Path
 ) -> None:
-    """What needs that container says so; what does not works on; and `up` brings it back."""
-    if service == "slurmctld":  # it saves its state; else it would number its next jobs as it did the last ones
+    """Commands that need that container report its state, all others work, and `up` restarts it."""
+    if service == "slurmctld":  # lets it save its state; otherwise it would reuse job numbers
         engine("stop", sim.container(service))
     engine(*how, sim.container(service))
     partly = f"Mini-cluster {sim.name!r} is partly stopped.\n{state}: {service}\n"
@@ -140,8 +140,8 @@ def test_one_container_is_brought_back(
     up(sim)
 
 
-def test_comes_back_after_prune(sim: SlurmSim) -> None:
-    """`docker system prune` removes the network of stopped containers, or everything but the volumes."""
+def test_up_works_after_prune(sim: SlurmSim) -> None:
+    """`up` works after `docker system prune` has removed the network, or everything except the volumes."""
     network = f"{sim.name}_default"
     engine("stop", *containers(sim))
     engine("network", "rm", network)
@@ -153,8 +153,8 @@ def test_comes_back_after_prune(sim: SlurmSim) -> None:
     up(sim)
 
 
-def test_last_node_of_a_larger_one_is_brought_back(sim: SlurmSim) -> None:
-    """Slurm knows how many nodes there were, and whether its last one was removed."""
+def test_up_restores_last_of_three_nodes(sim: SlurmSim) -> None:
+    """`up` restores a removed last node, because Slurm knows how many nodes there were."""
     sim.scale(3)
     engine("rm", "--force", sim.container("c3"))
     engine("stop", sim.container("c1"))
@@ -164,8 +164,8 @@ def test_last_node_of_a_larger_one_is_brought_back(sim: SlurmSim) -> None:
     sim.scale(2)
 
 
-def test_node_that_was_lost_while_a_job_ended_there_is_free_again(sim: SlurmSim) -> None:
-    """Slurm waits for the end of a job on a node that no longer knows the job; `up` has Slurm forget it."""
+def test_up_frees_node_lost_while_job_ended(sim: SlurmSim) -> None:
+    """If Slurm waits for the end of a job on a node that no longer knows the job, `up` makes Slurm forget it."""
     job = sim.exec("sbatch", "--parsable", "--nodelist=c1", "--wrap=exec tail -f /dev/null").stdout.strip()
     until_in(sim, f"squeue --noheader --states=running --jobs={job} | grep .")
     engine("pause", sim.container("c1"))
@@ -175,8 +175,8 @@ def test_node_that_was_lost_while_a_job_ended_there_is_free_again(sim: SlurmSim)
     up(sim)
 
 
-def test_drained_and_cut_off_nodes_do_not_hinder(sim: SlurmSim) -> None:
-    """A node that an administrator has drained stays so; one that was cut off from the network is back on it."""
+def test_up_keeps_drained_and_reconnects_cut_off_node(sim: SlurmSim) -> None:
+    """A drained node stays drained, and a node that was cut off from the network is reconnected."""
     sim.fault("node-drained", "c1")
     sim.fault("node-cut-off", "c2")
     engine("stop", *containers(sim))
@@ -186,8 +186,8 @@ def test_drained_and_cut_off_nodes_do_not_hinder(sim: SlurmSim) -> None:
     works(sim)
 
 
-def test_refuses_to_come_back_as_another(sim: SlurmSim) -> None:
-    """Options that differ are refused by name, and nothing changes; the same ones are taken."""
+def test_up_rejects_different_options(sim: SlurmSim) -> None:
+    """Different options are rejected by name, and nothing changes; equal ones are accepted."""
     engine("stop", *containers(sim))
     for options, seen in (
         (["--nodes=3"], "nodes is 2, not 3"),
@@ -204,8 +204,8 @@ def test_refuses_to_come_back_as_another(sim: SlurmSim) -> None:
 @pytest.mark.parametrize(
     "harm", [lambda sim: docker("stop", *containers(sim)), lambda sim: docker("rm", "--force", *containers(sim))]
 )
-def test_down_removes_what_is_left(harm: Callable[[SlurmSim], object]) -> None:
-    """`down` removes a mini-cluster that is stopped, or of which only volumes and a network are left."""
+def test_down_removes_stopped_mini_cluster(harm: Callable[[SlurmSim], object]) -> None:
+    """`down` removes a mini-cluster that is stopped, or of which only volumes and the network are left."""
     sim = SlurmSim(name=new_name(), nodes=1)
     sim.start()
     harm(sim)
@@ -213,9 +213,9 @@ def test_down_removes_what_is_left(harm: Callable[[SlurmSim], object]) -> None:
     assert left_of(sim.name) == []
 
 
-def test_down_removes_network_with_a_foreign_container(sim: SlurmSim) -> None:
-    """A container that was connected to the mini-cluster's network keeps running without it."""
+def test_down_removes_network_with_foreign_container(sim: SlurmSim) -> None:
+    """A foreign container on the mini-cluster's network keeps running without it."""
     with SlurmSim(name=new_name(), nodes=1) as other:
         engine("network", "connect", f"{other.name}_default", sim.container("login"))
     assert left_of(other.name) == []
-    until(lambda: sim.exec("true").returncode == 0, "the other mini-cluster goes on")
+    until(lambda: sim.exec("true").returncode == 0, "an answer of the other mini-cluster")

@@ -1,4 +1,4 @@
-"""Batch scripts: submitting, waiting, rejections, cancelling."""
+"""Submitting batch scripts, waiting for them, and cancelling them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOR_EVER = "exec tail -f /dev/null"
 
 
 def script(folder: Path, *lines: str, name: str = "job.sbatch") -> Path:
-    """A batch script of this host."""
+    """Write a batch script on this host."""
     path = folder / name
     path.write_text("\n".join(["#!/bin/bash", *lines, ""]), encoding="utf-8")
     return path
@@ -142,7 +142,7 @@ def test_start_timeout_reports_reason(slurm_sim: SlurmSim, tmp_path: Path) -> No
     slurm_sim.submit(script(tmp_path, FOR_EVER), "--exclusive", "--nodes=2").wait_until_running(50)
     waiting = slurm_sim.submit(script(tmp_path, "true"))
     with pytest.raises(TimeoutError, match=r"did not start within 5 s") as over:
-        waiting.wait_until_running(5)  # Slurm looks at its queue each 2 s, and gives the reason then
+        waiting.wait_until_running(5)  # Slurm checks its queue every 2 s, and gives the reason then
     assert "PENDING" in str(over.value)
     assert "reason Resources" in str(over.value)
 

@@ -1,4 +1,4 @@
-"""Arrays and heterogeneous jobs, where they write, and jobs that do not start."""
+"""Job arrays, heterogeneous jobs, output files, and jobs that do not start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TASK = "echo task $SLURM_ARRAY_TASK_ID; exit $((SLURM_ARRAY_TASK_ID == 2))"
 
 
 def script(folder: Path, *lines: str) -> Path:
-    """A batch script of this host."""
+    """Write a batch script on this host."""
     path = folder / "job.sbatch"
     path.write_text("\n".join(["#!/bin/bash", *lines, ""]), encoding="utf-8")
     return path
@@ -40,7 +40,7 @@ def test_wait_shows_every_task_of_array(slurm_sim: SlurmSim, tmp_path: Path) -> 
 
 
 def test_record_of_array_has_its_tasks(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """The record of an array has one for each task, those that wait in one; cancelling ends all of them."""
+    """An array's record has one record per running task and one for all pending tasks; cancelling ends all."""
     job = slurm_sim.submit(script(tmp_path, FOR_EVER), "--array=0-3%1")
     assert [task.state for task in job.wait_until_running(100).tasks] == ["RUNNING", "PENDING"]
     assert job.state == "RUNNING"
@@ -50,7 +50,7 @@ def test_record_of_array_has_its_tasks(slurm_sim: SlurmSim, tmp_path: Path) -> N
 
 
 def test_array_may_be_large(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """An array can have ten thousand tasks, which Slurm by itself refuses."""
+    """An array can have ten thousand tasks, which Slurm rejects by default."""
     job = slurm_sim.submit(script(tmp_path, "true"), "--array=0-9999", "--hold")
     assert [task.task for task in job.record().tasks] == ["0-9999"]
     job.cancel()
@@ -66,7 +66,7 @@ def test_all_components_count(slurm_sim: SlurmSim, tmp_path: Path) -> None:
 
 
 def test_error_file_is_shown(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """What a job wrote to another error file is shown as errors, also from a node's own file system."""
+    """A separate error file is shown as errors, even from a node's own file system."""
     path = script(tmp_path, "echo fine; echo not fine >&2; exit 4")
     where = ("--nodelist=c2", "--output=/tmp/%j-%N-%x-%u-%n-%t.out", "--error=errors-%J-%3n-%s.txt")
     status, output, errors = submit(slurm_sim, path, "--wait", "--", *where)
@@ -79,8 +79,8 @@ def test_error_file_is_shown(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     assert (job.output(), job.errors()) == ("fine\n", "not fine\n")
 
 
-def test_output_is_shown_as_it_is(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """Output that is large and no text passes through `--wait` unchanged."""
+def test_output_is_shown_unchanged(slurm_sim: SlurmSim, tmp_path: Path) -> None:
+    """Large binary output passes through `--wait` unchanged."""
     path = script(tmp_path, r"for n in {1..40}; do head -c 200000 /dev/zero | tr '\0' '\377'; done")
     done = slurm_sim_command("submit", "--name", slurm_sim.name, str(path), "--wait", "--", "--output=/tmp/large")
     assert done.stdout == b"\xff" * 8_000_000
@@ -99,7 +99,7 @@ def test_tasks_may_share_a_file(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     assert (status, output.splitlines()[0][:15], output.splitlines()[1:]) == (0, "==> tasks 0,1: ", ["0", "1"])
 
 
-def test_missing_folder_of_output_is_named(slurm_sim: SlurmSim, tmp_path: Path) -> None:
+def test_names_missing_output_folder(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     """If a job could not write its output, `--wait` says where it should have been."""
     status, output, errors = submit(slurm_sim, script(tmp_path, "true"), "--wait", "--", "--output=/no/such/file")
     assert (status, output) == (1, "")
@@ -107,8 +107,8 @@ def test_missing_folder_of_output_is_named(slurm_sim: SlurmSim, tmp_path: Path) 
     assert "no such folder" in errors
 
 
-def test_output_on_lost_node_is_out_of_reach(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """If a node does not run, the error says where on it the output is."""
+def test_names_output_on_stopped_node(slurm_sim: SlurmSim, tmp_path: Path) -> None:
+    """If a node is not running, the error says where on it the output is."""
     job = slurm_sim.submit(script(tmp_path, "echo here"), "--nodelist=c2", "--output=/tmp/there")
     job.wait(100)
     slurm_sim.fault("node-hangs", "c2")
@@ -125,8 +125,8 @@ def test_output_on_lost_node_is_out_of_reach(slurm_sim: SlurmSim, tmp_path: Path
 @pytest.mark.parametrize(
     ("option", "words"), [("--test-only", "to start at"), ("--version", "slurm"), ("--usage", "Usage: sbatch")]
 )
-def test_passes_on_what_sbatch_says(slurm_sim: SlurmSim, tmp_path: Path, option: str, words: str) -> None:
-    """If sbatch is asked for something else than a job, its answer is shown, and the library raises."""
+def test_passes_on_sbatch_output(slurm_sim: SlurmSim, tmp_path: Path, option: str, words: str) -> None:
+    """If sbatch's options submit no job, its output is shown, and the library raises."""
     path = script(tmp_path, "true")
     status, output, errors = submit(slurm_sim, path, "--", option)
     assert status == 0
@@ -139,22 +139,22 @@ def test_passes_on_what_sbatch_says(slurm_sim: SlurmSim, tmp_path: Path, option:
 
 
 @pytest.mark.parametrize("options", [("--parsable",), ("--quiet",), ("-Q", "--array=1-2")])
-def test_finds_id_of_job_however_sbatch_says_it(slurm_sim: SlurmSim, tmp_path: Path, options: tuple[str, ...]) -> None:
-    """The id of a job is found, also if sbatch is told to say nothing."""
+def test_finds_job_id_in_any_sbatch_output(slurm_sim: SlurmSim, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """The job's id is found, even if sbatch is told to print nothing."""
     status, output, errors = submit(slurm_sim, script(tmp_path, "true"), "--", *options)
     assert (status, errors) == (0, "")
     assert slurm_sim.job(int(output)).wait(100).state == "COMPLETED"
 
 
-def test_sbatch_may_wait(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """With sbatch's own `--wait`, the exit status is that of the job."""
+def test_sbatch_wait_passes_exit_status(slurm_sim: SlurmSim, tmp_path: Path) -> None:
+    """With sbatch's own `--wait`, the exit status is the job's."""
     status, output, _ = submit(slurm_sim, script(tmp_path, "exit 9"), "--", "--wait")
     assert status == 9
     assert slurm_sim.job(int(output)).record().exit_code == 9
 
 
-def test_wait_tells_that_job_never_starts(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """If what a job depends on has failed, waiting ends with an error."""
+def test_wait_reports_job_that_never_starts(slurm_sim: SlurmSim, tmp_path: Path) -> None:
+    """If a job's dependency has failed, waiting ends with an error."""
     failed = slurm_sim.submit(script(tmp_path, "exit 1"))
     failed.wait(100)
     said = slurm_sim_command(
@@ -167,7 +167,7 @@ def test_wait_tells_that_job_never_starts(slurm_sim: SlurmSim, tmp_path: Path) -
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_wait_leaves_job(slurm_sim: SlurmSim, tmp_path: Path, signum: signal.Signals, status: int) -> None:
-    """Ctrl-C ends `submit --wait`, which says how to cancel the job; one that is held is told of as well."""
+    """`submit --wait` reports a held job; Ctrl-C ends the wait but not the job, and says how to cancel it."""
     command = [SLURM_SIM, "submit", "--name", slurm_sim.name, str(script(tmp_path, FOR_EVER)), "--wait", "--", "--hold"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment()) as waiting:
         assert waiting.stderr is not None
@@ -188,7 +188,7 @@ def test_interrupted_wait_leaves_job(slurm_sim: SlurmSim, tmp_path: Path, signum
 
 @pytest.mark.soak
 def test_wait_survives_restart_of_controller(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """A job is waited for while the controller restarts."""
+    """`--wait` keeps waiting while the controller restarts."""
     path = str(script(tmp_path, "until [ -e /home/hpc/go-on ]; do read -t 0.1 <> <(:); done; echo gone on"))
     command = [SLURM_SIM, "submit", "--name", slurm_sim.name, path, "--wait", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as waiting:
@@ -203,7 +203,7 @@ def test_wait_survives_restart_of_controller(slurm_sim: SlurmSim, tmp_path: Path
 @pytest.mark.soak(only=True)
 @pytest.mark.slurm_sim(nodes=1, slurm_conf={"MinJobAge": 2}, scope="function")
 def test_forgotten_job_is_remembered(slurm_sim: SlurmSim, tmp_path: Path) -> None:
-    """What was seen of a job's end stays known, also of tasks that Slurm forgets before the others end."""
+    """A job's end stays known after Slurm forgets it, even for tasks that are forgotten before the others end."""
     job = slurm_sim.submit(script(tmp_path, TASK, "true"))
     array = slurm_sim.submit(script(tmp_path, "[ $SLURM_ARRAY_TASK_ID = 2 ] || sleep 90", TASK), "--array=2,3")
     assert job.wait(100).state == "COMPLETED"

@@ -1,4 +1,4 @@
-"""Plain Dask over TLS: clusters open and close again and again, without an error."""
+"""Plain Dask over TLS: clusters open and close repeatedly without an error."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ print("closed", count)
 """
 
 
-def opens_and_closes(sim: SlurmSim, kind: str, count: int, timeout: float) -> None:
-    """Open and close clusters of two workers, one of which is retired; nothing is printed but the end."""
+def open_and_close(sim: SlurmSim, kind: str, count: int, timeout: float) -> None:
+    """Open and close clusters of two workers, and retire one; assert that only the last line is printed."""
     done = sim.exec("python", "-c", PROGRAM, kind, str(count), timeout=timeout)
     assert (done.stdout, done.stderr) == (f"closed {count}\n", "")
 
 
 @pytest.mark.parametrize("kind", ["slurm", "local"])
 def test_clusters_with_tls_open_and_close(slurm_sim: SlurmSim, kind: str) -> None:
-    """`security=True` is all that a user writes."""
-    opens_and_closes(slurm_sim, kind, 5, timeout=200)
+    """Clusters with `security=True` open and close without an error."""
+    open_and_close(slurm_sim, kind, 5, timeout=200)
 
 
 @pytest.mark.soak(only=True)
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", ["slurm", "local"])
-def test_a_hundred_clusters_with_tls_open_and_close(slurm_sim: SlurmSim, kind: str) -> None:
-    """What broke in one program of twelve does not break in a hundred clusters."""
-    opens_and_closes(slurm_sim, kind, 100, timeout=1100)
+def test_hundred_clusters_with_tls_open_and_close(slurm_sim: SlurmSim, kind: str) -> None:
+    """An error that once broke one program in twelve does not occur in a hundred clusters."""
+    open_and_close(slurm_sim, kind, 100, timeout=1100)

@@ -1,4 +1,4 @@
-"""A driver in a virtual environment has its workers and ranks in it, too, on every node."""
+"""Workers and ranks run in their driver's virtual environment, on every node."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SEEN = f"('{MINE}', '1.0')"
 def home(
     slurm_sim_for: object, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SlurmSim]:
-    """The mini-cluster, with a virtual environment that has one more package."""
+    """The mini-cluster, with a virtual environment that adds one package."""
     sim: SlurmSim = slurm_sim_for(request)  # type: ignore[operator]
     wheel = tiny.wheel(tmp_path_factory.mktemp("wheels"), "alpha")
     sim.put(wheel, f"/home/hpc/{wheel.name}")
@@ -66,13 +66,13 @@ def run(sim: SlurmSim, program: str, *command: str) -> str:
 
 
 def test_slurmcluster_workers_run_in_it(home: SlurmSim) -> None:
-    """A plain `SLURMCluster` takes the driver's Python."""
+    """A plain `SLURMCluster` uses the driver's Python."""
     assert run(home, JOBQUEUE, f"{MINE}/bin/python", "driver.py") == SEEN
 
 
 @pytest.mark.parametrize("on", ["local", "slurm", "mpi"])
-def test_workers_of_our_clusters_run_in_it(home: SlurmSim, on: str) -> None:
-    """`dask_hpc.cluster` starts workers in it, wherever they are."""
+def test_cluster_workers_run_in_it(home: SlurmSim, on: str) -> None:
+    """`dask_hpc.cluster` starts workers in it, with every backend."""
     assert run(home, OURS, f"{MINE}/bin/python", "driver.py", on) == SEEN
 
 
@@ -84,14 +84,14 @@ def test_workers_of_our_clusters_run_in_it(home: SlurmSim, on: str) -> None:
     ],
     ids=["srun", "mpirun"],
 )
-def test_ranks_of_dask_mpi_run_in_it(home: SlurmSim, launch: tuple[str, ...]) -> None:
+def test_dask_mpi_ranks_run_in_it(home: SlurmSim, launch: tuple[str, ...]) -> None:
     """Ranks that srun or mpirun starts are workers in it."""
     assert run(home, DASK_MPI, *launch, "driver.py") == SEEN
 
 
 @pytest.mark.parametrize("on", ["slurm", "mpi"])
 def test_result_names_added_packages(home: SlurmSim, on: str) -> None:
-    """`dask-hpc run` in a virtual environment says what was added to the locked one, and that it is no drift."""
+    """In a virtual environment, the result lists packages added to the locked one, which are not drift."""
     words = f"dask-hpc run monte-carlo-pi --on {on} --samples 1e5 --no-serial --json"
     done = home.exec("bash", "-c", f". {MINE}/bin/activate; {words}", timeout=200)
     found = json.loads(done.stdout)["environment"]

@@ -9,7 +9,7 @@ import pytest
 
 
 def run(sim: Any, name: str, *options: str) -> dict[str, Any]:
-    """The result of a run whose checks hold, on two workers, each of which has a node to itself."""
+    """Run a workload on two nodes; assert that its checks pass, and return its result."""
     done = sim.exec("dask-hpc", "run", name, "--on", "slurm", "--jobs", "2", "--json", *options)
     result: dict[str, Any] = json.loads(done.stdout)
     assert result["ok"]
@@ -20,7 +20,7 @@ def run(sim: Any, name: str, *options: str) -> dict[str, Any]:
 
 @pytest.mark.slurm_sim(nodes=2)
 def test_partitioned_array_matches_numpy(slurm_sim: Any) -> None:
-    """Every block's sum equals NumPy's, whichever node drew the block."""
+    """Every block's sum equals NumPy's, regardless of the node that drew the block."""
     result = run(slurm_sim, "partitioned-array", "--rows", "700,300", "--columns", "600,200,200")
     assert result["values"]["bytes"] == 8 * 1000 * 1000
     assert {"the sum of every block is NumPy's", "blocks[0,1] is drawn without the others"} <= names(result)
@@ -69,5 +69,5 @@ def test_rejects_size_that_does_not_fit_worker(slurm_sim: Any, name: str, option
 
 
 def names(result: dict[str, Any]) -> set[str]:
-    """What was checked."""
+    """Return the names of the checks."""
     return {check["name"] for check in result["checks"]}

@@ -11,7 +11,7 @@ ON_SLURM = ("--on", "slurm", "--json")
 
 
 def run(sim: Any, name: str, *options: str) -> dict[str, Any]:
-    """Run a workload on the login node; all its checks hold and two nodes were used."""
+    """Run a workload on two nodes over TLS; assert that its checks pass, and return its result."""
     result: dict[str, Any] = json.loads(sim.exec("dask-hpc", "run", name, *ON_SLURM, *options).stdout)
     assert [check for check in result["checks"] if not check["ok"]] == []
     assert len(set(result["cluster"]["nodes"])) == 2
@@ -20,7 +20,7 @@ def run(sim: Any, name: str, *options: str) -> dict[str, Any]:
 
 
 def refused(sim: Any, name: str, *options: str) -> str:
-    """Run what cannot be: it ends at once with status 2, and no job was submitted. Return what it says."""
+    """Run a workload that must be rejected with status 2, before a job is submitted; return the error."""
     done = sim.exec("dask-hpc", "run", name, *ON_SLURM, *options, check=False)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr

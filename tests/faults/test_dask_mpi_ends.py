@@ -41,7 +41,7 @@ def sim(site: SlurmSim, slurm_sim: SlurmSim) -> SlurmSim:
 
 
 def running(sim: SlurmSim) -> Job:
-    """A dask-mpi cluster of four ranks on two nodes, whose workers have come."""
+    """Start a dask-mpi cluster of four ranks on two nodes, and wait for its workers."""
     job = submit(sim, "dask-mpi-nodes.sbatch")
     folder = f"/home/hpc/.dask-hpc/dask-mpi-{job.id}.0"
     await_file(sim, f"{folder}/scheduler.json", job)
@@ -50,7 +50,7 @@ def running(sim: SlurmSim) -> Job:
 
 
 def await_text(job: Job, text: str, times: int = 1, timeout: float = 150) -> None:
-    """Returns when the job's output has a text so many times."""
+    """Return when the job's output contains a text the given number of times."""
     deadline = time.monotonic() + timeout
     while job.output().count(text) < times:
         assert time.monotonic() < deadline, job.output()
@@ -58,14 +58,14 @@ def await_text(job: Job, text: str, times: int = 1, timeout: float = 150) -> Non
 
 
 def hosts(job: Job) -> list[str]:
-    """The job's two nodes, that of ranks 0 and 1 first: Slurm has an order of its own."""
+    """Return the job's two nodes, that of ranks 0 and 1 first; Slurm chooses which one it is."""
     shown = job.engine.exec("scontrol", "show", "job", str(job.id)).stdout
     first = shown.partition("BatchHost=")[2].split()[0]
     return sorted(["c1", "c2"], key=lambda node: node != first)
 
 
 def kill(job: Job, rank: int) -> str:
-    """Kills a rank, and returns the node that it was on."""
+    """Kill a rank, and return its node."""
     node = hosts(job)[rank // 2]
     find = f"""
     for pid in $(pgrep -f '^/opt/env/bin/python[0-9.]* .*dask-hpc (mpi|run)'); do
@@ -76,7 +76,7 @@ def kill(job: Job, rank: int) -> str:
 
 
 def ends(job: Job, state: str, *words: str, timeout: float = 150) -> None:
-    """The job ends in that state, with the reason in its log, and nothing of it is left on any node."""
+    """Assert that the job ends in that state with the reason in its log, and leaves nothing on any node."""
     ended = job.wait(timeout)
     text = job.output()
     assert ended.state == state, text
@@ -128,7 +128,7 @@ def test_killed_client_rank_fails_job(sim: SlurmSim) -> None:
 
 
 def wrapped(sim: SlurmSim, command: str) -> Job:
-    """A job of four ranks on two nodes that runs one command."""
+    """Submit a job of four ranks on two nodes that runs one command."""
     return sim.job(int(sim.exec("sbatch", "--parsable", "-N2", "--ntasks-per-node=2", "--wrap", command).stdout))
 
 
@@ -153,14 +153,14 @@ def test_failing_workload_on_login_node_ends_its_job(sim: SlurmSim) -> None:
 
 
 def at_work(sim: SlurmSim) -> str:
-    """The shell's words that start a run, $p, and wait until its three workers compute."""
+    """Return shell code that starts a run as $p, and waits until its three workers compute."""
     run = f"{endless.install(sim)} --on mpi --ranks-per-node=2"
     return f"rm -f log; {run} >log 2>&1 & p=$!; {endless.AT_WORK.format(workers=3)};"
 
 
 @pytest.mark.parametrize(("signum", "status"), [("INT", 130), ("TERM", 143), ("KILL", 137)])
 def test_signal_to_login_node_program_ends_job(sim: SlurmSim, signum: str, status: int) -> None:
-    """A signal cancels the job; after SIGKILL, the scheduler notices that its client is gone, and closes."""
+    """A signal cancels the job; after SIGKILL, the scheduler notices the lost client, and closes."""
     done = sim.exec("bash", "-c", f"{at_work(sim)} kill -{signum} $p; wait $p; echo status $?; cat log", timeout=150)
     assert f"status {status}" in done.stdout
     assert "Traceback" not in done.stdout
@@ -189,7 +189,7 @@ SILENT = GONE + "|Node failure on {lost}"  # nothing closes the node's connectio
     ids=["lost", "hangs", "cut-off"],
 )
 def test_failed_worker_node_ends_job(sim: SlurmSim, fault: str, reason: str) -> None:
-    """If a worker node fails, the log names what was lost, and no process runs on, even once the node is back."""
+    """If a worker node fails, the log names what was lost, and no process is left, even once the node is back."""
     job = running(sim)
     first, lost = hosts(job)
     sim.fault(fault, lost)

@@ -20,22 +20,22 @@ AS_ROOT: dict[str, Any] = {"on": "slurmctld", "user": "root", "timeout": 150}
 
 pytestmark = [
     pytest.mark.slurm_sim(scope="module"),  # a node that was cut off has another interface with engines before 28
-    pytest.mark.timeout(400),  # a node asks a lost controller ever less often
+    pytest.mark.timeout(400),  # a node contacts a lost controller less and less often
 ]
 
 
 @pytest.fixture
 def sim(slurm_sim: SlurmSim) -> Iterator[SlurmSim]:
-    """The session's mini-cluster, with two nodes that work when a test is done."""
+    """The module's mini-cluster; after each test, assert that both nodes work."""
     yield slurm_sim
     slurm_sim.cancel_all()
     assert_whole(slurm_sim)
 
 
 def await_state(sim: SlurmSim, node: str, pattern: str) -> None:
-    """Return when Slurm's words for a node's state match; after 120 s, fail with what Slurm says.
+    """Return when a node's state in Slurm matches; on timeout, fail with what Slurm reports.
 
-    By scontrol: sinfo may tell for minutes what was so before, if a node changes twice in one second.
+    Asks scontrol: sinfo may report an old state for minutes, if a node changes twice in one second.
     """
     try:
         until_in(sim, f"scontrol --oneliner show node {node} | grep -Eq ' State=({pattern}) '")
@@ -55,10 +55,10 @@ def submit(sim: SlurmSim, *options: str) -> Job:
 
 
 def assert_whole(sim: SlurmSim) -> None:
-    """Both nodes are free and work, and find each other by name.
+    """Assert that both nodes are free and work, and resolve each other's names.
 
-    A job that wants both for itself asks that of Slurm. sinfo may say `mixed` of a node for minutes after its job has
-    ended, if that was just as the controller came back: it shows what the controller noted last, until a node changes.
+    An exclusive job on both nodes shows this. sinfo may report a node as `mixed` for minutes after its job has ended,
+    if that was just as the controller came back: it shows the controller's last record, until a node changes.
     """
     whole = sim.exec("srun", "-N2", "--exclusive", "hostname", timeout=120)
     assert sorted(whole.stdout.split()) == ["c1", "c2"]
@@ -113,7 +113,7 @@ def test_lost_controller_fails_commands_but_no_job(slurm_sim_factory: Callable[.
     sim = slurm_sim_factory(nodes=2)
     job = submit(sim, "--nodelist=c2", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done; rm ~/go-on; echo done")
     job.wait_until_running(120)
-    save(sim, job)  # else it is forgotten, as on real clusters
+    save(sim, job)  # otherwise it is forgotten, as on real clusters
     sim.fault("controller-lost")
     with pytest.raises(CommandError, match="Unable to contact slurm controller"):
         sim.exec("sinfo", timeout=150)
@@ -121,7 +121,7 @@ def test_lost_controller_fails_commands_but_no_job(slurm_sim_factory: Callable[.
     until_in(sim, "[ ! -e go-on ]", on="c1")
     sim.fault("heal")
     assert job.wait(150).state == "COMPLETED"
-    assert job.output().startswith("done\n")  # and then, what the node says of the lost controller
+    assert job.output().startswith("done\n")  # followed by the node's messages about the lost controller
     assert_whole(sim)
 
 
@@ -144,9 +144,9 @@ def test_controller_learns_of_job_that_ended_unsaved(slurm_sim_factory: Callable
     sim.exec("touch", "go-on")
     assert job.wait(120).state == "COMPLETED"
     sim.fault("controller-lost")
-    subprocess.run(["docker", "cp", "-", inside.parent], input=saved, check=True)  # all that it saved
+    subprocess.run(["docker", "cp", "-", inside.parent], input=saved, check=True)  # the last state that it saved
     sim.fault("heal")
-    assert job.wait(1).state == "NODE_FAIL"  # as Slurm takes it
+    assert job.wait(1).state == "NODE_FAIL"  # Slurm assumes that the node failed
     assert other.record().state == "RUNNING"
     other.cancel()
     assert_whole(sim)
@@ -165,7 +165,7 @@ def test_heal_without_fault_changes_nothing(sim: SlurmSim) -> None:
 
 
 def state(sim: SlurmSim) -> list[str]:
-    """When each container was started, at which address; when each node booted and was last asked, and its state."""
+    """Return each container's start time and address, and each node's state, reason, boot and daemon start times."""
     services = [sim.container(service) for service in ("slurmctld", "login", *sim.nodes())]
     form = "{{.Name}} {{.State.StartedAt}} {{.State.Status}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     containers = docker("inspect", f"--format={form}", *services).stdout.splitlines()

@@ -17,11 +17,11 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def image(versions: dict[str, str]) -> str:
-    """Its tag; where it has not been built, tests are skipped, or fail in CI."""
+    """The image's tag. If it has not been built, skip the tests, or fail in CI."""
     tag = os.environ.get("DASK_HPC_IMAGE", f"dask-hpc:{versions['VERSION']}")
     seen = subprocess.run(["docker", "image", "inspect", tag], capture_output=True)
     if seen.returncode:
-        lacking(f"no image {tag}: `make images` builds it")
+        lacking(f"image {tag} not found: build it with `make images`")
     return tag
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts a small disk, takes a network away")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk and to remove the network")
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def base(root: Path, cache: Path, *before: str) -> subprocess.CompletedProcess[str]:
-    """Bootstraps a base image into a cache of its own."""
+    """Bootstrap a base image into its own cache."""
     own = os.environ | {"DASK_HPC_CACHE": str(cache), "BASE": "bootstrap"}
     return subprocess.run(
         [*before, root / "containers" / "base.sh"], env=own, capture_output=True, text=True, check=False

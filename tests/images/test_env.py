@@ -1,4 +1,4 @@
-"""The dask-hpc image: what a user finds in it, without a network and without activation."""
+"""The contents of the dask-hpc image, without a network and without activation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SITE = "/opt/env/lib/python3.13/site-packages"
 
 @pytest.fixture(scope="module")
 def saved(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image as `docker save` has it: a folder with its layers."""
+    """Folder with the image's layers, from `docker save`."""
     folder = tmp_path_factory.mktemp("image")
     with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -98,7 +98,7 @@ def test_runs_as_unprivileged_user(in_image: Run) -> None:
 
 
 def test_runs_as_any_user(in_image: Run) -> None:
-    """The image works for a user it does not know and on a read-only root, as in a SIF."""
+    """The image works for an unknown user and on a read-only root, as in a SIF."""
     options = ("--user", "12345:12345", "--read-only", "--tmpfs", "/tmp", "--env", "HOME=/tmp")
     in_image("python", "-c", "import distributed", options=options)
 
@@ -163,7 +163,7 @@ def test_records_lock_file_and_packages(in_image: Run, root: Path) -> None:
     identity: dict[str, Any] = json.loads(in_image("cat", "/opt/env/share/dask-hpc/env.json").stdout)
     lock = root / "containers/dask-hpc/locks/local-linux-64.lock"
     if identity["channel"] != "file:///channel/":
-        pytest.skip(f"the image is of another channel: {identity['channel']}")
+        pytest.skip(f"the image was built from another channel: {identity['channel']}")
     assert identity["lock_sha256"] == hashlib.sha256(lock.read_bytes()).hexdigest()
     assert identity["platform"] == "linux-64"
     assert identity["drifted"] is bool(identity["drift"])
@@ -209,7 +209,7 @@ def test_no_layer_contains_host_certificates(layers: list[Path], saved: Path) ->
         p for p in (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt")) if p.exists()
     ]
     if not bundles:
-        pytest.skip("this machine has no bundle")
+        pytest.skip("this machine has no CA bundle")
     secret = bundles[0].read_bytes()
     for layer in layers:
         with tarfile.open(layer) as tar:
@@ -222,6 +222,6 @@ def test_no_layer_contains_host_certificates(layers: list[Path], saved: Path) ->
 
 
 def _shares(file: IO[bytes], secret: bytes) -> bool:
-    """Whether a file is the bundle, or ends in what is appended to one: certificates that this machine alone trusts."""
+    """Return whether a file is the bundle, or contains its end: certificates that only this machine trusts."""
     data = file.read()
     return data == secret or (b"BEGIN CERTIFICATE" in data and secret[-1000:] in data)

@@ -52,14 +52,14 @@ MPI.COMM_WORLD.Barrier()
 
 
 def test_windows_are_larger_than_docker_shared_memory(in_image: Run) -> None:
-    """With Docker's 64 MB of /dev/shm, windows of 200 MB are elsewhere; nothing but the program's words is printed."""
+    """With Docker's 64 MB of /dev/shm, windows of 200 MB are elsewhere, and only the program's output is printed."""
     done = in_image("mpirun", "-n", "2", "python", "-c", WINDOW)
     assert done.stdout.split() == ["shared", "1", "own", "1"]
     assert done.stderr == ""
 
 
 def test_window_without_room_ends_with_cause(in_image: Run) -> None:
-    """A window that fits nowhere is an error that names the folder, on all ranks, instead of a wait for ever."""
+    """A window that fits nowhere fails on all ranks with an error that names the folder, instead of hanging."""
     small = ("--tmpfs=/tmp:size=64m",)
     done = in_image("timeout", "60", "mpirun", "-n", "2", "python", "-c", WINDOW, options=small, check=False)
     assert done.returncode not in (0, 124)
@@ -88,8 +88,8 @@ def test_mpi_starts_without_variables(in_image: Run) -> None:
     assert in_image("env", "-i", "bash", "-lc", f"mpirun -n 2 python -c '{code}'").stdout == "2\n" * 2
 
 
-def test_messages_of_mpi_are_found(in_image: Run) -> None:
-    """Open MPI finds its texts also in a program that mpirun has not started."""
+def test_open_mpi_finds_its_messages(in_image: Run) -> None:
+    """Open MPI finds its message files even in a program that mpirun has not started."""
     done = in_image("python", "-c", "from mpi4py import MPI; MPI.COMM_WORLD.Abort(3)", check=False)
     assert done.returncode == 3
     assert "MPI_ABORT was invoked on rank 0" in done.stderr

@@ -1,4 +1,4 @@
-"""`ENV=my-environment.yml make sif`: an image and a SIF of a user's own packages, beside ours."""
+"""`ENV=my-environment.yml make sif` builds an image and a SIF with a user's own packages, beside ours."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ dependencies:
 
 @pytest.fixture
 def file(tmp_path: Path, root: Path, versions: dict[str, str]) -> Iterator[Path]:
-    """The file; at the end nothing of its image and its SIF is left."""
+    """The environment file; at the end, remove its image and its SIF."""
     (tmp_path / "my env.yml").write_text(FILE)
     yield tmp_path / "my env.yml"
     tags = [f"{NAME}:{versions['VERSION']}", f"{NAME}:latest"]
@@ -44,9 +44,9 @@ def make(root: Path, target: str, file: Path) -> subprocess.CompletedProcess[str
 
 
 def our_image() -> dict[str, Any]:
-    """Return all that the engine knows of our image, but for the time of its last tag.
+    """Return what the engine reports about our image, except the time of its last tag.
 
-    A test beside this one may bake the same image again, which only renews that time.
+    A concurrent test may bake the same image again, which changes only that time.
     """
     done = subprocess.run(["docker", "image", "inspect", "dask-hpc"], capture_output=True, check=True)
     (found,) = json.loads(done.stdout)
@@ -55,7 +55,7 @@ def our_image() -> dict[str, Any]:
 
 
 def test_makes_image_and_sif_of_own_packages(root: Path, file: Path, versions: dict[str, str]) -> None:
-    """The locks lie beside the file, image and SIF have its name, and ours stay as they are."""
+    """The locks are next to the file, image and SIF have its name, and ours are unchanged."""
     ours = our_image()
     done = make(root, "sif", file)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -84,8 +84,8 @@ def test_makes_image_and_sif_of_own_packages(root: Path, file: Path, versions: d
         (f"name: {NAME}\ndependencies:\n  - no-such-package-anywhere-at-all\n", "no-such-package-anywhere-at-all"),
     ],
 )
-def test_refuses_environment_that_cannot_be(root: Path, file: Path, text: str, seen: str) -> None:
-    """The error says what is wrong with the file, and no image and no traceback comes of it."""
+def test_rejects_invalid_environment(root: Path, file: Path, text: str, seen: str) -> None:
+    """The error says what is wrong with the file, without a traceback."""
     file.write_text(text)
     shutil.rmtree(file.with_name("my env.locks"), ignore_errors=True)
     done = make(root, "images", file)

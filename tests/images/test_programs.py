@@ -1,4 +1,4 @@
-"""Other people's scripts in the image: plain ones, interrupted ones, and those that import in threads."""
+"""Users' own scripts in the image: plain ones, interrupted ones, and those that import in threads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ IMPORT = "import dask_jobqueue, os, signal, time; {then}; time.sleep(30)"
     "how", ["python script.py", "python - <script.py", "python -m script", 'python -c "$(cat script.py)"']
 )
 def test_script_needs_no_main_guard(in_image: Run, how: str) -> None:
-    """A script without `if __name__ == "__main__":` has worker processes, and its own classes there and back."""
+    """A script without `if __name__ == "__main__":` can use worker processes, and exchange its classes with them."""
     done = in_image("sh", "-c", f"cat >script.py <<'END'\n{CLUSTER}END\n{how}")
     assert done.stdout.splitlines()[-2:] == ["3", "True 42 True"]
     assert "Traceback" not in done.stderr
@@ -46,7 +46,7 @@ def test_script_needs_no_main_guard(in_image: Run, how: str) -> None:
     ],
 )
 def test_exit_status_is_pythons_own(in_image: Run, then: str, status: int) -> None:
-    """Importing dask_jobqueue changes nothing about how a program ends."""
+    """Importing dask_jobqueue does not change a program's exit status."""
     code = IMPORT.format(then=then)
     assert in_image("sh", "-c", f"python -c '{code}' 2>/dev/null; echo $?").stdout == f"{status}\n"
 
@@ -55,7 +55,7 @@ def test_exit_status_is_pythons_own(in_image: Run, then: str, status: int) -> No
     "module", ["dask_jobqueue", "distributed", "dask_mpi", "mpi4py.MPI", "mpi4py.futures", "dask_hpc"]
 )
 def test_can_be_imported_in_thread(in_image: Run, module: str) -> None:
-    """No module of the environment has to be imported by the main thread."""
+    """Every module of the environment can be imported in any thread."""
     code = f"from concurrent.futures import ThreadPoolExecutor as T; T().submit(__import__, '{module}').result()"
     assert in_image("python", "-c", code).stderr == ""
 
@@ -83,8 +83,8 @@ thread.join()
     assert done.stderr == ""
 
 
-def test_every_dask_program_has_the_correction_for_tls(in_image: Run) -> None:
-    """A program that imports distributed reads TLS with a clean error queue; any other pays nothing."""
+def test_dask_programs_load_tls_fix(in_image: Run) -> None:
+    """Importing distributed loads the fix that clears OpenSSL's error queue; other programs do not load it."""
     code = "import sys, {}; print('dask_hpc_startup.openssl' in sys.modules)"
     assert in_image("python", "-c", code.format("distributed")).stdout == "True\n"
     assert in_image("python", "-c", code.format("ssl")).stdout == "False\n"

@@ -1,4 +1,4 @@
-"""The environment is there in every shell, also in those that begin without the image's variables."""
+"""The environment is active in every shell, even one that starts without the image's variables."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_environment_is_active(in_image: Run, shell: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("command", [("su", "-", "hpc", "-c"), ("su", "hpc", "-c")], ids=" ".join)
-def test_environment_is_active_for_what_pam_starts(in_image: Run, command: tuple[str, ...]) -> None:
-    """PAM, which sshd, cron and su ask for variables, has them from /etc/environment."""
+def test_environment_is_active_through_pam(in_image: Run, command: tuple[str, ...]) -> None:
+    """PAM, which sshd, cron and su use, sets the variables from /etc/environment."""
     done = in_image(*CLEAN, *command, ASK, options=("--user", "root"))
     assert done.stdout == THERE
 
 
-def test_variables_of_users_own_win(in_image: Run) -> None:
-    """What is set before a login shell starts stays, and what the home's files set comes last."""
+def test_user_variables_take_precedence(in_image: Run) -> None:
+    """Variables set before a login shell starts are kept, and the user's own shell files have the last word."""
     given = in_image(*CLEAN, "OMP_NUM_THREADS=4", "bash", "-lc", "echo $OMP_NUM_THREADS")
     assert given.stdout == "4\n"
     script = """
@@ -50,7 +50,7 @@ env -i HOME=$HOME bash -ic 'python; echo $OMP_NUM_THREADS'
 
 
 def test_paths_are_not_repeated(in_image: Run) -> None:
-    """A shell in a shell in a shell has the folder once, and where it was put."""
+    """In nested shells, PATH contains the folder once, in its original position."""
     nested = 'bash -ic \'bash -lic "bash -ic \\"echo \\\\\\$PATH\\""\''
     seen = in_image("sh", "-c", nested).stdout.strip().split(":")
     assert seen.count("/opt/env/bin") == 1
@@ -58,8 +58,8 @@ def test_paths_are_not_repeated(in_image: Run) -> None:
     assert own == "/usr/bin:/opt/env/bin:/bin\n"
 
 
-def test_shell_files_have_what_the_image_sets(in_image: Run) -> None:
-    """Every variable that the image's configuration sets is in both files, PATH aside."""
+def test_shell_files_set_image_variables(in_image: Run) -> None:
+    """Both files set every variable that the image's configuration sets, except PATH."""
     script = "env; echo; cat /etc/environment; echo; cat /etc/profile.d/dask-hpc.sh"
     said, environment, profile = in_image("sh", "-c", script).stdout.split("\n\n")
     names = {entry.partition("=")[0] for entry in said.splitlines()}

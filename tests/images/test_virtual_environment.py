@@ -1,4 +1,4 @@
-"""Packages of a user's own, in a virtual environment over the locked one."""
+"""A user's own packages, in a virtual environment on top of the locked one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIP = f"{MINE}/bin/pip install --quiet --no-index --find-links /wheels"
 
 @pytest.fixture
 def wheels(tmp_path: Path, image: str) -> Iterator[tuple[str, ...]]:
-    """Options that show the container a folder with some wheels: a volume, since the engine may be on another host."""
+    """Docker options that mount some wheels from a volume, because the engine may be on another host."""
     tiny.wheel(tmp_path, "alpha", requires=("numpy>=2", "dask"))
     tiny.wheel(tmp_path, "beta")
     tiny.wheel(tmp_path, "idna", "1.0")
@@ -35,7 +35,7 @@ def wheels(tmp_path: Path, image: str) -> Iterator[tuple[str, ...]]:
 
 
 def test_pip_adds_to_locked_packages(in_image: Run, wheels: tuple[str, ...]) -> None:
-    """pip takes the locked packages for installed, adds the new one, and both can be imported."""
+    """pip treats the locked packages as installed, adds the new one, and both can be imported."""
     code = "import alpha, numpy; print(alpha.__file__, numpy.__file__)"
     done = in_image("sh", "-ec", f"{MAKE}; {PIP} alpha; {MINE}/bin/python -c '{code}'", options=wheels)
     site = "lib/python3.13/site-packages"
@@ -43,8 +43,8 @@ def test_pip_adds_to_locked_packages(in_image: Run, wheels: tuple[str, ...]) -> 
     assert done.stderr == ""
 
 
-def test_isolated_environment_has_nothing_of_ours(in_image: Run, wheels: tuple[str, ...]) -> None:
-    """Without --system-site-packages there is pip alone, and pip still installs."""
+def test_isolated_environment_has_no_locked_packages(in_image: Run, wheels: tuple[str, ...]) -> None:
+    """Without --system-site-packages, only pip is there, and it can still install packages."""
     script = f"python -m venv {MINE}; {PIP} beta; {MINE}/bin/python -c 'import beta; import numpy'"
     done = in_image("sh", "-c", script, options=wheels, check=False)
     assert "No module named 'numpy'" in done.stderr
@@ -52,7 +52,7 @@ def test_isolated_environment_has_nothing_of_ours(in_image: Run, wheels: tuple[s
 
 
 def test_pip_into_locked_environment_says_what_to_do(in_image: Run, wheels: tuple[str, ...]) -> None:
-    """The environment itself is not changed: not by pip, not with --user, not by ensurepip."""
+    """pip refuses to change the locked environment, even with --user, and names the alternatives."""
     for command in ("pip install", "python -m pip install", "pip install --user"):
         done = in_image(*command.split(), "--no-index", "--find-links=/wheels", "beta", options=wheels, check=False)
         assert done.returncode != 0
@@ -62,7 +62,7 @@ def test_pip_into_locked_environment_says_what_to_do(in_image: Run, wheels: tupl
 
 
 def test_commands_run_in_active_environment(in_image: Run, wheels: tuple[str, ...]) -> None:
-    """After `activate`, the environment's own commands see what was added; otherwise they do not."""
+    """After `activate`, the environment's own commands see the added package; otherwise they do not."""
     script = f"""
 {MAKE}; {PIP} alpha
 mkdir tests && printf 'import alpha\ndef test_alpha(): pass\n' >tests/test_alpha.py
@@ -82,7 +82,7 @@ pytest -q tests >/dev/null; echo $?
 
 
 def test_doctor_names_replaced_package(in_image: Run, wheels: tuple[str, ...]) -> None:
-    """Another version of a locked package in the virtual environment is a warning with its name; added ones are not."""
+    """Another version of a locked package gives a warning that names it; an added package does not."""
     doctor = f"{MINE}/bin/python -m dask_hpc doctor --json"
     added = in_image("sh", "-ec", f"{MAKE}; {PIP} alpha; {doctor}", options=wheels).stdout
     assert '"check":"own packages","status":"ok","seen":"alpha 1.0 from /home/hpc/envs/mine"' in added
@@ -92,6 +92,6 @@ def test_doctor_names_replaced_package(in_image: Run, wheels: tuple[str, ...]) -
 
 
 def test_users_sitecustomize_is_loaded(in_image: Run) -> None:
-    """A `sitecustomize` on PYTHONPATH neither hides the environment's packages nor is hidden by anything of ours."""
+    """A user's `sitecustomize` on PYTHONPATH is loaded, and does not hide the environment's packages."""
     script = "echo 'print(\"mine\")' >sitecustomize.py; PYTHONPATH=. python -c 'import numpy; print(numpy.__name__)'"
     assert in_image("sh", "-c", script).stdout == "mine\nnumpy\n"

@@ -11,11 +11,11 @@ import pytest
 from slurm_sim import SlurmSim
 
 SimFor = Callable[[pytest.FixtureRequest], SlurmSim]
-"""The value of the fixture `slurm_sim_for`: the mini-cluster of a place in the tests."""
+"""Type of the fixture `slurm_sim_for`, which returns the mini-cluster for a fixture's request."""
 
 
 def lacking(what: str) -> NoReturn:
-    """Skip a test for what this machine lacks; in CI, which installs everything first, fail."""
+    """Skip a test because this machine lacks something; in CI, which installs everything first, fail."""
     if os.environ.get("CI"):
         pytest.fail(what, pytrace=False)
     pytest.skip(what)

@@ -1,4 +1,4 @@
-"""`dask-hpc run --all` on a mini-cluster, once for all tests that look at what it left."""
+"""`dask-hpc run --all` on a mini-cluster, once for all tests that check its results."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 @dataclass(frozen=True)
 class AllRun:
-    """`dask-hpc run --all --on slurm`, once: how it ended, what it said, and its results folder on this machine.
+    """Status, entries, messages and results folder, copied to this machine, of one `dask-hpc run --all --on slurm`.
 
-    `before` is what was in the runs' folder in the home.
+    `before` lists the runs' folder in the home before the run.
     """
 
     status: int
@@ -25,16 +25,16 @@ class AllRun:
 
 
 def own_folder(sim: Any) -> str:
-    """Return what is in the folder that runs keep in the home: logs of earlier ones that failed stay there."""
+    """List the folder that runs keep in the home, in which the logs of failed runs stay."""
     found: str = sim.exec("sh", "-c", "ls ~/.dask-hpc 2>/dev/null || true").stdout
     return found
 
 
 ALL = ("dask-hpc", "run", "--all", "--on", "slurm")
-"""As the README has it, which also fetches the results."""
+"""The README's command, which also fetches the results."""
 
 _RUN = pytest.StashKey[AllRun]()
-_LIMIT = 900  # seconds, on a machine that does much else besides; alone it takes about one minute
+_LIMIT = 900  # seconds, on a busy machine; alone it takes about one minute
 
 
 @pytest.fixture

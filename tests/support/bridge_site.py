@@ -1,4 +1,4 @@
-"""A made-up cluster for the launcher: Apptainer and Slurm's commands are small scripts."""
+"""A fake cluster for the launcher: Apptainer and Slurm's commands are small scripts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAUNCHER = ROOT / "apptainer/site/dask-hpc"
 SHIM = ROOT / "containers/dask-hpc/src/dask_hpc/bridge/shim.py"
 COMMANDS = ("sbatch", "squeue", "scancel", "sacct", "sinfo", "scontrol", "srun", "sacctmgr")
 
-# Does what the launcher needs of Apptainer: passes variables by name, and shows a bound folder where it was bound to.
+# Does what the launcher needs from Apptainer: passes variables by name, and gives access to a bound folder.
 _APPTAINER = """\
 #!/bin/sh
 [ "$1 $2 $3" = "exec --cleanenv --bind" ] || exit 99
@@ -37,7 +37,7 @@ exec env -i $(env | sed -n s/^APPTAINERENV_//p) "$@"
 
 
 def executable(path: Path, text: str) -> Path:
-    """Write a script that can be run."""
+    """Write an executable script."""
     path.write_text(text)
     path.chmod(0o755)
     return path
@@ -67,7 +67,7 @@ def _changed(launcher: str, constants: Mapping[str, float]) -> str:
 
 
 class Site:
-    """A folder with the launcher beside a SIF, the site's commands, and the stand-ins that the SIF would have.
+    """A folder with the launcher next to a SIF, the site's commands, and the SIF's stand-ins for them.
 
     Args:
         folder: where to build it. It becomes part of a socket's path, which Linux limits to 107 bytes.

@@ -28,11 +28,11 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
 )
-"""No sandbox, since tests run as root, which it refuses; nothing that talks to the network on its own."""
+"""No sandbox, which refuses to run as root, and no background traffic on the network."""
 
 
 class Canvas(TypedDict):
-    """A canvas on the page: its size in CSS pixels, and how many colours a sample of its pixels has."""
+    """A canvas on the page: its size in CSS pixels, and its number of colours."""
 
     width: float
     height: float
@@ -60,12 +60,12 @@ return [...document.body.querySelectorAll("*")].filter((one) => one.getBoundingC
 
 @dataclass(frozen=True)
 class Browser:
-    """One Chromium; what is not here is Selenium's, by `driver`."""
+    """One Chromium; `driver` gives access to everything else in Selenium."""
 
     driver: Chrome
 
     def open(self, url: str, width: int = 1280, height: int = 900) -> None:
-        """Load a page in a window of that size, in CSS pixels; what the console said before is forgotten."""
+        """Load a page in a window of that size, in CSS pixels, and clear its console."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.console()
@@ -90,7 +90,7 @@ class Browser:
         """Return what JavaScript returns as soon as that is true.
 
         Raises:
-            TimeoutException: Selenium's, with what the page and its console say.
+            TimeoutException: Selenium's, with the text of the page and of its console.
         """
         try:
             return WebDriverWait(self.driver, seconds, poll_frequency=0.1).until(lambda _: self.run(script))
@@ -100,33 +100,33 @@ class Browser:
             raise TimeoutException(f"{script}\n{page}\nThe console:\n{console}") from error
 
     def console(self) -> list[str]:
-        """Return the warnings and errors in the page's console since this was asked last."""
+        """Return the warnings and errors in the page's console since the last call."""
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
 
     def canvases(self) -> list[Canvas]:
-        """Return all canvases, also those inside of Bokeh's figures."""
+        """Return all canvases, including those inside Bokeh's figures."""
         found: list[Canvas] = self.run(_CANVASES)
         return found
 
     def too_wide(self) -> list[str]:
-        """Return what reaches over the page's right edge and cannot be scrolled in a frame of its own."""
+        """Return the elements that extend beyond the page's right edge, except those in a scrollable frame."""
         found: list[str] = self.run(_TOO_WIDE)
         return found
 
     def screenshot(self, file: Path) -> None:
-        """Save a picture of the whole page, also of what is below the window."""
+        """Save a picture of the whole page, including the part below the window."""
         shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
         file.write_bytes(base64.b64decode(shot["data"]))
 
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One Chromium with an empty profile for all tests; where there is none, they are skipped, or fail in CI."""
+    """One Chromium with an empty profile for all tests. If it is not installed, skip them, or fail in CI."""
     chromium = shutil.which("chromium")
     driver = shutil.which("chromedriver")
     if not chromium or not driver:
-        lacking("no chromium with chromedriver: tests/install-browser.sh installs them")
+        lacking("chromium or chromedriver not found: install them with tests/install-browser.sh")
     options = ChromeOptions()
     options.binary_location = chromium
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):

@@ -1,4 +1,4 @@
-"""A workload that computes until it is ended, for tests of how that goes."""
+"""A workload that computes until it is stopped, for tests that stop it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 
 def main(client):
-    """Compute until it is ended; every worker leaves a file once it computes."""
+    """Compute until stopped; every worker creates a file once it computes."""
     home = pathlib.Path.home()
 
     def compute(number):
         (home / f"computing-{number}").touch()
-        while True:  # most of it without Python's lock, as real tasks do
+        while True:  # mostly without the GIL, like real tasks
             np.linalg.eigvals(np.random.default_rng(1).random((600, 600)))
 
     addresses = client.nthreads()
@@ -26,10 +26,10 @@ def main(client):
 
 
 def install(sim: SlurmSim) -> str:
-    """Put it into the user's home; return the shell's words that run it: behind them comes `--on …`."""
+    """Copy the workload to the user's home; return the shell command that runs it, without `--on …`."""
     sim.exec("sh", "-c", "rm -f computing-*; mkdir -p endless && cat >endless/endless.py", stdin=_PROGRAM)
     return "DASK_HPC_WORKLOADS=~/endless dask-hpc run endless"
 
 
 AT_WORK = 'until [ "$(ls ~ | grep -c ^computing-)" = {workers} ]; do sleep 0.1; done'
-"""The shell's words that wait until every worker computes."""
+"""Shell code that waits until every worker computes."""

@@ -1,4 +1,4 @@
-"""An engine on another host, by TCP, by ssh, and from a container that shares no file with it."""
+"""An engine on another host, over TCP, over ssh, and from a container that shares no file with it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLUGINS = "/usr/libexec/docker/cli-plugins"
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    """Passes bytes both ways, and each side's end to the other one."""
+    """Pass bytes both ways, and each side's end of file to the other."""
 
     def handle(self) -> None:
         assert isinstance(self.server, _Server)
@@ -38,7 +38,7 @@ class _Connection(socketserver.BaseRequestHandler):
 
 
 def _pass(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):  # the other side has had enough
+    with suppress(OSError):  # the other side has closed the connection
         while data := source.recv(65536):
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
@@ -54,7 +54,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def engine_on_tcp() -> Iterator[str]:
-    """Pass a TCP port on to the engine's socket, and break its connections at the end. Yields a DOCKER_HOST."""
+    """Forward a TCP port to the engine's socket, and break its connections at the end; yield the DOCKER_HOST."""
     with _Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"tcp://127.0.0.1:{server.server_address[1]}"
@@ -66,7 +66,7 @@ def engine_on_tcp() -> Iterator[str]:
 
 
 def ssh_to_here(folder: Path) -> Path:
-    """Make an `ssh` that runs its command on this host, whatever host it is told. Returns its folder, for PATH."""
+    """Make an `ssh` that runs its command on this host, regardless of the host given; return its folder, for PATH."""
     program = (
         f'#!/bin/sh\nwhile [ "$1" != docker ]; do shift; done\nunset DOCKER_HOST\necho ssh >>{folder}/used\nexec "$@"\n'
     )
@@ -77,7 +77,7 @@ def ssh_to_here(folder: Path) -> Path:
 def client_container(name: str, image: str, root: Path, wheel: Path, folder: Path) -> None:
     """Start a container that has the engine's socket, its client, a copy of the checkout, and the wheel installed.
 
-    It shares no file with the engine's host: what slurm-sim needs of there has to go through the engine.
+    It shares no file with the engine's host, so all files must go through the engine.
     """
     uv = Path(sys.executable).with_name("uv")
     target = ("--target", folder / "site", "--python-version", "3.13", "--only-binary", ":all:")

@@ -36,14 +36,14 @@ def command(*args: str, **env: str) -> subprocess.Popen[str]:
 
 
 def write(folder: Path, name: str, body: str, declared: str = "", parameters: str = "") -> None:
-    """Write a workload whose checks are a function of this body.
+    """Write a workload whose checks are a function with this body.
 
     Args:
-        folder: of workloads.
-        name: the file's, without its suffix.
-        body: of the function that returns an outcome.
-        declared: the arguments of `@checks`.
-        parameters: of `main` and of the function, with defaults.
+        folder: folder of workloads.
+        name: name of the file, without its suffix.
+        body: body of the function that returns an outcome.
+        declared: arguments of `@checks`.
+        parameters: parameters of `main` and of the function, with defaults.
     """
     names = "Check, Count, Need, Outcome, checks"
     head = f'"""The checks of a workload of a test."""\nfrom dask_hpc.tutorial import {names}\n\n'

@@ -1,4 +1,4 @@
-"""JupyterLab of a mini-cluster, asked as a program does."""
+"""Send requests to the JupyterLab of a mini-cluster."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from slurm_sim import Jupyter
 
 
 def token_of(lab: Jupyter) -> str:
-    """The token."""
+    """Return JupyterLab's token."""
     return urlsplit(lab.address).query.removeprefix("token=")
 
 
 def ask(lab: Jupyter, path: str, *, token: str = "", method: str = "GET") -> tuple[int, bytes]:
-    """Asks JupyterLab, without a token unless one is given; returns the status and what it said."""
+    """Send a request to JupyterLab, by default without a token; return the status and the body."""
     head = {"Authorization": f"token {token}"} if token else {}
     with closing(http.client.HTTPConnection(urlsplit(lab.address).netloc, timeout=120)) as connection:
         connection.request(method, path, headers=head)

@@ -1,4 +1,4 @@
-"""The launcher on a bare mini-cluster, as a user has it: beside the SIF, on the shared file system."""
+"""The launcher on a bare mini-cluster, as users install it: next to the SIF, on the shared file system."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ ps -u hpc -o pid=,ppid=,etime=,args= | grep -iE 'dask-hpc|apptainer|squashfuse' 
 
 
 def install(sim: SlurmSim) -> None:
-    """Copies the launcher to the user's home."""
+    """Copy the launcher to the user's home."""
     sim.put(LAUNCHER, COMMAND)
     sim.exec("chmod", "+x", COMMAND)
 
 
 def launch(sim: SlurmSim, shared: str, *words: str, **how: Any) -> Completed:
-    """Runs the launcher on the login node."""
+    """Run the launcher on the login node."""
     how.setdefault("timeout", 120)
     return sim.exec(COMMAND, *words, env={"DASK_HPC_SIF": shared} | how.pop("env", {}), **how)
 
 
 def left(sim: SlurmSim) -> str:
-    """Jobs, sockets, credentials and processes of the bridge that are still there, anywhere, after a minute."""
+    """Return the bridge's jobs, sockets, credentials and processes that are left on any node after a minute."""
     deadline = time.monotonic() + 60  # a job's processes may outlive it in the queue for a moment
     while True:
         found = "".join(sim.exec("sh", "-c", _LEFT, check=False, on=on).stdout for on in ("login", *sim.nodes()))

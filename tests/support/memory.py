@@ -1,4 +1,4 @@
-"""Jobs that take memory, on real nodes."""
+"""Jobs that use memory, on real nodes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tests.support.waiting import until_in
 
 MIB = 200
 LIMIT = "--mem=300M"
-"""Room for what the program takes, and not for twice as much."""
+"""Enough for the memory that the program uses, but not for twice as much."""
 
 
 def submit(sim: SlurmSim, command: str, *options: str) -> Job:
-    """Submit a command in which PROGRAM stands for the program that takes memory."""
+    """Submit a command in which PROGRAM stands for the program that uses memory."""
     sim.put(PROGRAMS / "memory.py", "/home/hpc/memory.py")
     wrap = command.replace("PROGRAM", "python /home/hpc/memory.py")
     return sim.job(int(sim.exec("sbatch", "--parsable", "--nodes=1", *options, f"--wrap={wrap}").stdout))
@@ -21,7 +21,7 @@ def submit(sim: SlurmSim, command: str, *options: str) -> Job:
 def resident_mib(job: Job, step: str = "batch", *, tasks: int = 1) -> float:
     """Return the memory that Slurm counts for each task of a step, once all tasks hold theirs.
 
-    `sstat` has slurmstepd count at once, which ends a step over its limit.
+    `sstat` makes slurmstepd count at once, which ends a step over its limit.
     """
     output = job.record().output
     until_in(job.engine, f'[ "$(grep --count held {output})" = {tasks} ] || grep --quiet memory {output}', timeout=60)
@@ -30,7 +30,7 @@ def resident_mib(job: Job, step: str = "batch", *, tasks: int = 1) -> float:
 
 
 def assert_killed(job: Job) -> None:
-    """Assert that Slurm ended a job over its limit, and said so."""
+    """Assert that Slurm ended a job over its limit, and logged the reason."""
     record = job.wait(90)
     assert record.state in {"FAILED", "CANCELLED", "OUT_OF_MEMORY"}
     assert "exceeded memory limit" in job.output()

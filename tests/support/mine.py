@@ -1,4 +1,4 @@
-"""A virtual environment over ours, and a driver that asks its workers which environment they are in."""
+"""A virtual environment on top of ours, and a driver that prints the environment of its workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mini-cluster with the site's scripts for dask-mpi, and what must not be left on it."""
+"""A mini-cluster with the site's dask-mpi scripts, and a search for what they leave on it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ ps -u hpc -o args= | grep -E 'dask|mpirun|prte|srun|apptainer' | grep -v -e grep
 
 
 def install(sim: SlurmSim, root: Path, folder: str = "/home/hpc") -> None:
-    """Copies the scripts, as they are."""
+    """Copy the scripts unchanged."""
     for name in SCRIPTS:
         sim.put(root / "apptainer/site" / name, f"{folder}/{name}")
 
 
 def submit(sim: SlurmSim, script: str, *options: str, folder: str = "/home/hpc") -> Job:
-    """Submits one of them."""
+    """Submit one of the scripts."""
     return sim.job(int(sim.exec("sbatch", "--parsable", *options, script, workdir=folder).stdout))
 
 
 def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 150) -> None:
-    """Returns when a file is there; fails if its job ends without."""
+    """Return when a file exists; fail if its job ends before."""
     deadline = time.monotonic() + timeout
     while sim.exec("test", "-s", path, check=False).returncode:
         record = job.record()
@@ -38,7 +38,7 @@ def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 150) -> None
 
 
 def left(sim: SlurmSim | Engine, seconds: float = 60) -> str:
-    """Jobs, private folders and processes that are still there, anywhere, after some seconds."""
+    """Return the jobs, private folders and processes that are left on any node after some seconds."""
     deadline = time.monotonic() + seconds  # a job's processes may outlive it in the queue for a moment
     while True:
         found = sim.exec("squeue", "--noheader").stdout

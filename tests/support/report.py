@@ -8,7 +8,7 @@ import pytest
 
 
 def write_folder_times(reporter: pytest.TerminalReporter) -> None:
-    """Write a row per folder: its tests, and the seconds that they took, with their fixtures, in all processes."""
+    """Write a row per folder: its tests, and their time with fixtures, in seconds, over all processes."""
     seconds = defaultdict[str, float](float)
     tests = defaultdict[str, set[str]](set)
     for reports in reporter.stats.values():

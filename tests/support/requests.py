@@ -1,4 +1,4 @@
-"""Requests for jobs, planned from made-up output of sinfo."""
+"""Requests for jobs, planned from made-up sinfo output."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def slurm_request(nodes: str = SLURM_SINFO, **given: Any) -> WorkerJobs:
 
 
 def mpi_asked(**given: Any) -> Asked:
-    """Return what is asked for by these options."""
+    """Return the request that these options make."""
     return asked(ClusterOptions(**given), {}, {"nodes": "nodes"})
 
 

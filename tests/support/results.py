@@ -1,4 +1,4 @@
-"""Results of runs that never were, for tests of what is made of a result."""
+"""Made-up results of runs, for tests of code that uses results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dask_hpc.tutorial.results import Check, Result, make
 
 
 def make_result(folder: Path, **changed: Any) -> Result:
-    """Return a small result; `changed` replaces fields of it."""
+    """Return a small result; `changed` replaces some of its fields."""
     fields: dict[str, Any] = {
         "workload": "w",
         "summary": "W.",

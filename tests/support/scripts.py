@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def run(command: list[str | Path], **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a command with PATH and these variables alone."""
+    """Run a command with only PATH, LC_ALL=C and these variables."""
     own = {"PATH": os.environ["PATH"], "LC_ALL": "C"} | env
     return subprocess.run(command, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 

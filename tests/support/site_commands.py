@@ -1,4 +1,4 @@
-"""Slurm's commands of some other site, as scripts that answer what a mini-cluster never would."""
+"""Slurm's commands of another site, as scripts with answers that a mini-cluster never gives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.bridge_site import executable
 
 
 class Commands:
-    """A folder of commands; each adds its words to `calls`."""
+    """A folder of commands; each appends its arguments to `calls`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -20,7 +20,7 @@ class Commands:
         executable(self.folder / name, f'#!/bin/sh\necho "{name} $*" >>{self.log}\n{script}\n')
 
     def sinfo(self, *partitions: str, nodes: str) -> None:
-        """Have sinfo list these."""
+        """Make sinfo list these partitions and nodes."""
         lines = "\n".join(partitions)
         names = lines.replace("*", "")
         cases = {"-o %P": lines, "-o %R": names, "": nodes}
@@ -29,6 +29,6 @@ class Commands:
         self["sinfo"] = f'case "$*" in\n{script}esac'
 
     def calls(self, name: str) -> list[str]:
-        """Return the words that a command was given, call by call."""
+        """Return a command's arguments, one line per call."""
         lines = self.log.read_text().splitlines()
         return [line.partition(" ")[2] for line in lines if line.startswith(f"{name} ")]

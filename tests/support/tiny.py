@@ -69,7 +69,7 @@ def deb(
     for file, target in (links or {}).items():
         (tree / file).symlink_to(target)
     path = folder / f"{name}_{version}_amd64.deb"
-    env = os.environ | {"SOURCE_DATE_EPOCH": "1"}  # the same package again has the same bytes
+    env = os.environ | {"SOURCE_DATE_EPOCH": "1"}  # makes the package's bytes reproducible
     subprocess.run(["dpkg-deb", "--build", "--root-owner-group", tree, path], env=env, check=True, capture_output=True)
     return path
 
@@ -148,7 +148,7 @@ os._exit(status)
 
 
 def lock(where: Path | str, out: Path) -> subprocess.CompletedProcess[str]:
-    """Run the lock command for a channel, with environment.yml beside the lock in the place of ours."""
+    """Run the lock command for a channel, with the environment.yml next to the lock instead of ours."""
     environment = out.with_name("environment.yml")
     if not environment.exists():
         environment.write_text(ENVIRONMENT)

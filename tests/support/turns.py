@@ -1,4 +1,4 @@
-"""Let the processes of one test run agree on who runs alone, and who makes shared things."""
+"""Let the processes of one test run take turns: one test may run alone, and one process makes shared files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 
 class Turns:
-    """A lock for all processes of one test run: many tests may share it, one that runs alone has it to itself.
+    """A lock for all processes of one test run: many tests may share it, or one test holds it alone.
 
-    A test that is to run alone waits for those that run; tests that come after it wait for its end. Locks of the
-    kernel end with their process, so a worker that crashes holds nothing up.
+    A test that must run alone waits for running tests, and later tests wait for its end. Kernel locks end with their
+    process, so a crashed worker blocks nothing.
 
     Args:
         run: A name for the test run.
@@ -45,10 +45,10 @@ class Turns:
 
 @contextmanager
 def once(mark: Path) -> Iterator[bool]:
-    """Say whether another process of this run has done it; otherwise do it inside, while the others wait.
+    """Yield whether another process of this run has done the work; if not, do it inside, while the others wait.
 
     Args:
-        mark: a file that is there when it has been done without an error.
+        mark: file that exists once the work has succeeded.
     """
     with mark.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

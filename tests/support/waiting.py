@@ -1,4 +1,4 @@
-"""Wait for what nothing announces: files, processes, containers and Slurm have to be asked."""
+"""Poll files, processes, containers and Slurm, which announce no changes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from slurm_sim._engine import Engine
 
 
 def until(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
-    """Wait for a condition, and return it. The timeout only ends a test that has failed."""
+    """Wait until a condition is true, and return its value. The timeout only ends a test that has failed."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):
         assert time.monotonic() < deadline, f"{what} did not happen within {timeout} s"
-        time.sleep(0.02)  # between two looks at a file, a process or Slurm, which send no event
+        time.sleep(0.02)  # files, processes and Slurm send no event
     return found
 
 
@@ -24,9 +24,9 @@ def until_in(sim: SlurmSim | Engine, condition: str, *, timeout: float = 150, **
 
     Args:
         sim: the mini-cluster.
-        condition: what stands between `until` and `do`, such as `[ -s file ]`.
+        condition: shell condition, such as `[ -s file ]`.
         timeout: seconds; it only ends a test that has failed.
         how: arguments of `SlurmSim.exec`, such as `on` and `user`.
     """
-    ask = f"until {condition}; do sleep 0.1; done"  # between two looks at what sends no event
+    ask = f"until {condition}; do sleep 0.1; done"  # files, processes and Slurm send no event
     sim.exec("bash", "-c", ask, timeout=timeout, **how)

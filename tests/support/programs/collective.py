@@ -1,4 +1,4 @@
-"""Runs in the mini-cluster under srun: collectives that work and that fail, on real ranks; says in JSON what came."""
+"""Run collectives that work and that fail under srun, on real ranks of a mini-cluster; print the results as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def whole(comm: Any, blocks: Any) -> dict[str, Any]:
-    """A rank's view: its place, its blocks, and the sum over all."""
+    """Return a rank's view: its ranks, its blocks, and the sum over all ranks."""
     from mpi4py import MPI
 
     mine = sum(float(block.sum()) for block in blocks.values())
@@ -28,7 +28,7 @@ def whole(comm: Any, blocks: Any) -> dict[str, Any]:
 
 
 def calls(comm: Any, blocks: Any) -> list[Any]:
-    """The communicator's calls that look for their end, each against what it must give."""
+    """Check the result of each of the communicator's interruptible calls."""
     import numpy as np
 
     rank = comm.rank
@@ -61,7 +61,7 @@ def calls(comm: Any, blocks: Any) -> list[Any]:
 
 
 def failing(comm: Any, blocks: Any, when: int) -> None:
-    """One rank raises after some steps; the others wait for it in the next one."""
+    """Raise on one rank after some steps, while the others wait for it in the next step."""
     for step in range(1000):
         if comm.rank == 1 and step == when:
             raise ValueError(f"no luck in step {step}")
@@ -69,7 +69,7 @@ def failing(comm: Any, blocks: Any, when: int) -> None:
 
 
 def blocking(comm: Any, blocks: Any) -> None:
-    """One rank raises, and the others are in a call that is mpi4py's own."""
+    """Raise on one rank, while the others are in one of mpi4py's own calls."""
     from mpi4py import MPI
 
     if comm.rank == 1:
@@ -78,7 +78,7 @@ def blocking(comm: Any, blocks: Any) -> None:
 
 
 def endless(comm: Any, blocks: Any) -> None:
-    """Rank 0 waits for a message that never comes."""
+    """Wait on rank 0 for a message that is never sent."""
     import numpy as np
 
     if comm.rank == 0:
@@ -86,7 +86,7 @@ def endless(comm: Any, blocks: Any) -> None:
 
 
 def waiting(comm: Any, blocks: Any) -> None:
-    """Every rank says that it is there, and waits for a message that never comes."""
+    """Log an event on every rank, and wait for a message that is never sent."""
     import numpy as np
     from distributed import get_worker
 
@@ -95,14 +95,14 @@ def waiting(comm: Any, blocks: Any) -> None:
 
 
 def killed(comm: Any, blocks: Any) -> None:
-    """One rank's process dies."""
+    """Kill the process of one rank."""
     if comm.rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     comm.barrier()
 
 
 def outcome(call: Callable[[], Any]) -> dict[str, Any]:
-    """The result of a collective, and its seconds."""
+    """Return a collective's error, and its time in seconds."""
     from dask_hpc.collective import CollectiveError
 
     start = time.monotonic()
@@ -115,7 +115,7 @@ def outcome(call: Callable[[], Any]) -> dict[str, Any]:
 
 
 def several(client: Any) -> dict[str, Any]:
-    """Good and bad collectives, one after the other, on the same ranks."""
+    """Run good and bad collectives, one after the other, on the same ranks."""
     import dask.array as da
     from distributed import Event
 
@@ -144,7 +144,7 @@ def several(client: Any) -> dict[str, Any]:
 
 
 def both(client: Any, ranks: Any) -> list[int]:
-    """Two threads that ask for a collective at the same time: one comes after the other."""
+    """Start two collectives at the same time from two threads: one runs after the other."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(2) as pool:
@@ -153,7 +153,7 @@ def both(client: Any, ranks: Any) -> list[int]:
 
 
 def last(client: Any, function: Callable[..., Any]) -> dict[str, Any]:
-    """One collective after which MPI may be gone."""
+    """Run one collective after which MPI may be unusable."""
     from dask_hpc.collective import Ranks
 
     return outcome(lambda: Ranks(client, entry=60, timeout=60, grace=2).run(function))
@@ -174,7 +174,7 @@ def abandoned(client: Any) -> dict[str, Any]:
 
 
 def attached(client: Any) -> dict[str, Any]:
-    """A collective of a client that is no rank."""
+    """Run a collective from a client that is not a rank."""
     from dask_hpc.collective import Ranks
 
     told: dict[str, Any] = outcome(lambda: client.gather(Ranks(client, entry=60).run(whole)))
@@ -182,7 +182,7 @@ def attached(client: Any) -> dict[str, Any]:
 
 
 def connect(scheduler_file: str | None) -> Any:
-    """Become a rank of a cluster, or join one that is there; return the client, on the rank that has one."""
+    """Become a rank of a new cluster, or join a running one; return the client, on the rank that has one."""
     from distributed import Client
 
     if scheduler_file:

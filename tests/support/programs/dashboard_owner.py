@@ -1,4 +1,4 @@
-"""Start a Dask cluster, try its dashboard as the user it belongs to, and keep it until the file `stop` is there.
+"""Start a Dask cluster, try its dashboard as its user, and keep it until the file `stop` exists.
 
 usage: dashboard_owner.py BACKEND OPTIONS (as JSON). Writes what it finds to `found.json`.
 """

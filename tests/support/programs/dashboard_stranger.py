@@ -1,6 +1,6 @@
 """Try to read another user's Dask cluster on this node; print a line for every attempt that succeeds.
 
-usage: dashboard_stranger.py UID ROUTES (as JSON) SOCKET [PORT…]: only these of the ports that UID listens on.
+usage: dashboard_stranger.py UID ROUTES (as JSON) SOCKET [PORT…]. PORT limits the attempts to some of UID's ports.
 """
 
 import json
@@ -23,7 +23,7 @@ def listeners(uid: str, chosen: Sequence[str]) -> dict[int, str]:
 
 
 def over_tcp(host: str, port: int, route: str) -> bytes:
-    """Return the beginning of an answer in HTTP; nothing if there is none, such as an alert of TLS."""
+    """Return the beginning of an HTTP response, or nothing for another answer, such as a TLS alert."""
     with socket.create_connection((host, port), timeout=10) as connection:
         connection.sendall(f"GET {route} HTTP/1.0\r\nHost: localhost:8787\r\n\r\n".encode())
         said = connection.recv(64)
@@ -31,7 +31,7 @@ def over_tcp(host: str, port: int, route: str) -> bytes:
 
 
 def over_tls(host: str, port: int) -> bytes:
-    """Return what a client without a certificate gets: TLS 1.3 tells it with the first answer."""
+    """Return what a client without a certificate gets: TLS 1.3 rejects it in the first answer."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -39,11 +39,11 @@ def over_tls(host: str, port: int) -> bytes:
         try:
             return connection.recv(64)
         except TimeoutError:
-            return b"no alert: it takes clients without a certificate"
+            return b"no alert: it accepts clients without a certificate"
 
 
 def attempts(routes: list[str], path: str, ports: dict[int, str]) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield what was reached, and the answer to each attempt, or the error."""
+    """Yield each target, and a function that tries to reach it."""
     for port, host in ports.items():
         for route in routes:
             yield f"{host}:{port}{route}", partial(over_tcp, host, port, route)
@@ -59,7 +59,7 @@ def attempts(routes: list[str], path: str, ports: dict[int, str]) -> Iterator[tu
 
 
 def main() -> None:
-    """Print how many ports there are, and what can be reached."""
+    """Print the number of ports, and every target that can be reached."""
     uid, routes, path, *chosen = sys.argv[1:]
     assert str(os.getuid()) != uid
     ports = listeners(uid, chosen)

@@ -1,4 +1,4 @@
-"""Runs in the mini-cluster under srun: enters fences of PMIx, without MPI, and says which ranks left one too early."""
+"""Enter PMIx fences under srun in a mini-cluster, without MPI, and print the fences that a rank left too early."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-PATIENCE = 0.3  # seconds that a late rank waits for others to leave without it, after all of them have come
-LIMIT = 30  # seconds that it waits for them to come
+PATIENCE = 0.3  # seconds that a late rank waits for others to leave without it, after all of them have entered
+LIMIT = 30  # seconds that it waits for them to enter
 
 
 class Proc(ctypes.Structure):
@@ -20,7 +20,7 @@ class Proc(ctypes.Structure):
 
 
 def awaited(enough: Callable[[Iterable[bool]], bool], files: list[Path], seconds: float) -> bool:
-    """Wait for all or any of the files; return whether they came before the time was over."""
+    """Wait for all or any of the files; return whether they appeared in time."""
     end = time.monotonic() + seconds
     while not enough(file.exists() for file in files):
         if time.monotonic() > end:
@@ -30,9 +30,9 @@ def awaited(enough: Callable[[Iterable[bool]], bool], files: list[Path], seconds
 
 
 def main() -> None:
-    """Enter one fence for each of SIZE ranks, which that rank enters last: FOLDER on all nodes says who is where.
+    """Enter one fence for each of SIZE ranks, which that rank enters last; ranks leave marks in the shared FOLDER.
 
-    A late rank enters once all others have come, and some time more in which none of them may leave.
+    A late rank enters after all others, and after a pause in which none of them may leave.
     """
     size = int(sys.argv[1])
     folder = Path(sys.argv[2])

@@ -1,4 +1,4 @@
-"""Runs in the mini-cluster: takes memory in one of several ways, says "held" when it has it, and keeps it."""
+"""Allocate memory in a mini-cluster, in one of several ways, print "held", and keep it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PR_SET_DUMPABLE = 4
 
 
 def block(kind: str, size: int) -> mmap.mmap:
-    """Return zeros that take no memory yet."""
+    """Return zeros that use no memory yet."""
     if kind != "shm":
         return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE)
     file = os.open(f"/dev/shm/{os.environ['SLURM_JOB_ID']}", os.O_RDWR | os.O_CREAT)  # all tasks of a node share it
@@ -22,10 +22,10 @@ def block(kind: str, size: int) -> mmap.mmap:
 
 
 def main() -> None:
-    """Take MIB of memory as KIND says, with CHILDREN that use the same.
+    """Allocate MIB of memory as KIND says, with CHILDREN that use the same memory.
 
-    KIND: `read` (children only read), `write` (they write to every page), `nondumpable` (as `read`, but its /proc files
-    are not its user's to read), `shm` (a file in /dev/shm).
+    KIND: `read` (children only read), `write` (they write to every page), `nondumpable` (as `read`, but its user
+    cannot read its /proc files), `shm` (a file in /dev/shm).
     """
     kind = sys.argv[1]
     size = int(sys.argv[2]) << 20
