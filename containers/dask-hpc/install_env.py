@@ -38,7 +38,7 @@ def unpack(lock: Lock, files: dict[str, Path], *, staged: Path, prefix: Path, ca
             install(lock.records, staged, cache_dir=cache, show_progress=False, alternative_target_prefix=prefix)
         )
     except UNPACKING as error:
-        todo = "if the disk is full, free 600 MB; else build the channel again"
+        todo = "if the disk is full, make room (600 MB); else build the channel again"
         raise InstallError("could not unpack the packages", " ".join(str(error).split()), todo) from None
     for path in (staged / "conda-meta").glob("*.json"):
         record_ = json.loads(path.read_text())
