@@ -1,4 +1,4 @@
-# One line a recipe: what needs more is a program with tests. `make help` lists the targets.
+# One line per recipe: longer ones are programs with tests. `make help` lists the targets.
 include versions.env
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -17,30 +17,30 @@ export ENV
 
 ##@ Use it
 .PHONY: demo up down status shell
-demo: engine venv ## A mini-cluster, Monte Carlo π on it as Slurm jobs, the result in results/, and all gone again
+demo: engine venv ## Run Monte Carlo π as Slurm jobs on a temporary mini-cluster, and save the results in results/
 	containers/bake.sh slurmctld node
 	slurm-sim run --nodes $(NODES) --get results -- dask-hpc run monte-carlo-pi --on slurm --samples $(SAMPLES)
 	@echo "Open the report: python3 -m webbrowser file://$(CURDIR)/results/monte-carlo-pi/latest/report.html"
 up: images ## Start a mini-cluster: NODES=4 NAME=mine
 	slurm-sim up --nodes $(NODES)
-status: venv ## Show its nodes and its queue
+status: venv ## Show its nodes and queue
 	slurm-sim status
 shell: venv ## Open a shell on its login node
 	slurm-sim shell
-down: venv ## End it
+down: venv ## Remove it
 	slurm-sim down
 
 ##@ Build it
 .PHONY: engine venv images sif lock
 engine: ## Find a Docker engine; on bare Debian, as root, install and start one
 	containers/engine.sh
-venv: .venv/installed ## The tools of this checkout, from the hashes in requirements.txt
+venv: .venv/installed ## Install this checkout and its tools, from the hashes in requirements.txt
 images: engine venv ## Build every image (BASE=pull|bootstrap, CHANNEL=local|conda-forge, LOCKED=1, ENV=my-environment.yml)
 	$(if $(ENV),containers/lock.sh --if-needed)
 	containers/bake.sh $(if $(ENV),dask-hpc)
-sif: images ## The same environment for Apptainer, in one file: dist/dask-hpc.sif and its sha256 (ENV=my-environment.yml)
+sif: images ## Build dist/dask-hpc.sif, the environment for Apptainer, and its sha256 (ENV=my-environment.yml)
 	apptainer/build.sh
-lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newer wheels, CHANNEL=conda-forge, ENV=my-environment.yml)
+lock: engine venv ## Renew every lock and show the changes (UPGRADE=1 for newer wheels, CHANNEL=conda-forge, ENV=my-environment.yml)
 	$(if $(ENV),,uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group dev pyproject.toml --output-file requirements.txt)
 	containers/lock.sh
 
@@ -51,30 +51,30 @@ lock: engine venv ## Renew every lock, and show what changed (UPGRADE=1 for newe
 	touch $@
 
 ##@ Check it
-# By file, in the order of tests/conftest.py: the longest first.
+# Grouped by file, in the order of tests/conftest.py: the longest first.
 side-by-side := --numprocesses $(JOBS) --dist loadscope --no-loadscope-reorder --durations 10
 .PHONY: test test-slurm soak mutants lint docs bench
-test: lint images ## Everything that this machine can run, JOBS=4 processes side by side
+test: lint images ## Run all tests that this machine can run, in JOBS=4 parallel processes
 	tests/install-browser.sh
 	pytest $(side-by-side)
-test-slurm: images ## The mini-cluster's tests alone
+test-slurm: images ## Run only the tests of the mini-cluster
 	tests/install-browser.sh
 	pytest $(side-by-side) tests/cluster tests/faults
-soak: images ## Run tests again and again on a busy machine: ROUNDS=20, ARGS='tests/cluster -k timeout'
+soak: images ## Run tests repeatedly on a busy machine (ROUNDS=20, ARGS='tests/cluster -k timeout')
 	python -m tests.soak --rounds $(ROUNDS) -- $(ARGS)
-mutants: venv ## Break the code on purpose, and count what the unit tests notice (ARGS=channel: one package)
+mutants: venv ## Run mutation tests on the unit tests (ARGS=channel: one package)
 	python -m tests.mutants $(ARGS)
-lint: venv ## Style, types, shell
+lint: venv ## Check style, types and shell scripts
 	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**' 'containers/jupyter/files/usr/local/sbin/*')
-docs: venv ## Build the documentation as a site: dist/docs/index.html (LINKS=1 checks links to other sites, too)
+docs: venv ## Build the documentation as a site: dist/docs/index.html (LINKS=1 also checks external links)
 	python -m sphinx -W --keep-going -q -b html docs dist/docs
 	$(if $(LINKS),python -m sphinx -W --keep-going -q -b linkcheck docs dist/links)
-bench: images ## Measure: a table, bench/results.json and docs/benchmarks.md
+bench: images ## Run the benchmarks, and update bench/results.json and docs/benchmarks.md
 	python -m bench $(ARGS)
 
 ##@ Clean up
 .PHONY: clean help
 clean: venv ## Remove mini-clusters, images, caches and results
 	slurm-sim down --all; docker image rm --force $$(docker image ls --quiet 'slurm-sim/*') $$(docker image ls --quiet dask-hpc); rm -rf .cache .venv dist results
-help: ## This list
+help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

@@ -1,1 +1,1 @@
-"""Measurements, and the program that takes them: `make bench`."""
+"""Benchmarks, run by `make bench`."""

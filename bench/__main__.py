@@ -1,4 +1,4 @@
-"""`python -m bench`: measures, prints a table, writes JSON."""
+"""Command line: `python -m bench` measures, prints a table and writes JSON."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def _parts(nodes: tuple[int, ...]) -> dict[str, Measure]:
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: make bench ARGS='--only boot'"
 )
-@click.option("--only", type=click.Choice(list(_parts(()))), multiple=True, help="Only this part; may be repeated.")
-@click.option("--nodes", default="2,32,64,128", show_default=True, help="Sizes of the mini-clusters that are started.")
+@click.option("--only", type=click.Choice(list(_parts(()))), multiple=True, help="Measure only this part; repeatable.")
+@click.option("--nodes", default="2,32,64,128", show_default=True, help="Sizes of the mini-clusters to start.")
 @click.option("--json", "path", default=RESULTS, show_default=True, type=click.Path(path_type=Path))
 def main(only: tuple[str, ...], nodes: str, path: Path) -> None:
-    """Measure on this machine, which should have nothing else to do: parts that begin while it has are marked.
+    """Measure on this machine, which should be idle: parts that start while it is busy are marked.
 
-    What is measured replaces that part of the JSON, and the README's tables follow it.
+    Each part replaces its earlier results in the JSON file. The tables in docs/benchmarks.md are updated from it.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no mini-cluster is left
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that mini-clusters are removed
     sizes = tuple(int(size) for size in nodes.split(","))
     found: list[Part] = []
     try:
@@ -52,7 +52,7 @@ def main(only: tuple[str, ...], nodes: str, path: Path) -> None:
                 found.append(_measured(measure))
                 results = read(path)
                 write(path, msgspec.structs.replace(results, parts={**results.parts, name: found[-1]}))
-    finally:  # what was measured before an error counts
+    finally:  # keep what was measured before an error
         show(found)
         if path.resolve() == RESULTS:
             page.update(read(path))
@@ -62,7 +62,7 @@ def _measured(measure: Measure) -> Part:
     taken = now()
     others = quiet.wait()
     if loaded := others > quiet.QUIET:
-        click.echo(f"the machine is {others:.0%} busy with something else: marked as loaded", err=True)
+        click.echo(f"the machine is {others:.0%} busy with other work: marked as loaded", err=True)
     measurements = []
     for one in measure():
         click.echo(f"{one.what}: {one.value:.3g} {one.unit}", err=True)

@@ -1,4 +1,4 @@
-"""Measure the cost of the bridge: a call of squeue out of the SIF, and the same call on the login node."""
+"""Measure the overhead of the bridge: call squeue from the SIF, and directly on the login node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slurm_sim import SlurmSim, _files
 _LAUNCHER = "/home/hpc/dask-hpc"
 _CALLS = 40
 
-# One program for both sides: what starting a process costs is in both.
+# One program for both sides, so that both include the start of a process.
 _MEASURE = f"""
 import subprocess, time
 for _ in range({_CALLS}):
@@ -22,7 +22,7 @@ for _ in range({_CALLS}):
 
 
 def calls() -> Iterator[Measurement]:
-    """Many calls, one after the other, on both sides in turn; the median of each."""
+    """Make many calls in sequence, alternating between both sides, and yield the medians."""
     with SlurmSim(nodes=1, bare=True, sif=_files.root() / "dist" / "dask-hpc.sif") as sim:
         sim.put(_files.root() / "apptainer" / "site" / "dask-hpc", _LAUNCHER)
         inside = []

@@ -1,4 +1,4 @@
-"""Measure how fast Dask workers start as Slurm jobs, and the speed-up of two over one, beside plain processes."""
+"""Measure how fast Dask workers start as Slurm jobs, and the speed-up of two workers and of two plain processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DARTS = "count_inside(share(5e8), numpy.random.SeedSequence(1))"
 
 
 def on_two_nodes() -> Iterator[Measurement]:
-    """Rounds on a mini-cluster of two nodes, one core each: with Dask, and as two plain processes beside each other."""
+    """Measure in rounds, with Dask and with two plain processes, on a mini-cluster of two nodes with one core each."""
     with SlurmSim(nodes=2) as sim:
         rounds = [(_result(sim), speedup(sim, _PREPARE, _DARTS)) for _ in range(_ROUNDS)]
     workers = min(result["timings"]["workers"] for result, _ in rounds)

@@ -21,7 +21,7 @@ _MOST_MB = {
 
 
 def sizes() -> Iterator[Measurement]:
-    """The unpacked size of each image: what its files take."""
+    """Measure the unpacked size of each image."""
     versions = _files.versions()
     for image, most in _MOST_MB.items():
         slurms = image in {"slurm-sim/slurmctld", "slurm-sim/login", "slurm-sim/slurmd"}
@@ -32,7 +32,7 @@ def sizes() -> Iterator[Measurement]:
 
 
 def rebuilds() -> Iterator[Measurement]:
-    """From a changed workload to new images."""
+    """Measure the time from a changed workload to new images."""
     bake = [str(_files.root() / "containers" / "bake.sh")]
     workload = _files.root() / "workloads" / "monte_carlo_pi.py"
     before = workload.read_bytes()

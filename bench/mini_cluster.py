@@ -1,4 +1,4 @@
-"""Measure how fast a mini-cluster starts, works and ends."""
+"""Measure how fast a mini-cluster starts, runs a command and stops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DOWN = {2: 1.5, 128: 15.0}
 
 
 def boots(sizes: tuple[int, ...]) -> Iterator[Measurement]:
-    """From nothing to ready (the gate included) and back, for mini-clusters of these sizes."""
+    """Start mini-clusters of these sizes until they are ready (including the gate), and stop them."""
     for nodes in sizes:
         sim = SlurmSim(nodes=nodes)
         parts: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""MPI on the mini-cluster: how fast messages are, also where ranks outnumber cores, and how fast Dask comes by MPI."""
+"""Measure MPI on the mini-cluster: messages, also with more ranks than cores, and the start of Dask's workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SRUN = ("srun", "--mpi=pmix", "-N1", "-n8", "--overcommit")
 _MPIRUN = ("salloc", "--quiet", "-N1", "-n2", "mpirun", "-n", "8")
 _SPIN = ("env", "OMPI_MCA_mpi_yield_when_idle=0")
 _CROWD = {"srun": (*_SRUN, *_RING), "mpirun": (*_MPIRUN, *_RING), "srun, spinning": (*_SRUN, *_SPIN, *_RING)}
-# 8 B by persistent requests: what is left of mpi4py is two short calls; Send and Recv parse their arguments each time
+# 8 B by persistent requests, which need two short calls of mpi4py; Send and Recv parse their arguments each time
 _PERSISTENT = """
 from time import perf_counter
 from mpi4py import MPI
@@ -52,11 +52,11 @@ _NODES = 4
 _WAYS = ("dask-mpi", "SLURMCluster", "LocalCluster")
 
 Row = dict[int, float]
-"""Seconds one way, by the message's bytes."""
+"""Seconds one way, by the message's size in bytes."""
 
 
 def messages() -> Iterator[Measurement]:
-    """Ping-pong on one node and between two, the best of some runs for each size; and a ring of many ranks."""
+    """Run ping-pong on one node and between two, keeping the best of several runs per size, and a ring of ranks."""
     with SlurmSim(nodes=2) as sim:
         times = {place: _best(sim, launch) for place, launch in _PLACES.items()}
         persistent = float(sim.exec("srun", "--mpi=pmix", "-N1", "-n2", "python", "-c", _PERSISTENT).stdout)
@@ -74,8 +74,8 @@ def messages() -> Iterator[Measurement]:
 
 
 def workers() -> Iterator[Measurement]:
-    """From the start to all workers connected: in one job of so many ranks, in jobs of their own, on one machine."""
-    table = Table("workers", *_WAYS, title="Until all workers are connected [s]", title_justify="left")
+    """Measure the time until all workers are connected: as ranks of one job, as separate jobs, and on one machine."""
+    table = Table("workers", *_WAYS, title="Time until all workers are connected [s]", title_justify="left")
     with SlurmSim(nodes=_NODES, cpus_per_node=max(_RANKS) // _NODES) as sim:
         for ranks in _RANKS:
             count = str(ranks - 1)  # one rank is the scheduler
@@ -97,7 +97,7 @@ def workers() -> Iterator[Measurement]:
 def _start(sim: SlurmSim, *where: str) -> float:
     run = ("dask-hpc", "run", "monte-carlo-pi", *where, "--samples", "1e5", "--no-serial", "--json")
     timings: dict[str, float] = json.loads(sim.exec(*run).stdout)["timings"]
-    # a LocalCluster starts with its workers, and SLURMCluster submits while it waits for them
+    # LocalCluster starts together with its workers; SLURMCluster submits jobs before it waits for workers
     return timings.get("submit", 0) + timings.get("workers", timings.get("cluster", 0))
 
 
@@ -107,23 +107,23 @@ def _best(sim: SlurmSim, launch: tuple[str, ...]) -> Row:
 
 
 def _pingpong(sim: SlurmSim, launch: tuple[str, ...]) -> Row:
-    """mpi4py's table: size, MB/s | mean ± deviation, repetitions."""
+    """Run mpi4py's ping-pong and read its table: size, MB/s | mean ± deviation, repetitions."""
     done = sim.exec("srun", "--mpi=pmix", *launch, *_BENCH, "pingpong", f"-n{_LARGEST}")
     lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
     return {int(line.split()[0]): float(line.split("|")[1].split()[0]) for line in lines}
 
 
 def _hop(sim: SlurmSim, command: tuple[str, ...]) -> float:
-    """Seconds for one hop of a byte in a ring of eight ranks."""
+    """Return the seconds for one hop of a byte in a ring of eight ranks."""
     said = sim.exec(*command).stdout
     found = re.search(r"50 loops = (\S+) seconds", said)
     if not found:
-        raise ValueError(f"no time in what ringtest said: {said}")
+        raise ValueError(f"no time in the output of ringtest: {said}")
     return float(found[1]) / 50 / 8
 
 
 def _show(times: dict[str, Row]) -> None:
-    """A table as the OSU micro-benchmarks have it."""
+    """Print a table in the format of the OSU micro-benchmarks."""
     table = Table("size [B]", title="MPI ping-pong, latency and bandwidth one way", title_justify="left")
     for place in times:
         table.add_column(f"{place} [µs]", justify="right")

@@ -1,4 +1,4 @@
-"""Write the tables of the documentation's page on benchmarks from `bench/results.json`: `python -m bench.page`."""
+"""Update the tables in docs/benchmarks.md from `bench/results.json`: `python -m bench.page`."""
 
 from __future__ import annotations
 
@@ -15,79 +15,79 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 _BEGIN = "<!-- made by python -m bench.page -->\n"
 _END = "<!-- end -->\n"
 _ROWS = (
-    ("a mini-cluster of 2 nodes, ready", "boot/up, 2 nodes"),
-    ("of 32, 64, 128 nodes", "boot/up, 32 nodes", "boot/up, 64 nodes", "boot/up, 128 nodes"),
+    ("start a mini-cluster of 2 nodes", "boot/up, 2 nodes"),
+    ("start 32, 64, 128 nodes", "boot/up, 32 nodes", "boot/up, 64 nodes", "boot/up, 128 nodes"),
     (
-        "`srun hostname` on 2 nodes; on 128, all of whose lines come back",
+        "`srun hostname` on 2 nodes; on 128 nodes, until all lines have arrived",
         "boot/srun hostname, 2 nodes",
         "boot/srun hostname, 128 nodes",
     ),
-    ("down, 2 nodes; 128 nodes", "boot/down, 2 nodes", "boot/down, 128 nodes"),
-    ("two Dask workers as Slurm jobs, connected over TLS", "dask/scale(jobs=2) to 2 workers"),
+    ("stop 2 nodes; 128 nodes", "boot/down, 2 nodes", "boot/down, 128 nodes"),
+    ("connect two Dask workers, each a Slurm job, over TLS", "dask/scale(jobs=2) to 2 workers"),
     (
-        "speed-up of two one-core workers on two cores; of two plain processes on them, in the same run",
+        "speed-up of two one-core workers on two cores; of two plain processes, in the same run",
         "dask/speed-up of 2 workers on 2 nodes",
         "dask/speed-up of 2 workers on 2 nodes: of 2 plain processes on them",
     ),
     *(
         (
-            f"{count} workers connected: LocalCluster, SLURMCluster, dask-mpi",
+            f"connect {count} workers: LocalCluster, SLURMCluster, dask-mpi",
             *(f"mpi-workers/{count} workers, {way}" for way in ("LocalCluster", "SLURMCluster", "dask-mpi")),
         )
         for count in (3, 7, 15, 31)
     ),
     (
-        "from submission until 7 workers are connected and a first task is done: SLURMRunner, SLURMCluster, dask-mpi",
+        "submit, connect 7 workers and finish a first task: SLURMRunner, SLURMCluster, dask-mpi",
         *(f"runner/7 workers and a first task, {way}" for way in ("SLURMRunner", "SLURMCluster", "dask-mpi")),
     ),
     (
-        "memory of such a worker: SLURMRunner, SLURMCluster, dask-mpi",
+        "memory per worker in that run: SLURMRunner, SLURMCluster, dask-mpi",
         *(
             f"runner/7 workers and a first task, {way}: memory of a worker"
             for way in ("SLURMRunner", "SLURMCluster", "dask-mpi")
         ),
     ),
     (
-        "Dask's time for a task: LocalCluster, SLURMCluster, dask-mpi",
+        "Dask's overhead per task: LocalCluster, SLURMCluster, dask-mpi",
         *(f"overhead/a task, {way}" for way in ("LocalCluster", "SLURMCluster", "dask-mpi")),
     ),
     (
-        "the same on a mini-cluster over the bare machine, LocalCluster",
+        "the same with LocalCluster, mini-cluster relative to the bare machine",
         "overhead/a task, LocalCluster: against the bare machine",
     ),
     (
-        "eigenvalues, empty tasks: the SIF over the image",
+        "time in the SIF relative to the image: eigenvalues; empty tasks",
         "image-sif/eigenvalues, SIF: SIF against the image",
         "image-sif/task-overhead, SIF: SIF against the image",
     ),
     (
-        "`import distributed`, warm: the SIF over the image; over a node that has the environment",
+        "`import distributed`, warm, in the SIF: relative to the image; to a node with the environment",
         "sif/import distributed, SIF: SIF against the image",
         "sif/import distributed, SIF: SIF against the baked node",
     ),
     (
-        "MPI, 8 B on one node: mpi4py's ping-pong; by persistent requests",
+        "MPI, 8 B on one node: mpi4py's ping-pong; persistent requests",
         "mpi/ping-pong 8 B, one node",
         "mpi/ping-pong 1 MiB, two nodes: by persistent requests, one node",
     ),
     ("MPI between two nodes: 8 B; 1 MiB", "mpi/ping-pong 8 B, two nodes", "mpi/ping-pong 1 MiB, two nodes"),
     (
-        "a hop among 8 ranks on 2 cores: srun; mpirun; spinning",
+        "a hop in a ring of 8 ranks on 2 cores: srun; mpirun; srun, spinning",
         *(f"mpi/a hop among 8 ranks on two cores, {how}" for how in ("srun", "mpirun", "srun, spinning")),
     ),
     (
-        "8 ranks of a SIF on 2 cores import Dask; with `--sharens`, in one mount",
+        "import Dask in 8 ranks of a SIF on 2 cores; with `--sharens`, in one mount",
         "sif/8 ranks import distributed, SIF",
         "sif/8 ranks import distributed, SIF: with --sharens",
     ),
     (
-        "images, unpacked: dask-hpc, Slurm's controller, node",
+        "unpacked size of images: dask-hpc, Slurm's controller, node",
         *(f"images/image {name}" for name in ("dask-hpc", "slurm-sim/slurmctld", "slurm-sim/node")),
     ),
-    ("`dask-hpc.sif`; made in", "sif/SIF size", "sif/SIF build"),
-    ("a Slurm command out of the SIF, over calling it directly", "bridge/what the bridge costs a call"),
+    ("`dask-hpc.sif`: size; build time", "sif/SIF size", "sif/SIF build"),
+    ("overhead of a Slurm command in the SIF, over a direct call", "bridge/what the bridge costs a call"),
 )
-"""The title of each row, and the measurements in it."""
+"""Title of each row, and its measurements."""
 
 _WORKLOADS = (
     "partitioned-array",
@@ -101,8 +101,8 @@ _PLACES = ("NumPy", "LocalCluster", "SLURMCluster", "dask-mpi")
 
 
 def block(results: Results) -> str:
-    """Return the text between the marks: both tables, and the date and machine of the measurements."""
-    lines = ["| what | measured | aim |", "|---|---|---|"]
+    """Return the text between the marks: both tables, and the dates and machines of the measurements."""
+    lines = ["| benchmark | measured | target |", "|---|---|---|"]
     for title, *names in _ROWS:
         lines.append(f"| {title} | {'; '.join(_figures(results, names))} | {'; '.join(_aims(results, names))} |")
     lines += ["", f"| workload [s] | {' | '.join(_PLACES)} |", f"|---|{'---|' * len(_PLACES)}"]
@@ -140,13 +140,13 @@ def _footer(results: Results) -> Iterator[str]:
     days = sorted({part.taken[:10] for part in results.parts.values()})
     machines = sorted({(part.machine.cpus, part.machine.kernel) for part in results.parts.values()})
     on = "; ".join(f"{cpus} cores, Linux {kernel}" for cpus, kernel in machines)
-    yield f"Measured on {' and '.join(days)}, on {on}." if days else "Nothing has been measured."
+    yield f"Measured on {' and '.join(days)}, on {on}." if days else "No measurements yet."
     if any(part.loaded for part in results.parts.values()):
-        yield "† The machine was busy with something else: not to be quoted."
+        yield "† The machine was busy with other work: do not quote these numbers."
 
 
 def update(results: Results, page: Path = PAGE) -> None:
-    """Write the page's tables; raises `ValueError` if the page has no place for them."""
+    """Update the page's tables; raise `ValueError` if the page has no marks for them."""
     text = page.read_text(encoding="utf-8")
     pattern = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTALL)
     if not pattern.search(text):

@@ -1,4 +1,4 @@
-"""Measure the cores' own limit: two plain processes side by side, without Dask, against one."""
+"""Measure the limit that the cores set: the speed-up of two plain processes, without Dask."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ print(time.perf_counter() - start)
 
 
 def speedup(sim: SlurmSim, prepare: str, work: str) -> float:
-    """Return how much faster two processes on two nodes are, with half of the work each, than one with all of it.
+    """Return the speed-up of two processes on two nodes, with half of the work each, over one with all of it.
 
     Args:
-        sim: a mini-cluster.
-        prepare: Python that comes before the clock starts; the workloads can be imported.
-        work: Python for one process; `share(n)` is its part of n.
+        sim: A mini-cluster.
+        prepare: Python code to run before the clock starts; it can import the workloads.
+        work: Python code for one process; `share(n)` is its share of n.
     """
     shared = "share = lambda n: int(n) // int(sys.argv[1])"
     program = _TIMED.format(prepare=f"{prepare}\n{shared}", work=work)

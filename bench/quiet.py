@@ -1,4 +1,4 @@
-"""Wait until the machine is idle; a measurement on a busy machine says little."""
+"""Wait until the machine is idle: measurements on a busy machine mean little."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 __all__ = ["QUIET", "busy", "wait"]
 
 QUIET = 0.1
-"""The part of the machine that others may use."""
+"""Fraction of the machine that other work may use."""
 
 _STAT = Path("/proc/stat")
 
 
 def busy(seconds: float = 1, stat: Callable[[], str] = _STAT.read_text) -> float:
-    """Return the part of all cores that was at work for the next `seconds`, 0 to 1."""
+    """Return the fraction of all cores that is busy during the next `seconds`, 0 to 1."""
     before = _times(stat())
     time.sleep(seconds)
     idle, total = (new - old for new, old in zip(_times(stat()), before, strict=True))
@@ -23,13 +23,13 @@ def busy(seconds: float = 1, stat: Callable[[], str] = _STAT.read_text) -> float
 
 
 def _times(stat: str) -> tuple[int, int]:
-    """Idle and all ticks since boot; time that the host took away (steal) is not idle."""
+    """Return idle and all ticks since boot; time that the host takes away (steal) is not idle."""
     ticks = [int(word) for word in stat.splitlines()[0].split()[1:9]]
     return ticks[3] + ticks[4], sum(ticks)
 
 
 def wait(patience: float = 30, look: Callable[[], float] = busy) -> float:
-    """Return how busy the machine is, as soon as it is quiet, or after `patience` seconds."""
+    """Return how busy the machine is once it is quiet, or after `patience` seconds."""
     end = time.monotonic() + patience
     while (seen := look()) > QUIET and time.monotonic() < end:
         pass

@@ -1,4 +1,4 @@
-"""Measurements, as a table for people and as JSON for programs."""
+"""Store measurements as JSON, and print them as a table."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """One number, and the bound that it is held against.
+    """One number, and its bound.
 
     Attributes:
-        what: What was measured. With two blanks before it, it belongs to the last one without.
-        value: In `unit`.
+        what: Name of the measurement. With two leading blanks, it belongs to the last name without.
+        value: Result, in `unit`.
         unit: `s`, `MB`, `×`, ….
-        most: The bound, if less is better.
-        least: The bound, if more is better.
+        most: Upper bound, if less is better.
+        least: Lower bound, if more is better.
     """
 
     what: str
@@ -35,14 +35,14 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def met(self) -> bool | None:
-        """True if the bound is kept; `None` if there is no bound."""
+        """True if the value is within the bound; `None` without a bound."""
         if self.most is not None:
             return self.value <= self.most
         return None if self.least is None else self.value >= self.least
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """The machine of a measurement."""
+    """Machine of a measurement."""
 
     cpus: int = os.cpu_count() or 1
     kernel: str = platform.release()
@@ -52,11 +52,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Measurements taken together.
 
     Attributes:
-        taken: When it began, in UTC.
-        machine: On what.
-        busy: The part of the machine that others used just before, 0 to 1.
-        loaded: Whether that was too much: the numbers are not to be quoted.
-        measurements: In their order.
+        taken: Start time, in UTC.
+        machine: Machine of the measurements.
+        busy: Fraction of the machine that other work used just before, 0 to 1.
+        loaded: True if that was too much, so the numbers must not be quoted.
+        measurements: Measurements, in order.
     """
 
     taken: str
@@ -66,7 +66,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     measurements: list[Measurement]
 
     def named(self) -> Iterator[tuple[str, Measurement]]:
-        """Return each measurement with a name that no other of this part has."""
+        """Return each measurement with a name that is unique in this part."""
         head = ""
         for one in self.measurements:
             own = one.what.strip()
@@ -75,19 +75,19 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """`bench/results.json`: the last measurement of each part."""
+    """Contents of `bench/results.json`: the last results of each part."""
 
     schema: int = SCHEMA
     parts: dict[str, Part] = {}
 
     def find(self, name: str) -> Measurement:
-        """Return a measurement by `part/name`; raises `KeyError` if it was not measured."""
+        """Return a measurement by `part/name`; raise `KeyError` if it was not measured."""
         part, _, what = name.partition("/")
         return dict(self.parts[part].named())[what]
 
 
 def read(path: Path) -> Results:
-    """Read what was measured before; nothing, if there is none, or it has another form."""
+    """Read earlier results; return empty ones if the file does not exist or has another schema."""
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Results)
     except (FileNotFoundError, msgspec.ValidationError):
@@ -96,24 +96,24 @@ def read(path: Path) -> Results:
 
 
 def write(path: Path, results: Results) -> None:
-    """Write them, the file whole or not at all."""
+    """Write the results atomically."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
     partial.replace(path)
 
 
 def now() -> str:
-    """The time, in UTC."""
+    """Return the current time, in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def best_of(count: int, measure: Callable[[], float]) -> float:
-    """The least of some runs: what the machine can do when nothing else disturbs it."""
+    """Return the minimum of several runs, which other work on the machine disturbs least."""
     return min(measure() for _ in range(count))
 
 
 def best_of_each(count: int, *measures: Callable[[], float]) -> list[float]:
-    """The same for what is compared: in turns, as the machine is not alike at all times."""
+    """Return the minimum of each measure. Alternate between them, because the machine's speed drifts."""
     rounds = [[measure() for measure in measures] for _ in range(count)]
     return [min(measured) for measured in zip(*rounds, strict=True)]
 
@@ -126,8 +126,8 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def show(parts: Iterable[Part]) -> None:
-    """Prints a table."""
-    table = Table("what", "measured", "bound", "", title="bench", title_justify="left")
+    """Print a table."""
+    table = Table("benchmark", "measured", "target", "", title="bench", title_justify="left")
     for part in parts:
         for one in part.measurements:
             bound = f"≤ {one.most:g}" if one.most is not None else f"≥ {one.least:g}" if one.least is not None else ""

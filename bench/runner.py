@@ -1,4 +1,4 @@
-"""dask-jobqueue's SLURMRunner beside dask-mpi and SLURMCluster: from submission to the first task, and memory."""
+"""Compare dask-jobqueue's SLURMRunner with dask-mpi and SLURMCluster: time to the first result, and memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slurm_sim import SlurmSim
 
 _RUNS = 5
 _WORKERS = 7
-_TASKS = str(_WORKERS + 2)  # a scheduler and a client, too
+_TASKS = str(_WORKERS + 2)  # also a scheduler and a client
 
 _FIRST_TASK = f"""
 import json, time
@@ -47,19 +47,19 @@ _WAYS: dict[str, tuple[str, ...]] = {
     "dask-mpi": ("srun", "--mpi=pmix", "-n", _TASKS, "python", "-c", _DASK_MPI),
     "SLURMCluster": ("python", "-c", _SLURM_CLUSTER),
 }
-_STAMPED = ("sh", "-c", 'date +%s.%N; exec "$@"', "sh")  # by the mini-cluster's clock: the engine may be elsewhere
+_STAMPED = ("sh", "-c", 'date +%s.%N; exec "$@"', "sh")  # the mini-cluster's clock: the engine may be on another host
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Seconds until the first task was done, and bytes of a worker."""
+    """Seconds until the first task was done, and resident bytes per worker."""
 
     seconds: float
     resident: float
 
 
 def first_tasks() -> Iterator[Measurement]:
-    """Start seven workers in each way, in turns."""
+    """Start seven workers in each way, alternating between the ways."""
     with SlurmSim(nodes=2, cpus_per_node=8) as sim:
         rounds = [{way: _run(sim, command) for way, command in _WAYS.items()} for _ in range(_RUNS)]
     for way in _WAYS:

@@ -1,4 +1,4 @@
-"""The SIF against the image and against nodes that have the environment themselves: ratios, side by side in one run."""
+"""Compare the SIF with the image, and with nodes that have the environment: ratios of times in one run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CLOCK = 'TIMEFORMAT=%R; time "$@" >/dev/null'
 
 
 def side_by_side() -> Iterator[Measurement]:
-    """Size, start, MPI and workers of the SIF, each beside what it is compared with."""
+    """Measure size, start, MPI and workers of the SIF, each beside the image or the nodes."""
     yield from _build()
     with SlurmSim(nodes=2) as baked, SlurmSim(nodes=2, bare=True, sif=SIF) as bare:
         yield from _starts(baked, bare)
@@ -51,7 +51,7 @@ def _starts(baked: SlurmSim, bare: SlurmSim) -> Iterator[Measurement]:
 
 
 def _ranks(bare: SlurmSim) -> Iterator[Measurement]:
-    """Eight ranks on one node, each with a mount of the SIF, or all with one."""
+    """Start eight ranks on one node, with one mount of the SIF per rank and with a shared one."""
     launch = ("srun", "--mpi=pmix", "--overcommit", "--mem=0", "-N1", "-n8", "apptainer", "exec")
     program = (SHARED, "python", "-c", "from mpi4py import MPI; import distributed")
     each, one = best_of_each(
@@ -99,7 +99,7 @@ def _clocked_in_image(image: str) -> float:
 
 
 def _one_way(sim: SlurmSim, *command: str) -> float:
-    """Seconds a message, out of mpi4py's table: size, MB/s | mean ± deviation, repetitions."""
+    """Return the seconds per message, from mpi4py's table: size, MB/s | mean ± deviation, repetitions."""
     row = sim.exec(*command, on="c1").stdout.splitlines()[-1]
     return float(row.split("|")[1].split()[0])
 

@@ -1,4 +1,4 @@
-"""The workloads on LocalCluster, as Slurm jobs and by dask-mpi, beside NumPy; what Dask takes a task; image and SIF."""
+"""Measure the workloads on LocalCluster, SLURMCluster and dask-mpi and in NumPy, the overhead per task, and the SIF."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from slurm_sim._docker import checked, docker
 
 Result = dict[str, Any]
 Way = Callable[..., Result]
-"""Runs `dask-hpc run` with these arguments somewhere, and returns its result."""
+"""Run `dask-hpc run` with these arguments, and return its result."""
 
 _LOCAL = ("--on", "local", "--workers", "2", "--threads", "1")
 _SLURM = ("--on", "slurm", "--jobs", "2", "--cores", "1")
-_MPI = ("--on", "mpi", "--nodes", "3", "--ranks-per-node", "1")  # the scheduler, and a worker on each of two nodes
+_MPI = ("--on", "mpi", "--nodes", "3", "--ranks-per-node", "1")  # a scheduler, and one worker on each of two nodes
 _PLACES = {"LocalCluster": _LOCAL, "SLURMCluster": _SLURM, "dask-mpi": _MPI}
-# sizes that take NumPy some seconds
+# sizes for which NumPy needs some seconds
 _WORKLOADS: dict[str, tuple[str, ...]] = {
     "monte-carlo-pi": ("--samples", "2e8"),
     "partitioned-array": (),
@@ -37,7 +37,7 @@ _WORKLOADS: dict[str, tuple[str, ...]] = {
     "futures-pipeline": ("--n", "500"),
     "data-locality": ("--n", "2048"),
 }
-_DASK = ("dask", "parallel", "2 workers", "map, scattered matrix")  # what workloads call their times
+_DASK = ("dask", "parallel", "2 workers", "map, scattered matrix")  # the workloads' names of their timings
 _NUMPY = ("numpy", "serial", "NumPy, 1 BLAS thread")
 _FAIR = ("NumPy, 2 BLAS threads",)
 # the workload's own kernel, without Dask
@@ -50,7 +50,7 @@ _TASKS_THERE = "/home/hpc/bench-tasks"
 
 
 def side_by_side() -> Iterator[Measurement]:
-    """Every workload in every place, in turns: a machine that is slow for a while is so for all of them."""
+    """Run every workload in every place, alternating, so that a slow phase of the machine affects all places."""
     table = Table("workload", "NumPy", *_PLACES, title="Seconds, and efficiency on 2 cores", title_justify="left")
     with SlurmSim(nodes=3) as sim:
         run = _in_mini_cluster(sim, "dask-hpc")
@@ -63,7 +63,7 @@ def side_by_side() -> Iterator[Measurement]:
 
 
 def _compared(name: str, found: Mapping[str, list[Result]], table: Table) -> Iterator[Measurement]:
-    """NumPy's best time of all rounds beside the best in each place; NumPy has one core, except where it says more."""
+    """Yield NumPy's best time of all rounds, on one core unless named otherwise, and the best time in each place."""
     everything = [one for results in found.values() for one in results]
     cells = []
     for label, names in (("NumPy", _NUMPY), ("NumPy, 2 BLAS threads", _FAIR)):
@@ -84,7 +84,7 @@ def _compared(name: str, found: Mapping[str, list[Result]], table: Table) -> Ite
 
 
 def overheads() -> Iterator[Measurement]:
-    """Tasks that do nothing. The bare machine is a container of the same image, on the host's network."""
+    """Measure tasks that do nothing. The bare machine is a container of the same image, on the host's network."""
     with SlurmSim(nodes=3) as sim:
         sim.put(_TASKS, _TASKS_THERE)
         run = _in_mini_cluster(sim, "dask-hpc")
@@ -105,7 +105,7 @@ def overheads() -> Iterator[Measurement]:
 
 
 def image_and_sif() -> Iterator[Measurement]:
-    """The same work on a node out of the image and out of the SIF, in turns."""
+    """Run the same work on a node from the image and from the SIF, in turns."""
     subprocess.run(["make", "sif"], cwd=_files.root(), check=True, capture_output=True)
     sif = _files.root() / "dist" / "dask-hpc.sif"
     with SlurmSim(nodes=1) as baked, SlurmSim(nodes=1, bare=True, sif=sif) as bare:
@@ -132,7 +132,7 @@ def _in_turns(ways: Mapping[str, Callable[[], Result]]) -> dict[str, list[Result
 
 
 def _best(results: Iterable[Result], names: tuple[str, ...]) -> float:
-    """The least of the times that have one of these names; 0 if there is none."""
+    """Return the minimum of the timings with one of these names, or 0 if there are none."""
     times = [time for one in results for key, time in one["timings"].items() if key in names]
     return min(times, default=0.0)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds images: finds the base, fills in the values of versions.env, and runs the bake file.
+# Builds images: finds the base image, reads versions.env, and runs the bake file.
 #
 # usage: containers/bake.sh [TARGET…] [BAKE OPTION…]       containers/bake.sh slurm --set '*.no-cache=true'
 set -euo pipefail
@@ -18,12 +18,12 @@ for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.cr
   if [ -e "$bundle" ]; then CA_BUNDLE=${CA_BUNDLE-$bundle}; fi
 done
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1 # they differ from build to build
-export BUILDX_NO_DEFAULT_LOAD=1         # what images are made on is no image
+export BUILDX_NO_DEFAULT_LOAD=1         # intermediate targets stay in the build cache
 cd "$here/.."
 set -- docker buildx bake --file containers/docker-bake.hcl "$@"
 
-# Buildx leaves its temporary files, a Dockerfile and an empty folder a build: they go with this folder, and that of a
-# build that was killed goes with the next one.
+# Every build leaves a temporary Dockerfile and an empty folder. They go into this folder, which is removed at the end;
+# the next build removes the folder of a killed one.
 for left in "${TMPDIR:-/tmp}/bake-$UID"-*; do
   kill -0 "${left##*-}" 2>/dev/null || rm -rf "$left"
 done
@@ -36,7 +36,7 @@ if [ -t 2 ]; then
   exit
 fi
 
-# In a pipe, quiet: what was printed is shown where it explains a failure.
+# Without a terminal, print nothing unless the build fails.
 log=$TMPDIR/log
 "$@" >"$log" 2>&1 || {
   printf 'bake: the build failed; its last lines:\n' >&2

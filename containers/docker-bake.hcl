@@ -9,19 +9,19 @@ variable "SLURM_VERSION" {}
 variable "SOURCE_DATE_EPOCH" {}
 variable "SOURCE" { default = "https://github.com/dask-hpc/dask-hpc" }
 
-# Where the base comes from (containers/base.sh), and the folder of a bootstrapped one.
+# The base image's build context (containers/base.sh), and the folder of a bootstrapped base.
 variable "BASE_CONTEXT" {}
 variable "BASE_FOLDER" {}
 
-# The conda channel of the environment; LOCKED=1 stops where a Debian package has moved on since the lock.
+# The environment's conda channel. LOCKED=1 rejects Debian packages that are newer than the lock.
 variable "CHANNEL" { default = "local" }
 variable "LOCKED" { default = "" }
 
-# The environment: its name, and the folder of its locks. Both are a user's own with ENV=FILE (containers/environment.sh).
+# The environment's name and the folder of its locks; ENV=FILE sets both (containers/environment.sh).
 variable "ENV_NAME" { default = "dask-hpc" }
 variable "ENV_LOCKS" { default = "containers/dask-hpc/locks" }
 
-# The host's certificate bundle, for a proxy that inspects TLS: a secret, so that it is in no layer.
+# The host's certificate bundle, for a proxy that inspects TLS. It is a secret, so that no layer contains it.
 variable "CA_BUNDLE" { default = "" }
 
 group "default" { targets = ["dask-hpc", "slurm", "node", "apptainer", "bare", "jupyter"] }
@@ -32,7 +32,7 @@ target "bootstrap" {
   dockerfile-inline = "FROM scratch\nADD ${DEBIAN_SUITE}.tar /\nCMD [\"bash\"]\n"
 }
 
-# Into the engine. What images are made on has no output, and stays in the build cache.
+# Final images go into the engine. Intermediate targets have no output and stay in the build cache.
 target "_output" {
   output = ["type=image,compression=uncompressed,unpack=true"]
 }
@@ -80,7 +80,7 @@ target "slurmd" {
   labels   = { "org.opencontainers.image.title" = "slurm-sim compute node" }
 }
 
-# Apptainer for an ordinary user: `make sif` builds in it where the host has none, and bare nodes are made on it.
+# Apptainer for an ordinary user: `make sif` uses it if the host has none, and it is the base of bare nodes.
 target "apptainer" {
   inherits = ["_image", "_output"]
   context  = "containers/apptainer"
@@ -89,7 +89,7 @@ target "apptainer" {
   labels   = { "org.opencontainers.image.title" = "Apptainer" }
 }
 
-# Login node and compute node as a real cluster has them: Slurm, PMIx and Apptainer, and nobody's environment.
+# Login and compute nodes as on a real cluster: Slurm, PMIx and Apptainer, without the environment.
 target "bare" {
   inherits = ["_slurm", "_output"]
   target   = "bare"
@@ -123,7 +123,7 @@ target "dask-hpc" {
   }
 }
 
-# Slurm over what the environment needs, and the environment over that: what login and compute nodes run.
+# Login and compute nodes: the environment's runtime libraries, Slurm over them, and the environment on top.
 target "node" {
   inherits = ["_slurm", "_output"]
   target   = "node"
@@ -136,7 +136,7 @@ target "node" {
   labels = { "org.opencontainers.image.title" = "slurm-sim node with dask-hpc" }
 }
 
-# The same with JupyterLab, for the login node. A page of the label is an address of Jupyter's, which `slurm-sim` shows.
+# The login node with JupyterLab. `slurm-sim` shows the pages in the label, which are addresses below Jupyter's.
 target "jupyter" {
   inherits   = ["_image", "_output"]
   context    = "."
@@ -175,7 +175,7 @@ target "application" {
   target   = "application"
 }
 
-# For `make lock`: the local channel as a folder, and Debian's newest Python as a debs.lock.
+# For `make lock`: the local channel as a folder, and a debs.lock of Debian's newest Python.
 target "channel" {
   inherits = ["_dask-hpc"]
   target   = "channel"
@@ -186,5 +186,5 @@ target "debs-lock" {
   inherits      = ["_dask-hpc"]
   target        = "debs-lock"
   output        = ["containers/channel"]
-  no-cache-filter = ["builder", "pin-debs"] # the mirror moves on, its cache does not
+  no-cache-filter = ["builder", "pin-debs"] # Debian's mirror changes, cached steps do not
 }

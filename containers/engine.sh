@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Finds a Docker engine with Compose and Buildx. On a bare Debian host, as root, it installs one and starts it.
+# Finds a Docker engine with Compose and Buildx. On a bare Debian host, as root, it installs and starts one.
 #
-# usage: containers/engine.sh        quiet when all is there; safe to run again, and twice at once
+# usage: containers/engine.sh        prints nothing if all is installed; safe to repeat and to run concurrently
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../versions.env
 . "$here/../versions.env"
 
 readonly log=/var/log/dockerd.log pidfile=/var/run/docker.pid
-# The oldest with `!reset`, heredocs in Dockerfiles and OCI output.
+# The first version with `!reset`, heredocs in Dockerfiles and OCI output.
 readonly compose_min=2.24
 
 main() {
   ready && return
   is_debian_root || explain
   exec 9>/run/dask-hpc-engine.lock
-  flock 9 # a second run finds the work done
+  flock 9 # a concurrent run finds the work done
   ready && return
   install_missing
   answers || start
@@ -36,7 +36,7 @@ is_debian_root() {
   [ "$(id -u)" = 0 ] && [ "$(os_release ID)" = debian ] && [ "$(os_release VERSION_ID)" -ge 12 ] && [ -z "${DOCKER_HOST:-}" ]
 }
 
-# A subshell: os-release has a VERSION of its own.
+# In a subshell: os-release has its own VERSION.
 os_release() (
   # shellcheck source=/dev/null
   . /etc/os-release && echo "${!1:-0}"
@@ -48,7 +48,7 @@ explain() {
   if answers; then seen="engine $seen, without Compose >= $compose_min or Buildx"; fi
   fail "no Docker engine with Compose and Buildx answers${DOCKER_HOST:+ at $DOCKER_HOST}" \
     "seen:  ${seen:-no docker command}" \
-    "to do: install Docker with its Compose and Buildx plugins, start it, and join the group 'docker' (on Debian, run this as root)"
+    "to do: install Docker with the Compose and Buildx plugins, start it, and join the group 'docker' (on Debian, run this as root)"
 }
 
 fail() {
@@ -81,10 +81,10 @@ apt_install() {
   local apt=(apt-get -q -o "Dir::Etc::sourcelist=$tmp/none" -o "Dir::Etc::sourceparts=$tmp/sources" -o "Dir::Etc::preferencesparts=$tmp/preferences"
     -o "Dir::State::lists=$tmp/lists" -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
   out=$("${apt[@]}" update 2>&1 && DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -y --no-install-recommends "$@" iptables 2>&1 9>&-) ||
-    fail "could not install $*" "seen:  $(tail -n 3 <<<"$out" | paste -sd ' ')" "to do: see that Debian's mirror can be reached, then run this again"
+    fail "could not install $*" "seen:  $(tail -n 3 <<<"$out" | paste -sd ' ')" "to do: check that Debian's mirror is reachable, then run this again"
 }
 
-# The machine's own entries, and the same with the suite's name replaced: no mirror is named here.
+# The machine's own apt entries, and copies for $DEBIAN_SUITE: they keep the machine's mirror.
 suite_beside_own() {
   local tmp=$1 own file
   own=$(os_release VERSION_CODENAME)
@@ -99,7 +99,7 @@ suite_beside_own() {
   printf 'Package: docker.io docker-cli docker-compose docker-buildx\nPin: release n=%s*\nPin-Priority: 990\n' "$DEBIAN_SUITE" >>"$tmp/preferences/suite"
 }
 
-# OCI output and images by digest want the containerd image store. An administrator's own file is left alone.
+# OCI output and images by digest need the containerd image store. An administrator's daemon.json is kept.
 prefer_containerd_store() {
   [ ! -e /etc/docker/daemon.json ] || return 0
   mkdir -p /etc/docker
@@ -113,34 +113,34 @@ start() {
     systemctl start docker
   else
     drop_stale_pidfile
-    # Its own session and no stream of ours, or a reader of our output waits for ever. The engine starts half a dozen
-    # short Go programs for every container, which inherit GOGC: collecting less garbage, 64 nodes start in 9 % less time.
+    # In its own session and without our streams, or a reader of our output waits forever. The engine starts half a dozen
+    # short Go programs per container, which inherit GOGC: with less garbage collection, 64 nodes start in 9 % less time.
     GOGC=400 setsid --fork dockerd >"$log" 2>&1 </dev/null 9>&-
   fi
   timeout 60 bash -c 'until docker version >/dev/null 2>&1; do sleep 0.2; done' || # the engine sends no event when it is ready
     fail "the engine did not answer within 60 s" "seen:  $(tail -n 1 "$log" 2>/dev/null)" "to do: read $log, or start Docker yourself"
 }
 
-# All containers of a host share these, and mini-clusters of more than 100 nodes need more of them than a kernel grants.
+# All containers of a host share these limits, and the kernel's defaults are too low for mini-clusters of over 100 nodes.
 raise_kernel_limits() {
   raise_sysctl kernel.pid_max 131072
   local ip
-  for ip in ipv4 ipv6; do # the table of neighbours: where clean-ups begin, and where it is full
+  for ip in ipv4 ipv6; do # the neighbour table: thresholds of garbage collection, and the maximum
     raise_sysctl net.$ip.neigh.default.gc_thresh3 32768
     raise_sysctl net.$ip.neigh.default.gc_thresh2 16384
     raise_sysctl net.$ip.neigh.default.gc_thresh1 8192
   done
 }
 
-# Where it cannot be written (a container's root), it stays: slurm-sim refuses what does not fit.
+# A value that root in a container cannot write stays as it is: slurm-sim rejects mini-clusters that do not fit.
 raise_sysctl() {
   local file=/proc/sys/${1//.//}
   [ -w "$file" ] && [ "$(<"$file")" -lt "$2" ] || return 0
   { echo "$2" >"$file"; } 2>/dev/null || true
 }
 
-# A pid file of a machine that went down hard may name another process: dockerd would refuse to start.
-# An engine that lives and yet does not answer lost its socket: it goes, too.
+# After a crash of the machine, the pid file may name another process, and dockerd would refuse to start.
+# An engine that runs but does not answer has lost its socket: stop it, too.
 drop_stale_pidfile() {
   local pid
   pid=$(cat "$pidfile" 2>/dev/null) || return 0

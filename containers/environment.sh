@@ -1,5 +1,5 @@
-# Sourced: which environment an image and a SIF are made of. Ours, or with ENV=my-environment.yml a user's own, whose
-# locks lie beside that file (`make lock` makes them), and whose `name:` the image and the SIF have.
+# Sourced: the environment to build. It is ours or, with ENV=my-environment.yml, the user's own: its locks are beside
+# that file (`make lock` writes them), and the image and the SIF take its `name:`.
 # shellcheck shell=bash
 export ENV_NAME=dask-hpc
 if [ -n "${ENV-}" ]; then

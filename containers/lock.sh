@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Renews the environment's locks from environment.yml, and shows what changed. Wheels keep their versions unless UPGRADE=1.
+# Renews the environment's locks from environment.yml and shows the changes. Wheels keep their versions unless UPGRADE=1.
 #
 # usage: containers/lock.sh [--if-needed]     CHANNEL=conda-forge containers/lock.sh      CHANNEL=https://… …
-#        ENV=my-environment.yml …             the locks of one's own environment, in my-environment.locks beside it
+#        ENV=my-environment.yml …             locks your own environment, in my-environment.locks beside it
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=environment.sh
 . "$here/environment.sh"
 readonly channel=${CHANNEL:-local}
-unset CHANNEL # what is built here is the local channel, whichever one is locked
+unset CHANNEL # the build below makes the local channel
 own=()
 if [ -n "${ENV-}" ]; then own=(--environment "$(realpath "$ENV")" --locks "$ENV_LOCKS"); fi
 cd "$here/.."
@@ -20,7 +20,7 @@ if [ "${1-}" = --if-needed ]; then
   python -m containers.channel is-locked "${own[@]}" "$channel" || status=$?
   if [ $status = 0 ]; then exit; fi
   if [ $status != 3 ]; then exit $status; fi
-  echo "lock: $ENV has no locks, or has changed since: they are made, in about a minute" >&2
+  echo "lock: $ENV has no locks, or has changed since they were made: locking it takes about a minute" >&2
 fi
 if [ "$channel" = local ]; then
   python -m containers.channel pin-wheels "${own[@]}" ${UPGRADE:+--upgrade}

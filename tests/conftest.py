@@ -1,4 +1,4 @@
-"""Fixtures that all tests share. The name of a folder says what its tests need: see CONTRIBUTING.md."""
+"""Fixtures for all tests. A folder's name says what its tests need: see CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _TOGETHER = {
     "cluster/test_run_all.py": "all workloads",
 }
 _FIRST = ("faults", "apptainer", "cluster", "images", "unit")
-"""The order of folders: those whose tests mostly wait come first, and what is short and quick fills the gaps."""
+"""Order of folders: those whose tests mostly wait come first; short tests fill the gaps."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare our markers, and join the other processes of this run, if pytest-xdist has started several."""
-    # what nohup or a shell's background has this process ignore, programs under test would ignore as well
+    """Declare our markers, and join the other processes of this run if pytest-xdist has started several."""
+    # nohup and background jobs ignore these signals, and programs under test would inherit that
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "alone: runs while no other test does: it measures, or fills the machine")
-    config.addinivalue_line("markers", "soak(only=False): `make soak` runs it again and again on a busy machine")
+    config.addinivalue_line("markers", "alone: runs while no other test does, because it measures or fills the machine")
+    config.addinivalue_line("markers", "soak(only=False): `make soak` runs it repeatedly on a busy machine")
     run = getattr(config, "workerinput", {}).get("testrunuid")
     if run:
         config.stash[_TURNS] = Turns(run)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove what the processes of this run shared, and what those have left that were killed."""
+    """End the processes that killed workers of this run have left, and remove the run's shared files."""
     session: Any = config.pluginmanager.get_plugin("dsession")
     if session is not None and session.nodemanager is not None:
         end_processes(session.nodemanager.testrunuid)
@@ -50,12 +50,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Give each process whole files, or the files of a group."""
+    """Assign whole files, or groups of files, to processes."""
     return ByFile(config, log)
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """Schedules a file's tests, or those of several files that share something costly, in one process."""
+    """Schedule the tests of a file, or of several files that share something costly, in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0].removeprefix("tests/")
@@ -63,7 +63,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only `make soak` runs; side by side, begin with what waits most, and end with what runs alone."""
+    """Deselect tests for `make soak` only; in parallel runs, start with tests that wait, and end with those alone."""
     if "soak" not in config.option.markexpr:
         items[:] = [item for item in items if not _only_soak(item)]
 
@@ -82,7 +82,7 @@ def _only_soak(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Wait for the test's turn, outside of what its timeout counts."""
+    """Wait for the test's turn, before its timeout starts."""
     turns = item.config.stash.get(_TURNS, None)
     if turns is None:
         return (yield)
@@ -91,20 +91,20 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show each folder's time."""
+    """Show the time of each folder."""
     write_folder_times(terminalreporter)
 
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """A folder that all processes of this run share."""
+    """Return a folder that all processes of this run share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if hasattr(request.config, "workerinput") else base
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The checkout."""
+    """Return the checkout."""
     return Path(__file__).parents[1]
 
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Finds Chromium and its driver for the tests that look at pages. On Debian, as root, it installs them.
+# Finds Chromium and its driver for the browser tests. On Debian, as root, it installs them.
 #
-# usage: tests/install-browser.sh        quiet when all is there; safe to run again, and twice at once
+# usage: tests/install-browser.sh        prints nothing if all is installed; safe to repeat and to run concurrently
 set -euo pipefail
 
 main() {
   ready && return
   # shellcheck source=/dev/null
   if [ "$(id -u)" != 0 ] || [ "$(. /etc/os-release && echo "${ID:-}")" != debian ]; then
-    fail "no Chromium with its driver on this machine" "seen:  $(seen)" \
-      "to do: install both, in one version, as chromium and chromedriver on the PATH (on Debian, run this as root)"
+    fail "Chromium or its driver not found" "seen:  $(seen)" \
+      "to do: install both, in the same version, as chromium and chromedriver on PATH (on Debian, run this as root)"
   fi
   printf 'browser: installing chromium and chromium-driver\n' >&2
   apt_install chromium chromium-driver fonts-dejavu-core
@@ -21,7 +21,7 @@ ready() { chromium --version >/dev/null 2>&1 && chromedriver --version >/dev/nul
 
 seen() { printf 'chromium %s, chromedriver %s' "$(command -v chromium || echo missing)" "$(command -v chromedriver || echo missing)"; }
 
-# Waits for another apt, and says something only where it fails.
+# Waits for another apt, and prints nothing unless it fails.
 apt_install() {
   local log
   log=$(mktemp)
@@ -30,7 +30,7 @@ apt_install() {
   {
     apt-get --quiet -o DPkg::Lock::Timeout=300 -o APT::Update::Error-Mode=any update &&
       DEBIAN_FRONTEND=noninteractive apt-get --quiet -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "$@"
-  } >"$log" 2>&1 || fail "apt-get could not install $*" "seen:  $(tail -n 5 "$log")" "to do: see that this machine reaches Debian's mirror"
+  } >"$log" 2>&1 || fail "apt-get could not install $*" "seen:  $(tail -n 5 "$log")" "to do: check that this machine can reach Debian's mirror"
 }
 
 fail() {

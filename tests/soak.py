@@ -1,4 +1,4 @@
-"""`make soak`: run tests again and again while the machine has other work, and say which of them are not reliable."""
+"""`make soak`: run tests repeatedly on a busy machine, and report the unreliable ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.table import Table
 
 @contextmanager
 def load(processes: int) -> Iterator[None]:
-    """Keep that many cores busy inside."""
+    """Keep this many cores busy inside the context."""
     busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(processes)]
     try:
         yield
@@ -29,7 +29,7 @@ def load(processes: int) -> Iterator[None]:
 
 
 def failures(junit: Path) -> list[str]:
-    """Return the tests that failed, or could not be set up, by pytest's report in JUnit's format."""
+    """Return the tests that failed or could not be set up, from pytest's report in JUnit format."""
     cases = ElementTree.parse(junit).iter("testcase")
     bad = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
     return [f"{case.get('classname')}::{case.get('name')}" for case in bad]
@@ -39,13 +39,13 @@ def failures(junit: Path) -> list[str]:
     context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True},
     epilog="Example: make soak ROUNDS=5 ARGS='tests/cluster/test_exec.py -k timeout'",
 )
-@click.option("--rounds", default=20, show_default=True, help="How often every test runs.")
-@click.option("--load", "processes", default=2, show_default=True, help="Busy processes beside it.")
+@click.option("--rounds", default=20, show_default=True, help="Number of runs.")
+@click.option("--load", "processes", default=2, show_default=True, help="Number of processes that keep cores busy.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def main(rounds: int, processes: int, arguments: tuple[str, ...]) -> None:
     """Run pytest with ARGUMENTS several times on a busy machine; fail if any test failed in any round.
 
-    Without ARGUMENTS, the tests with the marker `soak`: those that have to hold on a busy machine, and those that take
+    Without ARGUMENTS, run the tests with the marker `soak`: those that must pass on a busy machine, and those that take
     too long for `make test`.
     """
     found: Counter[str] = Counter()
@@ -55,7 +55,7 @@ def main(rounds: int, processes: int, arguments: tuple[str, ...]) -> None:
         for number in range(1, rounds + 1):
             command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *(arguments or ("-m", "soak"))]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-            last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "pytest said nothing"
+            last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "no output from pytest"
             click.echo(f"round {number} of {rounds}: {last}", err=True)
             found.update(failures(report) if report.is_file() else [])
             if done.returncode:
@@ -67,7 +67,7 @@ def main(rounds: int, processes: int, arguments: tuple[str, ...]) -> None:
         for test, times in found.most_common():
             table.add_row(test, f"{times} of {rounds}")
         console = Console()
-        console.width = console.width if console.is_terminal else 1000  # in a pipe, names are whole
+        console.width = console.width if console.is_terminal else 1000  # in a pipe, do not truncate names
         console.print(table)
     click.echo(f"{broken} of {rounds} rounds failed")
     raise SystemExit(broken > 0)

@@ -1,4 +1,4 @@
-"""Time that Dask takes for a task that does nothing, with many of them on all workers."""
+"""Measure Dask's time per task, with many tasks that do nothing."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ def nothing(number: int) -> int:
 
 
 def seconds(client: Client, tasks: int) -> float:
-    """Return how long all tasks take; new keys each time, so that no result is there already."""
+    """Return the time for all tasks, with new keys, so that no result is cached."""
     start = perf_counter()
     wait(client.map(nothing, range(tasks), pure=False))
     return perf_counter() - start
 
 
 def main(client: Client, tasks: int = 500, repeats: int = 5) -> dict[str, float]:
-    """Time tasks that do nothing; the best of some repeats counts.
+    """Time tasks that do nothing, and return the best of several repeats.
 
     Args:
-        client: of a Dask cluster.
-        tasks: Tasks at once.
-        repeats: How often.
+        client: Client of a Dask cluster.
+        tasks: Number of tasks per repeat.
+        repeats: Number of repeats.
     """
-    seconds(client, tasks)  # the first ones open connections: that is not timed
+    seconds(client, tasks)  # not timed: the first tasks open connections
     best = min(seconds(client, tasks) for _ in range(repeats))
     answers = client.gather(client.map(nothing, range(tasks), pure=False))
     assert answers == list(range(tasks))
@@ -35,7 +35,7 @@ def main(client: Client, tasks: int = 500, repeats: int = 5) -> dict[str, float]
 
 
 if __name__ == "__main__":
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process, so that other users of this machine cannot submit tasks
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         print(f"a task: {main(client)['per_task'] * 1e3:.3f} ms")

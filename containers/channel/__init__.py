@@ -1,5 +1,5 @@
-"""Builds the local conda channel: PyPI wheels and Debian packages, by committed hashes, as conda packages.
+"""Build the local conda channel: PyPI wheels and Debian packages, by committed hashes, as conda packages.
 
-sources.py (fetched, hashes checked) → wheels.py, python.py (a Package each; strip.py says what is left out) →
-conda.py (bytes on disk). The same sources give the same bytes, on any day and any machine.
+sources.py (downloads, checks hashes) → wheels.py, python.py (make packages; strip.py selects the files to leave out) →
+conda.py (writes them). The same sources give the same bytes, on any day and any machine.
 """

@@ -1,4 +1,4 @@
-"""The command line: `python -m containers.channel build | is-locked | pin-wheels | pin-debs | lock`."""
+"""Command line: `python -m containers.channel build | is-locked | pin-wheels | pin-debs | lock`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from containers.channel.sources import Drift, fetch_debs, fetch_wheels, read_loc
 from containers.channel.wheels import wheel_package
 
 HERE = Path(__file__).parent
-ASKED = "environment.yml"  # beside the locks of a user's own environment: what they are of
+ASKED = "environment.yml"  # beside the locks of a user's own environment: the specs they were made from
 
 
 def main() -> int:
-    """Run a command; a failure that a person can act on is a message, not a traceback."""
+    """Run a command; report expected failures as messages, without a traceback."""
     args = _parser().parse_args()
     args.locks = args.locks or _locks_of(getattr(args, "environment", environment.FILE))
     try:
@@ -36,7 +36,7 @@ def main() -> int:
         _say(str(error), sys.stderr)
         return 1
     except OSError as error:
-        _say(str(ChannelError("could not write", str(error), "make room on the disk (500 MB)")), sys.stderr)
+        _say(str(ChannelError("could not write", str(error), "free 500 MB on the disk")), sys.stderr)
         return 1
     return 0
 
@@ -46,29 +46,29 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text in (
         ("build", build, "fetch the sources and write the channel"),
-        ("is-locked", is_locked, "end with 0 if the locks are those of environment.yml"),
-        ("pin-wheels", pin_wheels, "renew wheels.txt from environment.yml, and our tools' and Jupyter's from theirs"),
+        ("is-locked", is_locked, "exit with 0 if the locks match environment.yml, else with 3"),
+        ("pin-wheels", pin_wheels, "renew wheels.txt, and the pinned wheels of our tools and of Jupyter"),
         ("pin-debs", pin_debs, "renew debs.lock from Debian's mirror"),
-        ("lock", lock, "solve environment.yml against a channel and write the environment's lock"),
+        ("lock", lock, "solve environment.yml against a channel and write the lock"),
     ):
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run)
         command.add_argument("--python", default=os.environ.get("PYTHON_VERSION", "3.13"), help="X.Y (%(default)s)")
-        command.add_argument("--sources", type=Path, default=HERE, help="folder of debs.lock and tools.in")
-        command.add_argument("--locks", type=Path, help="folder of wheels.txt and the locks")
+        command.add_argument("--sources", type=Path, default=HERE, help="folder with debs.lock and tools.in")
+        command.add_argument("--locks", type=Path, help="folder with wheels.txt and the locks")
         if name == "build":
             command.add_argument("--out", type=Path, required=True, help="folder of the channel")
-            command.add_argument("--locked", action="store_true", help="stop if Debian's mirror has moved on")
+            command.add_argument("--locked", action="store_true", help="reject Debian packages newer than debs.lock")
         if name in ("is-locked", "pin-wheels", "lock"):
             command.add_argument("--environment", type=_path, default=environment.FILE, help="environment.yml")
         if name == "pin-wheels":
-            command.add_argument("--jupyter", type=Path, default=HERE.parent / "jupyter", help="folder of kernel.in")
-            command.add_argument("--upgrade", action="store_true", help="take the newest versions")
+            command.add_argument("--jupyter", type=Path, default=HERE.parent / "jupyter", help="folder with kernel.in")
+            command.add_argument("--upgrade", action="store_true", help="pin the newest versions")
         if name == "is-locked":
             command.add_argument("channel", nargs="?", default="local", help="the channel's name")
         if name == "lock":
             command.add_argument("channel", help="folder of the local channel, a URL, or a name such as conda-forge")
-            command.add_argument("--out", type=Path, help="the lock (default: CHANNEL-linux-64.lock in --locks)")
+            command.add_argument("--out", type=Path, help="lock file (default: CHANNEL-linux-64.lock in --locks)")
     return parser
 
 
@@ -77,12 +77,12 @@ def _path(text: str) -> Path:
 
 
 def _locks_of(file: Path) -> Path:
-    """The folder of an environment's locks; a user's own lie beside its file, as containers/environment.sh knows."""
+    """Return the folder of an environment's locks: beside a user's own file, as in containers/environment.sh."""
     return solve.LOCKS if file == environment.FILE else file.with_suffix(".locks")
 
 
 def build(args: argparse.Namespace) -> None:
-    """Fetch, convert, write: the channel, and drift.json if a Debian package is not the locked one."""
+    """Download and convert all packages, and write the channel, with drift.json if a Debian package is newer."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as tmp:
         folder = Path(tmp)
@@ -99,7 +99,7 @@ def build(args: argparse.Namespace) -> None:
 
 
 def is_locked(args: argparse.Namespace) -> None:
-    """End with 0 if the locks are there, and are those of environment.yml; else with 3."""
+    """Exit with 0 if the locks exist and match environment.yml, else with 3."""
     wanted = environment.own(args.environment)
     asked = args.locks / ASKED
     there = all((args.locks / name).exists() for name in (ASKED, f"{args.channel}-{SUBDIR}.lock"))
@@ -108,7 +108,7 @@ def is_locked(args: argparse.Namespace) -> None:
 
 
 def pin_wheels(args: argparse.Namespace) -> None:
-    """Renew wheels.txt; of our own environment, also tools.txt, and what Jupyter's image has over that."""
+    """Renew wheels.txt; for our own environment, also tools.txt and the wheels of Jupyter's image."""
     sources = args.sources
     jupyter = args.jupyter
     wheels = args.locks / "wheels.txt"
@@ -117,7 +117,7 @@ def pin_wheels(args: argparse.Namespace) -> None:
     args.locks.mkdir(parents=True, exist_ok=True)
     if args.environment != environment.FILE:
         environment.write(wanted, args.locks / ASKED)
-        if not wheels.exists():  # what both have, they have alike
+        if not wheels.exists():  # start from our versions, so that common packages are the same
             wheels.write_text((solve.LOCKS / "wheels.txt").read_text())
         renew(wanted.requirements(), wheels, what=f"The wheels of {wanted.name}.")
         return
@@ -139,7 +139,7 @@ def pin_debs(args: argparse.Namespace) -> None:
 
 
 def lock(args: argparse.Namespace) -> None:
-    """Write the environment's lock, and show what changed."""
+    """Write the environment's lock and show the changes."""
     wanted = environment.own(args.environment)
     if args.environment != environment.FILE:
         environment.write(wanted, args.locks / ASKED)
@@ -147,12 +147,12 @@ def lock(args: argparse.Namespace) -> None:
 
 
 def _record_drift(channel: Path, drift: list[Drift]) -> None:
-    """Tell the installer, and a person, that what is made of Debian's packages is newer than the locks."""
+    """Record for the installer, and print, which Debian packages are newer than the locks."""
     record = channel / "drift.json"
     record.unlink(missing_ok=True)
     if drift:
         record.write_text(json.dumps({"drift": [asdict(d) for d in drift]}, indent=1) + "\n")
-        _say("drift: Debian's mirror has moved on since debs.lock; the environment is marked as drifted")
+        _say("drift: Debian's mirror is newer than debs.lock; the environment is marked as drifted")
     for d in drift:
         _say(f"  {d.package}: {d.locked} -> {d.installed}")
 
@@ -165,4 +165,4 @@ if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # py-rattler's threads may still call Python: an ordinary exit now and then crashes under them
+    os._exit(status)  # py-rattler's threads may still call Python, which sometimes crashes an ordinary exit

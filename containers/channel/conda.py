@@ -1,4 +1,4 @@
-"""Writes `.conda` packages and a channel's index.
+"""Write `.conda` packages and a channel's index.
 
 Ref: https://docs.conda.io/projects/conda-build/en/stable/resources/package-spec.html
 """
@@ -17,18 +17,18 @@ from typing import Any, Final
 from conda_package_streaming.create import conda_builder
 
 SUBDIR: Final = "linux-64"
-# What stands for the prefix in a package's text files; the installer replaces it. Longer than any real prefix.
+# Stands for the prefix in a package's text files; the installer replaces it. Longer than any real prefix.
 PLACEHOLDER = "/" + "_".join(["placehold"] * 20)
-# The oldest time that a zip can hold. Not SOURCE_DATE_EPOCH: a package's bytes depend on its sources alone, so that
-# a new release of this project leaves the lock as it is.
+# The earliest time that a zip can hold. Not SOURCE_DATE_EPOCH: a package's bytes depend only on its sources, so a new
+# release of this project does not change the lock.
 EPOCH = 315532800
-# A channel is built, installed once and thrown away: level 19 takes 20 times as long and saves nothing.
+# A channel is installed once and thrown away: level 19 takes 20 times as long and saves nothing.
 ZSTD_LEVEL = 3
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of a package. One that is `relocated` has PLACEHOLDER in its text."""
+    """A file of a package. A `relocated` file contains PLACEHOLDER."""
 
     data: bytes
     executable: bool = False
@@ -37,7 +37,7 @@ class File:
 
 @dataclass(frozen=True)
 class Link:
-    """A symbolic link of a package; the target is relative to it."""
+    """A symbolic link of a package; its target is relative to the link."""
 
     target: str
 
@@ -55,12 +55,12 @@ class Package:
 
     @property
     def stem(self) -> str:
-        """The file's name without its extension."""
+        """File name without its extension."""
         return f"{self.name}-{self.version}-{self.build}"
 
     @property
     def index(self) -> dict[str, Any]:
-        """The fields that info/index.json and the channel's repodata.json share."""
+        """Fields that info/index.json and the channel's repodata.json share."""
         return {
             "name": self.name,
             "version": self.version,
@@ -77,7 +77,7 @@ class Package:
 
 
 def write_channel(channel: Path, packages: list[Package]) -> None:
-    """Write all packages and the index of both subdirs (conda reads noarch's even when it is empty)."""
+    """Write all packages and the index of both subdirs (conda reads noarch's even if it is empty)."""
     folder = channel / SUBDIR
     folder.mkdir(parents=True, exist_ok=True)
     entries = {}
@@ -104,7 +104,7 @@ def write_package(folder: Path, package: Package) -> Path:
 
 
 def _without_times(path: Path) -> None:
-    """Rewrite the outer zip, which the library stamps with the present."""
+    """Rewrite the outer zip, which the library stamps with the current time."""
     fixed = io.BytesIO()
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(fixed, "w") as new:
         for name in old.namelist():

@@ -1,4 +1,4 @@
-"""The one way in which this program fails for a reason that a person can act on."""
+"""The error for every failure that the user can fix."""
 
 from __future__ import annotations
 

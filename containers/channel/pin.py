@@ -1,4 +1,4 @@
-"""Pins what the channel is built from: wheels.txt and tools.txt from what people ask for, debs.lock from the mirror."""
+"""Pin the channel's sources: wheels.txt and tools.txt from requirements, debs.lock from Debian's mirror."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from packaging.utils import parse_wheel_filename
 from containers.channel.errors import ChannelError
 from containers.channel.sources import newest
 
-# The newest glibc whose wheels run on the base image's.
+# The base image has glibc 2.41: newer wheels do not run on it.
 GLIBC_MINOR = 41
 DEBS_HEADER = "# Debian's Python. Written by `make lock`: name, version, architecture, sha256.\n"
 WHEELS_HEADER = "# {what} Written by `make lock`: one wheel each, for CPython {python} on Linux, x86_64.\n"
@@ -24,15 +24,15 @@ WHEELS_HEADER = "# {what} Written by `make lock`: one wheel each, for CPython {p
 def pin_wheels(
     requirements: list[str], lock: Path, *, python: str, what: str, upgrade: bool, over: Path | None = None
 ) -> None:
-    """Resolve the requirements and write the one wheel of each that fits. Versions stay, unless `upgrade`.
+    """Resolve the requirements and write the best wheel for each. Versions stay, unless `upgrade`.
 
     Args:
-        requirements: by PyPI's names and rules.
-        lock: is read, and written.
-        python: the version of Python, X.Y.
-        what: the lock's first line.
-        upgrade: take the newest versions.
-        over: the lock of what is there already: its versions hold, and what it has is not written again.
+        requirements: In PyPI's terms.
+        lock: Lock file to read and rewrite.
+        python: Version of Python, X.Y.
+        what: First sentence of the lock's header.
+        upgrade: Pin the newest versions.
+        over: Lock of the packages below: their versions are fixed, and they are not written again.
     """
     there = _pinned(over) if over else {}
     fixed = [f"{name}=={version}" for name, version in there.items()]
@@ -44,7 +44,7 @@ def pin_wheels(
         if rank == sys.maxsize:
             seen = ", ".join(_file(w) for w in package["wheels"])
             raise ChannelError(
-                f"no wheel of {package['name']} fits", seen, "ask for another version in environment.yml"
+                f"no compatible wheel of {package['name']}", seen, "set another version in environment.yml"
             )
         lines.append(f"{package['name']}=={package['version']} --hash=sha256:{sha256}\n")
     lock.write_text(WHEELS_HEADER.format(what=what, python=python) + "".join(lines))
@@ -58,16 +58,16 @@ def pin_debs(names: list[str], lock: Path) -> None:
 
 
 def _pinned(lock: Path) -> dict[str, str]:
-    """Name and version of every package in a lock, if there is one."""
+    """Return {name: version} of every package in a lock, or nothing if the lock does not exist."""
     lines = lock.read_text().splitlines() if lock.exists() else []
     return dict(line.split()[0].split("==") for line in lines if "==" in line)
 
 
 def _resolve(requirements: list[str], *, preferred: list[str], fixed: list[str], python: str) -> str:
-    """Return uv's resolution of the requirements, as pylock.toml; preferred versions give way, fixed ones do not."""
+    """Return uv's resolution, as pylock.toml. It keeps fixed versions, and preferred ones if it can."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
     command += ["--format", "pylock.toml", "--only-binary", ":all:"]
-    command += ["--python", sys.executable]  # else uv asks every Python of the machine for its version
+    command += ["--python", sys.executable]  # else uv runs every Python on the machine to find its version
     command += ["--python-version", python, "--python-platform", "x86_64-manylinux_2_40", "-"]
     for constraints in (preferred, fixed):
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
@@ -78,14 +78,14 @@ def _resolve(requirements: list[str], *, preferred: list[str], fixed: list[str],
         if not done.returncode:
             return done.stdout
     raise ChannelError(
-        "no set of wheels fits",
+        "no compatible set of wheels",
         done.stderr.strip(),
-        "see that PyPI can be reached, or change what environment.yml asks for",
+        "check that PyPI is reachable, or change environment.yml",
     )
 
 
 def _file(wheel: dict[str, str]) -> str:
-    """A wheel's file name: on an index, or in a folder."""
+    """Return the file name of a wheel on an index or in a folder."""
     return unquote((wheel.get("url") or wheel["path"]).rpartition("/")[2])
 
 

@@ -1,7 +1,7 @@
-"""Debian's Python as the conda package `python`: nothing is compiled.
+"""Repackage Debian's Python as the conda package `python`, without compiling anything.
 
-Debian's interpreter finds its prefix from where it lies, as conda needs. Only its idea of where packages live is
-Debian's own (dist-packages): ADDED and EDITS give it conda's, which is upstream's.
+Debian's interpreter finds its prefix from its own location, as conda requires. Only the folder of packages is
+Debian's own (dist-packages): ADDED and EDITS set conda's, which is upstream's.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from containers.channel.conda import File, Link, Package
 from containers.channel.errors import ChannelError
 
-# Below lib/pythonX.Y. Debian's folders are frozen into the interpreter: a file in one of them is read at every start,
-# also where a user has a sitecustomize, and also by virtual environments that see the environment's packages.
+# Below lib/pythonX.Y. The interpreter has Debian's folders compiled in. It reads a .pth file in them at every start,
+# even if a user has a sitecustomize, and also in virtual environments that see the environment's packages.
 ADDED = {
     "dist-packages/conda_layout.pth": b"import _conda_layout\n",
     "_conda_layout.py": b'''\
@@ -40,32 +40,32 @@ debians = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dist-package
 sys.path[:] = [folder for folder in sys.path if folder != debians]
 ''',
 }
-# What Debian wrote there, and what upstream and conda have.
+# {file: (Debian's text, upstream's and conda's text)}
 EDITS = {
-    # where packages are, for those who ask
+    # the folder of packages, as sysconfig reports it
     "sysconfig/__init__.py": (b"prefix_scheme = 'posix_local'", b"prefix_scheme = 'posix_prefix'"),
-    # where `python -m venv` finds pip: in Debian in a package of its own
+    # where `python -m venv` finds pip: Debian has it in a separate package
     "ensurepip/__init__.py": (
         b"sysconfig.get_config_var('WHEEL_PKG_DIR')",
         b"str(Path(__file__).with_name('_bundled'))",
     ),
 }
-# Below /usr: documentation, menus, and the registration of a system's one Python.
+# Below /usr: documentation, menus, and the registration of the system's Python.
 LEFT_OUT = ("share/", "lib/binfmt.d/", "lib/python3/")
-# Below lib/pythonX.Y: a hook of Debian's desktop (a link into /etc), "use apt, not pip", tests of the interpreter.
+# Below lib/pythonX.Y: a hook of Debian's desktop (a link into /etc), "use apt, not pip", the interpreter's tests.
 LEFT_OUT_OF_LIB = ("sitecustomize.py", "EXTERNALLY-MANAGED", "test/", "_distutils_system_mod.py")
 
 
 def python_package(debs: list[Path], python: str, pip: Path | None = None) -> Package:
-    """Turn Debian's python debs into one package of Python `python` ("3.13").
+    """Turn Debian's Python debs into one conda package.
 
     Args:
         debs: Debian's packages, all of one version.
-        python: the version, X.Y.
-        pip: the wheel that `python -m venv` installs.
+        python: Version of Python, X.Y.
+        pip: Wheel that `python -m venv` installs.
 
     Raises:
-        ChannelError: they are of several versions, or of another one, or not as EDITS know them.
+        ChannelError: The debs differ in version, have another version than `python`, or EDITS do not apply.
     """
     version = _one_version(debs)
     upstream, _, revision = version.rpartition("-")
@@ -118,7 +118,7 @@ def _edited(path: str, file: File | Link | None) -> File:
         raise ChannelError(
             "cannot move Debian's Python to conda's layout",
             f"{path} has no {old.decode()}",
-            "see how that file says it now, and correct EDITS in containers/channel/python.py",
+            "look at that file, and correct EDITS in containers/channel/python.py",
         )
     return File(file.data.replace(old, new), file.executable)
 
@@ -127,7 +127,7 @@ def _one_version(debs: list[Path]) -> str:
     versions = {deb.name: _field(deb, "Version") for deb in debs}
     if len(set(versions.values())) != 1:
         raise ChannelError(
-            "Debian's python packages do not fit each other",
+            "Debian's Python packages differ in version",
             ", ".join(f"{name}: {version}" for name, version in sorted(versions.items())),
             "wait until the mirror has all of them, then build again",
         )
@@ -135,7 +135,7 @@ def _one_version(debs: list[Path]) -> str:
 
 
 def _glibc(debs: list[Path]) -> str:
-    """The oldest glibc that the debs run on."""
+    """Return the oldest glibc that the debs run on."""
     needs = " ".join(_field(deb, field) for deb in debs for field in ("Depends", "Pre-Depends"))
     found = re.findall(r"libc6 \(>= ([0-9.]+)\)", needs)
     return max(found, key=lambda v: [int(n) for n in v.split(".")], default="2.17")

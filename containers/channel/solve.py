@@ -1,4 +1,4 @@
-"""Solves environment.yml against a channel, and writes the lock: every package, its sha256, and where it lies."""
+"""Solve environment.yml against a channel, and write the lock: every package with its URL and sha256."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from containers.channel.environment import Environment
 from containers.channel.errors import ChannelError
 
 LOCKS = Path(__file__).parents[1] / "dask-hpc" / "locks"
-# Where the local channel lies while it is installed. A lock knows absolute places only.
+# Where the local channel is mounted during installation. A lock needs absolute URLs.
 MOUNT_POINT = "file:///channel/"
-# What the base image is, whatever the machine that solves.
+# The base image's platform, regardless of the machine that solves.
 BASE_IMAGE = (("__unix", "0", "0"), ("__linux", "5.10", "0"), ("__glibc", "2.41", "0"), ("__archspec", "1", "x86_64"))
 
 
 def lock(channel: str, environment: Environment, *, out: Path | None, console: Console, locks: Path = LOCKS) -> Path:
-    """Lock an environment for a channel, and show what changed; return the lock.
+    """Lock an environment for a channel, show the changes, and return the lock's path.
 
     Args:
-        channel: a folder (the local channel), a URL, or a name such as `conda-forge`.
-        environment: what is asked for.
-        out: the lock, if it is not to have the usual name in `locks`.
-        console: where the table goes.
-        locks: the folder of the environment's locks.
+        channel: Folder of the local channel, a URL, or a name such as `conda-forge`.
+        environment: The environment to solve.
+        out: Lock file. Default: the usual name in `locks`.
+        console: Where to print the table of changes.
+        locks: Folder of the environment's locks.
     """
     folder = Path(channel)
     local = (folder / SUBDIR / "repodata.json").exists()
     url = folder.resolve().as_uri() + "/" if local else channel
     out = out or locks / f"{'local' if local else _name(channel)}-{SUBDIR}.lock"
     specs = environment.conda_specs()
-    if local:  # all of it: wheels were resolved together, extras included, of which a conda package knows nothing
+    if local:  # all packages: the wheels were resolved with their extras, which conda's metadata cannot express
         specs += sorted(_names(folder) - environment.specs.keys() - environment.pypi.keys())
     records = asyncio.run(_solved(url, specs))
     for record in records:
-        record.indexed_timestamp = None  # when a server indexed it says nothing about the package
+        record.indexed_timestamp = None  # depends on the server, not on the package
         if local:
             record.url = record.url.replace(url, MOUNT_POINT, 1)
             record.channel = MOUNT_POINT
@@ -68,9 +68,9 @@ async def _solved(url: str, specs: list[str]) -> list[RepoDataRecord]:
             [Channel(url)], specs, platforms=[SUBDIR, "noarch"], virtual_packages=base, gateway=Gateway()
         )
     except SolverError as error:
-        raise ChannelError(f"no set of packages of {url} fits", str(error), "change environment.yml") from None
+        raise ChannelError(f"no compatible set of packages in {url}", str(error), "change environment.yml") from None
     except (GatewayError, FetchRepoDataError, InvalidChannelError) as error:
-        raise ChannelError(f"cannot read the channel {url}", str(error), "see that it can be reached") from None
+        raise ChannelError(f"cannot read the channel {url}", str(error), "check that it is reachable") from None
     return sorted(records, key=lambda record: record.name.normalized)
 
 
@@ -85,7 +85,7 @@ def _write(out: Path, channel: str, records: list[RepoDataRecord]) -> None:
 
 
 def _locked(path: Path) -> dict[str, tuple[str, str]]:
-    """{package: (version and build, sha256)} of a lock; nothing if it is not there."""
+    """Return {package: (version and build, sha256)} of a lock, or nothing if the lock does not exist."""
     if not path.exists():
         return {}
     environment = LockFile.from_path(path).default_environment()
@@ -96,7 +96,7 @@ def _locked(path: Path) -> dict[str, tuple[str, str]]:
 def _show(
     before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]], *, out: Path, console: Console
 ) -> None:
-    table = Table("package", "old", "new", title=f"{out.name}: what changed")
+    table = Table("package", "old", "new", title=f"{out.name}: changes")
     for name in sorted(before.keys() | after.keys()):
         old = before.get(name, ("", ""))
         new = after.get(name, ("", ""))
@@ -106,7 +106,7 @@ def _show(
     if table.row_count:
         console.print(table)
     else:
-        console.print(f"{out.name}: nothing changed, {len(after)} packages")
+        console.print(f"{out.name}: no changes, {len(after)} packages")
 
 
 def _name(channel: str) -> str:

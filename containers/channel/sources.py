@@ -1,7 +1,7 @@
-"""Fetches what the channel is built from, and checks it against the committed hashes.
+"""Download the channel's sources, and check them against the committed hashes.
 
-Wheels stay on their registry for ever. Debian's mirrors keep only the newest build of a package: when one has moved on
-since debs.lock, the newer one, which Debian signed, is taken and named as drift; or nothing is, if `locked`.
+PyPI keeps wheels forever. Debian's mirrors keep only the newest build of a package. If it is newer than debs.lock, use
+it, since Debian has signed it, and report it as drift; with `locked`, fail instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from containers.channel.errors import ChannelError
 
 @dataclass(frozen=True, kw_only=True)
 class Deb:
-    """A Debian package, as debs.lock and the mirror's signed index know it."""
+    """A Debian package, as listed in debs.lock or in the mirror's signed index."""
 
     name: str
     version: str
@@ -29,7 +29,7 @@ class Deb:
 
 @dataclass(frozen=True)
 class Drift:
-    """A Debian package whose locked version the mirror no longer has."""
+    """A Debian package whose locked version is no longer on the mirror."""
 
     package: str
     locked: str
@@ -47,7 +47,7 @@ def fetch_wheels(requirements: Path, folder: Path) -> list[Path]:
 
 
 def fetch_debs(lock: Path, folder: Path, *, locked: bool) -> tuple[list[Path], list[Drift]]:
-    """Download every Debian package of the lock, or its successor, and say what drifted."""
+    """Download every Debian package of the lock, or its newer build; return the files and the drift."""
     wanted = read_lock(lock)
     chosen = [_choose(deb) for deb in wanted]
     drift = [
@@ -57,7 +57,7 @@ def fetch_debs(lock: Path, folder: Path, *, locked: bool) -> tuple[list[Path], l
     ]
     if drift and locked:
         raise ChannelError(
-            "Debian's mirror no longer has what debs.lock names, and LOCKED=1 allows nothing else",
+            "Debian's mirror no longer has the versions in debs.lock, and LOCKED=1 accepts no others",
             "; ".join(f"{d.package} {d.locked} -> {d.installed}" for d in drift),
             "renew the lock with `make lock`, or build without LOCKED=1: the environment is then marked as drifted",
         )
@@ -65,7 +65,7 @@ def fetch_debs(lock: Path, folder: Path, *, locked: bool) -> tuple[list[Path], l
 
 
 def read_lock(path: Path) -> list[Deb]:
-    """Read debs.lock: name, version, architecture and sha256, one package a line."""
+    """Read debs.lock: name, version, architecture and sha256, one package per line."""
     lines = [line.split() for line in path.read_text().splitlines() if line and not line.startswith("#")]
     for fields in lines:
         if len(fields) != 4 or not re.fullmatch("[0-9a-f]{64}", fields[3]):
@@ -82,28 +82,28 @@ def newest(name: str) -> Deb:
 
 
 def _choose(deb: Deb) -> Deb:
-    """The locked package if the mirror still has it, else the newest."""
+    """Return the locked package if the mirror still has it, else the newest."""
     same = [known for known in _known(deb.name, "--all-versions") if known.version == deb.version]
     if not same:
         return newest(deb.name)
     if same[0].sha256 != deb.sha256:
         raise ChannelError(
-            f"the mirror's {deb.name} {deb.version} is not the one that was locked",
+            f"the mirror's {deb.name} {deb.version} differs from the locked one",
             f"sha256 {same[0].sha256}, locked {deb.sha256}",
-            "do not use this mirror; if debs.lock is what is wrong, renew it with `make lock`",
+            "do not use this mirror; if debs.lock is wrong, renew it with `make lock`",
         )
     return deb
 
 
 def _known(name: str, which: str) -> list[Deb]:
-    """Return the entry of apt's index for a name. Apt checked the index's signature when it fetched it."""
+    """Return the entries for a name in apt's index, whose signature apt has checked."""
     found = subprocess.run(["apt-cache", "show", which, name], capture_output=True, text=True)
     stanzas = [Parser().parsestr(text) for text in found.stdout.split("\n\n") if "SHA256:" in text]
     if not stanzas:
         raise ChannelError(
-            f"Debian has no package {name}",
+            f"Debian package {name} not found",
             found.stderr.strip().partition("\n")[0] or "an empty index",
-            "see that `apt-get update` reaches Debian's mirror, and that the base is the suite of versions.env",
+            "check that `apt-get update` reaches Debian's mirror, and that the base has the suite in versions.env",
         )
     return [Deb(name=name, version=s["Version"], architecture=s["Architecture"], sha256=s["SHA256"]) for s in stanzas]
 
@@ -115,30 +115,30 @@ def _download(deb: Deb, folder: Path) -> Path:
         raise ChannelError(
             f"could not download {deb.name} {deb.version}",
             " ".join(done.stderr.split()),
-            "see that Debian's mirror can be reached and that the disk is not full",
+            "check that Debian's mirror is reachable and that the disk is not full",
         )
     path = next(folder.glob(f"{deb.name}_*.deb"))
     seen = hashlib.sha256(path.read_bytes()).hexdigest()
     if seen != deb.sha256:
         raise ChannelError(
-            f"{path.name} is not what it should be",
-            f"sha256 {seen}, should be {deb.sha256}",
-            "build again; if it stays, do not use this mirror",
+            f"{path.name} has the wrong hash",
+            f"sha256 {seen}, expected {deb.sha256}",
+            "build again; if this persists, do not use this mirror",
         )
     return path
 
 
 def _pip_reason(stderr: str) -> str:
-    """Return the cause of a failure from pip's retries and errors."""
+    """Return the cause of a failure from pip's output."""
     network = re.findall(r"connection broken by '(.*?)':? /", stderr)
     hashes = re.findall(r"^\s+(?:Expected sha256|Got).*$|^\s+\S+ from \S+.*:$", stderr, re.MULTILINE)
     errors = [line for line in stderr.splitlines() if line.startswith("ERROR")] or stderr.splitlines()
-    return "\n         ".join([*network[-1:], *(h.strip() for h in hashes), *errors[:1]]) or "pip said nothing"
+    return "\n         ".join([*network[-1:], *(h.strip() for h in hashes), *errors[:1]]) or "no message from pip"
 
 
 def _pip_advice(stderr: str) -> str:
     if "No space left" in stderr:
-        return "make room on the disk: the wheels and what is built of them take 200 MB"
+        return "free 200 MB on the disk, for the wheels and the packages made from them"
     if "DO NOT MATCH THE HASHES" in stderr:
-        return "do not use this index; if wheels.txt is what is wrong, renew it with `make lock`"
-    return "see that PyPI, or the index of your pip settings, can be reached from a build"
+        return "do not use this index; if wheels.txt is wrong, renew it with `make lock`"
+    return "check that a build can reach PyPI, or the index in your pip settings"

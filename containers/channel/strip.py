@@ -1,22 +1,22 @@
-"""Leave files out of a package, with the reasons. This happens before hashes are made, so that they stay true."""
+"""Select the files that packages leave out, with the reasons. RECORD and hashes are made afterwards, without them."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatch
 
 SITE = "lib/python3.*/site-packages"
-# Patterns of paths below the prefix (`*` crosses slashes).
+# Patterns of paths below the prefix (`*` matches slashes, too).
 LEFT_OUT = (
-    # nothing compiles in the image: it has no compiler
+    # the image has no compiler
     "*.a",
     "include/*",
-    # documentation is read on the web
+    # documentation is on the web
     "share/man/*",
     "share/doc/*",
-    # numpy's tests of itself: 10 MB, imported by nothing. Dask's and its satellites' stay: people run them here.
+    # numpy's tests: 10 MB that nothing imports. The tests of Dask and its satellites stay: they are run in the image.
     f"{SITE}/numpy/*/tests/*",
     f"{SITE}/numpy/tests/*",
-    # Bokeh's JavaScript for debugging Bokeh, its compiler for extensions (wants Node.js) and that one's type
+    # Bokeh's JavaScript for debugging Bokeh, its compiler for extensions (needs Node.js) and the compiler's type
     # declarations; the dashboard loads *.min.js
     f"{SITE}/bokeh/server/static/js/compiler.js",
     f"{SITE}/bokeh/server/static/js/lib/*",

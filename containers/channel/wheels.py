@@ -1,4 +1,4 @@
-"""A wheel as a conda package: the same files where conda-forge has them, the commands of its entry points, its needs.
+"""Convert a wheel into a conda package: its files in conda-forge's layout, its commands and its dependencies.
 
 Ref: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 """
@@ -30,7 +30,7 @@ if __name__ == "__main__":
 
 
 def wheel_package(wheel: Path, python: str) -> Package:
-    """Turn one wheel into a package for CPython `python` ("3.13") on Linux, x86_64."""
+    """Turn a wheel into a package for CPython `python` ("3.13") on Linux, x86_64."""
     site = f"lib/python{python}/site-packages"
     with zipfile.ZipFile(wheel) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
@@ -54,7 +54,7 @@ def wheel_package(wheel: Path, python: str) -> Package:
 
 
 def _placed(member: zipfile.ZipInfo, data: bytes, *, site: str, python: str) -> tuple[str, File]:
-    """Return the path of a wheel's member below the prefix, and its kind."""
+    """Return a wheel member's path below the prefix, and its content."""
     executable = bool(member.external_attr >> 16 & 0o111)
     head, _, rest = member.filename.partition("/")
     if not head.endswith(".data"):
@@ -68,7 +68,7 @@ def _placed(member: zipfile.ZipInfo, data: bytes, *, site: str, python: str) -> 
 
 
 def _commands(entry_points: str, python: str) -> dict[str, File]:
-    """The commands that an installer makes from a wheel's entry points."""
+    """Return the commands that an installer would make from a wheel's entry points."""
     config = configparser.ConfigParser(delimiters="=", interpolation=None)
     config.optionxform = str  # type: ignore[assignment,method-assign]  # names of commands are case-sensitive
     config.read_string(entry_points)
@@ -83,7 +83,7 @@ def _commands(entry_points: str, python: str) -> dict[str, File]:
 
 
 def _record(files: dict[str, File], site: str, own: str) -> File:
-    """The RECORD of what is there now. Files that the installer rewrites have no hash, as RECORD itself has none."""
+    """Return RECORD for these files. RECORD itself, and files that the installer rewrites, have no hash."""
     lines = []
     for path, file in sorted(files.items()):
         digest = base64.urlsafe_b64encode(hashlib.sha256(file.data).digest()).rstrip(b"=").decode()
@@ -93,7 +93,7 @@ def _record(files: dict[str, File], site: str, own: str) -> File:
 
 
 def _needs(metadata: Message, python: str) -> list[str]:
-    """The wheel's requirements on this platform as conda says them; packages for extras are locked as well."""
+    """Return the wheel's requirements on this platform in conda's terms; packages for extras come from the lock."""
     needs = []
     for text in metadata.get_all("Requires-Dist") or []:
         requirement = Requirement(text)
@@ -104,7 +104,7 @@ def _needs(metadata: Message, python: str) -> list[str]:
 
 
 def _platform(python: str) -> dict[str, str]:
-    """The markers' values in the environment, which need not be those of the machine that builds."""
+    """Return the values of markers in the environment, which may differ from the building machine's."""
     return {
         "extra": "",
         "implementation_name": "cpython",

@@ -1,4 +1,4 @@
-"""A lock of the environment: read, fitted to what the channel has, and its packages fetched and checked."""
+"""Read a lock of the environment, update it for a drifted channel, and fetch and check its packages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rattler import RepoDataRecord, Subdir
 from rattler import exceptions as failed
 from rattler.lock import LockFile
 
-# The build of a package that was made of Debian's: the only ones that may be newer than the lock (see `drifted`).
+# Build prefix of packages made from Debian's, the only ones that may be newer than the lock (see `drifted`).
 FROM_DEBIAN = "deb_"
 
 
@@ -30,7 +30,7 @@ class InstallError(Exception):
 
 @dataclass(kw_only=True)
 class Lock:
-    """A lock for this machine: its own sha256, the channel it was solved against, and a record for each package."""
+    """A lock for this platform: its sha256, the channel it was solved against, and a record for each package."""
 
     sha256: str
     channel: str
@@ -39,22 +39,22 @@ class Lock:
 
 
 def read_lock(path: Path) -> Lock:
-    """Read a lock (pixi.lock's format), and refuse one that is damaged or meant for other machines."""
+    """Read a lock (pixi.lock's format); raise `InstallError` if it is damaged or for another platform."""
     try:
         environment = LockFile.from_path(path).default_environment()
         records = environment.conda_repodata_records() if environment else {}
     except failed.ParseCondaLockError as error:
         todo = (
-            "name a lock that is there, or make it with `make lock CHANNEL=…`"
+            "name an existing lock, or make one with `make lock CHANNEL=…`"
             if not path.exists()
             else "renew it with `make lock`"
         )
         raise InstallError(f"cannot read the lock {path}", str(error), todo) from None
     here = str(Subdir.current())
     if not records.get(here):
-        for_what = ", ".join(sorted(records)) or "no platform at all"
-        todo = f"name a lock for {here}, or install on a machine that this one is for"
-        raise InstallError(f"{path.name} does not fit this machine, which is {here}", f"it is for {for_what}", todo)
+        for_what = ", ".join(sorted(records)) or "no platform"
+        todo = f"name a lock for {here}, or install on another machine"
+        raise InstallError(f"{path.name} is not for {here}, this machine's platform", f"it is for {for_what}", todo)
     if unhashed := [record.file_name for record in records[here] if not record.sha256]:
         raise InstallError(f"{path.name} is not a lock", f"{unhashed[0]} has no sha256", "renew it with `make lock`")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -62,10 +62,10 @@ def read_lock(path: Path) -> Lock:
 
 
 def drifted(lock: Lock, channel: Path | None, *, locked: bool) -> list[dict[str, str]]:
-    """Debian's packages that are newer in the channel than in its sources' lock, as drift.json says.
+    """Return the Debian packages that are newer in the channel than in debs.lock, as listed in drift.json.
 
-    Debian's mirrors keep only the newest build of a package. The conda package made of it then has another hash than
-    the lock's: its record is replaced by the channel's. No other package is let off.
+    Debian's mirrors keep only the newest build of a package, so the conda package made from it differs from the locked
+    one: replace its record with the channel's. All other packages must match the lock.
     """
     if not channel or not (channel / "drift.json").exists():
         return []
@@ -73,14 +73,14 @@ def drifted(lock: Lock, channel: Path | None, *, locked: bool) -> list[dict[str,
     said = "; ".join(f"{d['package']} {d['locked']} -> {d['installed']}" for d in drift)
     if locked:
         todo = "renew the lock with `make lock`, or install without --locked"
-        raise InstallError("the channel has drifted from the lock, and --locked allows nothing else", said, todo)
+        raise InstallError("the channel has drifted from the lock, which --locked forbids", said, todo)
     repodata = json.loads((channel / lock.platform / "repodata.json").read_text())["packages.conda"]
     lock.records = [_newer(record, repodata, channel) or record for record in lock.records]
     return drift
 
 
 def _newer(record: RepoDataRecord, repodata: dict[str, Any], channel: Path) -> RepoDataRecord | None:
-    """The channel's record of a package of Debian's that the channel has in another build only."""
+    """Return the channel's record of a Debian package, if the channel has it only in another build."""
     name = record.name.normalized
     found = {file: entry for file, entry in repodata.items() if entry["name"] == name}
     if not str(record.build).startswith(FROM_DEBIAN) or record.file_name in found or not found:
@@ -95,7 +95,7 @@ def _newer(record: RepoDataRecord, repodata: dict[str, Any], channel: Path) -> R
 
 
 def obtain(lock: Lock, channel: Path | None, downloads: Path) -> dict[str, Path]:
-    """{url: file} of every package, each checked against the lock; what lies on a server is downloaded first."""
+    """Return {url: file} of every package; download those on a server, and check each against the lock."""
 
     def checked(record: RepoDataRecord) -> tuple[str, Path]:
         if channel:
@@ -117,17 +117,17 @@ def _download(record: RepoDataRecord, folder: Path) -> Path:
         with urllib.request.urlopen(record.url, timeout=60) as reply, path.open("wb") as file:  # noqa: S310
             shutil.copyfileobj(reply, file)
     except urllib.error.URLError as error:
-        todo = "see that the channel can be reached, or name a folder that has its packages: --channel DIR"
+        todo = "check that the channel is reachable, or name a folder with its packages: --channel DIR"
         raise InstallError(f"could not download {record.file_name}", f"{record.url}: {error}", todo) from None
     return path
 
 
 def _verify(path: Path, locked: str) -> None:
     if not path.is_file():
-        todo = "build the channel from the sources that the lock was made of, or renew the lock with `make lock`"
-        raise InstallError(f"{path.name} is missing", f"no file {path}", todo)
+        todo = "build the channel from the sources that the lock was made from, or renew the lock with `make lock`"
+        raise InstallError(f"{path.name} not found", f"no file {path}", todo)
     seen = hashlib.sha256(path.read_bytes()).hexdigest()
     if seen != locked:
         todo = "do not use this file; if it was rebuilt on purpose, renew the lock with `make lock`"
         both = f"sha256 {seen}\n         locked {locked}"
-        raise InstallError(f"{path.name} is not the one that was locked", both, todo)
+        raise InstallError(f"{path.name} differs from the locked package", both, todo)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Installs the environment that a lock names: its packages and no others, each checked before anything is unpacked.
+"""Install exactly the packages of a lock. Check every package before unpacking any.
 
-The environment is made beside the prefix and moved there when it is whole, so it is there entirely or not at all.
+The environment is built beside the prefix and then moved there, so a prefix is never incomplete.
 
 usage: install_env.py --lock locks/local-linux-64.lock --prefix /opt/env [--channel DIR] [--locked]
 """
@@ -28,7 +28,7 @@ UNPACKING = (failed.CacheDirError, failed.ExtractError, failed.InstallerError, f
 
 
 def unpack(lock: Lock, files: dict[str, Path], *, staged: Path, prefix: Path, cache: Path) -> None:
-    """Install checked files into `staged`, as if it lay at `prefix`, and leave no trace of where they came from."""
+    """Install checked files into `staged`, for use at `prefix`, without recording the local paths of packages."""
     urls = {}
     for record in lock.records:
         urls[record.file_name] = record.url
@@ -38,7 +38,7 @@ def unpack(lock: Lock, files: dict[str, Path], *, staged: Path, prefix: Path, ca
             install(lock.records, staged, cache_dir=cache, show_progress=False, alternative_target_prefix=prefix)
         )
     except UNPACKING as error:
-        todo = "make room if the disk is full (it takes 600 MB); else build the channel again"
+        todo = "if the disk is full, make room (600 MB); else build the channel again"
         raise InstallError("could not unpack the packages", " ".join(str(error).split()), todo) from None
     for path in (staged / "conda-meta").glob("*.json"):
         record_ = json.loads(path.read_text())
@@ -49,11 +49,11 @@ def unpack(lock: Lock, files: dict[str, Path], *, staged: Path, prefix: Path, ca
 
 
 def compile_bytecode(staged: Path, prefix: Path) -> None:
-    """Compile all modules by the environment's own Python, but the tests of packages, which no program imports.
+    """Compile all modules with the environment's own Python, except the packages' tests, which no program imports.
 
-    Unchecked: the image's files do not change under it, and a SIF is read-only: what is stale there would be compiled
-    anew at every start. Of the hash, not of the time: times do not survive an image's layers. (`-B`: what the compiler
-    itself imports would else be compiled the usual way, before it gets there.)
+    Unchecked, because the image's files do not change, and in a read-only SIF a stale module would be compiled again at
+    every start. By hash, because times do not survive an image's layers. Without `-B`, the modules that the compiler
+    imports would be compiled the usual way first.
     """
     python = staged / "bin" / "python"
     if not python.exists():
@@ -64,12 +64,12 @@ def compile_bytecode(staged: Path, prefix: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         seen = (done.stdout + done.stderr).strip() or f"exit status {done.returncode}"
-        todo = "make room if the disk is full; else see that the machine has what Python links to (runtime.txt)"
+        todo = "if the disk is full, make room; else check that the libraries of runtime.txt are installed"
         raise InstallError("could not compile the environment's modules", seen[-2000:], todo)
 
 
 def write_identity(lock: Lock, drift: list[dict[str, str]], staged: Path) -> None:
-    """Say what this environment is: by the lock's hash, and by name and version."""
+    """Write env.json: the lock's hash, and every package with its version."""
     identity = {
         "schema": 1,
         "lock_sha256": lock.sha256,
@@ -85,7 +85,7 @@ def write_identity(lock: Lock, drift: list[dict[str, str]], staged: Path) -> Non
 
 
 def make(args: argparse.Namespace, folder: Path) -> None:
-    """Read, check, unpack, compile and name; what is whole then lies in `folder`/env."""
+    """Read the lock, check, unpack and compile the packages, and write the identity, all in `folder`/env."""
     start = time.monotonic()
     lock = read_lock(args.lock)
     drift = drifted(lock, args.channel, locked=args.locked)
@@ -102,14 +102,14 @@ def make(args: argparse.Namespace, folder: Path) -> None:
 
 
 def install_env(args: argparse.Namespace) -> None:
-    """Make the environment beside the prefix and move it there.
+    """Build the environment beside the prefix and move it there.
 
-    A process of its own makes it: py-rattler's threads write on for a moment after they failed, and end with it.
+    Use a separate process: after a failure, py-rattler's threads continue to write for a moment, unless it ends.
     """
     prefix: Path = args.prefix
     if prefix.exists() and (not prefix.is_dir() or any(prefix.iterdir())):
         todo = "remove it, or name another --prefix"
-        raise InstallError(f"{prefix} is there already", "it is not an empty folder", todo)
+        raise InstallError(f"{prefix} already exists", "it is not an empty folder", todo)
     prefix.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{prefix.name}.", dir=prefix.parent) as tmp:
         maker = get_context("fork").Process(target=_reported, args=(make, args, Path(tmp)))
@@ -125,13 +125,13 @@ def install_env(args: argparse.Namespace) -> None:
 
 
 def _reported(run: Callable[..., None], *args: object) -> None:
-    """Run; a failure that a person can act on ends in a message, not a traceback."""
+    """Run a function; report expected failures as messages, without a traceback."""
     try:
         run(*args)
     except InstallError as error:
         sys.exit(f"install_env: {error}")
     except OSError as error:
-        refused = InstallError("cannot read or write a file", str(error), "make room on the disk, or get the right to")
+        refused = InstallError("cannot read or write a file", str(error), "make room on the disk, or get permission")
         sys.exit(f"install_env: {refused}")
 
 
@@ -142,12 +142,12 @@ def _say(text: str) -> None:
 def main() -> None:
     """Read the command line and install."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--lock", type=Path, required=True, help="a lock of containers/dask-hpc/locks")
-    parser.add_argument("--prefix", type=Path, required=True, help="where the environment will be; not there yet")
-    parser.add_argument("--channel", type=Path, help="folder that has the packages of the lock's channel")
-    parser.add_argument("--locked", action="store_true", help="refuse packages that are newer than the lock")
+    parser.add_argument("--lock", type=Path, required=True, help="a lock in containers/dask-hpc/locks")
+    parser.add_argument("--prefix", type=Path, required=True, help="where to install; an empty or new folder")
+    parser.add_argument("--channel", type=Path, help="folder with the packages of the lock's channel")
+    parser.add_argument("--locked", action="store_true", help="reject packages that are newer than the lock")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half made is removed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that partial files are removed
     args.prefix = Path.cwd() / args.prefix
     _reported(install_env, args)
 

@@ -106,10 +106,10 @@ def test_passes_only_selected_variables(site: SlurmSim, shared: str) -> None:
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [
-        ("true", ["cannot be read", "No such file"]),
+        ("true", ["Cannot read the SIF", "No such file"]),
         ("head -c 1000000 {sif} >bad.sif", ["cut off", "1000000 of"]),
-        ("echo nothing >bad.sif", ["no SIF", "8 bytes"]),
-        ("cp {launcher} bad.sif; chmod 0 bad.sif", ["cannot be read", "Permission denied"]),
+        ("echo nothing >bad.sif", ["Not a SIF", "8 bytes"]),
+        ("cp {launcher} bad.sif; chmod 0 bad.sif", ["Cannot read the SIF", "Permission denied"]),
     ],
 )
 def test_rejects_invalid_sif(site: SlurmSim, shared: str, prepare: str, words: list[str]) -> None:
@@ -171,4 +171,4 @@ def test_reports_login_node_without_apptainer_or_python(site: SlurmSim, shared: 
     assert "neither apptainer nor singularity" in done.stderr
     done = site.exec("sh", "-c", "rm dask-hpc.sif; PATH=/nowhere ./dask-hpc shell", check=False)
     assert done.returncode == 127
-    assert "there is no python3" in done.stderr
+    assert "python3 not found" in done.stderr

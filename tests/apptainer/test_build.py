@@ -38,7 +38,7 @@ def test_reports_missing_image(root: Path, tmp_path: Path) -> None:
     """If the image is missing, the error names it and the command that builds it."""
     done = build(root, tmp_path / "x.sif", DASK_HPC_IMAGE="dask-hpc:none-such")
     assert done.returncode == 1
-    assert "there is no image dask-hpc:none-such" in done.stderr
+    assert "image dask-hpc:none-such not found" in done.stderr
     assert "seen:  " in done.stderr
     assert "to do: make images" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -50,7 +50,7 @@ def test_failed_build_keeps_existing_sif(root: Path, tmp_path: Path, versions: d
     old.write_text("old")
     done = build(root, old, DASK_HPC_IMAGE=f"slurm-sim/slurmctld:{versions['SLURM_VERSION']}")
     assert done.returncode == 1
-    assert f"could not make {old}" in done.stderr
+    assert f"could not build {old}" in done.stderr
     assert "failed to execute %test" in done.stderr
     assert "to do: " in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["x.sif"]

@@ -52,4 +52,4 @@ def test_build_fails_without_network(root: Path, versions: dict[str, str]) -> No
     stage = ["--target=runtime", f"--file={root}/containers/dask-hpc/Dockerfile", str(root)]
     done = subprocess.run([*build, *stage], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "see that a build reaches the mirror" in done.stderr
+    assert "check that a build can reach the mirror" in done.stderr

@@ -78,8 +78,8 @@ def test_makes_image_and_sif_of_own_packages(root: Path, file: Path, versions: d
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
-        ("name: dask-hpc\ndependencies:\n  - humanize\n", "give it another name"),
-        ("dependencies:\n  - humanize\n", "give it a line 'name: my-environment'"),
+        ("name: dask-hpc\ndependencies:\n  - humanize\n", "choose another name"),
+        ("dependencies:\n  - humanize\n", "add a line 'name: my-environment'"),
         (f"name: {NAME}\ndependencies:\n  - python=3.11\n", "it asks for 'python=3.11'"),
         (f"name: {NAME}\ndependencies:\n  - no-such-package-anywhere-at-all\n", "no-such-package-anywhere-at-all"),
     ],

@@ -1,4 +1,4 @@
-"""Break the code on purpose, one small change at a time, and count the changes that the unit tests notice.
+"""Mutation tests: make small changes to the code, one at a time, and count those that the unit tests notice.
 
 `make mutants` runs mutmut over each package of `PACKAGES`; `make mutants ARGS=channel` over one. An interrupted run
 continues where it stopped. A verdict holds until its function changes; survivors are tried again when tests change.
@@ -6,8 +6,7 @@ continues where it stopped. A verdict holds until its function changes; survivor
 mutmut takes a module's name from its path. So each package gets a copy of the checkout, `.cache/mutants/NAME`, with
 the package in `src`. To see what a mutant changes, run `mutmut show MUTANT` in that folder.
 
-Not mutated: messages (`layout.WORDING`), what runs while a module is imported, and decorated functions, which mutmut
-skips.
+Not mutated: messages (`layout.WORDING`), module-level code, and decorated functions, which mutmut skips.
 
 This file is also the pytest plugin of the runs.
 """
@@ -27,7 +26,7 @@ TREES = ROOT / ".cache/mutants"
 
 @dataclass(frozen=True)
 class Package:
-    """Folder of a package, as mutmut finds it, and its unit tests: the folder that mirrors it."""
+    """A package's folder, as mutmut finds it, and its unit tests."""
 
     folder: str
     tests: str
@@ -46,13 +45,13 @@ PACKAGES = {
 
 
 def pytest_configure() -> None:
-    """Have the programs that tests start import the mutated packages, and note what they call."""
+    """Make programs that tests start import the mutated packages, and record their calls."""
     os.environ |= {"PYTHONPATH": str(Path("src").absolute()), "MUTANTS_CALLS": str(Path("calls.txt").absolute())}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
-    """Add what a test's programs have called to what mutmut has seen."""
+    """Add the calls of a test's programs to those that mutmut has seen."""
     from mutmut.state import state
 
     calls = Path(os.environ["MUTANTS_CALLS"])

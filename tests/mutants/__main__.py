@@ -1,4 +1,4 @@
-"""Mutate packages, print the score and write it to `.cache/mutants/score.json`: see `tests.mutants`."""
+"""Command line: mutate packages, print the score and write it to `.cache/mutants/score.json`; see `tests.mutants`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=text)
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"{', '.join(PACKAGES)} (default: all)")
     parser.add_argument("--max-children", default=str(os.cpu_count()), help="mutants at a time (default: %(default)s)")
-    parser.add_argument("--show", action="store_true", help="show the score of earlier runs, run nothing")
+    parser.add_argument("--show", action="store_true", help="show the score of earlier runs without running any")
     args = parser.parse_args()
     if unknown := sorted(set(args.packages) - set(PACKAGES)):
         parser.error(f"unknown package {unknown[0]!r}: choose from {', '.join(PACKAGES)}")
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background, and some tests send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job, but some tests send it
     for name in (args.packages or PACKAGES) if not args.show else ():
         run(name, args.max_children)
     scores = {name: score(verdicts(name)) for name in PACKAGES if (TREES / name / "mutants").is_dir()}
@@ -49,7 +49,7 @@ def run(name: str, max_children: str) -> None:
     tests_now = _digest(tree / "tests/unit", tree / "tests/support")
     changed = known.is_file() and known.read_text(encoding="utf-8") != tests_now
     earlier = verdicts(name) if changed else {}
-    if changed:  # mutmut would look at new tests only
+    if changed:  # otherwise mutmut would consider only new tests
         (tree / "mutants/mutmut-stats.json").unlink(missing_ok=True)
     if package.script:
         mutmut(tree, "--max-children", max_children, check=False)  # writes mutants, finds no test, and stops
@@ -66,7 +66,7 @@ def run(name: str, max_children: str) -> None:
 
 
 def mutmut(tree: Path, *arguments: str, check: bool = True) -> None:
-    """Run mutmut, which shows its progress; only on a terminal, else in a file."""
+    """Run mutmut; show its progress on a terminal, otherwise write it to a file."""
     log = tree / "mutants/run.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("w", encoding="utf-8") as file:
@@ -74,7 +74,7 @@ def mutmut(tree: Path, *arguments: str, check: bool = True) -> None:
         done = subprocess.run(["mutmut", "run", *arguments], cwd=tree, stdout=shown, stderr=shown, check=False)
     if check and done.returncode:
         end = "" if shown is None else "\n" + log.read_text(encoding="utf-8")[-2000:]
-        sys.exit(f"mutants: mutmut ended with status {done.returncode} in {tree}{end}")
+        sys.exit(f"mutants: mutmut exited with {done.returncode} in {tree}{end}")
 
 
 def verdicts(name: str) -> dict[str, str]:

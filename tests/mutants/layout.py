@@ -1,4 +1,4 @@
-"""Lay out a copy of the checkout in which mutmut finds a package, and tell mutmut what to do."""
+"""Lay out a copy of the checkout in which mutmut finds a package, and configure mutmut."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 from tests.mutants import ROOT, Package
 
 SOURCES = ("slurm-sim/src/", "containers/dask-hpc/src/")
-"""Folders whose contents mutmut has to find in `src`."""
+"""Folders whose contents mutmut must find in `src`."""
 
 WORDING = (
     r"^\s*raise \w",
     r"^\s*(click\.echo|print|_say|_fail|_log\.\w+|logger\.\w+)\(",
     r"^\s*(help|todo|seen|description|metavar)=",
 )
-"""Lines that only word a message: an expression that begins there is left alone."""
+"""Lines that only word a message: expressions that begin there are not mutated."""
 
 HOOK = "tests/mutants/sitecustomize.py"
 
 
 def lay_out(tree: Path) -> None:
-    """Copy the checkout, and its packages once more into `src`; files that have not changed keep their time."""
+    """Copy the checkout, and its packages also into `src`; unchanged files keep their time stamps."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -44,7 +44,7 @@ def lay_out(tree: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         if not copy.is_file() or copy.read_bytes() != original.read_bytes():
             shutil.copy(original, copy)
-    # mutmut only adds to its copy: what is gone or replaced there has to go first
+    # mutmut only adds to its copy: remove deleted and replaced files first
     shutil.rmtree(tree / "mutants/tests", ignore_errors=True)
     for old in (tree / "mutants/src").rglob("*"):
         if old.is_file() and old.suffix not in {".py", ".meta", ".spans"}:
@@ -52,7 +52,7 @@ def lay_out(tree: Path) -> None:
 
 
 def configure(tree: Path, package: Package) -> None:
-    """Write mutmut's settings: mutate one package, and copy what its tests read."""
+    """Write mutmut's settings: mutate one package, and copy the files that its tests read."""
     source = "src" if package.folder.startswith("src/") else package.folder
     mutated = {"src"} & {source}
     nl = "\n    "
@@ -63,7 +63,7 @@ def configure(tree: Path, package: Package) -> None:
         "do_not_mutate_patterns": WORDING,
         "pytest_add_cli_args": ["-p", "tests.mutants", "-p", "no:cacheprovider", "--override-ini=pythonpath=src ."],
         "pytest_add_cli_args_test_selection": ["tests/support" if package.script else package.tests],  # no test there
-        "process_isolation": "forkserver",  # a fork of a process with Dask's threads could hang
+        "process_isolation": "forkserver",  # forking a process with Dask's threads could hang
         "timeout_multiplier": "5",
         "timeout_constant": "5",
         "use_git_change_detection": "false",

@@ -49,4 +49,4 @@ def show(scores: dict[str, dict[str, Any]]) -> None:
     console.print(table)
     for name, figures in scores.items():
         if figures["modules_without_unit_tests"]:
-            console.print(f"{name}, no unit test reaches: {', '.join(figures['modules_without_unit_tests'])}")
+            console.print(f"{name}, without unit tests: {', '.join(figures['modules_without_unit_tests'])}")

@@ -1,4 +1,4 @@
-"""Mutants of a script that tests start without installed packages: each is written in the script's place in turn."""
+"""Mutate a script that tests start without installed packages: write each mutant in the script's place in turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress import track
 
 from tests.mutants import TREES, Package
 
-SECONDS = 120  # for all tests of a mutant, which take about 10
+SECONDS = 120  # timeout of all tests of a mutant, which usually take 10 s
 
 
 class Script:
@@ -30,13 +30,13 @@ class Script:
         self.store = self.tree / "mutants/script.json"
 
     def verdicts(self) -> dict[str, str]:
-        """Return the verdicts on its mutants, unless they are of another version of it."""
+        """Return the verdicts on the script's mutants, unless the script has changed since."""
         stored = json.loads(self.store.read_text(encoding="utf-8")) if self.store.is_file() else {}
         found: dict[str, str] = stored.get(_sha256(self.source), {})
         return found
 
     def run(self, mutants: list[str]) -> None:
-        """Give a verdict on each mutant; slower than mutmut itself, and one at a time."""
+        """Test each mutant, one at a time, which is slower than mutmut itself."""
         original = self.source.read_bytes()
         version = _sha256(self.source)
         known = self.verdicts()

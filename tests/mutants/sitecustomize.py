@@ -1,6 +1,6 @@
-"""Note which functions a program calls that a test has started: mutmut itself sees only the tests' own process.
+"""Record the functions that a test's programs call: mutmut itself sees only the tests' own process.
 
-Python imports this file when it starts, from `src` of the tree that `tests.mutants.layout` makes.
+Python imports this file at startup, from `src` of the tree that `tests.mutants.layout` makes.
 """
 
 from __future__ import annotations

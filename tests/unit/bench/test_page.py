@@ -1,4 +1,4 @@
-"""The tables on the page of benchmarks are those of bench/results.json."""
+"""The tables in docs/benchmarks.md, made from bench/results.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.report import RESULTS, Machine, Measurement, Part, Results, read
 
 
 def part(*measurements: Measurement, loaded: bool = False) -> Part:
-    """Return a part of a measurement."""
+    """Return a part with these measurements."""
     machine = Machine(cpus=2, kernel="6.1")
     return Part(
         taken="2026-01-02T03:04:05Z",
@@ -28,28 +28,28 @@ UP = Measurement(what="up, 2 nodes", value=1.426, unit="s", most=2.0)
 
 
 def test_page_has_latest_measurements() -> None:
-    """The text between the marks equals the JSON, to the last digit."""
+    """The text between the marks is the one made from the JSON, to the last digit."""
     text = PAGE.read_text(encoding="utf-8")
     (there,) = re.findall(r"<!-- made by python -m bench.page -->\n(.*?)<!-- end -->", text, re.DOTALL)
     assert there == block(read(RESULTS))
 
 
 def test_every_row_was_measured() -> None:
-    """No row of the page is without its figures, and no part was measured on a busy machine."""
+    """Every row of the page has its figures, and no part was measured on a busy machine."""
     assert "–" not in re.sub("data-locality.*", "", block(read(RESULTS)))
     assert "†" not in block(read(RESULTS))
 
 
-def test_figures_have_units_and_aims() -> None:
-    """A row has its measurements and the bounds that there are; what was not measured is a dash."""
+def test_figures_have_units_and_targets() -> None:
+    """A row has its measurements and their targets; a missing measurement is a dash."""
     found = block(Results(parts={"boot": part(UP)}))
-    assert "| a mini-cluster of 2 nodes, ready | 1.43 s | 2 s |" in found
-    assert "| of 32, 64, 128 nodes | –; –; – |  |" in found
+    assert "| start a mini-cluster of 2 nodes | 1.43 s | 2 s |" in found
+    assert "| start 32, 64, 128 nodes | –; –; – |  |" in found
     assert "Measured on 2026-01-02, on 2 cores, Linux 6.1." in found
 
 
-def test_marks_what_a_busy_machine_gave() -> None:
-    """Its figures have a mark, and the mark an explanation."""
+def test_marks_figures_of_busy_machine() -> None:
+    """Figures from a busy machine have a mark, which a footnote explains."""
     found = block(Results(parts={"boot": part(UP, loaded=True)}))
     assert "1.43 s†" in found
     assert "† The machine was busy" in found
@@ -57,7 +57,7 @@ def test_marks_what_a_busy_machine_gave() -> None:
 
 
 def test_names_are_unique_within_part() -> None:
-    """What belongs to another measurement is found by both."""
+    """An indented measurement is found by its own name and that of the one it belongs to."""
     less = Measurement(what="  of it: gate", value=0.2, unit="s")
     results = Results(parts={"boot": part(UP, less, msgspec.structs.replace(UP, what="up, 8 nodes"), less)})
     assert results.find("boot/up, 2 nodes") == UP
@@ -66,8 +66,8 @@ def test_names_are_unique_within_part() -> None:
         results.find("boot/down")
 
 
-def test_readme_without_place_is_an_error(tmp_path: Path) -> None:
-    """Nothing is written where there are no marks."""
+def test_rejects_page_without_marks(tmp_path: Path) -> None:
+    """A page without marks is an error, and is not changed."""
     (tmp_path / "README.md").write_text("# No marks\n")
     with pytest.raises(ValueError, match="has no lines"):
         update(Results(), tmp_path / "README.md")

@@ -1,4 +1,4 @@
-"""Measurements on disk."""
+"""Read and write measurements."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ PART = Part(
 
 
 def test_results_are_read_back(tmp_path: Path) -> None:
-    """The file is written whole, and read as it was written."""
+    """Results are read back as written, and no partial file remains."""
     results = Results(parts={"boot": PART})
     write(tmp_path / "results.json", results)
     assert read(tmp_path / "results.json") == results
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_other_files_are_no_results(tmp_path: Path) -> None:
-    """A file that is not there, or of another form, holds nothing."""
+def test_ignores_missing_file_and_other_schema(tmp_path: Path) -> None:
+    """A missing file, or one with another schema, gives empty results."""
     assert read(tmp_path / "none.json") == Results()
     (tmp_path / "old.json").write_text('{"schema": 1, "measurements": []}')
     assert read(tmp_path / "old.json") == Results()
 
 
-def test_bound_is_kept_or_missed() -> None:
-    """Less is better with `most`, more with `least`."""
+def test_compares_value_with_bound() -> None:
+    """`most` is an upper bound, and `least` a lower bound."""
     assert Measurement(what="x", value=2, unit="s", most=2).met
     assert Measurement(what="x", value=1, unit="s", least=2).met is False
     assert Measurement(what="x", value=1, unit="s").met is None

@@ -1,4 +1,4 @@
-"""environment.yml, ours and a user's own: its form, and its specs in the terms of PyPI."""
+"""environment.yml, ours and a user's own: its format, and its specs in PyPI's terms."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support import tiny
 CHANNEL = tiny.ROOT / "containers/channel"
 
 
-def test_environment_yml_has_conda_form() -> None:
-    """environment.yml has conda's form: a name, the channel conda-forge, and specs."""
+def test_environment_yml_has_conda_format() -> None:
+    """environment.yml has conda's format: a name, the channel conda-forge, and specs."""
     found = read(FILE)
     assert found.name == "dask-hpc"
     assert "python=3.13" in found.conda_specs()
@@ -44,22 +44,22 @@ def test_translates_specs_to_pypi(tmp_path: Path) -> None:
     assert read(written(tmp_path, listed)).requirements() == ["dask==2026.8.*", "numpy>=2,<3"]
 
 
-def test_reads_any_form_of_yaml(tmp_path: Path) -> None:
-    """Lists without indentation, channels before a name and quotes are what conda itself writes."""
+def test_reads_yaml_as_conda_writes_it(tmp_path: Path) -> None:
+    """Lists without indentation, channels before a name, and quotes are read."""
     listed = "dependencies:\n- python=3.13\n- conda-forge::xarray>=2024\n- 'numpy >=2,<3'\nprefix: /opt/x\n"
     assert read(written(tmp_path, listed)).conda_specs() == ["python=3.13", "xarray>=2024", "numpy >=2,<3"]
 
 
-def test_takes_what_is_below_pip(tmp_path: Path) -> None:
-    """All packages come from PyPI: what is asked for in PyPI's terms is locked like the rest, extras too."""
+def test_reads_requirements_below_pip(tmp_path: Path) -> None:
+    """Requirements below `pip:`, with or without extras, join the other requirements."""
     found = read(written(tmp_path, "dependencies:\n  - numpy\n  - pip:\n    - alpha[more]==1.2\n    - msgpack\n"))
     assert found.requirements() == ["numpy", "alpha[more]==1.2", "msgpack"]
     assert found.conda_specs() == ["numpy", "alpha", "msgpack-python"]
 
 
 @pytest.mark.parametrize("text", ["", "dependencies:\n", "dependencies:\n  # nothing\n"])
-def test_refuses_an_environment_without_dependencies(tmp_path: Path, text: str) -> None:
-    """An empty environment is a mistake, not a wish."""
+def test_rejects_environment_without_dependencies(tmp_path: Path, text: str) -> None:
+    """An environment without dependencies is rejected."""
     with pytest.raises(ChannelError, match="nothing below 'dependencies:'"):
         read(written(tmp_path, text))
 
@@ -73,12 +73,12 @@ def test_refuses_an_environment_without_dependencies(tmp_path: Path, text: str) 
         ("dependencies:\n  - 3\n", "'3'"),
         ("dependencies:\n  - pip:\n    - ./here\n", "'./here' below 'pip:'"),
         ("dependencies:\n  - pip:\n    - x @ https://example.org/x.whl\n", "below 'pip:'"),
-        ("dependencies:\n  - x\nvariables:\n  A: 1\n", "the key 'variables'"),
+        ("dependencies:\n  - x\nvariables:\n  A: 1\n", "unknown key 'variables'"),
         ("dependencies: [\n", "while parsing"),
     ],
 )
-def test_refuses_what_it_cannot_lock(tmp_path: Path, listed: str, seen: str) -> None:
-    """The error has what was seen, and what to write."""
+def test_rejects_specs_that_cannot_be_locked(tmp_path: Path, listed: str, seen: str) -> None:
+    """The error quotes the spec and says what to write."""
     with pytest.raises(ChannelError) as caught:
         read(written(tmp_path, listed))
     assert seen in str(caught.value)
@@ -86,14 +86,14 @@ def test_refuses_what_it_cannot_lock(tmp_path: Path, listed: str, seen: str) -> 
 
 
 @pytest.mark.parametrize("head", ["", "name:\n", "name: My Env\n", "name: a/b\n", "name: 3\n"])
-def test_refuses_a_name_that_no_image_can_have(tmp_path: Path, head: str) -> None:
-    """Image and SIF are called so."""
-    with pytest.raises(ChannelError, match="give it a line 'name: my-environment'"):
+def test_rejects_invalid_image_name(tmp_path: Path, head: str) -> None:
+    """A missing name, or one that an image cannot have, is rejected."""
+    with pytest.raises(ChannelError, match="add a line 'name: my-environment'"):
         read(written(tmp_path, "dependencies:\n  - numpy\n", head))
 
 
-def test_own_environment_has_ours(tmp_path: Path) -> None:
-    """A user's file names what is to be added, and what is to be another version."""
+def test_own_environment_extends_ours(tmp_path: Path) -> None:
+    """A user's file adds packages to ours, and overrides versions."""
     found = own(written(tmp_path, "dependencies:\n  - python\n  - numpy<2.5\n  - xarray\n  - pip:\n    - click==8.1\n"))
     ours = read(FILE)
     assert found.name == "mine"
@@ -113,20 +113,20 @@ def test_own_environment_has_ours(tmp_path: Path) -> None:
         ("name: mine\n", "dependencies:\n  - python=3.12\n", "it asks for 'python=3.12'"),
     ],
 )
-def test_own_environment_takes_nothing_of_ours(tmp_path: Path, head: str, listed: str, seen: str) -> None:
-    """Our name, and the version of Python, are not a user's to give."""
+def test_own_environment_cannot_use_our_name_or_other_python(tmp_path: Path, head: str, listed: str, seen: str) -> None:
+    """A user's file cannot use our environment's name, nor another version of Python."""
     with pytest.raises(ChannelError, match=seen):
         own(written(tmp_path, listed, head))
 
 
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
-    """The file is named."""
+    """The error names the file."""
     with pytest.raises(ChannelError, match=r"none\.yml"):
         own(tmp_path / "none.yml")
 
 
 def test_written_environment_is_read_back(tmp_path: Path) -> None:
-    """What lies beside the locks is what they are of, and conda could read it."""
+    """An environment that is written beside the locks is read back unchanged, and is in conda's format."""
     environment = Environment("mine", {"python": "python=3.13", "numpy": "numpy >=2,<3"}, {"alpha": "alpha[x]==1"})
     write(environment, tmp_path / "locks/environment.yml")
     assert read(tmp_path / "locks/environment.yml") == environment

@@ -1,4 +1,4 @@
-"""Pinning wheels and debs."""
+"""Pin wheels and debs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOCKS = {"wheels.txt": "containers/dask-hpc/locks", "tools.txt": "containers/cha
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder of wheels, and uv's only index."""
+    """Make a folder of wheels that is uv's only index."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("UV_NO_INDEX", "1")
@@ -47,7 +47,7 @@ def test_keeps_versions_until_upgrade(tmp_path: Path, index: Path) -> None:
 
 
 def test_requirement_overrides_pin(tmp_path: Path, index: Path) -> None:
-    """A requirement in environment.yml wins over an older pin."""
+    """A requirement in environment.yml overrides an older pin."""
     tiny.wheel(index, "alpha")
     pinned(tmp_path, "alpha")
     tiny.wheel(index, "alpha", "2.0")
@@ -113,8 +113,8 @@ def test_wheels_cover_environment_yml() -> None:
         ("cp313-none-any", "py3-none-any"),
     ],
 )
-def test_takes_the_more_specific_wheel(tmp_path: Path, index: Path, better: str, worse: str) -> None:
-    """Of two wheels that run, the one for this Python and the newer glibc is pinned."""
+def test_prefers_more_specific_wheel(tmp_path: Path, index: Path, better: str, worse: str) -> None:
+    """Of two compatible wheels, the one for this Python and the newer glibc is pinned."""
     made = {}
     for tags in (better, worse):
         made[tags] = tiny.wheel(index, "alpha", files={"tags": tags}).rename(index / f"alpha-1.0-{tags}.whl")
@@ -122,8 +122,8 @@ def test_takes_the_more_specific_wheel(tmp_path: Path, index: Path, better: str,
     assert tiny.sha256(made[better]) in (tmp_path / "wheels.txt").read_text()
 
 
-def test_what_is_there_already_keeps_its_version_and_is_not_pinned_again(tmp_path: Path, index: Path) -> None:
-    """A lock over another one has only what is new, and fits what is there."""
+def test_lock_over_another_has_only_new_packages(tmp_path: Path, index: Path) -> None:
+    """A lock over another one keeps the versions below it, and does not pin those packages again."""
     tiny.wheel(index, "beta")
     base = tmp_path / "base.txt"
     pin_wheels(["beta"], base, python="3.13", what="Base.", upgrade=False)
@@ -132,18 +132,18 @@ def test_what_is_there_already_keeps_its_version_and_is_not_pinned_again(tmp_pat
     over = tmp_path / "over.txt"
     pin_wheels(["alpha"], over, python="3.13", what="Over.", upgrade=True, over=base)
     assert [line.split()[0] for line in over.read_text().splitlines()[1:]] == ["alpha==1.0"]
-    with pytest.raises(ChannelError, match="no set of wheels fits"):
+    with pytest.raises(ChannelError, match="no compatible set of wheels"):
         pin_wheels(["beta>=2"], over, python="3.13", what="Over.", upgrade=True, over=base)
 
 
-def test_takes_a_wheel_for_the_base_images_glibc(tmp_path: Path, index: Path) -> None:
-    """The only wheel of a version may need a glibc as new as the base image's."""
+def test_accepts_wheel_for_base_image_glibc(tmp_path: Path, index: Path) -> None:
+    """A wheel that needs a glibc as new as the base image's is accepted."""
     tiny.wheel(index, "alpha").rename(index / "alpha-1.0-cp313-cp313-manylinux_2_40_x86_64.whl")
     pin_wheels(["alpha"], tmp_path / "wheels.txt", python="3.13", what="Tiny.", upgrade=False)
     assert "alpha==1.0" in (tmp_path / "wheels.txt").read_text()
 
 
-def test_pins_every_deb_on_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_one_deb_per_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """debs.lock has the name, version, architecture and sha256 of each package, one package per line."""
     debs = tiny.python_debs(tmp_path / "new", "3.13.5-2")
     monkeypatch.setenv("APT_CONFIG", tiny.apt_mirror(tmp_path / "mirror", debs)["APT_CONFIG"])

@@ -42,7 +42,7 @@ def test_rejects_debs_of_two_versions(tmp_path: Path) -> None:
     """Debs of two versions, which a mirror may have during an update, are rejected."""
     new = tiny.python_debs(tmp_path / "a", "3.13.5-2")
     old = tiny.python_debs(tmp_path / "b", "3.13.5-1")
-    with pytest.raises(ChannelError, match="do not fit each other"):
+    with pytest.raises(ChannelError, match="differ in version"):
         python_package([new[0], old[1]], "3.13")
 
 
@@ -53,12 +53,12 @@ EDITED = {f"usr/{LIB}/{path}": text for path, text in tiny.EDITED.items()}
 def deb(
     folder: Path, files: dict[str, str], name: str = "libpython3.13-stdlib", version: str = "3.13.5-2", **more: Any
 ) -> Path:
-    """Build a package as one of Debian's Python."""
+    """Build a deb of Debian's Python."""
     return tiny.deb(folder, name, version, files, **more)
 
 
 def test_keeps_links_and_permissions(tmp_path: Path) -> None:
-    """Links stay links; only what Debian has as executable is."""
+    """Links stay links, and executable files stay executable."""
     files = {"usr/bin/python3.13": "#!/bin/sh\n", f"usr/{LIB}/os.py": ""}
     made = deb(tmp_path, files | EDITED, links={f"usr/{LIB}/alias.py": "os.py"}, executable=("usr/bin/python3.13",))
     contents = python_package([made], "3.13").contents
@@ -68,18 +68,18 @@ def test_keeps_links_and_permissions(tmp_path: Path) -> None:
     assert contents["bin/python3"] == contents["bin/python"] == Link("python3.13")
 
 
-def test_keeps_the_permissions_of_the_edited_file(tmp_path: Path) -> None:
-    """A file that moves Python to conda's layout changes in its text alone."""
+def test_keeps_permissions_of_edited_file(tmp_path: Path) -> None:
+    """Editing a file for conda's layout keeps its permissions."""
     path = f"usr/{LIB}/sysconfig/__init__.py"
     contents = python_package([deb(tmp_path, EDITED, executable=(path,))], "3.13").contents
     expected = EDITED[path].replace("posix_local", "posix_prefix").encode()
     assert contents[f"{LIB}/sysconfig/__init__.py"] == File(expected, executable=True)
 
 
-def test_leaves_out_what_is_debians_alone(tmp_path: Path) -> None:
-    """Nothing outside of /usr, no folders, and none of Debian's own hooks are taken."""
+def test_leaves_out_debian_specific_files(tmp_path: Path) -> None:
+    """Files outside /usr, folders, and Debian's own hooks are left out."""
     kept = (f"usr/{LIB}/testing.py", "usr/lib/other.so")
-    gone = (
+    left_out = (
         "etc/python3.13/sitecustomize.py",
         "usr/share/doc/x",
         "usr/lib/binfmt.d/python3.13.conf",
@@ -89,15 +89,15 @@ def test_leaves_out_what_is_debians_alone(tmp_path: Path) -> None:
         f"usr/{LIB}/_distutils_system_mod.py",
         f"usr/{LIB}/sitecustomize.py",
     )
-    package = python_package([deb(tmp_path, EDITED | dict.fromkeys((*kept, *gone), "Debian's"))], "3.13")
+    package = python_package([deb(tmp_path, EDITED | dict.fromkeys((*kept, *left_out), "Debian's"))], "3.13")
     ours = {path.removeprefix("usr/") for path in EDITED} | {"bin/python", "bin/python3"}
     ours |= {f"{LIB}/{path}" for path in ADDED}
     assert package.contents.keys() == ours | {path.removeprefix("usr/") for path in kept}
     assert package.license == "PSF-2.0"
 
 
-def test_takes_the_files_of_every_deb(tmp_path: Path) -> None:
-    """The package is all debs together."""
+def test_merges_files_of_all_debs(tmp_path: Path) -> None:
+    """The package contains the files of all debs."""
     one = deb(tmp_path, EDITED, name="libpython3.13-stdlib")
     two = deb(tmp_path, {"usr/bin/python3.13": "x"}, name="python3.13-minimal")
     assert {"bin/python3.13", f"{LIB}/sysconfig/__init__.py"} <= python_package([one, two], "3.13").contents.keys()
@@ -105,15 +105,15 @@ def test_takes_the_files_of_every_deb(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", EDITED)
 @pytest.mark.parametrize("text", ["another layout", None])
-def test_refuses_files_that_it_does_not_know(tmp_path: Path, path: str, text: str | None) -> None:
-    """Without a line that it edits, the environment would look for packages, or for pip, in Debian's folders."""
+def test_rejects_unknown_layout(tmp_path: Path, path: str, text: str | None) -> None:
+    """A missing line to edit is an error: Python would look for packages, or for pip, in Debian's folders."""
     files = {name: content for name, content in EDITED.items() if name != path} | ({path: text} if text else {})
     with pytest.raises(ChannelError, match="cannot move Debian's Python"):
         python_package([deb(tmp_path, files)], "3.13")
 
 
 def test_bundles_pip_for_virtual_environments(tmp_path: Path) -> None:
-    """`python -m venv` finds the wheel of pip where upstream has it, and not in Debian's folder."""
+    """`python -m venv` finds pip's wheel in upstream's folder, not in Debian's."""
     wheel = tiny.wheel(tmp_path, "pip")
     contents = python_package([deb(tmp_path, EDITED)], "3.13", wheel).contents
     assert contents[f"{LIB}/ensurepip/_bundled/{wheel.name}"] == File(wheel.read_bytes())
@@ -131,14 +131,14 @@ def test_bundles_pip_for_virtual_environments(tmp_path: Path) -> None:
         ("Depends: zlib1g", "2.4"),
     ],
 )
-def test_needs_the_newest_glibc_that_a_deb_asks_for(tmp_path: Path, fields: str, glibc: str) -> None:
-    """Versions are compared as numbers, over both kinds of dependencies and all debs."""
+def test_needs_newest_glibc_of_all_debs(tmp_path: Path, fields: str, glibc: str) -> None:
+    """The newest glibc of all debs and both kinds of dependencies is needed; versions are compared as numbers."""
     debs = [deb(tmp_path, EDITED, fields=fields), deb(tmp_path, {}, name="other", fields="Depends: libc6 (>= 2.4)")]
     assert python_package(debs, "3.13").depends == [f"__glibc >={glibc}"]
 
 
-def test_needs_an_old_glibc_if_no_deb_names_one(tmp_path: Path) -> None:
-    """Debs that say nothing run on the oldest glibc that wheels are made for."""
+def test_needs_old_glibc_if_no_deb_names_one(tmp_path: Path) -> None:
+    """Debs without a dependency on glibc need 2.17, the oldest that wheels are built for."""
     assert python_package([deb(tmp_path, EDITED, fields="Depends: zlib1g")], "3.13").depends == ["__glibc >=2.17"]
 
 
@@ -147,12 +147,12 @@ def test_needs_an_old_glibc_if_no_deb_names_one(tmp_path: Path) -> None:
     [("3.13.5-2+deb13u5", "python-3.13.5-deb_2_deb13u5"), ("3.13.0~rc1-1-Z", "python-3.13.0~rc1-1-deb_Z")],
 )
 def test_names_version_and_revision(tmp_path: Path, version: str, stem: str) -> None:
-    """The revision is what follows the last dash; the build string has letters, digits, dots and underscores."""
+    """The revision follows the last dash; the build string has letters, digits, dots and underscores."""
     assert python_package([deb(tmp_path, EDITED, version=version)], "3.13").stem == stem
 
 
-def test_a_file_that_is_no_deb_is_an_error(tmp_path: Path) -> None:
-    """A damaged package is never an empty one."""
+def test_rejects_damaged_deb(tmp_path: Path) -> None:
+    """A damaged deb is an error, not an empty package."""
     (tmp_path / "x.deb").write_bytes(b"no deb")
     with pytest.raises(subprocess.CalledProcessError):
         python_package([tmp_path / "x.deb"], "3.13")

@@ -1,4 +1,4 @@
-"""The lock command: from environment.yml and a channel to a lock."""
+"""The command `lock`: solve environment.yml against a channel."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from tests.support import tiny
 
 
 def test_locking_again_changes_nothing(tmp_path: Path) -> None:
-    """Locking again changes no byte, and reports that nothing changed."""
+    """Locking again changes no byte, and reports no changes."""
     channel = tiny.channel(tmp_path / "channel")
     lock = tmp_path / "tiny.lock"
     assert tiny.lock(channel, lock).returncode == 0
     before = lock.read_bytes()
     again = tiny.lock(channel, lock)
-    assert "nothing changed, 2 packages" in again.stdout
+    assert "no changes, 2 packages" in again.stdout
     assert lock.read_bytes() == before
 
 
@@ -32,7 +32,7 @@ def test_lock_does_not_depend_on_folder(tmp_path: Path) -> None:
 
 
 def test_shows_changed_versions(tmp_path: Path) -> None:
-    """The table has the package with its old and new version, and no unchanged package."""
+    """The table lists a changed package with its old and new version, and no unchanged package."""
     lock = tmp_path / "tiny.lock"
     python, tool = tiny.packages()
     tiny.lock(tiny.channel(tmp_path / "old", [python, tool]), lock)
@@ -53,7 +53,7 @@ def test_shows_rebuilt_package(tmp_path: Path) -> None:
 
 
 def test_locks_every_hash(tmp_path: Path) -> None:
-    """Each package in a lock has a sha256, and none has the time at which it was indexed."""
+    """Each package in a lock has a sha256, and none has the time when it was indexed."""
     lock = tmp_path / "tiny.lock"
     tiny.lock(tiny.channel(tmp_path / "channel"), lock)
     assert lock.read_text().count("  sha256: ") == 2

@@ -57,20 +57,20 @@ def test_record_lists_installed_files(tmp_path: Path) -> None:
 
 
 def test_requirements_are_evaluated_for_target(tmp_path: Path) -> None:
-    """Requirements are evaluated for CPython 3.13 on Linux, whatever machine builds, and use conda-forge's names."""
+    """Requirements are evaluated for CPython 3.13 on Linux, on any machine, and use conda-forge's names."""
     requires = ("dask>=2026.1", "msgpack", "old; python_version < '3.12'", "win; os_name == 'nt'", "opt; extra == 'x'")
     package = wheel_package(tiny.wheel(tmp_path, "w", requires=requires), "3.13")
     assert package.depends == ["python 3.13.*", "dask-core >=2026.1", "msgpack-python"]
 
 
-def test_requirement_with_extra_is_one_of_the_package(tmp_path: Path) -> None:
-    """Conda cannot express extras; the packages that they add are locked with all others."""
+def test_requirement_loses_its_extra(tmp_path: Path) -> None:
+    """A requirement with an extra becomes one of the plain package, since conda has no extras."""
     package = wheel_package(tiny.wheel(tmp_path, "w", requires=("requests[socks]>=2",)), "3.13")
     assert package.depends == ["python 3.13.*", "requests >=2"]
 
 
 def with_modes(wheel: Path, modes: dict[str, int]) -> Path:
-    """Set the permissions of members of a wheel."""
+    """Set the permissions of a wheel's members."""
     with zipfile.ZipFile(wheel) as old:
         members = {member.filename: old.read(member) for member in old.infolist()}
     with zipfile.ZipFile(wheel, "w") as new:
@@ -88,8 +88,8 @@ def metadata(tmp_path: Path, *lines: str) -> Package:
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o744, 0o645, 0o654])
-def test_keeps_the_executable_bit(tmp_path: Path, mode: int) -> None:
-    """A member that anyone may execute stays executable, in site-packages and below the prefix; others do not."""
+def test_keeps_executable_bit(tmp_path: Path, mode: int) -> None:
+    """Executable members stay executable, in site-packages and below the prefix."""
     names = ("tool/run", "w-1.0.data/data/libexec/run", "w-1.0.data/data/etc/conf")
     wheel = tiny.wheel(tmp_path, "w", files=dict.fromkeys(names, "x"))
     package = wheel_package(with_modes(wheel, dict.fromkeys(names[:2], mode)), "3.13")
@@ -108,20 +108,20 @@ def test_keeps_the_executable_bit(tmp_path: Path, mode: int) -> None:
         ("scripts", "bin/sub/m.h"),
     ],
 )
-def test_each_data_folder_has_its_place(tmp_path: Path, kind: str, path: str) -> None:
-    """The folders of `NAME.data` go where the wheel specification says."""
+def test_places_data_folders(tmp_path: Path, kind: str, path: str) -> None:
+    """The folders of `NAME.data` go where the wheel specification puts them."""
     package = wheel_package(tiny.wheel(tmp_path, "w", files={f"w-1.0.data/{kind}/sub/m.h": "x"}), "3.13")
     assert file(package, path).data == b"x"
 
 
 def test_headers_are_left_out(tmp_path: Path) -> None:
-    """Headers go to `include`, which the environment does without."""
+    """Headers go to `include`, which is left out."""
     package = wheel_package(tiny.wheel(tmp_path, "w", files={"w-1.0.data/headers/m.h": "x"}), "3.13")
     assert not [path for path in package.contents if path.endswith("m.h")]
 
 
-def test_only_the_first_line_of_a_script_is_rewritten(tmp_path: Path) -> None:
-    """A script with `#!python` gets the prefix's Python once; any other script keeps its text and is not relocated."""
+def test_rewrites_only_shebang_of_scripts(tmp_path: Path) -> None:
+    """`#!python` in the first line becomes the prefix's Python; any other script keeps its text."""
     files = {"w-1.0.data/scripts/py": "#!python\nprint('#!python')\n", "w-1.0.data/scripts/sh": "#!/bin/sh\n"}
     package = wheel_package(tiny.wheel(tmp_path, "w", files=files), "3.13")
     script = file(package, "bin/py")
@@ -131,8 +131,8 @@ def test_only_the_first_line_of_a_script_is_rewritten(tmp_path: Path) -> None:
     assert (shell.data, shell.executable, shell.relocated) == (b"#!/bin/sh\n", True, False)
 
 
-def test_a_command_starts_the_prefixs_python(tmp_path: Path) -> None:
-    """A console script of a plain function imports and calls that function, with the prefix's Python."""
+def test_command_runs_prefix_python(tmp_path: Path) -> None:
+    """A console script imports and calls its function with the prefix's Python."""
     text = "[gui_scripts]\nwin = w:gui\n[console_scripts]\nw:x = w.cli:main [a,b]\n"
     files = {"w-1.0.dist-info/entry_points.txt": text}
     package = wheel_package(tiny.wheel(tmp_path, "w", files=files), "3.13")
@@ -144,15 +144,15 @@ def test_a_command_starts_the_prefixs_python(tmp_path: Path) -> None:
     assert f"{SITE}/w.py" in package.contents
 
 
-def test_entry_points_without_commands(tmp_path: Path) -> None:
-    """A wheel with plugins alone gets no command."""
+def test_plugins_are_no_commands(tmp_path: Path) -> None:
+    """A wheel that has only plugins gets no command."""
     files = {"w-1.0.dist-info/entry_points.txt": "[pytest11]\nw = w\n"}
     package = wheel_package(tiny.wheel(tmp_path, "w", files=files), "3.13")
     assert not [path for path in package.contents if path.startswith("bin/")]
 
 
-def test_record_has_the_hash_and_size_of_every_file(tmp_path: Path) -> None:
-    """`pip check` and importlib.metadata verify them; what the installer rewrites, and RECORD itself, have none."""
+def test_record_has_hash_and_size_of_every_file(tmp_path: Path) -> None:
+    """RECORD has a hash and a size for each file, except for itself and for files that the installer rewrites."""
     files = {"w-1.0.data/scripts/w": "#!python\n", "w-1.0.data/data/etc/w.conf": "some text"}
     package = wheel_package(tiny.wheel(tmp_path, "w", files=files), "3.13")
     record = f"{SITE}/w-1.0.dist-info/RECORD"
@@ -166,8 +166,8 @@ def test_record_has_the_hash_and_size_of_every_file(tmp_path: Path) -> None:
         assert int(size) == len(data)
 
 
-def test_the_installer_is_conda(tmp_path: Path) -> None:
-    """Pip then leaves the package to conda."""
+def test_installer_is_conda(tmp_path: Path) -> None:
+    """INSTALLER names conda, so pip does not touch the package."""
     package = wheel_package(tiny.wheel(tmp_path, "w"), "3.13")
     assert file(package, f"{SITE}/w-1.0.dist-info/INSTALLER").data == b"conda\n"
 
@@ -181,8 +181,8 @@ def test_the_installer_is_conda(tmp_path: Path) -> None:
         ([], ""),
     ],
 )
-def test_reads_the_licence(tmp_path: Path, lines: list[str], licence: str) -> None:
-    """The licence is the metadata's expression, or the first line of the older field."""
+def test_reads_licence(tmp_path: Path, lines: list[str], licence: str) -> None:
+    """The licence is the License-Expression, or the first line of the older field."""
     assert metadata(tmp_path, *lines).license == licence
 
 
@@ -200,13 +200,13 @@ def test_reads_the_licence(tmp_path: Path, lines: list[str], licence: str) -> No
         "extra == ''",
     ],
 )
-def test_markers_are_those_of_the_environment(tmp_path: Path, marker: str) -> None:
-    """Markers have the values of CPython on Linux, x86_64, whatever machine builds."""
+def test_evaluates_markers_for_environment(tmp_path: Path, marker: str) -> None:
+    """Markers have the values of CPython on Linux, x86_64, on any building machine."""
     package = metadata(tmp_path, f"Requires-Dist: other; {marker}")
     assert package.depends == ["python 3.13.*", "other"]
 
 
-def test_a_requirement_after_one_for_other_machines_counts(tmp_path: Path) -> None:
-    """Requirements that do not apply are left out one by one; specifiers have no spaces."""
+def test_skips_only_inapplicable_requirements(tmp_path: Path) -> None:
+    """A requirement for another platform is skipped, and the next one is kept; specifiers have no spaces."""
     lines = ("Requires-Dist: win; os_name == 'nt'", "Requires-Dist: other >= 1, < 2")
     assert metadata(tmp_path, *lines).depends == ["python 3.13.*", "other <2,>=1"]

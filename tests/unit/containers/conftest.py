@@ -1,4 +1,4 @@
-"""Fixtures for tests of the scripts in containers/."""
+"""Fixtures for tests of scripts in containers/."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def tree(root: Path) -> Iterator[Path]:
-    """Copy the scripts to where any user can read them."""
+    """Copy the scripts to a folder that any user can read."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / "containers").mkdir()

@@ -1,4 +1,4 @@
-"""The build of images: what it leaves behind, and whose environment it is of."""
+"""bake.sh: its temporary files, and the environment it builds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LEAVES = 'touch "$TMPDIR/dockerfile1"; mkdir "$TMPDIR/empty-dir1"'
 
 
 class Builder:
-    """A `docker` command of the test's own, and a folder for temporary files.
+    """A fake `docker` command, and a folder for temporary files.
 
     Args:
-        folder: where both are.
-        root: the checkout.
+        folder: Where both are.
+        root: The checkout.
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
@@ -27,7 +27,7 @@ class Builder:
         self.tmp.mkdir()
 
     def bake(self, docker: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run the build in the folder, with a shell script for `docker`."""
+        """Run the build in the folder, with this shell script as `docker`."""
         executable(self.folder / "docker", f"#!/bin/sh\n{docker}\n")
         env = {
             "PATH": f"{self.folder}:/usr/bin:/bin",
@@ -47,15 +47,15 @@ def builder(tmp_path: Path, root: Path) -> Builder:
 
 @pytest.mark.parametrize(("ends", "status"), [("exit 0", 0), ("echo no room; exit 3", 1)], ids=["succeeds", "fails"])
 def test_leaves_no_temporary_file(builder: Builder, ends: str, status: int) -> None:
-    """What Buildx leaves goes with the build, whether it succeeds or fails."""
+    """Buildx's temporary files are removed, whether the build succeeds or fails."""
     done = builder.bake(f"{LEAVES}; {ends}")
     assert done.returncode == status
     assert ("no room" in done.stderr) == bool(status)
     assert list(builder.tmp.iterdir()) == []
 
 
-def test_next_build_removes_what_killed_one_left(builder: Builder) -> None:
-    """A killed build removes nothing; the next one does, and leaves alone one that still runs."""
+def test_removes_files_of_killed_build(builder: Builder) -> None:
+    """The next build removes the files of a killed one, but not of one that is running."""
     builder.bake(f"{LEAVES}; kill -KILL $PPID")
     (left,) = builder.tmp.iterdir()
     running = builder.tmp / f"{left.name.rpartition('-')[0]}-1"
@@ -65,8 +65,8 @@ def test_next_build_removes_what_killed_one_left(builder: Builder) -> None:
 
 
 @pytest.mark.parametrize("absolute", [True, False])
-def test_own_environment_has_its_name_and_locks(builder: Builder, absolute: bool) -> None:
-    """With ENV, the locks beside that file are built, and the image has that environment's name."""
+def test_builds_own_environment(builder: Builder, absolute: bool) -> None:
+    """ENV selects the locks beside that file, and the image gets that environment's name."""
     locks = builder.folder / "my env.locks"
     locks.mkdir()
     (locks / "environment.yml").write_text("# Written by make.\nname: mine\n")

@@ -1,4 +1,4 @@
-"""base.sh: which base image is used."""
+"""base.sh: the choice of the base image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_rejects_unknown_base(tree: Path, tmp_path: Path) -> None:
 
 
 def test_remembers_forced_base(tree: Path, tmp_path: Path) -> None:
-    """BASE=pull prints the pinned image, by digest; without BASE, the choice holds and no registry is asked."""
+    """BASE=pull prints the pinned image, by digest; a later run without BASE repeats it without asking a registry."""
     programs = tmp_path / "bin"
     programs.mkdir()
     executable(programs / "docker", f"#!/bin/sh\ntouch {tmp_path}/asked\n")

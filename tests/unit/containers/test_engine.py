@@ -1,4 +1,4 @@
-"""engine.sh: quiet with a working engine, clear without."""
+"""engine.sh: quiet with a working engine, clear errors without."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.scripts import assert_explained, run
 
 NOBODY = 65534
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which takes root")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: needs root")
 
 
 @needs_root
-def test_tells_user_what_to_install_without_engine(tree: Path) -> None:
-    """Without an engine, an ordinary user learns what failed, what was seen and what to do."""
+def test_explains_missing_engine(tree: Path) -> None:
+    """Without an engine, an ordinary user gets an error: what failed, what was found, what to do."""
     nobody: list[str | Path] = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     done = run(
         [*nobody, tree / "containers/engine.sh"], DOCKER_HOST="unix:///nonexistent/docker.sock", HOME="/nonexistent"
@@ -31,7 +31,7 @@ def test_tells_user_what_to_install_without_engine(tree: Path) -> None:
 
 
 @needs_root
-def test_tells_user_about_missing_docker_command(tree: Path, tmp_path: Path) -> None:
+def test_names_missing_docker_command(tree: Path, tmp_path: Path) -> None:
     """Without the docker command, the error says so."""
     nobody: list[str | Path] = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     done = run([*nobody, tree / "containers/engine.sh"], PATH=str(programs_without_docker(tree)))

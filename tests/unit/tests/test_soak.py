@@ -1,4 +1,4 @@
-"""`make soak` says which tests failed, how often, and leaves no load behind."""
+"""`make soak` reports the tests that failed, and how often."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_now_and_then():
 """
 
 
-def test_names_tests_that_fail_now_and_then(tmp_path: Path) -> None:
-    """A test that fails in one round of three fails the soak, and the table has its name."""
+def test_names_flaky_tests(tmp_path: Path) -> None:
+    """A test that fails in one of three rounds fails the soak, and is listed in the table."""
     (tmp_path / "test_flaky.py").write_text(FLAKY)
     done = CliRunner().invoke(main, ["--rounds=3", "--load=1", "--", str(tmp_path), "-p", "no:cacheprovider"])
     assert done.exit_code == 1
@@ -33,8 +33,8 @@ def test_names_tests_that_fail_now_and_then(tmp_path: Path) -> None:
     assert "test_good" not in table
 
 
-def test_is_content_where_all_rounds_pass(tmp_path: Path) -> None:
-    """Status 0 if no round failed."""
+def test_succeeds_if_all_rounds_pass(tmp_path: Path) -> None:
+    """The exit status is 0 if no round failed."""
     (tmp_path / "test_fine.py").write_text("def test_good():\n    pass\n")
     done = CliRunner().invoke(main, ["--rounds=2", "--load=1", "--", str(tmp_path), "-p", "no:cacheprovider"])
     assert done.exit_code == 0

@@ -1,4 +1,4 @@
-"""The launcher's session: options, signals, and cleaning up."""
+"""The launcher's session: options, signals, and clean-up."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tests.support.waiting import until
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """A site; after the test nothing of it is left."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and no shell could trap it
+    """Make a site, and remove it after the test."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and then no shell could trap it
     with new_site() as site:
         yield site
     signal.signal(signal.SIGHUP, before)
 
 
 def test_source_parses_as_python_3_7() -> None:
-    """The launcher uses no newer syntax. Python cannot check for 3.6; an interpreter does so below."""
+    """The launcher uses no newer syntax; `ast` cannot check for 3.6, so the next test runs old interpreters."""
     ast.parse(LAUNCHER.read_text(encoding="utf-8"), feature_version=(3, 7))
 
 
@@ -44,7 +44,7 @@ def test_runs_on_old_pythons() -> None:
 
 
 def test_finds_python_and_sif(site: Site) -> None:
-    """Started as a command, through a link, the launcher finds a Python and the SIF beside its own file."""
+    """Started through a link, the launcher finds a Python and the SIF beside its own file."""
     (site.bin / "python3").symlink_to(site.python)
     (site.bin / "linked").symlink_to(site.launcher)
     done = subprocess.run([site.bin / "linked", "exec", "echo", "a b"], env=site.environment, capture_output=True)
@@ -69,8 +69,8 @@ def test_session_folder_is_private(site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 100, "with,comma", "with:colon"])
-def test_takes_other_folder_for_session_if_runtime_folder_does_not_fit(site: Site, name: str) -> None:
-    """A socket's path has 107 bytes at most, and Apptainer splits binds at commas and colons: then it is in /tmp."""
+def test_uses_tmp_if_runtime_folder_is_unsuitable(site: Site, name: str) -> None:
+    """A runtime folder too long for a socket's 107 bytes, or with a comma or colon, is replaced by /tmp."""
     runtime = site.folder / name
     runtime.mkdir(mode=0o700)
     done = site.run('echo "${DASK_HPC_BRIDGE%/*}"', env={"XDG_RUNTIME_DIR": str(runtime)})
@@ -79,8 +79,8 @@ def test_takes_other_folder_for_session_if_runtime_folder_does_not_fit(site: Sit
     assert list(runtime.iterdir()) == []
 
 
-def test_runtime_folder_as_long_as_possible(site: Site) -> None:
-    """The limit is the kernel's: a folder that just fits is taken."""
+def test_uses_longest_possible_runtime_folder(site: Site) -> None:
+    """A runtime folder that just fits the kernel's limit is used."""
     uid = str(os.getuid())
     most = 107 - len("/dask-hpc-4294967295-0123456789ab/socket")
     runtime = site.folder / ("x" * (most - len(str(site.folder)) - 1))
@@ -99,8 +99,8 @@ def test_runtime_folder_as_long_as_possible(site: Site) -> None:
     ],
     ids=["not UTF-8", "squeue fails", "squeue is killed", "unexpected"],
 )
-def test_clean_up_removes_credentials_whatever_slurm_says(site: Site, listing: str) -> None:
-    """Credentials go, also if squeue fails or prints bytes that are no text; jobs of the session are cancelled."""
+def test_clean_up_removes_credentials_even_if_squeue_fails(site: Site, listing: str) -> None:
+    """Credentials are removed, even if squeue fails or prints invalid text; the session's jobs are cancelled."""
     site.command("squeue", f'. "$HOME/session"; {listing}')
     site.command("scancel", 'echo "$@" >>"$HOME/cancelled"')
     script = """
@@ -118,7 +118,7 @@ kill -KILL $$
 
 
 def test_clean_up_removes_dashboards_of_killed_programs(site: Site) -> None:
-    """A dashboard's socket goes if nothing listens on it, and the folder with the last one."""
+    """A dashboard's socket is removed if nothing listens on it, and the folder with the last socket."""
     folder = Path(f"/tmp/dask-hpc-{os.getuid()}.dashboards")
     folder.mkdir(mode=0o700, exist_ok=True)
     with socket.socket(socket.AF_UNIX) as killed, socket.socket(socket.AF_UNIX) as alive:
@@ -134,7 +134,7 @@ def test_clean_up_removes_dashboards_of_killed_programs(site: Site) -> None:
 
 
 def test_passes_variables_by_name(site: Site) -> None:
-    """Slurm's and Dask's variables pass, and those that the user names; no others do."""
+    """Only the variables of Slurm and Dask, and those that the user names, pass into the SIF."""
     given = {"DASK_A": "1", "SLURM_B": "2", "PYTHONPATH": "/x", "MINE": "3", "MY_C": "4", "DASK_HPC_PASS": "MINE MY_*"}
     names = {line.partition("=")[0] for line in site.run("env", env=given).stdout.decode().splitlines()}
     assert {"DASK_A", "SLURM_B", "MINE", "MY_C"} <= names
@@ -155,7 +155,7 @@ def test_passes_signals_to_program(site: Site, signum: signal.Signals) -> None:
 
 
 def test_cleans_up_after_killed_launcher(site: Site) -> None:
-    """After SIGKILL of the launcher the program is asked to end, still reaches Slurm, and a running command ends."""
+    """After SIGKILL of the launcher, the program gets SIGTERM and still reaches Slurm; running commands end."""
     site.command("scancel", f"echo cancelled >{site.folder}/cancelled")
     site.command("srun", "exec sleep 1000")
     with site.start("sh", "-c", "trap 'scancel; exit 9' TERM; srun & echo here; wait") as launcher:
@@ -167,7 +167,7 @@ def test_cleans_up_after_killed_launcher(site: Site) -> None:
 
 
 def test_ends_program_when_session_is_killed(site: Site) -> None:
-    """After SIGKILL of the session the launcher ends the program, and exits with 137."""
+    """After SIGKILL of the session, the launcher ends the program and exits with 137."""
     site.command("srun", "exec sleep 1000")
     with site.start("sh", "-c", "srun & echo here; wait") as launcher:
         assert launcher.stdout
@@ -178,7 +178,7 @@ def test_ends_program_when_session_is_killed(site: Site) -> None:
 
 
 def test_removes_what_killed_session_left(site: Site) -> None:
-    """The next start removes the folder of a session whose processes are gone, but none in use and none of others."""
+    """The next start removes the folder of a killed session, but no folder in use and no unrelated one."""
     stale, other = (site.runtime / f"dask-hpc-{os.getuid()}-{name}" for name in ("0123456789ab", "notes"))
     for folder in (stale, other):
         folder.mkdir(mode=0o700)
@@ -191,7 +191,7 @@ def test_removes_what_killed_session_left(site: Site) -> None:
         assert len(site.sessions()) == 3
         launcher.communicate(b"\n")
     os.utime(stale)
-    assert stale.exists()  # it is too young to be anything but a start that is under way
+    assert stale.exists()  # so young that it may belong to a session that is starting
     program = (
         "import runpy, time; now = time.time; time.time = lambda: now() + 60;"
         f"runpy.run_path({str(site.launcher)!r}, run_name='__main__')"
@@ -202,7 +202,7 @@ def test_removes_what_killed_session_left(site: Site) -> None:
     other.rmdir()
 
 
-# The launcher passes on SIGUSR1 after any SIGINT that came before: once it is here, a second SIGINT would be, too.
+# The launcher forwards signals in order: once SIGUSR1 has arrived, a second SIGINT would have, too.
 _COUNT_INTERRUPTS = """
 import os, signal
 taken, interrupts, number = {signal.SIGINT, signal.SIGUSR1}, 0, None
@@ -216,7 +216,7 @@ while number != signal.SIGUSR1:
 
 
 def test_delivers_ctrl_c_once(site: Site) -> None:
-    """The terminal itself interrupts the program; the launcher does not do it a second time."""
+    """Ctrl-C interrupts the program once: by the terminal, not also by the launcher."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(site.folder)
@@ -247,11 +247,11 @@ def test_delivers_ctrl_c_once(site: Site) -> None:
     [
         (["--sif=gone.sif", "shell"], "gone.sif: No such file"),
         (["--sif", "short.sif", "shell"], "128 of 1128 bytes"),
-        (["--sif=text", "shell"], "no SIF"),
-        (["--banana", "shell"], "--banana is no option"),
-        (["--sif"], "lacks its value"),
-        (["exec"], "nothing to run"),
-        ([], "nothing to run"),
+        (["--sif=text", "shell"], "Not a SIF"),
+        (["--banana", "shell"], "Unknown option --banana"),
+        (["--sif"], "its value is missing"),
+        (["exec"], "No command given"),
+        ([], "No command given"),
     ],
 )
 def test_rejects_bad_sif_or_command_line(site: Site, words: list[str], expected: str) -> None:
@@ -269,7 +269,7 @@ def test_rejects_bad_sif_or_command_line(site: Site, words: list[str], expected:
 
 
 def test_reports_missing_apptainer(site: Site) -> None:
-    """Without Apptainer on PATH, as before its module is loaded, the error names it."""
+    """Without Apptainer on PATH, for example before its module is loaded, the error names it."""
     (site.bin / "apptainer").unlink()
     done = site.run("true")
     assert done.returncode == 2
@@ -277,13 +277,13 @@ def test_reports_missing_apptainer(site: Site) -> None:
 
 
 def test_passes_apptainer_error_through(site: Site) -> None:
-    """If Apptainer fails to start, its own message and status come through."""
+    """If Apptainer fails to start, its own message and status are passed through."""
     executable(site.bin / "apptainer", "#!/bin/sh\necho FATAL: no user namespaces >&2\nexit 255\n")
     done = site.run("true")
     assert (done.returncode, done.stderr) == (255, b"FATAL: no user namespaces\n")
 
 
 def test_help_lists_every_option(site: Site) -> None:
-    """--help prints all options on standard output, and succeeds."""
+    """--help prints all options on standard output and exits with 0."""
     done = subprocess.run([site.python, str(site.launcher), "--help"], capture_output=True, text=True, check=True)
     assert all(word in done.stdout for word in ("--sif", "--bind", "--log", "--nv", "exec", "shell", "Example"))

@@ -1,4 +1,4 @@
-"""The installer, on small channels."""
+"""Install environments from small channels."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def locked(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def refused(done: subprocess.CompletedProcess[str], prefix: Path, *said: str) -> None:
-    """Assert one clear message, and nothing left behind."""
+    """Assert one clear message, and no leftover files."""
     assert done.returncode == 1, done.stdout + done.stderr
     assert TRACEBACK not in done.stderr
     for text in (*said, "seen:", "to do:"):
@@ -64,7 +64,7 @@ def test_compiles_to_unchecked_bytecode(tmp_path: Path, locked: tuple[Path, Path
 
 
 def test_installs_same_files_from_same_lock(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """Two installations to one place are the same, byte for byte."""
+    """Two installations to one prefix are the same, byte for byte."""
     prefix = tmp_path / "env"
     trees = []
     for name in ("first", "second"):
@@ -75,7 +75,7 @@ def test_installs_same_files_from_same_lock(tmp_path: Path, locked: tuple[Path, 
 
 
 def test_rejects_tampered_package(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """A package with other bytes is rejected by name and both hashes, before anything is unpacked."""
+    """A package with other bytes is rejected before anything is unpacked, with its name and both hashes."""
     channel, lock = locked
     package = next(channel.glob("linux-64/tool-*.conda"))
     before = tiny.sha256(package)
@@ -85,7 +85,7 @@ def test_rejects_tampered_package(tmp_path: Path, locked: tuple[Path, Path]) -> 
 
 
 def test_names_missing_package(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """A package that is missing is named, with its expected path."""
+    """A missing package is named, with its expected path."""
     package = next(locked[0].glob("linux-64/tool-*.conda"))
     package.unlink()
     refused(tiny.install(locked[1], tmp_path / "env", "--channel", locked[0]), tmp_path / "env", str(package))
@@ -120,13 +120,13 @@ def test_leaves_existing_prefix_alone(tmp_path: Path, locked: tuple[Path, Path])
     (tmp_path / "env" / "mine").touch()
     done = tiny.install(locked[1], tmp_path / "env", "--channel", locked[0])
     assert done.returncode == 1
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     assert [p.name for p in (tmp_path / "env").iterdir()] == ["mine"]
 
 
 @pytest.fixture
 def newer(tmp_path: Path, locked: tuple[Path, Path]) -> Path:
-    """Make the same channel after Debian's mirror moved on: another build of Python, and a record of the drift."""
+    """Make a drifted copy of the channel: another build of Python, and drift.json."""
     python, _ = tiny.packages(python="deb_2")
     old = tiny.packages()[1]
     channel = tiny.channel(tmp_path / "newer", [python, old])
@@ -156,7 +156,7 @@ def test_locked_rejects_drift(tmp_path: Path, locked: tuple[Path, Path], newer: 
 
 
 def test_drift_does_not_excuse_wheels(tmp_path: Path, locked: tuple[Path, Path], newer: Path) -> None:
-    """A wheel's package with other bytes is rejected in a drifted channel, too."""
+    """A wheel's package with other bytes is rejected, even in a drifted channel."""
     package = next(newer.glob("linux-64/tool-*.conda"))
     package.write_bytes(b"other")
     refused(tiny.install(locked[1], tmp_path / "env", "--channel", newer), tmp_path / "env", package.name)
@@ -170,7 +170,7 @@ def test_checks_drifted_package_against_index(tmp_path: Path, locked: tuple[Path
 
 
 def test_reports_full_disk(tmp_path: Path, locked: tuple[Path, Path]) -> None:
-    """On a full disk the error says so, and nothing is left."""
+    """On a full disk the error says so, and no partial files remain."""
     small = tmp_path / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(small)]
@@ -214,7 +214,7 @@ def test_removes_partial_installation_on_sigterm(tmp_path: Path, locked: tuple[P
 
 
 def test_rejects_tampered_package_over_http(tmp_path: Path) -> None:
-    """A package from a server is checked like a file."""
+    """A downloaded package is checked like a local one."""
     channel = tiny.channel(tmp_path / "channel")
     lock = tmp_path / "http.lock"
     with tiny.served(channel) as url:
@@ -222,12 +222,12 @@ def test_rejects_tampered_package_over_http(tmp_path: Path) -> None:
         next(channel.glob("linux-64/tool-*.conda")).write_bytes(b"other")
         done = tiny.install(lock, tmp_path / "env")
     assert done.returncode == 1
-    assert "tool-1.0-py313_0.conda is not the one that was locked" in done.stderr
+    assert "tool-1.0-py313_0.conda differs from the locked package" in done.stderr
     assert not (tmp_path / "env").exists()
 
 
 def test_names_unreachable_server(tmp_path: Path) -> None:
-    """A server that does not answer is named, and so is `--channel DIR`, which works without it."""
+    """The error names the unreachable server, and suggests `--channel DIR`, which works without it."""
     channel = tiny.channel(tmp_path / "channel")
     lock = tmp_path / "http.lock"
     with tiny.served(channel) as url:

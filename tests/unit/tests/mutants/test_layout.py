@@ -1,4 +1,4 @@
-"""Lines that mutation runs leave alone."""
+"""Lines that mutation tests skip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.mutants.layout import SOURCES, WORDING
 
 
 @pytest.mark.parametrize(
-    ("line", "left_alone"),
+    ("line", "skipped"),
     [
         ('    raise SpecError(f"no {name}")', True),
         ("        raise", False),
@@ -22,14 +22,14 @@ from tests.mutants.layout import SOURCES, WORDING
         ("    printed = print_all(x)", False),
     ],
 )
-def test_only_messages_are_left_alone(line: str, left_alone: bool) -> None:
-    """What decides anything is mutated."""
-    assert any(re.search(pattern, line) for pattern in WORDING) is left_alone
+def test_skips_only_messages(line: str, skipped: bool) -> None:
+    """Lines that word a message are skipped, and all others are mutated."""
+    assert any(re.search(pattern, line) for pattern in WORDING) is skipped
 
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_every_package_and_its_tests_exist(name: str) -> None:
-    """A package that moves must be found again."""
+    """Every package to mutate exists, and so do its tests."""
     package = PACKAGES[name]
     places = [ROOT / package.folder, *(ROOT / source / package.folder.removeprefix("src/") for source in SOURCES)]
     assert any(place.is_dir() for place in places)

@@ -1,4 +1,4 @@
-"""Scores of mutation runs."""
+"""Scores of mutation tests."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ FOUND = {
 }
 
 
-def test_the_score_is_of_mutants_that_tests_reach() -> None:
-    """A timeout is noticed; mutants without a test and those not tried yet count neither way."""
+def test_scores_only_mutants_that_tests_reach() -> None:
+    """A timeout counts as noticed; untested and unchecked mutants are not counted."""
     found = score(FOUND)
     assert (found["mutants"], found["killed"], found["timeout"], found["survived"]) == (5, 1, 1, 1)
     assert (found["no_tests"], found["not_checked"], found["score"]) == (1, 1, 66.7)
     assert score({})["score"] is None
 
 
-def test_what_no_test_reaches_is_listed() -> None:
-    """Modules are counted one by one, and survivors are named."""
+def test_lists_modules_without_tests_and_survivors() -> None:
+    """Modules without tests and surviving mutants are listed, and each module has its own counts."""
     found = score(FOUND)
     assert found["modules_without_unit_tests"] == ["p.b"]
     assert found["survivors"] == ["p.a.xǁCǁm__mutmut_1"]

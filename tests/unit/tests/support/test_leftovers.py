@@ -1,4 +1,4 @@
-"""Processes that outlive the worker that started them are found by their run."""
+"""Find processes that outlive the worker that started them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.leftovers import end_processes
 
 
 def test_ends_processes_of_run_and_no_others() -> None:
-    """A process of this run is killed, one of another run goes on."""
+    """A process of this run is killed; a process of another run continues."""
     run = secrets.token_hex(8)
     other = secrets.token_hex(8)
     processes = [

@@ -1,4 +1,4 @@
-"""Processes of one test run side by side, alone, and once for all."""
+"""Turns of the processes of a test run: in parallel, alone, and work done once."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pytest
 
 from tests.support.turns import Turns, once
 
-LONG = 60  # seconds that a busy machine has for a step
+LONG = 60  # seconds for a step on a busy machine
 
 
 @pytest.fixture
 def turns() -> Iterator[Turns]:
-    """The lock of a run that no other test has."""
+    """Make the lock of a separate run."""
     turns = Turns(secrets.token_hex(8))
     yield turns
     turns.remove()
 
 
 class Holder:
-    """A thread that asks for a turn, and keeps it until it is told to end."""
+    """A thread that waits for a turn, and keeps it until `end`."""
 
     def __init__(self, turns: Turns, *, alone: bool) -> None:
         self.has = Event()
@@ -37,13 +37,13 @@ class Holder:
             self._end.wait(LONG)
 
     def end(self) -> None:
-        """Give the turn back."""
+        """Release the turn."""
         self._end.set()
         self._thread.join(LONG)
 
 
-def test_tests_run_side_by_side(turns: Turns) -> None:
-    """Two turns that are not alone are held at the same time."""
+def test_tests_run_in_parallel(turns: Turns) -> None:
+    """Two ordinary turns are held at the same time."""
     one = Holder(turns, alone=False)
     other = Holder(turns, alone=False)
     assert one.has.wait(LONG)
@@ -52,8 +52,8 @@ def test_tests_run_side_by_side(turns: Turns) -> None:
     other.end()
 
 
-def test_one_that_runs_alone_waits_and_is_not_overtaken(turns: Turns) -> None:
-    """It starts when all that ran before have ended, and those that come later start after it."""
+def test_alone_waits_and_is_not_overtaken(turns: Turns) -> None:
+    """A turn alone starts when all earlier turns have ended, and later turns wait for it."""
     before = Holder(turns, alone=False)
     assert before.has.wait(LONG)
     alone = Holder(turns, alone=True)
@@ -69,7 +69,7 @@ def test_one_that_runs_alone_waits_and_is_not_overtaken(turns: Turns) -> None:
 
 
 def test_work_is_done_once(tmp_path: Path) -> None:
-    """The first one does it, and all others find it done."""
+    """The first process does the work, and all others find it done."""
     seen = []
     for _ in range(3):
         with once(tmp_path / "made") as done:
@@ -77,8 +77,8 @@ def test_work_is_done_once(tmp_path: Path) -> None:
     assert seen == [False, True, True]
 
 
-def test_work_that_failed_is_done_again(tmp_path: Path) -> None:
-    """An error leaves no mark: the next one tries."""
+def test_failed_work_is_repeated(tmp_path: Path) -> None:
+    """If the work fails, the next process tries again."""
     with pytest.raises(ZeroDivisionError), once(tmp_path / "made"):
         raise ZeroDivisionError
     with once(tmp_path / "made") as done:
