@@ -140,4 +140,4 @@ def test_loss_is_told_and_scaling_is_none(slurm_sim: SlurmSim, how: str) -> None
     """Cancelled jobs end the run within seconds, also in the middle of a restart; scaling to zero does not."""
     told = slurm_sim.exec("python", "-c", LOST, *filter(None, [how]), timeout=200).stdout.splitlines()
     assert "scaled 3" in told
-    assert told[-1] == "lost All workers have gone while the workload was running. True"
+    assert told[-1] == "lost All workers were lost while the workload was running. True"

@@ -1,4 +1,4 @@
-"""MPI collectives in Dask tasks, on data that Dask holds: all ranks enter or none does, and errors never hang.
+"""MPI collectives in Dask tasks, on data that Dask holds: all ranks enter or none does, and no error hangs.
 
 ::
 
