@@ -192,7 +192,7 @@ def test_uses_nodes_planned_for_other_jobs(slurm_sim: SlurmSim) -> None:
         assert json.loads(slurm_sim.exec(*PI, *options).stdout)["ok"]
         done = slurm_sim.exec(*PI, "--on", "slurm", "--jobs", "2", "--walltime", "30", "--timeout", "3", check=False)
         assert "PENDING" in done.stderr
-        assert "no usable node" not in done.stderr
+        assert "No usable node" not in done.stderr
     finally:
         slurm_sim.exec("scancel", "-u", "hpc")
         slurm_sim.exec("sh", "-c", "while squeue -h | grep -q .; do sleep 0.1; done")

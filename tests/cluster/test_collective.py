@@ -84,7 +84,7 @@ def test_names_missing_rank(told: dict[str, Any]) -> None:
     """If a worker is busy with another task, no rank enters, and the error names the missing rank."""
     missing = told["missing"]
     (rank, host) = told["members"][1]
-    assert f"rank {rank} on {host} did not come within 4 s" in missing["error"]
+    assert f"rank {rank} on {host} did not join within 4 s" in missing["error"]
     assert missing["seconds"] >= 4
 
 
@@ -149,7 +149,7 @@ def test_rejects_nanny_workers(slurm_sim: SlurmSim) -> None:
     """Workers started by nannies, dask-mpi's default, are rejected, and the error says which option to use."""
     with dask_mpi(slurm_sim) as file:
         told = json.loads(join(slurm_sim, "attached", file).stdout)
-    assert "no MPI process" in told["error"]
+    assert "not an MPI process" in told["error"]
     assert "--worker-class distributed.Worker" in told["error"]
 
 

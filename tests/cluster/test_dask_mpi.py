@@ -204,5 +204,5 @@ def test_attaches_to_running_cluster(sim: SlurmSim) -> None:
     job.wait(150)
     done = attached(sim, "--scheduler-file=old.json", check=False)
     assert done.returncode == 1
-    assert f"is stale.\nIt is of job {job.id}, which has ended: " in done.stderr
+    assert f"is stale.\nIt belongs to job {job.id}, which has ended: " in done.stderr
     assert left(sim) == ""

@@ -16,7 +16,7 @@ RUN = "dask-hpc run monte-carlo-pi --on mpi"
         (f"srun --mpi=pmix -n1 {RUN}", ["A world of 1 rank is too small", "srun --mpi=pmix -n"]),
         (f"srun --mpi=pmix -n2 {RUN}", ["A world of 2 ranks is too small", "Needed: 3"]),
         (f"srun --mpi=none -n3 {RUN}", ["launched 3 tasks", "has size 1", "srun --mpi=pmix"]),
-        (f"srun --mpi=pmix -n3 {RUN} --nodes 2", ["--nodes has no meaning inside of a job step"]),
+        (f"srun --mpi=pmix -n3 {RUN} --nodes 2", ["--nodes has no effect inside a job step"]),
         (f"srun --mpi=pmix -n3 {RUN} --interface eth7", ["eth7", "There are: "]),
         (f"srun --mpi=pmix -n3 {RUN} --samples banana", ["'banana' is not a number"]),
         ("srun --mpi=pmix -n1 dask-hpc mpi", ["A world of 1 rank is too small"]),
@@ -25,9 +25,9 @@ RUN = "dask-hpc run monte-carlo-pi --on mpi"
         ("srun --mpi=pmix -n2 dask-hpc mpi --worker-class distributed.Nanny", ["--worker-class distributed.Worker"]),
         ("srun --mpi=pmix -n2 dask-hpc mpi --banana", ["No such option", "--banana"]),
         ("srun -n1 -c2 mpirun -np 3 dask-hpc mpi", ["3 ranks of", "too many", "--ntasks-per-node=3"]),
-        (f"{RUN} --ranks-per-node 3", ["too few nodes", "3 ranks", "c1: 2 cores"]),
+        (f"{RUN} --ranks-per-node 3", ["Too few nodes", "3 ranks", "c1: 2 cores"]),
         (f"{RUN} --nodes 1 --ranks-per-node 1", ["A world of 1 rank is too small"]),
-        (f"{RUN} --scheduler-file nowhere.json", ["There is no scheduler file nowhere.json"]),
+        (f"{RUN} --scheduler-file nowhere.json", ["Scheduler file nowhere.json not found"]),
     ],
 )
 def test_explains_common_mistakes(slurm_sim: SlurmSim, command: str, words: list[str]) -> None:

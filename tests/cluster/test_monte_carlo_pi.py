@@ -82,9 +82,9 @@ def test_rejects_impossible_requests(slurm_sim: Any, option: list[str], words: l
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        (["--sbatch-option=--constraint=banana"], ["sbatch did not take the job", "Invalid feature"]),
+        (["--sbatch-option=--constraint=banana"], ["sbatch rejected the job", "Invalid feature"]),
         (["--sbatch-option=--hold"], ["JobHeldUser"]),
-        (["--jobs", "9", "--timeout", "5"], ["have not come in 5 s", "PENDING"]),
+        (["--jobs", "9", "--timeout", "5"], ["workers connected within 5 s", "PENDING"]),
     ],
 )
 def test_jobs_that_never_start_do_not_hang(slurm_sim: Any, option: list[str], words: list[str]) -> None:
@@ -113,7 +113,7 @@ def test_notices_lost_worker_while_waiting_for_others(slurm_sim: Any) -> None:
     run = " ".join((*RUN, "--jobs", "3", "--processes", "2", "--timeout", "100"))
     done = slurm_sim.exec("bash", "-c", LOSE_A_WORKER.format(run=run), check=False, timeout=90)
     assert "status 1" in done.stdout
-    assert "A worker has gone while others were still awaited" in done.stdout
+    assert "A worker was lost while others were still starting" in done.stdout
     assert re.search(r"job \d+: RUNNING", done.stdout)
     nothing_is_left(slurm_sim)
 
@@ -135,7 +135,7 @@ def test_losing_all_workers_ends_run(slurm_sim: SlurmSim) -> None:
     script = f"rm -f log; {run}; scancel -u hpc; wait $p; echo status $?; cat log"
     done = slurm_sim.exec("bash", "-c", script, check=False)
     assert "status 1" in done.stdout
-    assert "All workers have gone" in done.stdout
+    assert "All workers were lost" in done.stdout
     assert re.search(r"job \d+: CANCELLED .*c[12]", done.stdout)
     nothing_is_left(slurm_sim)
 

@@ -140,4 +140,4 @@ def test_reports_lost_jobs_but_not_scaling_to_zero(slurm_sim: SlurmSim, how: str
     """Cancelled jobs end the run within seconds, even during a restart; scaling to zero does not."""
     told = slurm_sim.exec("python", "-c", LOST, *filter(None, [how]), timeout=200).stdout.splitlines()
     assert "scaled 3" in told
-    assert told[-1] == "lost All workers have gone while the workload was running. True"
+    assert told[-1] == "lost All workers were lost while the workload was running. True"

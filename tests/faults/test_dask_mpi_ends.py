@@ -97,7 +97,7 @@ def test_time_limit_ends_every_rank(sim: SlurmSim) -> None:
     """At its time limit the job shuts down in the same way, and Slurm logs the reason."""
     job = running(sim)
     sim.exec("scontrol", "update", f"JobId={job.id}", "EndTime=now", on="slurmctld", user="root")
-    ends(job, "TIMEOUT", "SIGTERM: the job is cancelled, or its time is over", "DUE TO TIME LIMIT", timeout=90)
+    ends(job, "TIMEOUT", "SIGTERM: the job was cancelled, or reached its time limit", "DUE TO TIME LIMIT", timeout=90)
 
 
 @pytest.mark.parametrize("rank", [0, 3])
@@ -105,7 +105,7 @@ def test_killed_rank_ends_job(sim: SlurmSim, rank: int) -> None:
     """A killed scheduler or worker ends the step, and the log names the rank."""
     job = running(sim)
     node = kill(job, rank)
-    ends(job, "FAILED", rf"srun: error: {node}: tasks? {rank}\S*: Killed|: rank {rank} on {node} has gone")
+    ends(job, "FAILED", rf"srun: error: {node}: tasks? {rank}\S*: Killed|: rank {rank} on {node} was lost")
 
 
 def test_scheduler_ends_job_without_kill_on_bad_exit(sim: SlurmSim) -> None:
@@ -115,7 +115,7 @@ def test_scheduler_ends_job_without_kill_on_bad_exit(sim: SlurmSim) -> None:
     job = wrapped(sim, command)
     await_text(job, "Register worker", 3)
     node = kill(job, 3)
-    ends(job, "FAILED", f"dask-hpc: rank 0 on {hosts(job)[0]}: rank 3 on {node} has gone")
+    ends(job, "FAILED", f"dask-hpc: rank 0 on {hosts(job)[0]}: rank 3 on {node} was lost")
 
 
 def test_killed_client_rank_fails_job(sim: SlurmSim) -> None:
@@ -148,7 +148,7 @@ def test_failing_workload_on_login_node_ends_its_job(sim: SlurmSim) -> None:
     done = sim.exec("bash", "-c", RUN_RAISES.format("", "--ranks-per-node=2"), check=False, timeout=150)
     assert done.returncode == 1
     assert "ZeroDivisionError: on purpose" in done.stderr
-    assert "MPI job has gone" not in done.stderr
+    assert "MPI job ended" not in done.stderr
     assert left(sim) == ""
 
 
@@ -172,14 +172,14 @@ def test_cancelled_job_ends_run(sim: SlurmSim) -> None:
     script = f"{at_work(sim)} scancel -u hpc; wait $p; echo status $?; cat log"
     done = sim.exec("bash", "-c", script, timeout=150)
     assert "status 1" in done.stdout
-    assert "The MPI job has gone while the workload was running" in done.stdout
+    assert "The MPI job ended while the workload was running" in done.stdout
     assert ": CANCELLED" in done.stdout
-    assert ": SIGTERM: the job is cancelled" in done.stdout
+    assert ": SIGTERM: the job was cancelled" in done.stdout
     assert "Traceback" not in done.stdout
     assert left(sim) == ""
 
 
-GONE = "rank 0 on {first}: rank [23] on {lost} has gone, and an MPI job cannot go on"
+GONE = "rank 0 on {first}: rank [23] on {lost} was lost, and an MPI job cannot continue"
 SILENT = GONE + "|Node failure on {lost}"  # nothing closes the node's connections: Slurm may notice first
 
 

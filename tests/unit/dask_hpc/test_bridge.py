@@ -1,4 +1,4 @@
-"""The bridge: inside the SIF, sbatch calls the site's sbatch, and nothing else can be called."""
+"""The bridge: inside the SIF, Slurm's commands call the site's, and no other command can be called."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.bridge_site import SHIM, Site, new_site
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A site; a test may parametrize the launcher's constants."""
+    """Create a site; a test may parametrize the launcher's constants."""
     with new_site(**getattr(request, "param", {})) as site:
         yield site
 
 
 @pytest.mark.parametrize("words", ["'a b' ''", "'$HOME' '`id`' '\"'", "'new\nline' '\\' --x=ü", "'%s' '*' ' '"])
 def test_passes_arguments_unchanged(site: Site, words: str) -> None:
-    """No shell is between: blanks, quotes, newlines and empty arguments arrive unchanged."""
+    """Blanks, quotes, newlines and empty arguments arrive unchanged: no shell is involved."""
     site.command("squeue", 'printf "%s\\n" $# "$@"')
     direct = subprocess.run(["sh", "-c", f"{site.bin}/squeue {words}"], capture_output=True, check=True)
     assert site.run(f"squeue {words}").stdout == direct.stdout
@@ -54,8 +54,8 @@ def test_passes_working_directory_and_slurm_variables(site: Site) -> None:
 
 
 @pytest.mark.parametrize("command", ["sbatch", "srun"])
-def test_passes_what_jobs_are_to_have(site: Site, command: str) -> None:
-    """What the caller sets for sbatch and srun is set outside; what belongs to the SIF is not, and the site's stays."""
+def test_passes_variables_to_jobs(site: Site, command: str) -> None:
+    """The caller's variables reach sbatch and srun, except those of the SIF; the site's own variables stay."""
     site.command(command, "env")
     ours = "FOO='a b' DASK_X=1 OTHER=inside LINES=\"$(printf '1\\n2')\""
     theirs = "PYTHONPATH=/sif LD_LIBRARY_PATH=/sif APPTAINER_NAME=x HOME=/sif PRTE_MCA_plm=^slurm VIRTUAL_ENV=/sif"
@@ -69,35 +69,35 @@ def test_passes_what_jobs_are_to_have(site: Site, command: str) -> None:
     assert [line for line in lines if "/sif" in line or "plm" in line or "DASK_HPC_BRIDGE" in line] == []
 
 
-def test_old_launcher_gets_slurm_variables_alone(site: Site) -> None:
-    """A launcher that does not say that it takes more, as those before did, would refuse the call."""
+def test_old_launcher_gets_only_slurm_variables(site: Site) -> None:
+    """An older launcher, which does not announce that it accepts other variables, gets only Slurm's."""
     site.command("sbatch", "env")
     lines = site.run("unset DASK_HPC_BRIDGE_TAKES; FOO=1 SBATCH_X=2 sbatch").stdout.decode().splitlines()
     assert "SBATCH_X=2" in lines
     assert "FOO=1" not in lines
 
 
-def test_passes_arguments_that_are_no_text(site: Site) -> None:
-    """A file's name may be any bytes."""
+def test_passes_non_utf8_arguments(site: Site) -> None:
+    """Arguments may be any bytes, as file names may."""
     site.command("sbatch", 'printf %s "$1" | od -An -tx1')
     assert site.run("sbatch \"$(printf 'a\\377')\"").stdout == b" 61 ff\n"
 
 
 def test_passes_language(site: Site) -> None:
-    """LC_ALL decides how Slurm's output is to be read, so it is the caller's."""
+    """LC_ALL, which determines the format of Slurm's output, is the caller's."""
     site.command("squeue", "echo $LC_ALL $LANG")
     assert site.run("export LC_ALL=C LANG=inside; squeue", env={"LANG": "site"}).stdout == b"C site\n"
 
 
 def test_passes_large_binary_data(site: Site) -> None:
-    """50 MB of any bytes go in and come out unchanged."""
+    """50 MiB of random bytes pass through unchanged."""
     site.command("sbatch", "exec cat")
     data = os.urandom(1 << 20) * 50
     assert site.run("exec sbatch", stdin=data).stdout == data
 
 
 def test_closed_pipe_ends_command(site: Site) -> None:
-    """A command ends when its reader closes the pipe, as without a bridge."""
+    """A command ends when its reader closes the pipe, as it does without the bridge."""
     site.command("sacct", "exec yes")
     assert site.run("sacct | head -n 2").stdout == b"y\ny\n"
 
@@ -138,7 +138,7 @@ def test_stand_in_dies_of_same_signal(site: Site) -> None:
 
 @pytest.mark.parametrize("site", [{"KILL_SECONDS": 0.1}], indirect=True)
 def test_ends_command_of_killed_caller(site: Site) -> None:
-    """When the stand-in is killed, its command ends, too, and the next call is served."""
+    """When the stand-in is killed, its command ends too, and the next call is served."""
     site.command("srun", f"echo $$ >{site.folder}/pid; trap '' TERM; while :; do sleep 0.05; done")
     site.command("squeue", f"kill -0 $(cat {site.folder}/pid) 2>/dev/null || echo gone")
     done = site.run(
@@ -152,7 +152,7 @@ def test_ends_command_of_killed_caller(site: Site) -> None:
     ["show job 5", "-o show nodes", "--json show job", "ping", "-do show partition", "hold 5", "requeue 5", "update x"],
 )
 def test_allows_scontrol_on_jobs(site: Site, words: str) -> None:
-    """Subcommands that show something are allowed, and those that change jobs: Slurm sees to whose they are."""
+    """Subcommands that show information or change jobs are allowed; Slurm checks who owns the jobs."""
     site.command("scontrol", 'echo "$@"')
     assert site.run(f"scontrol {words}").stdout.decode() == words + "\n"
 
@@ -162,7 +162,7 @@ def test_allows_scontrol_on_jobs(site: Site, words: str) -> None:
     ["create x", "", "-M show reboot x", "shutdown", "-Mshow delete", "--cluster show token", "sho", "'show '"],
 )
 def test_rejects_administration_by_scontrol(site: Site, words: str) -> None:
-    """Subcommands that administrators use are rejected, and so is any option that could hide one."""
+    """Administrative subcommands are rejected, and so is any option that could hide one."""
     site.command("scontrol", "echo called")
     done = site.run(f"scontrol {words}")
     assert done.returncode == 126
@@ -175,20 +175,20 @@ def test_rejects_administration_by_scontrol(site: Site, words: str) -> None:
     ("words", "status"), [("-nP show assoc user=x", 0), ("list qos", 0), ("-i delete user x", 126)]
 )
 def test_sacctmgr_only_shows(site: Site, words: str, status: int) -> None:
-    """What accounts and limits there are can be asked, and not changed."""
+    """Accounts and limits can be shown, but not changed."""
     site.command("sacctmgr", "echo called")
     assert site.run(f"sacctmgr {words}").returncode == status
 
 
 def test_names_command_that_site_lacks(site: Site) -> None:
-    """The error says that the cluster has no such command."""
+    """A command that the cluster does not have is an error that says so."""
     done = site.run("sacct")
     assert done.returncode == 126
     assert b"this cluster has none on PATH" in done.stderr
 
 
 def test_rejects_deleted_working_directory(site: Site) -> None:
-    """Without a working directory no command is run: sbatch would run jobs there."""
+    """In a deleted working directory no command is run, as sbatch would run jobs there."""
     site.command("sbatch", "echo called")
     done = site.run("mkdir gone; cd gone; rmdir ../gone; sbatch")
     assert (done.returncode, done.stdout) == (125, b"")
@@ -196,7 +196,7 @@ def test_rejects_deleted_working_directory(site: Site) -> None:
 
 
 def test_names_working_directory_that_host_lacks(site: Site) -> None:
-    """A working directory that only the SIF has is refused by name."""
+    """A working directory that exists only in the SIF is rejected by name."""
     site.command("squeue", "echo fine")
     raw = Raw(site)
     assert raw.say(request(b"squeue", b"/only/in/the/sif", b"0")).startswith(b"refused the folder /only/in/the/sif is")
@@ -204,7 +204,7 @@ def test_names_working_directory_that_host_lacks(site: Site) -> None:
 
 
 class Raw:
-    """A caller that sends any bytes."""
+    """A caller that sends arbitrary bytes."""
 
     def __init__(self, site: Site) -> None:
         self.process = site.start("sh", "-c", 'echo "$DASK_HPC_BRIDGE"; read line; squeue', options=("--log=log",))
@@ -213,7 +213,7 @@ class Raw:
 
     @contextmanager
     def sent(self, data: bytes, files: int = 3) -> Iterator[socket.socket]:
-        """Send bytes, with so many file descriptors; yield the open connection."""
+        """Send bytes with this number of file descriptors; yield the open connection."""
         with socket.socket(socket.AF_UNIX) as connection, Path(os.devnull).open("r+b") as null:
             connection.connect(self.address)
             fds = array.array("i", [null.fileno()] * files)
@@ -221,7 +221,7 @@ class Raw:
             yield connection
 
     def say(self, data: bytes, files: int = 3) -> bytes:
-        """Send bytes, with so many file descriptors; return the reply."""
+        """Send bytes with this number of file descriptors; return the reply."""
         with self.sent(data, files) as connection:
             try:
                 return connection.recv(1000)
@@ -229,7 +229,7 @@ class Raw:
                 return b""
 
     def end(self) -> bytes:
-        """Let the session end with a call of its own; return what that wrote."""
+        """Let the session make its own call and end; return the output of the call."""
         return self.process.communicate(b"\n")[0]
 
 
@@ -270,7 +270,7 @@ def test_rejects_hostile_requests(site: Site, data: bytes) -> None:
 
 @pytest.mark.parametrize("files", [0, 1, 2, 9])
 def test_rejects_request_without_three_streams(site: Site, files: int) -> None:
-    """Fewer than three file descriptors are rejected; of more, only three are taken."""
+    """Fewer than three file descriptors are rejected; if there are more, only three are used."""
     site.command("squeue", "echo fine")
     raw = Raw(site)
     reply = raw.say(request(b"squeue", b"/", b"0"), files)
@@ -308,7 +308,7 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="becoming another user nee
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """Make a folder that any user may enter and write to."""
+    """Create a folder that any user may enter and write to."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o777)
         yield Path(folder)
@@ -316,7 +316,7 @@ def public() -> Iterator[Path]:
 
 @as_root
 def test_rejects_other_user(public: Path) -> None:
-    """Even with the folder open to all users, the kernel tells whose process calls."""
+    """Another user is rejected even if the folder is open to all, as the kernel identifies the caller's user."""
     site = Site(public)
     site.command("squeue", "echo fine")
     raw = Raw(site)
@@ -345,12 +345,12 @@ def test_stand_in_rejects_bridge_of_other_user(public: Path) -> None:
         environment = {"DASK_HPC_BRIDGE": str(address)}
         done = subprocess.run([sys.executable, "-IS", SHIM], env=environment, capture_output=True, text=True)
         assert done.returncode == 125
-        assert "of user 65534" in done.stderr
+        assert "belongs to user 65534" in done.stderr
         assert server.communicate()[0] == b"b''\n"
 
 
 def test_reads_reply_of_launcher_that_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A launcher that has replied and closed before the stand-in goes on is no error."""
+    """The reply is read even if the launcher has already closed the connection."""
 
     class Closed:
         def sendmsg(self, parts: list[bytes], _ancillary: object) -> int:
@@ -367,8 +367,8 @@ def test_reads_reply_of_launcher_that_closed_at_once(monkeypatch: pytest.MonkeyP
     assert shim._call(b"request") == "exited 7"
 
 
-def test_names_launcher_without_bridge() -> None:
-    """If no launcher started the SIF, the error names it."""
+def test_names_launcher_if_bridge_is_missing() -> None:
+    """If the SIF was started without the launcher, the error names the launcher."""
     done = subprocess.run([sys.executable, "-IS", SHIM], env={}, capture_output=True, text=True)
     assert done.returncode == 125
     assert "./dask-hpc" in done.stderr

@@ -10,7 +10,7 @@ from dask_hpc import collective
 
 
 def test_import_does_not_start_mpi() -> None:
-    """A client outside of the MPI job imports it, too."""
+    """The import does not load MPI, as clients outside the MPI job import the module too."""
     assert "Ranks" in collective.__all__
     assert "mpi4py.MPI" not in sys.modules
     with pytest.raises(AttributeError, match="no attribute 'Comm'"):

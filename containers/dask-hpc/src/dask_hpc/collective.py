@@ -1,4 +1,4 @@
-"""Run MPI collectives in Dask's tasks; `dask_hpc.mpi.collective` has the description."""
+"""Run MPI collectives in Dask tasks, as described in `dask_hpc.mpi.collective`."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ __all__ = ["CollectiveError", "InterruptibleComm", "Rank", "Ranks"]
 
 
 def __getattr__(name: str) -> type["InterruptibleComm"]:
-    """Import the communicator where it is used: that starts MPI, which a client does not need."""
+    """Import the communicator on first use, since that starts MPI, which a client does not need."""
     if name != "InterruptibleComm":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from dask_hpc.mpi.collective.comm import InterruptibleComm

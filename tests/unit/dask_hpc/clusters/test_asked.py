@@ -1,4 +1,4 @@
-"""What a user has asked for, by whichever way."""
+"""The user's requests, from options and variables."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def given(environ: dict[str, str] | None = None, *sbatch: str, **options: Any) -
     return asked(ClusterOptions(sbatch_option=sbatch, **options), environ or {}, {"cpus-per-task": "cores"})
 
 
-def test_the_variables_that_sites_have_users_set_become_part_of_the_plan() -> None:
-    """Account, partition, QOS and reservation, each with its source."""
+def test_reads_variables_of_sbatch() -> None:
+    """Account, partition, QOS and reservation from variables are planned, each with its source."""
     seen = given(VARIABLES)
     assert {name: seen.placement[name] for name in CHOICES} == {
         "account": "chem",
@@ -48,8 +48,8 @@ def test_the_variables_that_sites_have_users_set_become_part_of_the_plan() -> No
     assert [str(option) for option in seen.place()] == ["--account=chem", "--reservation=class", "--qos=high"]
 
 
-def test_an_option_goes_before_the_variable() -> None:
-    """Ours, or one for sbatch."""
+def test_option_overrides_variable() -> None:
+    """Our option, or one for sbatch, overrides a variable."""
     assert given(VARIABLES, account="mine").options.account == "mine"
     seen = given(VARIABLES, "-A mine", "--time=2:00:00", "-c 4")
     assert (seen.options.account, seen.options.walltime, seen.options.cores) == ("mine", 7200, 4)
@@ -57,8 +57,8 @@ def test_an_option_goes_before_the_variable() -> None:
     assert seen.sbatch == []
 
 
-def test_a_value_that_cannot_be_planned_with_is_refused() -> None:
-    """The error names our own option."""
+def test_rejects_invalid_value_of_sbatch_option() -> None:
+    """For an invalid value in `--sbatch-option`, the error names our option."""
     with pytest.raises(RequestError, match="--cores"):
         given(None, "--cpus-per-task=many")
 
@@ -67,12 +67,12 @@ def test_a_value_that_cannot_be_planned_with_is_refused() -> None:
     "name",
     OPTIONS,
 )
-def test_slurms_commands_do_not_see_options_in_variables(name: str) -> None:
-    """Neither what a user has set, nor what describes the job that this runs in."""
+def test_hides_option_variables_from_slurm_commands(name: str) -> None:
+    """Variables with options or about the surrounding job are removed for Slurm's commands."""
     assert plain({name: "x", "PATH": "/bin"}) == {"PATH": "/bin"}
 
 
 @pytest.mark.parametrize("name", ["SLURM_CONF", "SLURM_PMIX_FENCE", "SLURM_UMASK", "PMIX_MCA_gds", "DASK_CONFIG"])
-def test_what_a_site_needs_stays(name: str) -> None:
-    """Where Slurm is, and how its plugins work."""
+def test_keeps_site_variables(name: str) -> None:
+    """Variables that locate Slurm or configure its plugins are kept."""
     assert plain({name: "x"}) == {name: "x"}

@@ -1,4 +1,4 @@
-"""Names of jobs, and how much Dask logs."""
+"""Job names, and Dask's log level."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dask import config
 from dask_hpc.clusters.base import new_name, quieten
 
 
-def test_no_two_clusters_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs are cancelled by their name."""
+def test_job_names_are_unique(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every cluster has its own name, as jobs are cancelled by name."""
     monkeypatch.delenv("DASK_HPC_SESSION", raising=False)
     one, other = new_name(), new_name()
     assert one != other
@@ -19,8 +19,8 @@ def test_no_two_clusters_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.count("-") == 2
 
 
-def test_a_launchers_session_is_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The launcher uses the name to find what a killed driver has left."""
+def test_job_name_contains_launcher_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launcher finds the jobs of a killed driver by this part of the name."""
     monkeypatch.setenv("DASK_HPC_SESSION", "abc")
     assert new_name().startswith("dask-hpc-abc-")
 
@@ -34,8 +34,8 @@ def test_a_launchers_session_is_part_of_the_name(monkeypatch: pytest.MonkeyPatch
     ],
     ids=["nothing", "ours", "the user's"],
 )
-def test_dask_speaks_up_only_where_something_is_wrong(configured: dict[str, str], level: int) -> None:
-    """Unless the user's configuration says otherwise."""
+def test_quieten_sets_warning_level(configured: dict[str, str], level: int) -> None:
+    """Dask logs warnings and errors only, unless the user's configuration sets a level."""
     logger = logging.getLogger("distributed")
     before = logger.level
     try:

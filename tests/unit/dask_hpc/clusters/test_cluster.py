@@ -1,4 +1,4 @@
-"""Dask clusters and pictures for notebooks."""
+"""Dask clusters and plots for notebooks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dask_hpc.tutorial import Points, draw
 
 
 def test_rejects_unknown_backend_option_and_value() -> None:
-    """An unknown backend, option or value is rejected before anything starts, and the error lists what exists."""
-    with pytest.raises(RequestError, match="There are: local, slurm"):
+    """An unknown backend, option or value is rejected before anything starts, and the error lists the valid names."""
+    with pytest.raises(RequestError, match="Available: local, slurm"):
         cluster(on="moon")
-    with pytest.raises(RequestError, match=r"no option jobs.*\nThere are: .*workers"):
+    with pytest.raises(RequestError, match=r"Unknown option jobs.*\nAvailable: .*workers"):
         cluster(on="local", jobs=2)
     with pytest.raises(RequestError, match="did you mean workers"):
         cluster(on="local", worker=2)
@@ -29,7 +29,7 @@ def test_rejects_unknown_backend_option_and_value() -> None:
 
 
 def test_start_and_close_span_cells(tmp_path: Path) -> None:
-    """After `start` the cluster computes; after `close` it is gone, and closing twice is fine."""
+    """After `start` the cluster computes; `close` removes it, and closing twice is allowed."""
     started = cluster(on="local", workers=1, memory="256MiB", local_directory=str(tmp_path), dashboard="127.0.0.1:0")
     client = started.start().client
     assert client.submit(sum, [1, 2]).result() == 3
@@ -40,7 +40,7 @@ def test_start_and_close_span_cells(tmp_path: Path) -> None:
 
 
 def test_second_start_replaces_first_cluster(tmp_path: Path) -> None:
-    """Running a cell again replaces the first cluster."""
+    """Running a cell again closes the first cluster and starts a new one."""
     options = {"workers": 1, "memory": "256MiB", "local_directory": str(tmp_path), "dashboard": "127.0.0.1:0"}
     first = cluster(on="local", **options).start().client
     second = cluster(on="local", **options)
@@ -61,15 +61,15 @@ def handler() -> Iterator[None]:
 def test_lost_workers_end_cell_but_not_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     """While a cell runs, lost workers raise an error; between cells they print a message."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with pytest.raises(ClusterError, match="All workers have gone"):
+    with pytest.raises(ClusterError, match="All workers were lost"):
         _workers_lost(signal.SIGUSR1, None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _workers_lost(signal.SIGUSR1, None)
-    assert "All workers have gone" in capsys.readouterr().err
+    assert "All workers were lost" in capsys.readouterr().err
 
 
 def test_scales_by_number_and_by_load(tmp_path: Path) -> None:
-    """`scale` and `adapt` are Dask's own; both tell when the cluster is not started."""
+    """`scale` and `adapt` work as in Dask; `scale` raises an error if the cluster is not started."""
     started = cluster(on="local", workers=1, memory="256MiB", local_directory=str(tmp_path), dashboard="127.0.0.1:0")
     with pytest.raises(ClusterError, match="not started"):
         started.scale(2)
@@ -81,8 +81,8 @@ def test_scales_by_number_and_by_load(tmp_path: Path) -> None:
         assert "running" in repr(started)
 
 
-def test_draws_picture_in_frame() -> None:
-    """A picture is a frame that carries its scripts, with its text escaped."""
+def test_draws_plot_in_frame() -> None:
+    """A plot is an iframe that contains its scripts, with its text escaped."""
     html = draw(Points('a "title" <b>', "x", "y", {"s": ([0.0, 1.0], [0.0, 1.0])}))._repr_html_()
     assert html.startswith("<iframe")
     assert html.count("<") == 2  # the rest is quoted

@@ -20,7 +20,7 @@ from dask_hpc.screen import Screen
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of twelve cores and 24 GiB."""
+    """Simulate a machine with twelve cores and 24 GiB."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(12)))
     monkeypatch.setattr(dask_system, "CPU_COUNT", 12)
     monkeypatch.setattr(system, "MEMORY_LIMIT", 24 << 30)
@@ -31,41 +31,41 @@ def planned(**given: Any) -> LocalPlan:
     return LocalBackend().plan(ClusterOptions(**given))
 
 
-def test_has_a_worker_per_core_up_to_eight() -> None:
-    """Each has a thread, and its share of the memory by cores."""
+def test_plans_one_worker_per_core_up_to_eight() -> None:
+    """Each worker has one thread, and its share of the memory by cores."""
     plan = planned()
     assert (plan.workers, plan.threads, plan.worker_memory) == (8, 1, 2 << 30)
     assert plan.memory_limit == "auto"
     assert plan.settings == {"workers": 8, "threads": 1, "memory": "auto"}
 
 
-def test_takes_what_was_asked_for() -> None:
-    """Every option reaches Dask."""
+def test_passes_given_options() -> None:
+    """Every given option is passed on to Dask."""
     plan = planned(workers=3, threads=2, memory=512, local_directory="/scratch", dashboard="127.0.0.1:1")
     assert (plan.workers, plan.threads, plan.worker_memory) == (3, 2, 512 << 20)
     assert (plan.memory_limit, plan.local_directory, plan.dashboard) == ("512MiB", Path("/scratch"), "127.0.0.1:1")
     assert [(name, value) for name, value, _ in plan.rows] == [
         ("workers", "3"),
-        ("threads", "2 a worker"),
-        ("memory", "512MiB a worker"),
+        ("threads", "2 per worker"),
+        ("memory", "512MiB per worker"),
     ]
 
 
 @pytest.mark.parametrize(("threads", "gib"), [(3, 6), (12, 24), (24, 24)])
-def test_a_workers_memory_grows_with_its_threads(threads: int, gib: int) -> None:
-    """It is limited to the machine's memory."""
+def test_worker_memory_grows_with_threads(threads: int, gib: int) -> None:
+    """A worker's memory is proportional to its threads, up to the machine's memory."""
     assert planned(threads=threads).worker_memory == gib << 30
 
 
-def test_refuses_more_workers_than_the_machine_can_bear() -> None:
-    """Up to 64 workers per core are allowed."""
+def test_rejects_too_many_workers() -> None:
+    """Up to 64 workers per core are accepted, more are rejected."""
     assert planned(workers=64 * 12).workers == 768
     with pytest.raises(RequestError, match="769 workers"):
         planned(workers=64 * 12 + 1)
 
 
 async def heartbeats(dask_worker: Worker) -> None:
-    """Have a worker send heartbeats without a pause, so that some are on their way at its end."""
+    """Make a worker send heartbeats without a pause, so that some are in flight when it closes."""
 
     async def forever() -> None:
         while True:
@@ -74,8 +74,8 @@ async def heartbeats(dask_worker: Worker) -> None:
     dask_worker.beating = [asyncio.ensure_future(forever()) for _ in range(10)]
 
 
-def test_end_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
-    """Connections that the end cuts off are no news, neither in the workers nor here."""
+def test_closes_without_log_messages(capfd: pytest.CaptureFixture[str]) -> None:
+    """Connections that closing cuts off are not logged, neither by the workers nor by this process."""
     logger, screen = logging.getLogger("distributed"), Screen()
     level = logger.level
     with planned(workers=3).start(screen) as session:

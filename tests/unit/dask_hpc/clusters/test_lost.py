@@ -45,7 +45,7 @@ class SchedulerElsewhere:
 
 
 class SchedulerElsewherePlan(Plan):
-    """Starts a scheduler and a worker."""
+    """Start a scheduler and a worker."""
 
     @contextmanager
     def start(self, screen: Screen) -> Iterator[Session]:  # noqa: ARG002
@@ -62,12 +62,12 @@ class SchedulerElsewherePlan(Plan):
                 process.wait()
 
 
-def _wait_for_ever() -> None:
+def _wait_forever() -> None:
     threading.Event().wait()
 
 
 def lose(client: Any, how: signal.Signals) -> None:
-    """Kill the scheduler, or let it close with SIGTERM."""
+    """Send the scheduler a signal that kills or closes it."""
     client.scheduler_process.send_signal(how)
 
 
@@ -86,14 +86,14 @@ def closed_in_result(client: Any) -> Outcome:
 
 
 def killed_while_computing(client: Any) -> Outcome:
-    """Compute in the client, and need the scheduler no more."""
+    """Compute in the client without needing the scheduler."""
     lose(client, signal.SIGKILL)
-    _wait_for_ever()
+    _wait_forever()
     return Outcome({}, {}, [])
 
 
 def killed_before_asking(client: Any) -> Outcome:
-    """Ask all workers through a scheduler that has gone."""
+    """Run a function on all workers after the scheduler has ended."""
     lose(client, signal.SIGKILL)
     client.scheduler_process.wait()
     client.run(os.getpid)
@@ -111,7 +111,7 @@ def killed_before_asking(client: Any) -> Outcome:
     ids=lambda one: one.name,
 )
 def test_ends_run_when_scheduler_is_lost(lost: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the client waits for, the run ends with an error that says why, and keeps no partial result.
+    """Regardless of what the client waits for, the run ends with an error that gives the reason, and no partial result.
 
     The waits never end by themselves, and Dask would try to reconnect for a day.
     """
@@ -120,7 +120,7 @@ def test_ends_run_when_scheduler_is_lost(lost: Workload, tmp_path: Path, monkeyp
     monkeypatch.setenv("SCHEDULER_FILE", str(tmp_path / "scheduler.json"))
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1 day"}),
-        pytest.raises(ClusterError, match="scheduler has gone while the workload was running"),
+        pytest.raises(ClusterError, match="scheduler was lost while the workload was running"),
     ):
         run(Asked(lost, {}), SchedulerElsewhere(), ClusterOptions(), root=tmp_path / "results")
     assert list((tmp_path / "results" / lost.name).iterdir()) == []

@@ -13,28 +13,28 @@ from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand
 
 
 def command(seen: dict[str, Any]) -> SectionedCommand:
-    """Return a command with one more option."""
+    """Return a command with one further option."""
     own = click.Option(["--size"], help="Of the workload.")
     return SectionedCommand("run", params=[own, *CLUSTER_OPTIONS], callback=lambda **given: seen.update(given))
 
 
-def test_every_option_is_some_backends_and_every_backends_is_one() -> None:
-    """An option that no backend reads would be silently ignored."""
+def test_options_match_backends() -> None:
+    """Every option is accepted by some backend, and every backend's option exists."""
     names = {option.name for option in CLUSTER_OPTIONS}
     assert names == set().union(*(backend.options for backend in BACKENDS.values()))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_sections_say_which_backend_an_option_is_for(backend: str) -> None:
-    """A section names exactly the backends that read its options."""
+def test_sections_name_backends(backend: str) -> None:
+    """A section's title names exactly the backends that accept its options."""
     for option in CLUSTER_OPTIONS:
         reads = option.name in BACKENDS[backend].options
         if option.section.startswith("With --on "):
             assert (backend in option.section.removeprefix("With --on ").split(" or ")) is reads, option.name
 
 
-def test_help_lists_options_under_their_sections() -> None:
-    """The workload's own come first."""
+def test_help_lists_options_by_section() -> None:
+    """`--help` lists the workload's own options first, then each section."""
     text = CliRunner().invoke(command({}), ["--help"]).output
     headings = [line.rstrip(":") for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert headings[0] == "Workload"
@@ -43,15 +43,15 @@ def test_help_lists_options_under_their_sections() -> None:
 
 
 def test_only_four_options_have_defaults() -> None:
-    """The backend chooses all other values later."""
+    """All other values are chosen later by the backend."""
     seen: dict[str, Any] = {}
     CliRunner().invoke(command(seen), [])
     given = {name: value for name, value in seen.items() if value is not None}
     assert given == {"dashboard": "127.0.0.1:0", "timeout": 300, "tls": True, "sbatch_option": ()}
 
 
-def test_values_are_read() -> None:
-    """Memory in MiB, times in seconds, and one option of sbatch after another."""
+def test_parses_values() -> None:
+    """Memory is parsed to MiB and time to seconds, and sbatch options are collected in order."""
     seen: dict[str, Any] = {}
     words = "--memory 2GiB --walltime 1:30 --jobs 3 --no-tls --sbatch-option=--qos=a --sbatch-option=-x"
     CliRunner().invoke(command(seen), words.split())
@@ -60,7 +60,7 @@ def test_values_are_read() -> None:
 
 
 @pytest.mark.parametrize("words", ["--jobs 0", "--jobs 100001", "--cores x", "--walltime 0", "--memory 1"])
-def test_values_that_make_no_sense_are_refused(words: str) -> None:
-    """Before anything is asked of Slurm."""
+def test_rejects_invalid_values(words: str) -> None:
+    """An invalid value is a usage error."""
     done = CliRunner().invoke(command({}), words.split())
     assert done.exit_code == 2

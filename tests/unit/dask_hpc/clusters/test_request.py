@@ -1,4 +1,4 @@
-"""Defaults for a job, worked out from the partition's nodes."""
+"""Defaults for a job, chosen from the partition's nodes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def chooser(**given: Any) -> Chooser:
 
 
 def node(name: str = "n", **given: Any) -> Node:
-    """Return an idle node of four cores."""
+    """Return an idle node with four cores."""
     fields: dict[str, Any] = {"cpus": 4, "memory": 4000, "state": "idle", "idle_cpus": 4, "limit": None}
     return Node(name=name, partition="batch", default=True, **fields | given)
 
@@ -53,8 +53,8 @@ def node(name: str = "n", **given: Any) -> Node:
     "state",
     USABLE,
 )
-def test_nodes_that_jobs_can_start_on_are_usable(state: str) -> None:
-    """Now or later, and those that a cloud has to start first."""
+def test_accepts_usable_node(state: str) -> None:
+    """A node on which jobs can start, now or later, is usable, including a cloud node that must boot first."""
     assert usable([node(state=state)], None) == [node(state=state)]
 
 
@@ -62,21 +62,21 @@ def test_nodes_that_jobs_can_start_on_are_usable(state: str) -> None:
     "state",
     ["down", "drain", "drng", "fail", "failg", "unk", "futr", "inval", "idle*", "down*", "down~", "drain$", "drng@"],
 )
-def test_nodes_that_no_job_can_start_on_are_not(state: str) -> None:
-    """A node that does not answer is marked with a star."""
+def test_rejects_unusable_node(state: str) -> None:
+    """A node that is down, drained or not responding (marked with a star) is not usable."""
     with pytest.raises(RequestError, match=r"n: 4 cores"):
         usable([node(state=state)], None)
 
 
 @pytest.mark.parametrize(("partition", "word"), [("gpu", "partition gpu"), (None, "default partition")])
-def test_an_empty_partition_is_named(partition: str | None, word: str) -> None:
-    """The error says where there is no node."""
+def test_names_empty_partition(partition: str | None, word: str) -> None:
+    """The error names the partition without nodes."""
     with pytest.raises(RequestError, match=word):
         usable([], partition)
 
 
-def test_the_smallest_is_taken_of_the_idle_nodes() -> None:
-    """A node with one busy core is not idle, and a small busy node does not shrink the job."""
+def test_chooses_smallest_idle_node() -> None:
+    """The smallest idle node counts; a node with a busy core is not idle."""
     small, large, larger = (
         node("s", cpus=2, idle_cpus=1),
         node("l", cpus=8, idle_cpus=8),
@@ -85,20 +85,20 @@ def test_the_smallest_is_taken_of_the_idle_nodes() -> None:
     assert smallest_idle([small, larger, large]) == (2, large)
 
 
-def test_without_an_idle_node_the_smallest_is_taken_of_all() -> None:
-    """The job waits then, and must fit on any."""
+def test_chooses_smallest_node_if_none_is_idle() -> None:
+    """If no node is idle, the smallest of all counts, as the job may start on any of them."""
     busy, smaller = node("b", idle_cpus=0), node("s", cpus=2, idle_cpus=1)
     assert smallest_idle([busy, smaller]) == (2, smaller)
 
 
 @pytest.mark.parametrize(("limit", "walltime"), [(None, 600), (3600, 600), (601, 600), (300, 300)])
-def test_the_wall_time_fits_the_partition(limit: int | None, walltime: int) -> None:
-    """Ten minutes, or what the partition allows."""
+def test_default_walltime_fits_partition(limit: int | None, walltime: int) -> None:
+    """The default is ten minutes, or the partition's limit if that is shorter."""
     assert chooser().walltime(node(limit=limit)) == walltime
 
 
-def test_logs_and_disk_have_their_places() -> None:
-    """Logs are shared, and workers spill to the node's own disk."""
+def test_chooses_default_folders() -> None:
+    """Logs go to the given shared folder, and workers spill to the node's own disk."""
     assert chooser().log_directory(Path("/logs")) == Path("/logs")
     assert chooser().local_directory() == "/tmp"
 
@@ -118,21 +118,21 @@ def test_prefers_given_values_to_defaults() -> None:
 
 
 @pytest.mark.parametrize(("walltime", "limit"), [(60, None), (60, 60), (59, 60)])
-def test_a_job_may_last_as_long_as_its_partition_lets_it(walltime: int, limit: int | None) -> None:
-    """The limit itself is allowed."""
+def test_accepts_walltime_within_limit(walltime: int, limit: int | None) -> None:
+    """A wall time up to the partition's limit is accepted."""
     refuse_long(walltime, [node(limit=limit)])
 
 
-def test_a_longer_job_is_refused() -> None:
-    """The message has both times."""
+def test_rejects_walltime_beyond_limit() -> None:
+    """A longer wall time is rejected, and the error has both times."""
     with pytest.raises(RequestError) as refused:
         refuse_long(61, [node(limit=60)])
     assert "00:01:00" in refused.value.message
     assert "00:01:01" in refused.value.message
 
 
-def test_nodes_are_described_up_to_ten() -> None:
-    """A large partition does not fill the screen."""
+def test_describes_at_most_ten_nodes() -> None:
+    """Ten nodes are listed, and the others are counted."""
     assert describe_nodes([]) == "  (none)"
     assert describe_nodes([node()]) == "  n: 4 cores, 4000 MiB, idle"
     ten = describe_nodes([node(str(number)) for number in range(10)]).splitlines()

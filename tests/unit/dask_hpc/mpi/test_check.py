@@ -17,7 +17,7 @@ from dask_hpc.mpi.launch import Launch
         (
             Launch(by="srun", tasks=4, first=True),
             {"SLURM_MPI_TYPE": "pmix", "PMIX_NAMESPACE": "slurm.pmix.1.0", "PMIX_VERSION": "9.9"},
-            ["9.9", "5.0.11", "do not understand", "srun --mpi=list"],
+            ["9.9", "5.0.11", "incompatible", "srun --mpi=list"],
         ),
         (Launch(by="srun", tasks=4, first=True, cleaned=True), {}, ["cleaned", "env -i"]),
         (

@@ -22,7 +22,7 @@ A, B, ELSEWHERE = "tls://10.0.0.1:1", "tls://10.0.0.2:2", "tls://else:3"
 
 
 def test_sorts_members_by_rank() -> None:
-    """Workers are sorted by rank, in whatever order Dask lists them."""
+    """Workers are sorted by rank, regardless of the order in which Dask lists them."""
     found = {
         A: Facts(host="c1", rank=3, world="job of 4", threads=True),
         B: Facts(host="c2", rank=2, world="job of 4", threads=True),
@@ -35,14 +35,14 @@ def test_sorts_members_by_rank() -> None:
     ("other", "words"),
     [
         (None, ["no workers"]),
-        (Facts(host="c2"), ["MPI processes", "no MPI process", "Nanny", "--worker-class distributed.Worker"]),
+        (Facts(host="c2"), ["MPI processes", "not an MPI process", "nanny", "--worker-class distributed.Worker"]),
         (Facts(host="c2", rank=3, world="another of 4", threads=True), ["several MPI jobs", "another of 4"]),
         (Facts(host="c2", rank=2, world="job of 4", threads=True), ["several MPI jobs"]),
         (Facts(host="c2", rank=3, world="job of 4", threads=False), ["THREAD_MULTIPLE", "mpi4py.rc"]),
     ],
 )
 def test_rejects_workers_that_cannot_be_ranks(other: Facts | None, words: list[str]) -> None:
-    """Workers without MPI, of two jobs, or without MPI threads are named, with what to do."""
+    """For workers without MPI, of two jobs, or without MPI threads, the error names them and says what to do."""
     found = {A: Facts(host="c1", rank=2, world="job of 4", threads=True), B: other} if other else {}
     with pytest.raises(CollectiveError) as refused:
         members(found)
@@ -50,7 +50,7 @@ def test_rejects_workers_that_cannot_be_ranks(other: Facts | None, words: list[s
 
 
 def test_facts_never_start_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process without MPI, or with MPI that is not initialised, has no rank; one with MPI has its own."""
+    """A process without MPI, or before MPI is initialised, has no rank; afterwards it has its own."""
     monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
     assert facts() == Facts(host=socket.gethostname())
     assert "mpi4py.MPI" not in sys.modules
@@ -81,7 +81,7 @@ def test_gives_each_block_once_to_rank_that_holds_it(drawn: dict[int, list[str]]
 @pytest.mark.parametrize("holders", [[], [ELSEWHERE]])
 def test_rejects_block_on_no_rank(holders: list[str]) -> None:
     """A block that no rank holds is an error."""
-    with pytest.raises(CollectiveError, match="is on no rank"):
+    with pytest.raises(CollectiveError, match="No rank holds the block 2"):
         shares({1: [A], 2: holders}, [A, B])
 
 
@@ -99,11 +99,11 @@ def test_names_rank_that_failed_first() -> None:
     assert error.__cause__ is cause
     assert "rank 3 on c1: ValueError: no luck" in error.message
     assert "rank 2" not in error.message
-    assert "rank 4 on c1 could not be ended, and MPI was aborted" in error.message
+    assert "rank 4 on c1 could not be stopped, so MPI was aborted" in error.message
 
 
 def test_stop_ends_only_its_own_collective(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker stops the collective that is named, for the first reason given, and ignores any other."""
+    """A worker stops only the named collective, and keeps the first reason."""
     order = Order(run="mine", tag=1, key="mine-rank-0", ranks=(0, 1), entry=1, timeout=1, grace=1)
     monkeypatch.setitem(part._parts, "mine", part._Part(order))
     stop("another", "because")

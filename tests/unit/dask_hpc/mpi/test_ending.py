@@ -1,4 +1,4 @@
-"""How a rank's process ends."""
+"""The end of a rank's process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dask_hpc.mpi.settings import MpiSettings
 
 
 @pytest.mark.parametrize("made_here", [True, False])
-def test_status_of_failure_removes_folder_that_ranks_have_made(tmp_path: Path, *, made_here: bool) -> None:
-    """A folder that was there before, such as one of `dask-hpc mpi-folder`, is left to its maker."""
+def test_failure_removes_folder_that_ranks_created(tmp_path: Path, *, made_here: bool) -> None:
+    """A folder that existed before, such as one from `dask-hpc mpi-folder`, is kept."""
     folder = Folder(tmp_path / "one")
     folder.make(tls=False)
     ending = Ending()
@@ -26,8 +26,8 @@ def test_status_of_failure_removes_folder_that_ranks_have_made(tmp_path: Path, *
     assert folder.path.exists() is not made_here
 
 
-def test_log_names_node_also_without_mpi(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The rank is unknown then."""
+def test_log_names_node_without_mpi(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without MPI, the log names the node, and the rank is unknown."""
     monkeypatch.setenv("SLURMD_NODENAME", "c1")
     say("the end")
     assert capsys.readouterr().err == "dask-hpc: rank ? on c1: the end\n"

@@ -25,7 +25,7 @@ def mode(path: Path) -> int:
 
 @pytest.fixture(params=[0o000, 0o077], ids=oct)
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Set the process's umask."""
+    """Set the umask of this process."""
     before = os.umask(request.param)
     yield
     os.umask(before)
@@ -33,7 +33,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.usefixtures("umask")
 def test_folder_is_private(tmp_path: Path) -> None:
-    """Folders have mode 0700 and files 0600, whatever the umask; the configuration names paths and holds no secret."""
+    """Folders have mode 0700 and files 0600 with any umask; the configuration has paths, but no secrets."""
     folder = Folder(tmp_path / "home" / "one")
     with folder.kept(tls=True):
         mpi_scheduler_file.publish(folder.scheduler_file, IDENTITY, Origin())
@@ -48,23 +48,23 @@ def test_folder_is_private(tmp_path: Path) -> None:
 
 
 def test_rejects_existing_folder(tmp_path: Path) -> None:
-    """A folder that exists is rejected, and not touched."""
+    """A folder that exists is rejected, and not changed."""
     folder = Folder(tmp_path / "one")
     with folder.kept(tls=False):
         before = folder.config.read_text()
-        with pytest.raises(ClusterError, match="there already"):
+        with pytest.raises(ClusterError, match="already exists"):
             folder.make(tls=True)
         assert folder.config.read_text() == before
 
 
 def test_reports_folder_that_cannot_be_created() -> None:
     """A folder in /proc cannot be created, and the error says so."""
-    with pytest.raises(ClusterError, match="cannot be made"):
+    with pytest.raises(ClusterError, match="Cannot create /proc/here"):
         Folder(Path("/proc/here")).make(tls=False)
 
 
-def test_the_configuration_is_all_that_dask_mpi_needs(tmp_path: Path) -> None:
-    """Every role has its credentials, encryption is required, and every process loads what makes the job end."""
+def test_configuration_has_credentials_and_preload(tmp_path: Path) -> None:
+    """Every role has credentials, encryption is required, and every process loads the preload that ends the job."""
     folder = Folder(tmp_path / "one")
     settings = MpiSettings(wait_for_client=300)
     with folder.kept(tls=True, settings=settings, of_dask={"distributed.scheduler.idle-timeout": None}):
@@ -84,16 +84,16 @@ def test_the_configuration_is_all_that_dask_mpi_needs(tmp_path: Path) -> None:
     assert seen["logging"] == {"distributed.batched": "warning", "distributed.worker.state_machine": "error"}
 
 
-def test_a_clients_credentials_require_encryption(tmp_path: Path) -> None:
-    """A client with them never talks to a scheduler without TLS."""
+def test_client_credentials_require_encryption(tmp_path: Path) -> None:
+    """A client with these credentials never connects to a scheduler without TLS."""
     security = Folder(tmp_path).security()
     assert security.require_encryption
     assert security.tls_ca_file == security.tls_client_cert == str(tmp_path / "tls" / "cert.pem")
     assert security.tls_client_key == str(tmp_path / "tls" / "key.pem")
 
 
-def test_without_tls_there_are_no_credentials(tmp_path: Path) -> None:
-    """Nor a word of them in the configuration; folders above are made."""
+def test_creates_no_credentials_without_tls(tmp_path: Path) -> None:
+    """Without TLS, neither the folder nor the configuration has credentials; parent folders are created."""
     folder = Folder(tmp_path / "a" / "b" / "one")
     with folder.kept(tls=False):
         assert not folder.tls.exists()
@@ -101,7 +101,7 @@ def test_without_tls_there_are_no_credentials(tmp_path: Path) -> None:
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
-def test_an_error_removes_it(tmp_path: Path) -> None:
+def test_error_removes_folder(tmp_path: Path) -> None:
     """The folder is removed after any exception, and removing it again is not an error."""
     folder = Folder(tmp_path / "one")
     with pytest.raises(InterruptedError), folder.kept(tls=True):
@@ -120,8 +120,8 @@ def test_keeps_files_of_other_programs(tmp_path: Path) -> None:
     assert [file.name for file in folder.path.iterdir()] == ["notes"]
 
 
-def test_a_folder_that_cannot_be_filled_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk leaves no half of it."""
+def test_removes_incomplete_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the disk is full, the partly written folder is removed."""
 
     def full(_folder: Path, _lifetime: object) -> None:
         raise OSError(28, "No space left on device")

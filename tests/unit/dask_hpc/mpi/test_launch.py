@@ -16,13 +16,13 @@ MPIRUN = {"OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_RANK": "0"}
 
 
 @pytest.fixture(autouse=True)
-def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests from asking Slurm about their steps."""
+def no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevent tests from asking Slurm about steps."""
     monkeypatch.setattr(mpi_launch, "tasks_of_step", lambda _step: 0)
 
 
 def process(proc: Path, pid: int, parent: int, name: str, environ: str = "") -> None:
-    """Write a process's files below a made-up /proc."""
+    """Write a process's files below a simulated /proc."""
     folder = proc / str(pid)
     folder.mkdir()
     (folder / "stat").write_text(f"{pid} (a (b) c) S {parent} 0 0")
@@ -31,21 +31,21 @@ def process(proc: Path, pid: int, parent: int, name: str, environ: str = "") -> 
 
 
 def test_counts_tasks_of_srun_step(tmp_path: Path) -> None:
-    """The step's tasks count, not the job's, and only the first task reports."""
+    """The number of tasks is the step's, not the job's, and only one task is the first."""
     found = launch(SRUN, tmp_path)
     assert found
     assert (found.by, found.tasks, found.first) == ("srun", 4, False)
 
 
 def test_prefers_mpirun_inside_srun(tmp_path: Path) -> None:
-    """Ranks of mpirun count as such, although they inherit the variables of the step around it."""
+    """Ranks of mpirun are recognized, although they inherit the variables of the step around it."""
     found = launch({**SRUN, **MPIRUN, "PMIX_NAMESPACE": "prterun-c1-1@1"}, tmp_path)
     assert found
     assert (found.by, found.tasks, found.first) == ("mpirun", 3, True)
 
 
 def test_prefers_srun_inside_mpirun(tmp_path: Path) -> None:
-    """Tasks of srun count as such, although they inherit the variables of an mpirun around it."""
+    """Tasks of srun are recognized, although they inherit the variables of an mpirun around it."""
     found = launch({**SRUN, **MPIRUN, "PMIX_NAMESPACE": "slurm.pmix.1.0"}, tmp_path)
     assert found
     assert found.by == "srun"
@@ -53,7 +53,7 @@ def test_prefers_srun_inside_mpirun(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "1"}])
 def test_detects_missing_launcher(tmp_path: Path, environ: dict[str, str]) -> None:
-    """A program that was started directly, also in a batch script with several tasks, was not launched as ranks."""
+    """A program that was started directly, even in a batch script with several tasks, was not launched as ranks."""
     assert launch(environ, tmp_path) is None
 
 
@@ -61,7 +61,7 @@ def test_detects_missing_launcher(tmp_path: Path, environ: dict[str, str]) -> No
 def test_finds_tasks_in_proc_if_environment_was_cleaned(
     tmp_path: Path, first: bool, step: str, tasks: int | None
 ) -> None:
-    """Tasks of Slurm are found in /proc if the environment says nothing; a batch script is none."""
+    """If the environment was cleaned, a step's tasks are found in /proc; a batch script is not a step."""
     pid = os.getpid()
     process(tmp_path, 90, 1, f"slurmstepd: [{step}]")
     process(tmp_path, 91, 90, "slurmstepd: ...")

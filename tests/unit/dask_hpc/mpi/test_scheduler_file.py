@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_reads_published_file(file: Path) -> None:
-    """The file has the scheduler's address, as Dask's own does, and the world's size; nothing is left beside it."""
+    """The file has the scheduler's address, as Dask's own does, and the world's size; no temporary file is left."""
     found = mpi_scheduler_file.read(file)
     assert (found.id, found.address, found.world, found.job) == ("Scheduler-1", "tls://192.0.2.1:1", 8, "")
     assert json.loads(file.read_bytes())["type"] == "Scheduler"
@@ -54,23 +54,23 @@ def test_rejects_truncated_file(tmp_path: Path, content: str) -> None:
     file.write_text(content)
     with pytest.raises(ClusterError) as caught:
         mpi_scheduler_file.read(file)
-    assert all(word in caught.value.message for word in (str(file), "not whole", f"{len(content)} bytes", "remove it"))
+    assert all(word in caught.value.message for word in (str(file), "incomplete", f"{len(content)} bytes", "remove it"))
 
 
 def test_reports_missing_file(tmp_path: Path) -> None:
     """A missing file is reported: the cluster has not started, or has ended."""
-    with pytest.raises(ClusterError, match="There is no scheduler file"):
+    with pytest.raises(ClusterError, match=r"Scheduler file .*scheduler\.json not found"):
         mpi_scheduler_file.read(tmp_path / "scheduler.json")
 
 
 def test_rejects_file_of_other_user(tmp_path: Path) -> None:
-    """Another user's file is not read: its scheduler could run code under your name."""
+    """Another user's file is not read: its scheduler could run code as you."""
     file = Path("/etc/passwd")
     if os.getuid() == 0:
         file = tmp_path / "scheduler.json"
         mpi_scheduler_file.publish(file, IDENTITY, Origin())
         os.chown(file, 1000, 1000)
-    with pytest.raises(ClusterError, match="not yours"):
+    with pytest.raises(ClusterError, match="not to you"):
         mpi_scheduler_file.read(file)
 
 
@@ -100,7 +100,7 @@ def test_rejects_other_scheduler_at_same_address(tmp_path: Path) -> None:
             assert client.scheduler_info(n_workers=0)["id"] == cluster.scheduler.id
 
 
-def test_a_file_of_a_job_that_has_ended_is_stale(tmp_path: Path, commands: Commands) -> None:
+def test_file_of_ended_job_is_stale(tmp_path: Path, commands: Commands) -> None:
     """The error names the job, its final state and the file's age, without an attempt to connect."""
     file = tmp_path / "scheduler.json"
     mpi_scheduler_file.publish(file, IDENTITY, Origin(job="7"))
@@ -114,8 +114,8 @@ def test_a_file_of_a_job_that_has_ended_is_stale(tmp_path: Path, commands: Comma
 
 
 @pytest.mark.parametrize("script", ["echo RUNNING", None])
-def test_a_file_whose_job_may_run_is_read(tmp_path: Path, commands: Commands, script: str | None) -> None:
-    """Where Slurm cannot be asked, trying to connect has to do."""
+def test_reads_file_of_job_that_may_run(tmp_path: Path, commands: Commands, script: str | None) -> None:
+    """A file is read if its job runs, or if Slurm does not answer."""
     file = tmp_path / "scheduler.json"
     mpi_scheduler_file.publish(file, IDENTITY, Origin(job="7"))
     if script:
@@ -124,14 +124,14 @@ def test_a_file_whose_job_may_run_is_read(tmp_path: Path, commands: Commands, sc
 
 
 def test_does_not_ask_slurm_about_file_without_job(file: Path, commands: Commands) -> None:
-    """A cluster that was started with mpirun has no Slurm job."""
+    """Slurm is not asked about a cluster without a Slurm job, as with mpirun."""
     commands["squeue"] = "echo FAILED"
     assert mpi_scheduler_file.read(file).job == ""
     assert commands.calls("squeue") == []
 
 
-def test_a_scheduler_with_tls_needs_credentials(file: Path) -> None:
-    """Without any, the error says where they would be; those of Dask's configuration are as good."""
+def test_scheduler_with_tls_requires_credentials(file: Path) -> None:
+    """Without credentials, the error says where they belong; Dask's configuration may provide them."""
     with config.set({"distributed.comm.tls.ca-file": None}), pytest.raises(ClusterError) as caught:
         mpi_scheduler_file.connect(file, timeout=1)
     assert str(file.parent / "tls") in caught.value.message
@@ -139,14 +139,14 @@ def test_a_scheduler_with_tls_needs_credentials(file: Path) -> None:
         mpi_scheduler_file.connect(file, timeout=0.01)
 
 
-def test_the_workers_are_not_published(tmp_path: Path) -> None:
-    """The file is for finding the scheduler; its workers change, and are many."""
+def test_does_not_publish_workers(tmp_path: Path) -> None:
+    """The file does not list the workers, which change and may be many."""
     file = tmp_path / "scheduler.json"
     mpi_scheduler_file.publish(file, {**IDENTITY, "workers": {"tcp://a": {}}}, Origin())
     assert json.loads(file.read_bytes())["workers"] == {}
 
 
-def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
-    """A folder in its place is no file."""
+def test_reports_unreadable_file(tmp_path: Path) -> None:
+    """A folder in place of the file is an error."""
     with pytest.raises(ClusterError, match="cannot be read"):
         mpi_scheduler_file.read(tmp_path)

@@ -1,4 +1,4 @@
-"""The folder of a dask-mpi cluster that was started in a step."""
+"""The folder of a dask-mpi cluster in a step."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ from dask_hpc.mpi.setup import job_folder
         ({}, "dask-mpi-pid-PID"),
     ],
 )
-def test_every_step_of_a_job_has_its_own(environ: dict[str, str], name: str) -> None:
-    """Two clusters of one job do not meet; without Slurm, the process gives the name."""
+def test_each_step_has_its_own_folder(environ: dict[str, str], name: str) -> None:
+    """The folder is named after the job and step, so that clusters do not collide; without Slurm, after the process."""
     assert job_folder(environ) == Path.home() / ".dask-hpc" / name.replace("PID", str(os.getpid()))

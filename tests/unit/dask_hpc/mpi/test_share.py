@@ -22,7 +22,7 @@ def share(environ: dict[str, str], ranks: int, machine: Machine) -> Share:
 
 
 def test_ranks_share_job_memory() -> None:
-    """Four ranks of two cores get a quarter of the job's memory on their node each, whatever the machine has."""
+    """Four ranks with two cores each get a quarter of the job's memory on their node, regardless of the machine's."""
     environ = {"SLURM_CPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "2", "SLURM_MEM_PER_NODE": "4096"}
     found = share(environ, 4, Machine(128, 512 * GIB))
     assert (found.threads, found.memory) == (2, GIB)
@@ -42,7 +42,7 @@ def test_memory_follows_share_of_cores_without_limit() -> None:
 
 
 def test_does_not_scale_limit_twice() -> None:
-    """A control group's or resource limit already is the job's, and is not scaled again."""
+    """The limit of a control group or resource is already the job's, and is not scaled again."""
     assert share({"SLURM_CPUS_ON_NODE": "4"}, 2, Machine(16, 8 * GIB, limited=True)).memory == 4 * GIB
 
 
@@ -77,27 +77,27 @@ def test_rejects_more_ranks_than_cores(ranks: int, per_task: str | None) -> None
     ],
 )
 def test_shares_are_whole_numbers(environ: dict[str, str], ranks: int, threads: int, memory: int) -> None:
-    """Rounded down, so that all ranks together never have more than there is."""
+    """Shares are rounded down, so that all ranks together never exceed the total."""
     found = share(environ, ranks, Machine(16, 16 * GIB))
     assert (found.threads, found.memory) == (threads, memory)
     assert type(found.threads) is type(found.memory) is int
 
 
-def test_the_reason_has_the_figures_of_the_node() -> None:
-    """How many ranks share what, and which variable says so."""
+def test_reason_has_figures_and_source() -> None:
+    """The reason has the number of ranks, the node's cores and memory, and the variable that they come from."""
     why = share({"SLURM_CPUS_ON_NODE": "8", "SLURM_MEM_PER_NODE": "4096"}, 4, Machine(128, GIB)).why
     assert all(word in why for word in ("4 ranks", "8 cores", "4096 MiB", "SLURM_MEM_PER_NODE"))
     assert "SLURM_MEM_PER_CPU" in share({"SLURM_MEM_PER_CPU": "1"}, 1, Machine(1, GIB)).why
 
 
-def test_as_many_ranks_as_cores_are_allowed() -> None:
-    """The last core may be used."""
+def test_accepts_as_many_ranks_as_cores() -> None:
+    """Ranks may use all cores of the job."""
     assert share({"SLURM_CPUS_ON_NODE": "8"}, 8, Machine(8, GIB)).threads == 1
     assert share({"SLURM_CPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "2"}, 4, Machine(8, GIB)).threads == 2
 
 
-def test_this_process_has_its_part_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cores are those that it may run on, and a limit of memory is taken whole."""
+def test_shares_resources_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cores are those that the process may run on; a memory limit is not scaled by cores."""
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         monkeypatch.delenv(name)
     cores = len(os.sched_getaffinity(0))

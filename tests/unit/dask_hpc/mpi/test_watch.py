@@ -1,4 +1,4 @@
-"""When the scheduler of an MPI job gives it up."""
+"""Conditions in which the scheduler ends an MPI job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOR_A_CLIENT = MpiSettings(wait_for_client=300)
 
 
 class Scheduler:
-    """As much of Dask's scheduler as the plugin looks at; `later` is what its loop was told to call."""
+    """The part of Dask's scheduler that the plugin uses; `later` has the calls that its loop delays."""
 
     def __init__(self, settings: MpiSettings = SETTINGS) -> None:
         self.workers: dict[str, Any] = {}
@@ -32,20 +32,20 @@ class Scheduler:
         self.given_up.append((reason, broken))
 
     def get_events(self, worker: str) -> list[tuple[float, Any]]:
-        """Return what a worker has told."""
+        """Return a worker's events."""
         return self.events.get(worker, [])
 
     def come(self, address: str, name: object, host: str = "h") -> None:
-        """Have a worker connect."""
+        """Let a worker connect."""
         self.workers[address] = SimpleNamespace(name=name, host=host)
         self.watch.add_worker(self, address)
 
     def go(self, address: str, stimulus: str = "worker-closed") -> None:
-        """Have a worker go."""
+        """Let a worker leave."""
         self.watch.remove_worker(self, address, stimulus_id=stimulus)
 
     def pass_time(self) -> list[float]:
-        """Do what was to be done later, and return after how many seconds."""
+        """Run the delayed calls, and return their delays in seconds."""
         due, self.later = self.later, []
         for _, function, reason in due:
             function(reason)
@@ -53,12 +53,12 @@ class Scheduler:
 
 
 def closing(scheduler: Scheduler) -> None:
-    """Have the scheduler close."""
+    """Let the scheduler close."""
     asyncio.run(scheduler.watch.before_close())
 
 
-def test_a_killed_rank_is_named_at_once() -> None:
-    """Slurm may end the step for the same reason, and says less."""
+def test_names_killed_rank_at_once() -> None:
+    """A killed rank is reported at once: Slurm may end the step for the same reason, and reports less."""
     scheduler = Scheduler()
     scheduler.come("tcp://a", "rank-2")
     scheduler.go("tcp://a")
@@ -72,8 +72,8 @@ def test_a_killed_rank_is_named_at_once() -> None:
     ("name", "who"),
     [("rank-0", "rank 0 on c1"), ("rank-7", "rank 7 on h"), ("alone", "rank ? on h"), (1, "rank 1 on c1")],
 )
-def test_a_rank_is_known_by_its_workers_name(name: object, who: str) -> None:
-    """The number at its end; where the world has no such rank, the worker's own host is named."""
+def test_finds_rank_in_worker_name(name: object, who: str) -> None:
+    """The rank is the number at the end of the worker's name; for an unknown rank, the worker's host is named."""
     scheduler = Scheduler()
     scheduler.come("tcp://a", name)
     scheduler.go("tcp://a")
@@ -81,8 +81,8 @@ def test_a_rank_is_known_by_its_workers_name(name: object, who: str) -> None:
     assert scheduler.given_up[0][0].startswith(f"{who} ")
 
 
-def test_a_rank_that_took_leave_is_waited_for() -> None:
-    """Where all are told to end, those that say so may be faster than the scheduler."""
+def test_closing_worker_gets_grace_period() -> None:
+    """If all ranks are told to end, a worker that announces it may close before the scheduler does."""
     scheduler = Scheduler()
     scheduler.come("tcp://a", "rank-1")
     scheduler.events["tcp://a"] = [(0.0, "text"), (1.0, {"status": "running"}), (2.0, {"status": "closing"})]
@@ -92,16 +92,16 @@ def test_a_rank_that_took_leave_is_waited_for() -> None:
     assert scheduler.given_up == []
 
 
-def test_a_worker_that_was_asked_to_go_is_not_lost() -> None:
-    """Retired workers end by Dask's wish."""
+def test_retired_worker_is_not_lost() -> None:
+    """A worker that Dask retires does not end the job."""
     scheduler = Scheduler()
     scheduler.come("tcp://a", "rank-1")
     scheduler.go("tcp://a", "retire-workers-1234")
     assert scheduler.pass_time() == []
 
 
-def test_a_client_that_never_comes_ends_the_cluster() -> None:
-    """If it was started for one; the world itself is whole."""
+def test_missing_client_ends_cluster() -> None:
+    """A cluster that was started for a client ends if none connects in time; the MPI world stays intact."""
     scheduler = Scheduler(FOR_A_CLIENT)
     assert scheduler.pass_time() == [300]
     ((reason, broken),) = scheduler.given_up
@@ -110,8 +110,8 @@ def test_a_client_that_never_comes_ends_the_cluster() -> None:
     assert Scheduler().pass_time() == []
 
 
-def test_a_client_that_came_keeps_it() -> None:
-    """Clients that tasks make are none."""
+def test_connected_client_keeps_cluster() -> None:
+    """A connected client keeps the cluster; clients created by tasks do not count."""
     scheduler = Scheduler(FOR_A_CLIENT)
     scheduler.watch.add_client(scheduler, "Client-worker-1")
     scheduler.pass_time()
@@ -122,8 +122,8 @@ def test_a_client_that_came_keeps_it() -> None:
     assert scheduler.given_up == []
 
 
-def test_a_client_may_come_back_in_some_seconds() -> None:
-    """One that lost its connection; the last of several counts."""
+def test_client_may_reconnect_within_grace_period() -> None:
+    """The cluster ends only if its last client is lost and none reconnects within ten seconds."""
     scheduler = Scheduler(FOR_A_CLIENT)
     for name in ("Client-1", "Client-2"):
         scheduler.watch.add_client(scheduler, name)
@@ -139,8 +139,8 @@ def test_a_client_may_come_back_in_some_seconds() -> None:
     assert len(scheduler.given_up) == 1
 
 
-def test_a_clients_rank_is_part_of_the_world() -> None:
-    """Its loss breaks the world; a shared cluster outlives its clients."""
+def test_losing_client_rank_breaks_world() -> None:
+    """Losing a client that is a rank breaks the world; a shared cluster outlives its clients."""
     scheduler = Scheduler(MpiSettings(wait_for_client=300, client_rank=1))
     scheduler.pass_time()
     assert scheduler.given_up[0][1]
@@ -150,8 +150,8 @@ def test_a_clients_rank_is_part_of_the_world() -> None:
     assert scheduler.later == []
 
 
-def test_a_cluster_that_closes_is_not_given_up() -> None:
-    """Ranks and clients go then, as they should."""
+def test_closing_cluster_reports_no_loss() -> None:
+    """While the cluster closes, ranks and clients may leave."""
     scheduler = Scheduler(FOR_A_CLIENT)
     scheduler.come("tcp://a", "rank-1")
     closing(scheduler)

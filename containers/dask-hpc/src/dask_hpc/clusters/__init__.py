@@ -1,4 +1,4 @@
-"""Start Dask clusters. Each backend plans from its options, shows the plan, and starts a cluster from it."""
+"""Start Dask clusters. Each backend makes a plan from its options, shows it, and starts a cluster from it."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from dask_hpc.clusters.slurm.backend import SlurmBackend
 
 __all__ = ["BACKENDS", "Backend", "Plan", "Session"]
 
-# What --on offers.
+# The values of --on.
 BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (LocalBackend(), SlurmBackend(), MpiBackend())}

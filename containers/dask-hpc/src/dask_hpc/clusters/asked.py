@@ -1,4 +1,4 @@
-"""Collect what the user asks for: by options, by `--sbatch-option`, or by the variables that sbatch reads."""
+"""Collect the user's requests from options, `--sbatch-option`, and the variables that sbatch reads."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _TYPES = {"walltime": Walltime()} | dict.fromkeys(("cores", "threads", "nodes", 
 
 @dataclass(frozen=True)
 class Asked:
-    """The user's options, and where each comes from.
+    """The user's options and their sources.
 
     Attributes:
-        options: the options, with the values that other ways have given.
-        placement: account, partition, reservation and QOS, by name; None where nothing was given.
-        sources: how each was given, by our name.
-        sbatch: options for sbatch that have no counterpart here, or replace ours.
+        options: the options, including values from sbatch options and variables.
+        placement: account, partition, reservation and QOS, by name; None if not given.
+        sources: the source of each value, by our option name.
+        sbatch: options for sbatch that have no counterpart here, or override ours.
     """
 
     options: ClusterOptions
@@ -36,31 +36,31 @@ class Asked:
     sbatch: list[SbatchOption]
 
     def way(self, name: str) -> str:
-        """Return how something was given, for an error: our option, or what stands for it."""
+        """Return the option or variable that gave a value, for an error message."""
         source = self.sources.get(name, GIVEN)
         return f"--{name.replace('_', '-')}" if source == GIVEN else source.partition("=")[0]
 
     def place(self) -> list[SbatchOption]:
-        """Return where the jobs go, for sbatch and srun; without the partition, which Slurm's default may be."""
+        """Return the placement as options for sbatch and srun, without the partition, which may be Slurm's default."""
         return [SbatchOption(name, value) for name, value in self.placement.items() if name != "partition" and value]
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Return, for people, the settings that the size of the jobs does not tell."""
+        """Return, as table rows, the settings that are not part of the jobs' size."""
         rows = [(option.name, str(option.value), self.sources[option.name]) for option in self.place()]
         return rows + ([("sbatch options", " ".join(map(str, self.sbatch)), GIVEN)] if self.sbatch else [])
 
     def settings(self) -> dict[str, str]:
-        """Return the same for programs."""
+        """Return the same settings for programs."""
         return {name.replace(" ", "_"): value for name, value, _ in self.rows()}
 
 
 def asked(options: ClusterOptions, environ: Mapping[str, str], more: Mapping[str, str]) -> Asked:
-    """Return what the user asks for.
+    """Return the user's requests.
 
     Args:
-        options: the command line's.
-        environ: where sbatch finds what many sites have their users choose: account, partition, QOS, reservation.
-        more: our option, by sbatch's name, for options that differ between the kinds of Dask clusters.
+        options: the options from the command line.
+        environ: variables that sbatch reads: many sites have users set account, partition, QOS or reservation there.
+        more: our option name, by sbatch's name, for options that differ between backends.
 
     Raises:
         RequestError: an option is unknown, or a value is invalid.
@@ -89,6 +89,4 @@ def _converted(name: str, option: SbatchOption) -> Any:
     try:
         return _TYPES[name].convert(option.value, None, None) if name in _TYPES else option.value
     except click.BadParameter as error:
-        raise RequestError(
-            f"The run cannot be planned with {option}.", error.message, f"use --{name.replace('_', '-')}."
-        ) from error
+        raise RequestError(f"Invalid value in {option}.", error.message, f"use --{name.replace('_', '-')}.") from error

@@ -1,4 +1,4 @@
-"""The interface of a backend: it plans a Dask cluster, the plan starts it, and a session is the cluster in use."""
+"""The interface of a backend: a backend makes a plan, a plan starts a Dask cluster, a session is the cluster in use."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 _UNENCRYPTED = "no TLS: anyone who can reach the scheduler's port can run code as you."
 
 Row = tuple[str, str, str]
-"""Setting, value and reason, for people."""
+"""Setting, value and reason: a row of the table."""
 
 
 class Backend(Protocol):
-    """A way to get a Dask cluster: the value of `--on`. `options` names the options that it understands."""
+    """A way to start a Dask cluster: a value of `--on`. `options` names the options that it accepts."""
 
     name: str
     options: frozenset[str]
 
     def plan(self, options: ClusterOptions) -> Plan:
-        """Work out a Dask cluster; start nothing.
+        """Plan a Dask cluster without starting anything.
 
         Raises:
-            RequestError: the options ask for something that is not there.
-            ClusterError: Slurm or a running cluster, which has to be asked, does not answer.
+            RequestError: the options ask for more than is available.
+            ClusterError: Slurm or the running cluster does not answer.
         """
 
 
@@ -47,11 +47,11 @@ class Plan(ABC):
 
     Attributes:
         kind: the backend's name.
-        rows: the settings for people.
+        rows: the settings, as table rows.
         settings: the settings for programs.
-        workers: number of workers; 0 if that is not known.
-        worker_memory: bytes that one worker may use; 0 if that is not known.
-        threads: threads per worker: so many tasks it works on at once.
+        workers: number of workers; 0 if unknown.
+        worker_memory: bytes that one worker may use; 0 if unknown.
+        threads: threads per worker, which is the number of tasks it runs at once.
         tls: whether connections are encrypted and authenticated.
     """
 
@@ -65,15 +65,15 @@ class Plan(ABC):
 
     @abstractmethod
     def start(self, screen: Screen) -> AbstractContextManager[Session]:
-        """Start the Dask cluster, and leave nothing behind when the context ends; raises `ClusterError`."""
+        """Start the Dask cluster, and remove every trace of it when the context exits; raises `ClusterError`."""
 
     @property
     def serves(self) -> bool:
-        """True if this process must call `serve` rather than `start`: it is a part of the cluster that it planned."""
+        """True if this process is itself part of the planned cluster, and must call `serve` instead of `start`."""
         return False
 
     def serve(self) -> None:
-        """Be that part, until the cluster closes."""
+        """Run this process's part of the cluster until the cluster closes."""
         raise NotImplementedError
 
     def show(self, screen: Screen) -> None:
@@ -106,11 +106,11 @@ class Session:
     """A Dask cluster with its workers connected.
 
     Attributes:
-        client: connected to it.
-        facts: returns its description, asked while it is there.
-        cluster: Dask's own object, by which it can be scaled; None if its size is fixed.
-        timings: seconds that starting took, by part.
-        logs: the folder of the jobs' logs, if they belong to the results.
+        client: a connected client.
+        facts: function that returns the cluster's description while it runs.
+        cluster: Dask's own cluster object, for scaling; None if the size is fixed.
+        timings: seconds of each part of the start.
+        logs: folder of the jobs' logs, if they belong to the results.
     """
 
     client: Client
@@ -121,12 +121,12 @@ class Session:
 
 
 def quieten(level: int = logging.WARNING) -> None:
-    """Have Dask speak up in this process only where something is wrong, unless the user's configuration says otherwise.
+    """Make Dask log only warnings and errors in this process, unless the user's configuration sets a level.
 
-    A cluster of Dask's silences its own lines until it is closed; some come a moment later.
+    Dask's clusters silence their own messages until they are closed; some messages come a moment later.
 
     Args:
-        level: lowest level that is still logged, from `logging`.
+        level: lowest level to log, from `logging`.
     """
     import distributed  # noqa: F401 (sets levels as it is imported)
     from dask import config
@@ -137,7 +137,7 @@ def quieten(level: int = logging.WARNING) -> None:
 
 @contextmanager
 def level_kept() -> Iterator[None]:
-    """After the block, have Dask log in this process what it did before."""
+    """Restore Dask's log level in this process after the block."""
     logger = logging.getLogger("distributed")
     level = logger.level
     try:
@@ -147,13 +147,13 @@ def level_kept() -> Iterator[None]:
 
 
 def home() -> Path:
-    """Return the folder for what jobs share with this program: credentials, and logs."""
+    """Return the folder for files that jobs share with this program: credentials and logs."""
     return Path.home() / ".dask-hpc"
 
 
 def new_name() -> str:
-    """Return a name for a cluster's jobs, which no other has.
+    """Return a unique name for a cluster's jobs.
 
-    A launcher's session is part of it: the launcher ends what a driver that was killed has left, by that name.
+    It contains the launcher's session: if the driver is killed, the launcher finds and cancels its jobs by that name.
     """
     return "-".join(filter(None, ["dask-hpc", os.environ.get("DASK_HPC_SESSION"), secrets.token_hex(4)]))

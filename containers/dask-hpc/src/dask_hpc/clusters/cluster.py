@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from dask_hpc.clusters.options import ClusterOptions
     from dask_hpc.screen import Screen
 
-_DASHBOARD = "127.0.0.1:8787"  # names Dask's own port, where people look for it; another one if that is taken
-_WALLTIME = 3600  # seconds: the user reads between cells
+_DASHBOARD = "127.0.0.1:8787"  # Dask's usual port, where users look first; another one if it is in use
+_WALLTIME = 3600  # seconds, as users read between cells
 
 
 class DaskCluster:
-    """A Dask cluster of this process; `cluster` makes one.
+    """A Dask cluster that belongs to this process; create one with `cluster`.
 
-    In a script, `with` starts and closes it. In a notebook, whose cells a `with` cannot span, call `start` and `close`;
-    it also closes with the kernel.
+    In a script, use it in a `with` statement. In a notebook, where `with` cannot span cells, call `start` and `close`;
+    the cluster also closes with the kernel.
     """
 
     def __init__(self, plan: Plan, screen: Screen) -> None:
@@ -68,7 +68,7 @@ class DaskCluster:
 
     @property
     def client(self) -> Client:
-        """The client that is connected to the cluster; raises `ClusterError` before the cluster is started."""
+        """The connected client; raises `ClusterError` before the cluster is started."""
         return self._running().client
 
     @property
@@ -95,8 +95,8 @@ class DaskCluster:
     def start(self) -> Self:
         """Start the cluster, and return it; raises `ClusterError`.
 
-        A cluster that was started before is closed first: a cell that is run again would wait for the nodes that the
-        first one holds.
+        A cluster that `start` started earlier is closed first: a cell that is run again would otherwise wait for nodes
+        that the earlier cluster holds.
         """
         while _started:
             _started[0].close()
@@ -108,7 +108,7 @@ class DaskCluster:
         return self
 
     def close(self) -> None:
-        """Close the cluster: no job, credential or process is left. Does nothing the second time."""
+        """Close the cluster, leaving no job, credential or process. Calling it again does nothing."""
         atexit.unregister(self.close)
         if self in _started:
             _started.remove(self)
@@ -133,14 +133,14 @@ _started: list[DaskCluster] = []
 
 
 def cluster(on: str | None = None, **options: Any) -> DaskCluster:
-    """Plan a Dask cluster, which `with` or `start` then starts.
+    """Plan a Dask cluster; `with` or `start` then starts it.
 
     Args:
-        on: `slurm`, `local` or `mpi`; by default Slurm, if there is one.
-        options: those of `dask-hpc run`, such as `jobs=4, cores=16, memory="32GiB"`.
+        on: `slurm`, `local` or `mpi`; by default `slurm` if Slurm is available, else `local`.
+        options: the options of `dask-hpc run`, such as `jobs=4, cores=16, memory="32GiB"`.
 
     Raises:
-        RequestError: an option is unknown, or asks for something that is not there.
+        RequestError: an option is unknown, or asks for more than is available.
         click.BadParameter: a value is invalid.
     """
     from dask_hpc.clusters import BACKENDS
@@ -149,7 +149,9 @@ def cluster(on: str | None = None, **options: Any) -> DaskCluster:
     name = on or ("slurm" if shutil.which("sbatch") else "local")
     if name not in BACKENDS:
         raise RequestError(
-            f"There is no on={name!r}.", f"There are: {', '.join(BACKENDS)}", did_you_mean(name, BACKENDS, prefix="on=")
+            f"Unknown backend on={name!r}.",
+            f"Available: {', '.join(BACKENDS)}",
+            did_you_mean(name, BACKENDS, prefix="on="),
         )
     backend = BACKENDS[name]
     with blamed():
@@ -157,7 +159,7 @@ def cluster(on: str | None = None, **options: Any) -> DaskCluster:
 
 
 def _values(backend: Backend, given: dict[str, Any]) -> ClusterOptions:
-    """Return the backend's options as the command line would have them."""
+    """Parse the options as the command line does."""
     import click
 
     from dask_hpc.clusters.options import CLUSTER_OPTIONS, ClusterOptions
@@ -167,8 +169,8 @@ def _values(backend: Backend, given: dict[str, Any]) -> ClusterOptions:
     if strange := sorted(set(given) - backend.options):
         there = ", ".join(sorted(backend.options))
         raise RequestError(
-            f"on={backend.name!r} has no option {', '.join(strange)}.",
-            f"There are: {there}",
+            f"Unknown option {', '.join(strange)} for on={backend.name!r}.",
+            f"Available: {there}",
             did_you_mean(strange[0], backend.options),
         )
     own = {"dashboard": _DASHBOARD, **_walltime(backend, given), **given}
@@ -178,7 +180,7 @@ def _values(backend: Backend, given: dict[str, Any]) -> ClusterOptions:
 
 
 def _walltime(backend: Backend, given: Mapping[str, Any]) -> dict[str, int]:
-    """Return the default wall time of an interactive session, limited by the partition."""
+    """Return the default wall time of an interactive session, within the partition's limit."""
     from dask_hpc.clusters.asked import asked
     from dask_hpc.clusters.options import ClusterOptions
     from dask_hpc.slurm.commands import require
@@ -194,10 +196,10 @@ def _walltime(backend: Backend, given: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _workers_lost(_signum: int, _frame: FrameType | None) -> None:
-    """End what a cell waits for; between cells, where an exception would end the kernel, only say it."""
+    """Raise in a running cell; between cells, where an exception would end the kernel, only print the error."""
     lost = ClusterError(
-        "All workers have gone.", todo="see 'squeue' and the jobs' logs; close this cluster and start another one."
+        "All workers were lost.", todo="check 'squeue' and the jobs' logs; close this cluster and start another one."
     )
-    if callable(signal.getsignal(signal.SIGINT)):  # a kernel takes no Ctrl-C between cells
+    if callable(signal.getsignal(signal.SIGINT)):  # a kernel ignores Ctrl-C between cells
         raise lost
     print(lost, file=sys.stderr)  # noqa: T201 (in the notebook, if it is one)

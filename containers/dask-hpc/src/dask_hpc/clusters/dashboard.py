@@ -1,4 +1,4 @@
-"""Tell where the dashboard of a Dask cluster is, and how to reach it; `dask_hpc_startup.dashboards` decides that."""
+"""Show how to reach the dashboard of a Dask cluster; `dask_hpc_startup.dashboards` decides where it listens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def close_dashboard() -> None:
-    """Have this process's schedulers close their dashboards to other users, also outside of the environment."""
+    """Close the dashboards of this process's schedulers to other users, even outside the environment."""
     from distributed import node
 
     from dask_hpc_startup.dashboards import close_to_others
@@ -23,9 +23,9 @@ def close_dashboard() -> None:
 
 
 def dashboard_link(cluster: Any) -> str:
-    """Return where the dashboard really listens; Dask's own link names the scheduler's host, bound to or not.
+    """Return a link to where the dashboard really listens; Dask's own always names the scheduler's host.
 
-    In the form that Dask is configured for: behind a proxy of Jupyter's it is another one.
+    The link has the configured form, which differs behind a Jupyter proxy.
     """
     from distributed.utils import format_dashboard_link
 
@@ -35,9 +35,9 @@ def dashboard_link(cluster: Any) -> str:
 
 
 def tunnel(dask_scheduler: Any) -> str:
-    """Return the command that makes the dashboard's link work on the user's machine; none for a TCP port.
+    """Return the ssh command that makes the dashboard's link work on the user's machine; empty for a TCP port.
 
-    Runs where the scheduler is. From a job's node, the command goes by the host that submitted the job.
+    Runs in the scheduler's process. To a job's node, the command jumps through the host that submitted the job.
     """
     path = getattr(dask_scheduler.http_server, "socket_path", None)
     if not path:
@@ -50,7 +50,7 @@ def tunnel(dask_scheduler: Any) -> str:
 
 
 def show_dashboard(cluster: Any, screen: Screen) -> None:
-    """Show the link to the dashboard of this process's scheduler, and what the user types to open it elsewhere."""
+    """Show the link to the dashboard of this process's scheduler, and the command that opens it elsewhere."""
     link = dashboard_link(cluster)
     command = tunnel(cluster.scheduler)
     if link.startswith("/"):  # behind Jupyter's proxy, which finds the socket
@@ -61,10 +61,10 @@ def show_dashboard(cluster: Any, screen: Screen) -> None:
 
 
 def show_dashboard_elsewhere(client: Client, screen: Screen) -> None:
-    """Show the same for a scheduler in another process, if that one can tell."""
+    """Show the same for a scheduler in another process, if it has this package."""
     try:
         port, command = client.run_on_scheduler(_port_and_tunnel)
-    except Exception:  # noqa: BLE001 (any scheduler: one of another environment lacks this package)
+    except Exception:  # noqa: BLE001 (a scheduler of another environment lacks this package)
         return
     if command:
         _show(f"http://localhost:{port}/status", command, screen)

@@ -1,4 +1,4 @@
-"""Describe a Dask cluster that was started, for the results of a run."""
+"""Describe a running Dask cluster for the results of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The Dask cluster of a run; `threads` counts Dask's threads over all workers."""
+    """The Dask cluster of a run; `threads` is the total over all workers."""
 
     kind: str
     workers: int

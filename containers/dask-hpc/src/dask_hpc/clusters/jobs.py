@@ -1,4 +1,4 @@
-"""The Slurm jobs of a Dask cluster: whether they live, and how they end, however their program ends."""
+"""The Slurm jobs of a Dask cluster: whether they are alive, and how to end them however the program ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dask_hpc.stop import not_interrupted
 
 @contextmanager
 def cancelled_first(name: str) -> Iterator[None]:
-    """If the block fails, cancel the jobs of that name before all else: a stopped program may be killed soon after."""
+    """If the block fails, cancel the jobs of that name first: a stopped program may be killed soon after."""
     try:
         yield
     except BaseException:
@@ -24,7 +24,7 @@ def cancelled_first(name: str) -> Iterator[None]:
 
 @contextmanager
 def gone_at_end(name: str, screen: Screen) -> Iterator[None]:
-    """Leave no job of that name: by name, so that one whose number is not known yet is found as well."""
+    """Cancel all jobs of that name after the block, including a job whose number is not known yet."""
     try:
         yield
     finally:
@@ -34,12 +34,12 @@ def gone_at_end(name: str, screen: Screen) -> Iterator[None]:
 
 
 def refused(said: str) -> ClusterError:
-    """Return the error for a job that sbatch rejects, with its words."""
-    return ClusterError("sbatch did not take the job.", said, "compare what was asked for (above) with 'sinfo'.")
+    """Return the error for a job that sbatch rejects, quoting sbatch."""
+    return ClusterError("sbatch rejected the job.", said, "compare the request (above) with 'sinfo'.")
 
 
 def may_bring_workers(name: str) -> bool:
-    """Return whether workers may still come from jobs of that name; if Slurm cannot be asked, they may."""
+    """Return whether jobs of that name may still start workers; true if Slurm does not answer."""
     try:
         return any(job.alive for job in jobs.jobs(name))
     except ClusterError:

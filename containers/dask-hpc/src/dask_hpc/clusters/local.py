@@ -24,8 +24,8 @@ from dask_hpc.screen import Screen
 from dask_hpc.units import NO_MEMORY
 
 _MOST_WORKERS = 8
-_LIFETIME = timedelta(days=365)  # of the credentials; a notebook may go on for long
-_NANNY_S_PROCESS = "Dask Worker process (from Nanny)"  # the name that distributed gives it
+_LIFETIME = timedelta(days=365)  # of the credentials; a notebook may stay open for long
+_NANNY_S_PROCESS = "Dask Worker process (from Nanny)"  # named by distributed
 
 
 class LocalBackend:
@@ -35,7 +35,7 @@ class LocalBackend:
     options = frozenset({"memory", "local_directory", "dashboard", "workers", "threads"})
 
     def plan(self, options: ClusterOptions) -> LocalPlan:
-        """Give every core a worker, and every worker its share of the memory."""
+        """Plan one worker per core, each with its share of the memory."""
         cores = len(os.sched_getaffinity(0))
         workers = options.workers or min(cores, _MOST_WORKERS)
         threads = options.threads or 1
@@ -47,7 +47,7 @@ class LocalBackend:
             kind=self.name,
             rows=[
                 ("workers", str(workers), f"of {cores} cores here"),
-                ("threads", f"{threads} a worker", ""),
+                ("threads", f"{threads} per worker", ""),
                 ("memory", *_memory_row(options.memory)),
             ],
             settings={"workers": workers, "threads": threads, "memory": memory},
@@ -65,8 +65,8 @@ class LocalPlan(Plan):
     """Worker processes on this machine.
 
     Attributes:
-        memory_limit: of a worker, as Dask takes it.
-        local_directory: folder that they spill to.
+        memory_limit: memory limit of a worker, in Dask's form.
+        local_directory: folder that workers spill to.
         dashboard: address of the dashboard.
     """
 
@@ -76,9 +76,9 @@ class LocalPlan(Plan):
 
     @contextmanager
     def start(self, screen: Screen) -> Iterator[Session]:
-        """Start `LocalCluster`; nothing listens beyond 127.0.0.1, unless the dashboard was asked to.
+        """Start `LocalCluster`; nothing listens beyond 127.0.0.1 unless the dashboard was asked to.
 
-        With TLS: all users of this machine reach 127.0.0.1, and an open scheduler would run anything for them.
+        It uses TLS: every user of this machine can reach 127.0.0.1, and an open scheduler would run code for them.
         """
         from dask import config
         from distributed import Client, LocalCluster
@@ -113,10 +113,10 @@ class LocalPlan(Plan):
 
 
 def _keep_main_out_of_workers() -> None:
-    """Have Dask's worker processes start without the program's main module, as Slurm's jobs do.
+    """Make Dask's worker processes start without the program's main module, as in Slurm jobs.
 
-    `multiprocessing` would import it in each, and a script without `if __name__ == "__main__":` would then start a
-    Dask cluster in every worker of its first one. What workers need of it, Dask sends them.
+    `multiprocessing` would import it in each worker, so a script without `if __name__ == "__main__":` would start
+    another Dask cluster in every worker. Dask sends workers what they need of it.
     """
     prepare = multiprocessing.spawn.get_preparation_data
     if getattr(prepare, "keeps_main_out", False):
@@ -135,12 +135,12 @@ def _keep_main_out_of_workers() -> None:
 
 def _memory_row(mib: int | None) -> tuple[str, str]:
     if mib is None:
-        return "auto a worker", "the machine's, shared out by cores"
-    return ("no limit", "asked for") if mib == NO_MEMORY else (f"{mib}MiB a worker", "asked for")
+        return "auto per worker", "the machine's memory, divided by cores"
+    return ("no limit", "asked for") if mib == NO_MEMORY else (f"{mib}MiB per worker", "asked for")
 
 
 def _worker_memory(mib: int | None, threads: int) -> int:
-    """Return the bytes that Dask allows a worker: what was given, or its share of the machine's by cores."""
+    """Return the bytes that Dask allows a worker: the given amount, or its share of the machine's memory by cores."""
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 

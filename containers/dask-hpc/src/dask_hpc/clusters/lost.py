@@ -1,4 +1,4 @@
-"""The loss of the scheduler while a workload runs: an end with a sentence, instead of a wait for ever."""
+"""Report the loss of the scheduler while a workload runs, instead of waiting forever."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
-_PAUSE = 0.5  # seconds between two looks
-_GRACE = 3.0  # seconds without a connection before the run is given up
+_PAUSE = 0.5  # seconds between checks
+_GRACE = 3.0  # seconds without a connection until the run fails
 
 
 class _SchedulerLostError(Exception):
@@ -25,10 +25,10 @@ class _SchedulerLostError(Exception):
 
 @contextmanager
 def scheduler_watched(client: Client) -> Iterator[None]:
-    """Raise `ClusterError` if the connection to the scheduler is lost, whatever the main thread waits for.
+    """Raise `ClusterError` if the connection to the scheduler is lost, regardless of what the main thread waits for.
 
-    Dask itself cancels the futures; but a call that goes through the scheduler waits for it to come back for as long as
-    a connection may take, and a client that computes on its own learns nothing.
+    Dask itself only cancels the futures: a call that goes through the scheduler waits until the connection times out,
+    and a client that computes locally notices nothing.
     """
     from distributed.client import CancelledError, ClosedClientError
 
@@ -39,9 +39,9 @@ def scheduler_watched(client: Client) -> Iterator[None]:
         if not isinstance(error, _SchedulerLostError) and not _lost(client):
             raise
         raise ClusterError(
-            "The scheduler has gone while the workload was running.",
-            f"The connection to it was lost ({type(error).__name__}: {error})." if str(error) else "",
-            "see why it ended (memory, wall time, its log), and run the workload again.",
+            "The scheduler was lost while the workload was running.",
+            f"The connection to it failed ({type(error).__name__}: {error})." if str(error) else "",
+            "find out why it ended (memory, wall time, its log), then run the workload again.",
         ) from error
 
 
@@ -66,7 +66,7 @@ def _watch(client: Client, over: threading.Event) -> None:
     while not over.wait(_PAUSE):
         missing = missing + _PAUSE if _lost(client) else 0.0
         if missing >= _GRACE:
-            # the main thread waits for a result that never comes; a signal is what wakes it
+            # only a signal wakes the main thread, which waits for a result that never comes
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
             return
 

@@ -1,6 +1,6 @@
-"""The options that describe a Dask cluster: their values, and how the command line takes them.
+"""Options of a Dask cluster: their values, and how the command line parses them.
 
-Each command-line option stands in the section of the backend that understands it.
+`--help` lists each option in the section of the backend that accepts it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SMALL = Count(maximum=100_000)
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOptions:
-    """The options of a Dask cluster; None where nothing was given.
+    """The options of a Dask cluster; None if not given.
 
     Attributes:
-        memory: MiB of a job (slurm), a rank (mpi) or a worker (local); 0 if Slurm is not asked for memory.
-        local_directory: folder that workers spill to, as each node expands it.
+        memory: MiB per job (slurm), rank (mpi) or worker (local); 0 to request none from Slurm.
+        local_directory: folder that workers spill to; each node expands it.
         dashboard: address of the dashboard.
         threads: threads per worker.
         workers: worker processes on this machine.
@@ -34,11 +34,11 @@ class ClusterOptions:
         processes: worker processes per job.
         nodes: nodes of an MPI job.
         ranks_per_node: MPI ranks per node.
-        scheduler_file: that of a running dask-mpi cluster.
-        walltime: longest time of a job, in seconds.
-        partition: Slurm partition, or several with commas between them.
+        scheduler_file: scheduler file of a running dask-mpi cluster.
+        walltime: time limit of a job, in seconds.
+        partition: Slurm partition, or several separated by commas.
         account: account that jobs are charged to.
-        sbatch_option: more options for sbatch.
+        sbatch_option: further options for sbatch.
         interface: network interface of scheduler and workers.
         log_directory: shared folder for the jobs' logs.
         timeout: seconds to wait for the workers.
@@ -81,8 +81,8 @@ class ClusterOptions:
 
 
 def no_meaning(name: str, *, where: str, seen: str = "", todo: str = "leave it out.") -> RequestError:
-    """Return the error for an option that would change nothing there."""
-    return RequestError(f"--{name.replace('_', '-')} has no meaning {where}.", seen, todo)
+    """Return the error for an option that would have no effect."""
+    return RequestError(f"--{name.replace('_', '-')} has no effect {where}.", seen, todo)
 
 
 class SectionedOption(click.Option):
@@ -131,59 +131,55 @@ CLUSTER_OPTIONS: list[SectionedOption] = [
     _all(
         "--memory",
         type=Memory(),
-        help="Memory of a job (slurm), a rank (mpi) or a worker (local); none: ask Slurm for none. "
+        help="Memory per job (slurm), rank (mpi) or worker (local); none: request no memory from Slurm. "
         "[default: its fair share]",
     ),
     _all(
         "--local-directory",
         metavar="DIR",
         type=NodePath(),
-        help="Where workers spill to: a disk of their own, such as '$TMPDIR'. [default: /tmp]",
+        help="Folder on each node's own disk for workers to spill to, such as '$TMPDIR'. [default: /tmp]",
     ),
     _all(
         "--dashboard",
         metavar="ADDRESS",
         default="127.0.0.1:0",
         show_default=True,
-        help="Port of the dashboard's link, which leads to a socket of yours alone. With an interface's address: a TCP "
-        "port, without a password.",
+        help="Port in the dashboard's link, which leads to a socket that only you can open. With the address of an "
+        "interface: a TCP port without a password.",
     ),
-    _all("--threads", type=_SMALL, help="Threads of a worker; not with --on slurm. [default: 1]"),
-    _local("--workers", type=_SMALL, help="Worker processes. [default: one a core, at most 8]"),
-    _slurm("--jobs", type=_SMALL, help="Slurm jobs. [default: one an idle node, at most 2]"),
-    _slurm("--cores", type=_SMALL, help="Cores of a job. [default: a node's, at most 8]"),
-    _slurm(
-        "--processes", type=_SMALL, help="Worker processes of a job, which share its cores and memory. [default: 1]"
-    ),
-    _mpi("--nodes", type=_SMALL, help="Nodes of the job. [default: the idle ones, at most 2]"),
+    _all("--threads", type=_SMALL, help="Threads per worker; not with --on slurm. [default: 1]"),
+    _local("--workers", type=_SMALL, help="Worker processes. [default: one per core, at most 8]"),
+    _slurm("--jobs", type=_SMALL, help="Slurm jobs. [default: one per idle node, at most 2]"),
+    _slurm("--cores", type=_SMALL, help="Cores per job. [default: all of a node, at most 8]"),
+    _slurm("--processes", type=_SMALL, help="Worker processes per job, which share its cores and memory. [default: 1]"),
+    _mpi("--nodes", type=_SMALL, help="Nodes of the job. [default: idle nodes, at most 2]"),
     _mpi(
         "--ranks-per-node",
         type=_SMALL,
-        help="MPI ranks on each; one of all is the scheduler. [default: one a core, at most 8]",
+        help="MPI ranks per node; rank 0 runs the scheduler. [default: one per core, at most 8]",
     ),
     _mpi(
         "--scheduler-file",
         metavar="FILE",
         type=LocalPath(),
-        help="Of a dask-mpi cluster that is there already: run on that, and leave it. [default: submit a job]",
+        help="Connect to a running dask-mpi cluster and leave it running. [default: submit a job]",
     ),
-    _jobs("--walltime", type=Walltime(), help="Longest time of a job. [default: 10 minutes]"),
+    _jobs("--walltime", type=Walltime(), help="Time limit of a job. [default: 10 minutes]"),
     _jobs("--partition", help="Slurm partition. [default: $SBATCH_PARTITION, or Slurm's]"),
-    _jobs("--account", help="Account that jobs are charged to. [default: $SBATCH_ACCOUNT, or Slurm's]"),
+    _jobs("--account", help="Account to charge. [default: $SBATCH_ACCOUNT, or Slurm's]"),
     _jobs(
         "--sbatch-option",
         multiple=True,
         metavar="OPTION",
-        help="Anything else for sbatch, such as --qos=debug; replaces what the run would ask for.",
+        help="Any other sbatch option, such as --qos=debug; overrides what the run would request.",
     ),
-    _jobs(
-        "--interface", help="Network interface of scheduler and workers. [default: the one others reach this host by]"
-    ),
+    _jobs("--interface", help="Network interface of scheduler and workers. [default: by which others reach this host]"),
     _jobs(
         "--log-directory",
         metavar="DIR",
         type=LocalPath(),
-        help="Shared folder for the jobs' logs. [default: one a run, in ~/.dask-hpc]",
+        help="Shared folder for the jobs' logs. [default: one per run, in ~/.dask-hpc]",
     ),
     _jobs("--timeout", type=_SMALL, default="300", show_default=True, help="Seconds to wait for the workers."),
     _jobs("--tls/--no-tls", default=True, show_default=True, help="Encrypt and authenticate all connections."),

@@ -1,4 +1,4 @@
-"""Close a Dask cluster without a word about connections that its end cuts off."""
+"""Close a Dask cluster without log messages about the connections that this cuts off."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from dask_hpc.clusters.base import quieten
 
 
 class _QuietEnd(WorkerPlugin):
-    """Silences a worker that closes: a heartbeat on its way would be logged as an error, with a traceback."""
+    """Silence a worker that closes: a heartbeat in flight would be logged as an error, with a traceback."""
 
     name = "dask-hpc-quiet-end"
 
-    def teardown(self, worker: Any) -> None:  # noqa: ARG002 (Dask calls it so)
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002 (Dask passes it by name)
         quieten(logging.CRITICAL)
 
 
 @contextmanager
 def ends_quietly(client: Client) -> Iterator[None]:
-    """Silence the workers as they close, and after the block this process, which has the scheduler."""
+    """Silence the workers as they close and, after the block, this process, which runs the scheduler."""
     client.register_plugin(_QuietEnd())
     try:
         yield

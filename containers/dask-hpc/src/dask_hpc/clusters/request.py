@@ -1,4 +1,4 @@
-"""Work out a job to ask Slurm for: choose what was not given, with a reason, and refuse what a partition lacks."""
+"""Plan a Slurm job: choose a default and a reason for each setting, and reject what the partition lacks."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from dask_hpc.units import NO_MEMORY, format_walltime
 T = TypeVar("T")
 
 NODE_DISK = "/tmp"  # noqa: S108 (Dask makes a private folder in it)
-_WALLTIME = 600  # enough to see a speed-up, little enough to start soon
+_WALLTIME = 600  # enough to see a speed-up, short enough to start soon
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRequest(ABC):
-    """A job to ask Slurm for.
+    """A job to request from Slurm.
 
     Attributes:
         memory: MiB.
         walltime: seconds.
-        partition: where it runs.
+        partition: the partition to run in.
         local_directory: folder on the nodes that workers spill to.
-        log_directory: shared folder for what the job prints.
-        mem: the option that asks Slurm for memory, if one does.
-        asked: what the user asks for.
-        reasons: for each setting, why it has its value.
+        log_directory: shared folder for the job's output.
+        mem: the option that requests memory from Slurm, if any.
+        asked: the user's requests.
+        reasons: the reason for each setting's value.
     """
 
     memory: int
@@ -48,14 +48,14 @@ class JobRequest(ABC):
 
     @abstractmethod
     def size(self) -> dict[str, Value]:
-        """Return the settings that say how large the job is."""
+        """Return the settings of the job's size."""
 
     @abstractmethod
     def size_options(self) -> list[SbatchOption]:
-        """Return sbatch's options for them."""
+        """Return the job's size as sbatch options."""
 
     def sbatch(self, name: str) -> list[SbatchOption]:
-        """Return sbatch's options for a job of that name; raises `RequestError`."""
+        """Return the sbatch options for a job of that name; raises `RequestError`."""
         ours = [
             SbatchOption("job-name", name),
             *log_options(self.log_directory, name),
@@ -80,7 +80,7 @@ class JobRequest(ABC):
         }
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Return the settings for people, with their reasons."""
+        """Return the settings and their reasons as table rows."""
         rows = [
             (name.replace("_", " "), str(value), self.reasons[name])
             for name, value in self.settings().items()
@@ -90,7 +90,7 @@ class JobRequest(ABC):
 
 
 class Chooser:
-    """Takes what the user asks for, else a default, and keeps the reason for each setting in `reasons`."""
+    """Chooses the user's value or a default, and keeps the reason for each setting in `reasons`."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
@@ -107,36 +107,36 @@ class Chooser:
 
     def walltime(self, node: Node) -> int:
         """Return the wall time in seconds; `node` is the smallest that the job may run on."""
-        return self.choose("walltime", min(_WALLTIME, node.limit or _WALLTIME), "a demonstration needs no more")
+        return self.choose("walltime", min(_WALLTIME, node.limit or _WALLTIME), "enough for a demonstration")
 
     def local_directory(self) -> str:
         """Return the folder that workers spill to."""
         return self.choose("local_directory", NODE_DISK, "the node's own disk, not the shared home")
 
     def log_directory(self, default: Path) -> Path:
-        """Return the folder for what jobs print."""
+        """Return the folder for the jobs' output."""
         return self.choose("log_directory", default, "shared by login node and nodes; moved into the results")
 
 
 def usable(nodes: Sequence[Node], partition: str | None) -> list[Node]:
-    """Return the nodes that are up; raises `RequestError` if none is."""
+    """Return the nodes that jobs can start on; raises `RequestError` if there are none."""
     if up := [node for node in nodes if node.up]:
         return up
     where = f"partition {partition}" if partition else "Slurm's default partition"
-    raise RequestError(f"There is no usable node in {where}.", describe_nodes(nodes), "see 'sinfo'.")
+    raise RequestError(f"No usable node in {where}.", describe_nodes(nodes), "see 'sinfo'.")
 
 
 def smallest_idle(up: Sequence[Node]) -> tuple[int, Node]:
-    """Return how many nodes are idle, and the smallest of them; of all, if none is."""
+    """Return the number of idle nodes and the smallest of them; if none is idle, of all nodes."""
     idle = [node for node in up if node.idle] or list(up)
     return len(idle), min(idle, key=lambda node: node.cpus)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeMemory:
-    """The MiB that a job has on a node, the reason, and the option that asks Slurm for them.
+    """A job's memory per node in MiB, the reason, and the option that requests it from Slurm.
 
-    The option is None where one of the user's says it already, or `--memory none` leaves it out.
+    The option is None if one of the user's options already requests memory, or with `--memory none`.
     """
 
     mib: int
@@ -145,14 +145,14 @@ class NodeMemory:
 
 
 def memory_on_node(asked: Asked, *, cpus: int, share: int, why: str, ranks: int = 1) -> NodeMemory:
-    """Return the memory that a job has on a node.
+    """Return a job's memory per node.
 
     Args:
-        asked: what the user asks for.
-        cpus: the job's CPUs on a node.
+        asked: the user's requests.
+        cpus: the job's CPUs per node.
         share: the fair share of the node's memory, in MiB.
         why: the reason for that share.
-        ranks: how many of the processes that `--memory` counts for run on a node.
+        ranks: processes per node, if `--memory` is per process.
     """
     given = (asked.options.memory or 0) * ranks
     if own := [option for option in asked.sbatch if option.name in {"mem", "mem-per-cpu", "mem-per-gpu"}]:
@@ -160,19 +160,19 @@ def memory_on_node(asked: Asked, *, cpus: int, share: int, why: str, ranks: int 
         theirs = {"mem": amount, "mem-per-cpu": amount * cpus}.get(own[-1].name, 0)
         return NodeMemory(mib=given or theirs or share, why=f"--sbatch-option={own[-1]}")
     if asked.options.memory == NO_MEMORY:
-        return NodeMemory(mib=share, why=f"Slurm is not asked for it; {why}")
+        return NodeMemory(mib=share, why=f"not requested from Slurm; {why}")
     mib = given or share
     return NodeMemory(mib=mib, why=asked.sources["memory"] if given else why, option=SbatchOption("mem", f"{mib}M"))
 
 
 def refuse_long(walltime: int, up: Sequence[Node]) -> None:
-    """Refuse a wall time (in seconds) that is longer than its partition, or each of them, allows."""
+    """Raise `RequestError` if the wall time, in seconds, is longer than every partition in `up` allows."""
     limits = [node.limit for node in up if node.limit is not None]
     if len(limits) == len(up) and walltime > max(limits):
         raise RequestError(
             f"Partition {up[0].partition} ends jobs after {format_walltime(max(limits))}.",
-            f"Asked for: {format_walltime(walltime)}",
-            "ask for less by --walltime, or for another --partition.",
+            f"Requested: {format_walltime(walltime)}",
+            "request a shorter --walltime, or another --partition.",
         )
 
 

@@ -1,8 +1,8 @@
-"""MPI: how this process was launched, the world it is a rank of, and a Dask cluster whose processes are its ranks.
+"""MPI: how this process was launched, its MPI world, and a Dask cluster whose processes are the world's ranks.
 
-`launch` tells what started this process, `check` stops every rank of a world that lacks some, `world` is the world
-itself. `setup`, `rank`, `preload` and `watch` are the parts of a Dask cluster that MPI has started: dask-mpi, with what
-it leaves open. `collective` runs MPI collectives in Dask's tasks.
+`launch` detects what started this process, `check` stops every rank if any rank is missing, `world` is the world
+itself. `setup`, `rank`, `preload` and `watch` are the parts of a Dask cluster that MPI starts: dask-mpi, with the rest
+filled in. `collective` runs MPI collectives in Dask tasks.
 """
 
 from dask_hpc.mpi.check import check_world

@@ -1,4 +1,4 @@
-"""`python -m dask_hpc.mpi`: check the world; with `--json`, the first rank also prints what was seen."""
+"""`python -m dask_hpc.mpi`: check the world; with `--json`, the first rank also prints its findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dask_hpc.mpi.launch import launch
 
 
 def main() -> None:
-    """End on every rank if ranks are missing."""
+    """Exit on every rank if any rank is missing."""
     size = check_world()
     if "--json" in sys.argv[1:]:
         _print_facts(size)

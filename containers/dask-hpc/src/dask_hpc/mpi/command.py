@@ -1,4 +1,4 @@
-"""The commands `dask-hpc mpi` and `dask-hpc mpi-folder`: dask-mpi for job scripts that people write themselves."""
+"""The commands `dask-hpc mpi` and `dask-hpc mpi-folder`: dask-mpi for users' own job scripts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dask_hpc.paths import LocalPath
 @click.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[DASK-MPI OPTIONS]...")
 def mpi(words: tuple[str, ...]) -> None:
-    """Be a rank of a dask-mpi cluster: srun --mpi=pmix dask-hpc mpi.
+    """Run one rank of a dask-mpi cluster: srun --mpi=pmix dask-hpc mpi.
 
-    Stands where dask-mpi would, takes the same options, and fills in what is not given: threads and memory of a rank
-    from the job, scheduler file and TLS credentials in a private folder. '--help' shows them.
+    Use it in place of dask-mpi, with the same options. It chooses what is not given: threads and memory per rank from
+    the job, and a private folder for the scheduler file and TLS credentials. '--help' shows all options.
     """
     from dask_hpc.mpi import rank as mpi_rank
 
@@ -27,14 +27,14 @@ def mpi(words: tuple[str, ...]) -> None:
 
 
 @click.command("mpi-folder")
-@click.option("--tls/--no-tls", default=True, show_default=True, help="With credentials.")
-@click.option("--remove", is_flag=True, help="Remove it instead.")
+@click.option("--tls/--no-tls", default=True, show_default=True, help="Create TLS credentials.")
+@click.option("--remove", is_flag=True, help="Remove the folder instead.")
 @click.argument("folder", type=LocalPath(), required=False)
 def mpi_folder(folder: Path | None, *, tls: bool, remove: bool) -> None:
-    """Make a private folder for a dask-mpi cluster, and print its path.
+    """Create a private folder for a dask-mpi cluster, and print its path.
 
-    It gets credentials, and dask.yaml, which $DASK_CONFIG is to name for dask-mpi and for clients; the scheduler file
-    belongs there, too. Without FOLDER it is one of this Slurm job in ~/.dask-hpc.
+    The folder contains TLS credentials and dask.yaml. Set $DASK_CONFIG to this file for dask-mpi and for clients, and
+    keep the scheduler file in the same folder. The default FOLDER is in ~/.dask-hpc and belongs to this Slurm job.
     """
     place = Folder(folder or job_folder())
     if remove:

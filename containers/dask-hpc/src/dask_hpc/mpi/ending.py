@@ -1,4 +1,4 @@
-"""End a process of an MPI job after Dask has ended: in good order, by SIGTERM, or with the whole MPI world."""
+"""End a process of an MPI job after Dask has ended: normally, after SIGTERM, or with the whole MPI world."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 class Ending:
-    """The way in which this process ends.
+    """How this process ends.
 
     Attributes:
-        status: the exit status; None if it ends in good order.
+        status: the exit status; None for a normal end.
     """
 
     def __init__(self) -> None:
@@ -32,23 +32,23 @@ class Ending:
         self._expected = False
 
     def expect_exit(self) -> None:
-        """Have `end` called at the exit of Python; once, however often this is called."""
+        """Register `end` to run when Python exits; repeated calls register it once."""
         if not self._expected:
             self._expected = True
             atexit.register(self.end)
 
     def set_status(self, status: int) -> None:
-        """End with this status once Dask has closed; the folder goes at once.
+        """End with this status once Dask has closed, and remove the cluster's folder now.
 
-        Every rank removes it, as the one that has made it may be the one that was killed; and not later: there may be
-        another SIGTERM, and it kills as soon as Dask's event loop has ended.
+        Every rank removes the folder, as the rank that created it may have been killed. It must not wait: once Dask's
+        event loop has ended, another SIGTERM kills the process.
         """
         self.status = status
         if MpiSettings.configured().made_here:
             remove_folder()
 
     def end(self) -> None:
-        """End this process as it has to; at its exit, or when closing takes too long."""
+        """End this process as `status` says, at its exit or when closing takes too long."""
         sys.stdout.flush()
         sys.stderr.flush()
         mpi = running_mpi()
@@ -58,7 +58,7 @@ class Ending:
             abort()
         elif mpi and not mpi.Is_finalized():
             wait(mpi.COMM_WORLD.Ibarrier())
-            mpi.Finalize()  # here, where `later` still works, and not when Python is down already
+            mpi.Finalize()  # now, as `later` no longer works once Python shuts down
 
 
 def remove_folder() -> None:
@@ -80,7 +80,7 @@ def abort(reason: str = "") -> None:
 
 
 def say(text: str) -> None:
-    """Write to the job's log, with this process's rank and node."""
+    """Write a line to the job's log, with this process's rank and node."""
     mpi = running_mpi()
     rank = mpi.COMM_WORLD.rank if mpi and not mpi.Is_finalized() else "?"
     where = Allocation.from_environment().node or os.uname().nodename
@@ -88,13 +88,13 @@ def say(text: str) -> None:
 
 
 def running_mpi() -> Any:
-    """Return mpi4py's module, if this process is a rank."""
+    """Return the module `mpi4py.MPI` if this process is a rank, else None."""
     module: Any = sys.modules.get("mpi4py.MPI")
     return module if module and module.Is_initialized() else None
 
 
 def later(seconds: float, function: Callable[..., None], *arguments: str) -> None:
-    """Call a function in a thread, unless the process has ended by then."""
+    """Call a function in a thread after some seconds, unless the process has ended by then."""
     timer = threading.Timer(seconds, function, arguments)
     timer.daemon = True
     timer.start()

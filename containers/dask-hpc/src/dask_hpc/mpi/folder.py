@@ -1,7 +1,7 @@
 """The private folder of one dask-mpi cluster, on a file system that its nodes share.
 
-It has the scheduler file, the credentials, and `dask.yaml`: Dask's configuration that names them, which is how
-dask-mpi, that has no option for security, gets them. Only its user can enter it, and it goes with its cluster.
+It contains the scheduler file, the credentials, and `dask.yaml`: a Dask configuration that names the credentials, as
+dask-mpi has no option for them. Only its user can enter the folder, and it is removed with its cluster.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from distributed import Security
 
 PRELOAD = "dask_hpc.mpi.preload"
-_LIFETIME = timedelta(days=14)  # of credentials whose cluster's wall time is not known here
+_LIFETIME = timedelta(days=14)  # of the credentials, if the cluster's wall time is unknown
 
 
 class Folder:
-    """The paths in the folder; nothing need be there yet."""
+    """Paths in the folder, which need not exist yet."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def scheduler_file(self) -> Path:
-        """The file that says where the scheduler is."""
+        """File with the scheduler's address."""
         return self.path / "scheduler.json"
 
     @property
     def config(self) -> Path:
-        """Dask's configuration for all processes of the cluster, and for clients."""
+        """Dask configuration for all processes of the cluster, and for clients."""
         return self.path / "dask.yaml"
 
     @property
     def tls(self) -> Path:
-        """The folder of the credentials."""
+        """Folder of the credentials."""
         return self.path / "tls"
 
     def security(self) -> Security:
-        """Return a client's credentials."""
+        """Return the credentials of a client."""
         from distributed import Security
 
         cert = str(self.tls / "cert.pem")
@@ -62,16 +62,16 @@ class Folder:
         settings: MpiSettings | None = None,
         of_dask: Mapping[str, object] | None = None,
     ) -> Iterator[None]:
-        """Make the folder, and remove it at the end.
+        """Create the folder, and remove it after the block.
 
         Args:
-            tls: with credentials.
-            lifetime: how long they are good for.
-            settings: of the cluster.
-            of_dask: more of Dask's configuration, by dotted names.
+            tls: create credentials.
+            lifetime: validity of the credentials.
+            settings: settings of the cluster.
+            of_dask: further Dask configuration, by dotted name.
 
         Raises:
-            ClusterError: it is there already, or cannot be made.
+            ClusterError: the folder exists already, or cannot be created.
         """
         self.make(tls=tls, lifetime=lifetime, settings=settings, of_dask=of_dask)
         try:
@@ -87,7 +87,7 @@ class Folder:
         settings: MpiSettings | None = None,
         of_dask: Mapping[str, object] | None = None,
     ) -> None:
-        """Make the folder; as `kept` otherwise."""
+        """Create the folder; arguments and errors as in `kept`."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700)
@@ -101,22 +101,22 @@ class Folder:
             raise _refusal(self.path, error) from error
 
     def remove(self) -> None:
-        """Remove the folder with what belongs in it; raise `OSError` if there is anything else."""
+        """Remove the folder and its files; raise `OSError` if it contains other files."""
         if self.tls.is_dir():
             credentials.remove(self.tls)
         for file in (self.scheduler_file, self.config):
             file.unlink(missing_ok=True)
-        with suppress(FileNotFoundError):  # where the world breaks, every rank does this
+        with suppress(FileNotFoundError):  # when the world breaks, every rank does this
             self.path.rmdir()
 
 
 def configuration(security: Security | None, settings: MpiSettings, of_dask: Mapping[str, object]) -> dict[str, Any]:
-    """Return Dask's configuration for all processes of the cluster: paths, and no secret."""
+    """Return the Dask configuration for all processes of the cluster, with paths but no secrets."""
     from dask import config
 
     content: dict[str, Any] = {
         "distributed": {"scheduler": {"preload": [PRELOAD]}, "worker": {"preload": [PRELOAD]}},
-        # tracebacks for connections and tasks that end as they should
+        # omit tracebacks of connections and tasks that end as expected
         "logging": {"distributed.batched": "warning", "distributed.worker.state_machine": "error"},
         **settings.configuration(),
     }
@@ -142,8 +142,8 @@ def _write(file: Path, content: dict[str, Any]) -> None:
 def _refusal(path: Path, error: OSError) -> ClusterError:
     if isinstance(error, FileExistsError):
         return ClusterError(
-            f"{error.filename} is there already.",
+            f"{error.filename} already exists.",
             "It belongs to another dask-mpi cluster of the same job, or to one that was killed.",
-            f"where that has ended, remove it: rm -r {path}",
+            f"if that cluster has ended, remove the folder: rm -r {path}",
         )
-    return ClusterError(f"{path} cannot be made.", str(error), "make room there, or name another folder.")
+    return ClusterError(f"Cannot create {path}.", str(error), "free some space there, or name another folder.")

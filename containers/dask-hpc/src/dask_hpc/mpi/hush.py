@@ -1,4 +1,4 @@
-"""Let one rank print for all until `speak`, so that an invalid option is reported once."""
+"""Let only the first rank print until `speak`, so that an invalid option is reported once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _kept: list[int] = []
 
 
 def hush() -> None:
-    """Until `speak`, discard the output of this process if it is a rank, and not the first."""
+    """Discard the output of this process until `speak`, if it is a rank other than the first."""
     found = launch()
     if found is None or found.first or _kept:
         return

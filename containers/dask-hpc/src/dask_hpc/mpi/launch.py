@@ -1,4 +1,4 @@
-"""Tell who launched this process, and how many like it."""
+"""Detect the launcher of this process, and its number of tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from dask_hpc.slurm.allocation import VARIABLES, Allocation
 from dask_hpc.slurm.jobs import tasks_of_step
 
-_STEP = re.compile(r"slurmstepd: \[(\d+)\.(\d+)\]")  # a step of srun's; `.batch`, `.extern` have one task anyway
+_STEP = re.compile(r"slurmstepd: \[(\d+)\.(\d+)\]")  # a step of srun; `.batch` and `.extern` have one task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +21,10 @@ class Launch:
 
     Attributes:
         by: `srun` or `mpirun`.
-        tasks: how many it started; where Slurm cannot be asked, those of this node, or 0 if that is only one.
-        first: whether this is the one that speaks for all.
-        told: the variables that decide, for the message.
-        cleaned: whether the environment says nothing, and /proc does.
+        tasks: number of tasks; without an answer from Slurm, the tasks on this node, or 0 if that is only one.
+        first: True if this is the first task, which prints for all.
+        told: the variables that the decision depends on, for the message.
+        cleaned: True if the launcher was found in /proc, not in the environment.
     """
 
     by: str
@@ -35,12 +35,12 @@ class Launch:
 
 
 def launch(environ: Mapping[str, str] = os.environ, proc: Path = Path("/proc")) -> Launch | None:
-    """Return who launched this process; nothing if it was started by itself, as a batch script's programs are."""
+    """Return the launch of this process; None if it was started directly, as in a batch script."""
     return _by_variables(environ) or _by_ancestors(proc, os.getpid())
 
 
 def _by_variables(environ: Mapping[str, str]) -> Launch | None:
-    # mpirun's ranks inherit the variables of the step that its daemon runs in, and srun's those of an mpirun around it
+    # mpirun's ranks inherit the variables of the step around its daemon, and srun's tasks those of an mpirun around it
     allocation = Allocation.from_environment(environ)
     if "OMPI_COMM_WORLD_SIZE" in environ and not allocation.by_srun:
         return Launch(
@@ -55,12 +55,12 @@ def _by_variables(environ: Mapping[str, str]) -> Launch | None:
 
 
 def _by_ancestors(proc: Path, pid: int) -> Launch | None:
-    """Look for Slurm above a process whose own environment says nothing of it."""
+    """Look for Slurm or mpirun among the ancestors of a process whose environment names neither."""
     while pid > 1:
         above = _parent(proc, pid)
         if step := _STEP.match(_text(proc / str(above) / "cmdline")):
             here = _tasks(proc, above)
-            # one task here proves nothing: others may be on other nodes, or have ended already
+            # one task here proves nothing: others may be on other nodes, or have ended
             tasks = tasks_of_step(f"{step[1]}.{step[2]}") or (len(here) if len(here) > 1 else 0)
             first = pid == min(here, default=pid)
             return None if tasks == 1 else Launch(by="srun", tasks=tasks, first=first, cleaned=True)
@@ -82,7 +82,7 @@ def _environ(proc: Path, pid: int) -> dict[str, str]:
 
 
 def _parent(proc: Path, pid: int) -> int:
-    _, _, rest = _text(proc / str(pid) / "stat").rpartition(")")  # the name before it may have blanks
+    _, _, rest = _text(proc / str(pid) / "stat").rpartition(")")  # the name before it may contain blanks
     return int(rest.split()[1]) if rest else 0
 
 

@@ -1,13 +1,13 @@
-"""Preload for Dask's processes in an MPI job: it ends the whole job cleanly, whichever process ends first.
+"""Preload for Dask's processes in an MPI job: end the whole job cleanly, regardless of which process ends first.
 
-Dask goes on when a worker is lost. An MPI world cannot: the ranks that are left wait for the lost one forever. So
+Dask continues when a worker is lost. An MPI world cannot: the remaining ranks wait for the lost one forever. Therefore
 
-- the scheduler gives the job up when a rank has gone, and says which;
-- it closes when its client has gone, if it was started for that one;
-- SIGTERM (scancel, the end of the job's time) closes every process in good order;
-- a process that waits in vain for the others to finish aborts the world.
+- the scheduler ends the job when a rank is lost, and reports which one;
+- it closes when its client is lost, if it was started for a client;
+- SIGTERM (scancel, or the job's time limit) closes every process cleanly;
+- a process aborts the world if the others do not finish in time.
 
-Dask's configuration names it (`distributed.scheduler.preload`), so plain dask-mpi has it as well; its settings are
+Dask's configuration names it (`distributed.scheduler.preload`), so plain dask-mpi loads it too; its settings are in
 `dask_hpc.mpi.settings`.
 """
 
@@ -30,15 +30,15 @@ from dask_hpc.mpi.settings import MpiSettings
 from dask_hpc.mpi.watch import WorldWatch
 from dask_hpc.slurm.allocation import Allocation
 
-_PATIENCE = 20.0  # seconds that the ranks of a cluster that has closed wait for each other
-_CLOSING = 3.0  # seconds to close in, before Slurm kills (KillWait, 30 unless a site has changed it)
+_PATIENCE = 20.0  # seconds that ranks wait for each other after the cluster has closed
+_CLOSING = 3.0  # seconds for closing, before Slurm kills (KillWait, by default 30)
 
 _ending = Ending()
-_kept: list[Any] = []  # requests of MPI and tasks of asyncio, which may vanish where nothing refers to them
+_kept: list[Any] = []  # MPI requests and asyncio tasks, which may vanish without a reference
 
 
 def dask_setup(server: Any) -> None:
-    """Set up a scheduler or a worker; Dask calls it."""
+    """Set up a scheduler or a worker; called by Dask."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, _terminate, server)
     _ending.expect_exit()
@@ -51,16 +51,16 @@ def _set_up_scheduler(scheduler: Scheduler, settings: MpiSettings) -> None:
     scheduler.handlers |= {"restart": _refuse_restart, "restart_workers": _refuse_restart}
     _publish(scheduler, settings)
     if settings.world:
-        # the others wait for it (`dask_hpc.mpi.world.wait`), and dask-mpi goes on
+        # the others wait for it (`dask_hpc.mpi.world.wait`), then dask-mpi continues
         _kept.append(running_mpi().COMM_WORLD.Ibarrier())
     scheduler.add_plugin(WorldWatch(scheduler, settings, _give_up))
 
 
 async def _refuse_restart(**_: Any) -> NoReturn:
-    """Refuse before anything is lost: Dask would end the workers, and wait for them in vain."""
+    """Reject the restart: Dask would end the workers, and wait for ones that never come back."""
     raise RuntimeError(
         "The workers are MPI ranks, which cannot be restarted: the MPI world would break. "
-        "What to do: release results by client.cancel(futures), or start another cluster."
+        "What to do: release results with client.cancel(futures), or start another cluster."
     )
 
 
@@ -80,8 +80,8 @@ def _publish(scheduler: Scheduler, settings: MpiSettings) -> None:
     try:
         mpi_scheduler_file.publish(file, scheduler.identity(), origin)
     except OSError as error:
-        say(f"the scheduler file {file} cannot be written: {error}")
-        abort("no client or worker could find the scheduler")
+        say(f"cannot write the scheduler file {file}: {error}")
+        abort("without it, clients and workers cannot find the scheduler")
 
 
 def _scheduler_file(scheduler: Scheduler, settings: MpiSettings) -> Path | None:
@@ -90,32 +90,32 @@ def _scheduler_file(scheduler: Scheduler, settings: MpiSettings) -> Path | None:
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    """Leave a heartbeat that fails its message alone: the scheduler may just have closed, as it should."""
+    """Remove the traceback of a failed heartbeat: the scheduler may have closed normally."""
     if "during heartbeat" in record.msg and isinstance((record.exc_info or (None, None))[1], OSError):
         record.exc_info = None
     return True
 
 
 def dask_teardown(server: Any) -> None:
-    """Tidy up as a scheduler or a worker closes; Dask calls it."""
+    """Clean up when a scheduler or a worker closes; called by Dask."""
     if isinstance(server, Scheduler) and (file := _scheduler_file(server, MpiSettings.configured())):
         file.unlink(missing_ok=True)
     for executor in getattr(server, "executors", {}).values():
         _do_not_wait(executor)
-    later(_PATIENCE, abort, "the other ranks have not ended")
+    later(_PATIENCE, abort, "the other ranks did not exit in time")
 
 
 def _do_not_wait(executor: Any) -> None:
-    """Have its shutdown leave running tasks alone: their results are of no use, and all ranks would wait."""
+    """Make shutdown ignore running tasks: their results are useless, and all ranks would wait for them."""
     shutdown = executor.shutdown
     executor.shutdown = lambda wait=True, **how: shutdown(wait=False, **how)  # noqa: ARG005
 
 
 def _terminate(server: Any) -> None:
-    """Close after SIGTERM, without waiting for tasks, nor for the other ranks, which are told as well."""
+    """Close after SIGTERM without waiting for tasks or for the other ranks, which get the signal too."""
     _ending.set_status(TERMINATED)
     if isinstance(server, Scheduler):
-        say("SIGTERM: the job is cancelled, or its time is over")
+        say("SIGTERM: the job was cancelled, or reached its time limit")
         closing = server.close(reason="SIGTERM")
     else:
         closing = server.close(reason="SIGTERM", executor_wait=False)
@@ -124,7 +124,7 @@ def _terminate(server: Any) -> None:
 
 
 def _give_up(scheduler: Scheduler, reason: str, *, broken: bool) -> None:
-    """Close the cluster, and the world with it if it is broken."""
+    """Close the cluster, and abort the world if it is broken."""
     if _ending.status is not None:
         return
     if broken:
@@ -133,7 +133,7 @@ def _give_up(scheduler: Scheduler, reason: str, *, broken: bool) -> None:
     if broken:
         later(_CLOSING, _ending.end)
     else:
-        atexit.register(remove_folder)  # the program that has made the folder is no longer there
+        atexit.register(remove_folder)  # the program that created the folder has exited
     _keep_running(scheduler.close(reason=reason))
 
 

@@ -1,7 +1,7 @@
-"""A Dask cluster in the ranks of this step: dask-mpi's own command, with all that it leaves to its user filled in.
+"""Run a Dask cluster in the ranks of this step: dask-mpi's own command, with settings filled in from the job.
 
-Takes what dask-mpi takes. What is not given comes from the job: each rank's threads and memory, the network interface,
-a private folder with the scheduler file and credentials for TLS; no nanny. What is known to go wrong is an error.
+Accepts dask-mpi's options. What is not given comes from the job: threads and memory per rank, the network interface,
+and a private folder with the scheduler file and TLS credentials. Workers have no nanny. Known mistakes are errors.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from dask_hpc.paths import LocalPath
 from dask_hpc.stop import stopping_cleanly
 
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-"""Options of a worker that listens for Dask alone."""
+"""Options of a worker without a dashboard."""
 
 _NAME = "dask-hpc mpi"
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Be one rank of a Dask cluster, until its scheduler is closed; ends the process if it cannot be."""
+    """Run one rank of a Dask cluster until its scheduler closes; exit the process on an error."""
     world = mpi_world.enter()
     from dask_mpi import cli
 
@@ -46,7 +46,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 if world.rank == 0 and not options["folder"]:
                     click.echo(_hint(settings.scheduler_file or ready.folder.scheduler_file, ready))
                 if world.rank != params["scheduler_rank"]:
-                    mpi_world.wait(world.comm.Ibarrier())  # which the scheduler enters once it is there: preload.py
+                    mpi_world.wait(world.comm.Ibarrier())  # the scheduler enters it once it listens: preload.py
                 cli.main.callback(**params | _filled_in(params, left_alone, own=own, ready=ready, world=world))
     except click.ClickException as error:
         error.show()
@@ -54,10 +54,10 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _parse(command: click.Command, words: list[str], world: World) -> tuple[dict[str, Any], set[str]]:
-    """Return the parameters and the names of those that were not given; raises for what will not do."""
+    """Return the parameters, and the names of those left at their defaults; raise for known mistakes."""
     own = (
-        click.Option(["--folder"], type=LocalPath(), help="Private folder. [default: in ~/.dask-hpc]"),
-        click.Option(["--tls/--no-tls"], default=True, show_default=True, help="Encrypt and authenticate."),
+        click.Option(["--folder"], type=LocalPath(), help="Private folder. [default: one per step, in ~/.dask-hpc]"),
+        click.Option(["--tls/--no-tls"], default=True, show_default=True, help="Encrypt and authenticate connections."),
     )
     ours = click.Command(_NAME, params=[*command.params, *own], help=__doc__)
     with ExitStack() as stack:
@@ -72,31 +72,31 @@ def _parse(command: click.Command, words: list[str], world: World) -> tuple[dict
 
 
 def _hint(file: str | Path, ready: Ready) -> str:
-    """Return how to use the cluster."""
+    """Return instructions for using the cluster."""
     return (
         f"dask-hpc run WORKLOAD --on mpi --scheduler-file {file}\n"
-        f'DASK_CONFIG={ready.folder.config} python, and there: Client(scheduler_file="{file}")'
+        f'DASK_CONFIG={ready.folder.config} python, then: Client(scheduler_file="{file}")'
     )
 
 
 def _filled_in(
     params: dict[str, Any], left_alone: set[str], *, own: Means, ready: Ready, world: World
 ) -> dict[str, Any]:
-    """Return the parameters that are not as dask-mpi would have them."""
+    """Return the parameters that replace dask-mpi's defaults."""
     file = params["scheduler_file"] or str(ready.folder.scheduler_file)
     ours = {
         "worker_class": "distributed.Worker",
         "nthreads": own.share.threads,
         "memory_limit": own.share.memory,
-        "local_directory": "/tmp",  # noqa: S108 (the node's own; Dask makes a folder of its own in it)
+        "local_directory": "/tmp",  # noqa: S108 (the node's own; Dask creates a private folder in it)
         "interface": own.interface[0],
         "protocol": "tls" if ready.tls else "tcp",
-        "scheduler_port": 0,  # not Dask's own: two clusters may share a node
+        "scheduler_port": 0,  # a free port, as two clusters may share a node
         "dashboard_address": "127.0.0.1:0",
         "worker_options": json.dumps(NO_DASHBOARD),
         "name": "rank",
     }
-    # the scheduler's is written by preload.py, at once and whole
+    # preload.py writes the scheduler file, atomically
     always = {"scheduler_file": None if world.rank == params["scheduler_rank"] else file}
     return {name: value for name, value in ours.items() if name in left_alone} | always
 

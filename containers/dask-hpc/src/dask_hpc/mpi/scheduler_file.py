@@ -1,7 +1,7 @@
-"""The scheduler file: written at once and whole, for its user alone; read with a sharp eye.
+"""The scheduler file: written atomically, readable only by its user, and checked when it is read.
 
-Dask's own is written in place with the permissions of any file, and stays when its scheduler is killed: a client then
-waits for an address with no scheduler, or with another user's.
+Dask's own scheduler file is written in place with default permissions, and remains if the scheduler is killed: a client
+then waits at an address without a scheduler, or with another user's.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """The MPI world that the scheduler is in.
 
     Attributes:
-        job: Slurm's number of the job, or nothing.
-        world: how many ranks there are; 0 if that is not known.
-        dashboard: the port of Dask's dashboard on the scheduler's node; 0 if there is none.
-        node: the scheduler's.
-        mpi: the library.
+        job: the Slurm job ID; empty without Slurm.
+        world: number of ranks; 0 if unknown.
+        dashboard: port of the dashboard on the scheduler's node; 0 without a dashboard.
+        node: the scheduler's node.
+        mpi: the MPI library.
     """
 
     job: str = ""
@@ -40,11 +40,11 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SchedulerFile(Origin, frozen=True, kw_only=True):
-    """The content of a scheduler file, as far as it is read; Dask's own files have no origin.
+    """The parsed part of a scheduler file; Dask's own files have no origin.
 
     Attributes:
-        id: the scheduler's, new for each.
-        address: where it listens.
+        id: the scheduler's unique ID.
+        address: the scheduler's address.
     """
 
     id: str
@@ -52,12 +52,12 @@ class SchedulerFile(Origin, frozen=True, kw_only=True):
 
 
 def publish(file: Path, identity: Mapping[str, Any], origin: Origin) -> None:
-    """Write a scheduler file: a reader sees all of it or nothing, whatever else may be there.
+    """Write a scheduler file atomically, replacing any older one.
 
     Args:
-        file: the path; its folder must be there.
-        identity: what `distributed.Scheduler.identity` returns.
-        origin: the world that it is in.
+        file: the path; its folder must exist.
+        identity: the result of `distributed.Scheduler.identity`.
+        origin: the scheduler's MPI world.
     """
     part = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -69,19 +69,19 @@ def publish(file: Path, identity: Mapping[str, Any], origin: Origin) -> None:
 
 
 def read(file: Path) -> SchedulerFile:
-    """Return what a scheduler file says.
+    """Return the content of a scheduler file.
 
     Raises:
-        ClusterError: it is not there, not whole, another user's, or its job has ended.
+        ClusterError: it is missing, incomplete or another user's, or its job has ended.
     """
     content = _content(file)
     try:
         found = msgspec.json.decode(content, type=SchedulerFile)
     except msgspec.MsgspecError as error:
         raise ClusterError(
-            f"The scheduler file {file} is not whole.",
+            f"The scheduler file {file} is incomplete.",
             f"{len(content)} bytes: {error}",
-            "read it again in a moment; if it stays like this, its writer has died: remove it.",
+            "try again in a moment; if it stays incomplete, its scheduler has died: remove it.",
         ) from error
     _refuse_dead(file, found)
     return found
@@ -93,14 +93,14 @@ def _content(file: Path) -> bytes:
         owner = file.stat().st_uid
     except FileNotFoundError as error:
         raise ClusterError(
-            f"There is no scheduler file {file}.", "Its cluster has not started yet, or has ended.", "see squeue."
+            f"Scheduler file {file} not found.", "Its cluster has not started yet, or has ended.", "check squeue."
         ) from error
     except OSError as error:
         raise ClusterError(f"The scheduler file {file} cannot be read.", str(error)) from error
     if owner != os.getuid():
         raise ClusterError(
-            f"The scheduler file {file} is of user {owner}, not yours.",
-            todo="start a cluster of your own: what a scheduler sends is run in your name.",
+            f"The scheduler file {file} belongs to user {owner}, not to you.",
+            todo="start your own cluster: a scheduler can run code as you.",
         )
     return content
 
@@ -109,14 +109,14 @@ def _refuse_dead(file: Path, found: SchedulerFile) -> None:
     from dask_hpc.slurm.jobs import ended
 
     state = ""
-    with suppress(ClusterError):  # where Slurm cannot be asked, trying to connect has to do
+    with suppress(ClusterError):  # without an answer from Slurm, the attempt to connect decides
         state = ended(found.job) if found.job else ""
     if state:
-        raise _stale(file, f"It is of job {found.job}, which has ended: {state}.")
+        raise _stale(file, f"It belongs to job {found.job}, which has ended: {state}.")
 
 
 def connect(file: Path, security: Security | None = None, timeout: float = 30) -> Client:
-    """Return a client of the scheduler that the file names, and of no other.
+    """Return a client of exactly the scheduler that the file names.
 
     Args:
         file: the scheduler file.
@@ -124,7 +124,7 @@ def connect(file: Path, security: Security | None = None, timeout: float = 30) -
         timeout: seconds.
 
     Raises:
-        ClusterError: as `read`; or there is no answer, or another scheduler's.
+        ClusterError: as in `read`; or no scheduler answers, or another one.
     """
     from distributed import Client
 
@@ -137,7 +137,7 @@ def connect(file: Path, security: Security | None = None, timeout: float = 30) -
         raise _stale(file, f"No Dask scheduler answers there: {error}") from error
     if (other := client.scheduler_info(n_workers=0)["id"]) != found.id:
         client.close()
-        raise _stale(file, f"At {found.address} there is another scheduler by now, {other}.")
+        raise _stale(file, f"{found.address} now belongs to another scheduler, {other}.")
     return client
 
 
@@ -146,9 +146,9 @@ def _refuse_without_credentials(file: Path, found: SchedulerFile) -> None:
 
     if found.address.startswith("tls://") and not config.get("distributed.comm.tls.ca-file", None):
         raise ClusterError(
-            f"The scheduler of {file} takes no connection without TLS.",
-            f"There are no credentials in {file.parent / 'tls'}, and none in Dask's configuration.",
-            "name the file where it was written, or set DASK_CONFIG to the dask.yaml beside it.",
+            f"The scheduler of {file} requires TLS.",
+            f"No credentials found in {file.parent / 'tls'} or in Dask's configuration.",
+            "name the original file, not a copy, or set DASK_CONFIG to the dask.yaml beside it.",
         )
 
 

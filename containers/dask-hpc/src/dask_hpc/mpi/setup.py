@@ -1,4 +1,4 @@
-"""Prepare all ranks before Dask starts in them: shares, a private folder, and Dask's configuration."""
+"""Prepare all ranks before Dask starts in them: resources, a private folder, and Dask's configuration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dask_hpc.stop import Stopped
 
 @dataclass(frozen=True)
 class Means:
-    """A rank's resources: its share of its node, and the node's interface with the reason for it."""
+    """A rank's resources: its share of its node, and the node's interface and the reason for it."""
 
     share: Share
     interface: tuple[str, str]
@@ -38,7 +38,7 @@ class Ready:
 
 
 def job_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the path of the folder that is this job's, on the home that its nodes share."""
+    """Return the path of this job's folder, in the home that its nodes share."""
     ours = Allocation.from_environment(environ)
     step = f".{ours.step}" if ours.step.isdigit() else ""
     name = f"dask-mpi-{ours.job}{step}" if ours.job else f"dask-mpi-pid-{os.getpid()}"
@@ -46,19 +46,19 @@ def job_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def means(world: World, *, speaker: int, interface: str | None) -> Means:
-    """Return what this rank computes with; all ranks take part.
+    """Return this rank's resources; all ranks take part.
 
     Args:
         world: all ranks.
         speaker: the rank that raises an error.
-        interface: the one that was asked for.
+        interface: the requested interface, if any.
     """
     share = world.together(lambda: of_this_rank(world.here), speaker)
     return Means(share, world.together(lambda: _interface(interface), speaker))
 
 
 def encrypted(world: World, *, tls: bool) -> bool:
-    """Return whether this job's cluster is encrypted: as the folder that was made for it says, else as `tls`."""
+    """Return whether this job's cluster is encrypted, from its folder if that exists, else `tls`."""
     config = Folder(job_folder()).config
     found = world.comm.bcast(json.loads(config.read_text()) if world.rank == 0 and config.exists() else None)
     return _encrypted(found) if found else tls
@@ -68,14 +68,14 @@ def encrypted(world: World, *, tls: bool) -> bool:
 def prepared(
     world: World, *, speaker: int, path: Path | None = None, tls: bool, settings: MpiSettings
 ) -> Iterator[Ready]:
-    """Set up Dask's configuration in all ranks; afterwards, rank 0 removes the files that it has made.
+    """Set up Dask's configuration in all ranks; afterwards, rank 0 removes the files that it created.
 
     Args:
-        world: all ranks take part.
+        world: all ranks; they all take part.
         speaker: the rank that raises an error.
-        path: the folder; if it is there, it has been made for this cluster.
-        tls: with credentials, if the folder is made here.
-        settings: for `dask_hpc.mpi.preload`.
+        path: the folder; if it exists, it was created for this cluster.
+        tls: create credentials, if the folder is created here.
+        settings: settings for `dask_hpc.mpi.preload`.
     """
     from dask import config
 
@@ -92,7 +92,7 @@ def prepared(
         try:
             yield Ready(folder, _encrypted(content))
         except Stopped:
-            # each rank, as the one that has made the folder may have been killed, or may wait in MPI for one that was
+            # on every rank: the one that created the folder may have been killed, or may wait in MPI for a killed one
             if ours:
                 remove_folder()
             raise
@@ -115,6 +115,6 @@ def _interface(wanted: str | None) -> tuple[str, str]:
 
 
 def _set_levels(levels: Mapping[str, str]) -> None:
-    """Do what Dask does as it is imported, which was before it could know of these."""
+    """Set log levels as Dask does on import, which was before these were known."""
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level.upper())

@@ -1,7 +1,7 @@
-"""Share what Slurm gave a job on a node among its MPI ranks there: none may use the whole node.
+"""Divide a job's resources on a node among its MPI ranks there, so that no rank uses the whole node.
 
-dask-mpi itself gives every rank all cores and all memory of its machine: eight ranks of a node then have eight times
-what there is, and Slurm kills the job.
+dask-mpi itself gives every rank all cores and all memory of its machine: eight ranks on a node then use up to eight
+times its resources, and Slurm kills the job.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Share:
     """A rank's part of its node.
 
     Attributes:
-        threads: cores, each for a thread of Dask's.
+        threads: Dask threads, one per core.
         memory: bytes.
-        why: where these figures are from.
+        why: source of these figures.
     """
 
     threads: int
@@ -32,7 +32,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Machine:
-    """Resources that processes here may use: cores, bytes of memory, and whether they are limited."""
+    """Resources that processes here may use: cores, bytes of memory, and whether a limit is set on memory."""
 
     cores: int
     memory: int
@@ -41,7 +41,7 @@ class Machine:
 
 def of_this_rank(ranks: int) -> Share:
     """Return the share of this process, which is one of `ranks` on this node."""
-    from distributed.system import MEMORY_LIMIT  # a control group's, or a resource limit: Slurm may set either
+    from distributed.system import MEMORY_LIMIT  # of the control group, or a resource limit: Slurm may set either
 
     memory = int(MEMORY_LIMIT)
     machine = Machine(len(os.sched_getaffinity(0)), memory, limited=memory < psutil.virtual_memory().total)
@@ -52,12 +52,12 @@ def share(allocation: Allocation, ranks: int, machine: Machine) -> Share:
     """Return the share of one of `ranks` ranks on this node.
 
     Args:
-        allocation: what Slurm gave, if there is a job.
-        ranks: how many of this world run on this node.
-        machine: what to go by where Slurm says nothing.
+        allocation: resources from Slurm, if there is a job.
+        ranks: number of this world's ranks on this node.
+        machine: resources to use if Slurm does not set any.
 
     Raises:
-        RequestError: there are more ranks here than the job has cores.
+        RequestError: the ranks need more cores than the job has here.
     """
     cores = allocation.cpus or machine.cores
     threads = allocation.cpus_per_task or max(1, cores // ranks)
@@ -72,17 +72,17 @@ def _refuse(*, node: str, ranks: int, threads: int, cores: int) -> None:
     raise RequestError(
         f"{ranks} ranks of {threads} {'core' if threads == 1 else 'cores'} are too many for {node or 'this node'}.",
         f"Slurm gave the job {cores} cores there ({VARIABLES['cpus']}).",
-        f"ask for them: sbatch --ntasks-per-node={ranks} --cpus-per-task={threads}; or start no more than "
-        f'{max(1, cores // threads)} a node: mpirun -np "$SLURM_NTASKS".',
+        f"request them: sbatch --ntasks-per-node={ranks} --cpus-per-task={threads}; or start at most "
+        f'{max(1, cores // threads)} per node: mpirun -np "$SLURM_NTASKS".',
     )
 
 
 def _memory(allocation: Allocation, cores: int, machine: Machine) -> tuple[int, str]:
-    """Return the job's bytes on this node, and what says so."""
+    """Return the job's memory on this node in bytes, and the source of this figure."""
     if allocation.memory_per_node:
         return allocation.memory_per_node << 20, VARIABLES["memory_per_node"]
     if allocation.memory_per_cpu:
         return (allocation.memory_per_cpu << 20) * cores, VARIABLES["memory_per_cpu"]
     if machine.limited:
-        return machine.memory, "the limit that is set for processes here"
-    return machine.memory * min(cores, machine.cores) // machine.cores, "the machine's, by cores"
+        return machine.memory, "the memory limit of processes here"
+    return machine.memory * min(cores, machine.cores) // machine.cores, "the machine's memory and cores"

@@ -1,4 +1,4 @@
-"""Detect known problems of dask-mpi before a worker dies of them."""
+"""Reject options that are known to break dask-mpi, before they kill a worker."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ def refuse_small_world(size: int, roles: Sequence[str]) -> None:
         raise RequestError(
             f"A world of {size} {'rank' if size == 1 else 'ranks'} is too small for a Dask cluster.",
             f"Needed: {len(roles)}, for {', '.join(roles)}.",
-            f"ask for more: srun --mpi=pmix -n {len(roles) + 2}, or sbatch --ntasks={len(roles) + 2}; "
-            "without srun, on a login node, dask-hpc run … --on mpi submits a job by itself.",
+            f"request more: srun --mpi=pmix -n {len(roles) + 2}, or sbatch --ntasks={len(roles) + 2}; "
+            "on a login node, without srun, dask-hpc run … --on mpi submits its own job.",
         )
 
 
 def refuse_nanny(*, nanny: bool | None = None, worker_class: str = "") -> None:
-    """Look at what dask-mpi was told of nannies; an option that was not given is left out.
+    """Reject dask-mpi options for nannies; pass only options that were given.
 
     Args:
-        nanny: of `--nanny` and `--no-nanny`.
-        worker_class: of `--worker-class`.
+        nanny: value of `--nanny` or `--no-nanny`.
+        worker_class: value of `--worker-class`.
 
     Raises:
-        RequestError: `--no-nanny`, at which dask-mpi 2026.3 fails in every worker; or a nanny is asked for.
+        RequestError: `--no-nanny`, with which every worker of dask-mpi 2026.3 fails; or a nanny is requested.
     """
     if nanny is False:
         raise RequestError(
-            "dask-mpi 2026.3 fails in every worker if it is told --no-nanny (DeprecationWarning).",
-            todo=f"leave it out here; with dask-mpi itself type {_WORKER} instead.",
+            "With --no-nanny, every worker of dask-mpi 2026.3 fails (DeprecationWarning).",
+            todo=f"leave it out here; with dask-mpi itself, use {_WORKER} instead.",
         )
     if nanny or worker_class.endswith("Nanny"):
         raise RequestError(
-            "A nanny starts its worker as another process, and that is no MPI rank.",
-            "MPI calls in tasks hang in it, and MPI over a fabric may forbid to start processes at all.",
-            f"leave it out here; with dask-mpi itself type {_WORKER}.",
+            "A nanny starts its worker as another process, which is not an MPI rank.",
+            "MPI calls in the worker's tasks hang, and MPI over a fabric may not allow new processes at all.",
+            f"leave it out here; with dask-mpi itself, use {_WORKER}.",
         )

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm, Request
 
 T = TypeVar("T")
-_PAUSE = 0.005  # seconds; MPI offers nothing that blocks
+_PAUSE = 0.005  # seconds between tests of a request
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a step has failed on a rank, as the others are told."""
+    """The failure of a step on one rank, as sent to the others."""
 
     message: str
     exit_code: int
@@ -31,12 +31,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class World:
-    """All ranks, seen by one of them.
+    """All ranks, as seen by one of them.
 
     Attributes:
-        comm: the communicator of all.
-        nodes: the node of each rank, by rank.
-        library: which MPI, for people.
+        comm: communicator of all ranks.
+        nodes: node of each rank, by rank.
+        library: name and version of the MPI library.
     """
 
     comm: Intracomm
@@ -45,7 +45,7 @@ class World:
 
     @property
     def rank(self) -> int:
-        """This process's number."""
+        """Rank of this process."""
         return int(self.comm.rank)
 
     @property
@@ -59,9 +59,9 @@ class World:
         return self.nodes.count(self.nodes[self.rank])
 
     def together(self, step: Callable[[], T], speaker: int) -> T:
-        """Do a step on every rank, and return its result; if it fails on any of them, end on all.
+        """Run a step on every rank, and return its result; if it fails on any rank, exit on all.
 
-        Rank `speaker` raises the error, and says which rank it is of unless all have failed alike; the others raise
+        Rank `speaker` raises the error, naming the rank that failed unless all failed alike; the others raise
         `SystemExit`.
         """
         failure = None
@@ -86,8 +86,8 @@ class World:
 
 
 def enter() -> World:
-    """Start MPI, and return the world; where ranks are missing, every rank ends: see `dask_hpc.mpi.check`."""
-    # a rank that waits must not take a core from one that works: a node may have more ranks than cores
+    """Start MPI, and return the world; if ranks are missing, exit on every rank: see `dask_hpc.mpi.check`."""
+    # a waiting rank must not take the core of a working one: a node may have more ranks than cores
     os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
     check_world()
     from mpi4py import MPI
@@ -98,9 +98,9 @@ def enter() -> World:
 
 
 def wait(request: Request, patience: float | None = None) -> bool:
-    """Return whether an MPI request is done, after `patience` seconds at most.
+    """Return whether an MPI request completes within `patience` seconds.
 
-    It sleeps in between: MPI itself spins, and takes the core from a rank that still starts.
+    It sleeps between tests: MPI itself spins, and takes the core from a rank that is still starting.
     """
     deadline = None if patience is None else monotonic() + patience
     while not request.Test():

@@ -1,4 +1,4 @@
-"""Plans for a dask-mpi cluster that is there already."""
+"""Plans for a running dask-mpi cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORLD = Origin(world=8, node="c1", mpi="Open MPI v5")
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A scheduler file."""
+    """Publish a scheduler file."""
     path = tmp_path / "scheduler.json"
     mpi_scheduler_file.publish(path, IDENTITY, WORLD)
     return path
@@ -31,8 +31,8 @@ def planned(file: Path, **given: Any) -> JoinPlan:
     return plan(ClusterOptions(scheduler_file=file, **given), file)
 
 
-def test_the_plan_is_what_the_file_says(file: Path) -> None:
-    """One rank is the scheduler; nothing is started."""
+def test_plans_from_scheduler_file(file: Path) -> None:
+    """All ranks but the scheduler's are workers."""
     seen = planned(file)
     assert seen.workers == 7
     assert seen.settings == {"world": 8, "mpi": "Open MPI v5", "scheduler_node": "c1", "launched": "before"}
@@ -41,16 +41,16 @@ def test_the_plan_is_what_the_file_says(file: Path) -> None:
     assert seen.file == file
 
 
-def test_a_file_of_dask_mpi_itself_is_enough(file: Path) -> None:
-    """It does not say how many ranks there are."""
+def test_accepts_file_of_plain_dask_mpi(file: Path) -> None:
+    """A file that dask-mpi itself wrote is accepted; the number of ranks is unknown."""
     mpi_scheduler_file.publish(file, IDENTITY, Origin())
     seen = planned(file)
     assert seen.workers == 0
     assert {name: value for name, value, _ in seen.rows}["ranks"] == "unknown"
 
 
-def test_a_cluster_without_tls_is_warned_of(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It runs as it was started, whatever was asked for."""
+def test_warns_of_cluster_without_tls(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """TLS is on or off as the cluster was started, regardless of `--tls`, and its absence prints a warning."""
     planned(file).show(Screen())
     assert "TLS" not in capsys.readouterr().err
     mpi_scheduler_file.publish(file, {**IDENTITY, "address": "tcp://192.0.2.1:1"}, WORLD)
@@ -68,20 +68,20 @@ def test_a_cluster_without_tls_is_warned_of(file: Path, capsys: pytest.CaptureFi
         ("sbatch_option", ("-x",), "--sbatch-option"),
     ],
 )
-def test_options_of_a_job_are_refused(file: Path, option: str, value: object, word: str) -> None:
-    """There is no job to start: an option that changed nothing would mislead."""
+def test_rejects_job_options(file: Path, option: str, value: object, word: str) -> None:
+    """Options of a new job have no effect on a running cluster, and are rejected."""
     with pytest.raises(RequestError, match=word):
         planned(file, **{option: value})
 
 
-def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    """Nothing is planned."""
-    with pytest.raises(ClusterError, match="no scheduler file"):
+def test_reports_missing_file(tmp_path: Path) -> None:
+    """A missing scheduler file is an error."""
+    with pytest.raises(ClusterError, match=r"gone\.json not found"):
         planned(tmp_path / "gone.json")
 
 
-def test_credentials_are_those_beside_the_file(file: Path) -> None:
-    """Without them, Dask's configuration has to have some; without TLS, none are needed."""
+def test_uses_credentials_beside_file(file: Path) -> None:
+    """Credentials beside the file are used, if there are any and the cluster has TLS."""
     assert planned(file).security() is None
     (file.parent / "tls").mkdir()
     found = planned(file).security()

@@ -1,4 +1,4 @@
-"""Planning one job of many ranks from sinfo's output."""
+"""Plans for one job of many ranks, from sinfo's output."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_rejects_impossible_request(given: dict[str, Any], words: list[str]) -> 
     assert all(word in caught.value.message for word in words), caught.value.message
 
 
-def test_a_small_node_has_a_rank() -> None:
-    """More threads than cores are refused with what was asked for; a rank per core is the least."""
+def test_plans_one_rank_on_one_core() -> None:
+    """Nodes with one core get one rank each."""
     one = parse_nodes("\n".join(f"c{number}|batch*|1|1000|idle|0/1/0/1|30:00" for number in (1, 2, 3)))
     request = make_request(mpi_asked(), one, logs=Path("/logs"))
     assert (request.nodes, request.ranks_per_node, request.world, request.memory) == (2, 1, 2, 1000)
@@ -55,8 +55,8 @@ def test_a_small_node_has_a_rank() -> None:
     assert request.settings()["log_directory"] == "/logs"
 
 
-def test_a_large_node_has_eight_ranks() -> None:
-    """Enough to see a speed-up, each with its share of the memory by cores."""
+def test_plans_eight_ranks_on_large_node() -> None:
+    """A large node gets at most eight ranks, each with its share of the memory by cores."""
     large = parse_nodes("c1|batch*|64|64000|idle|0/64/0/64|infinite")
     request = make_request(mpi_asked(), large, logs=Path("/logs"))
     assert (request.nodes, request.ranks_per_node, request.memory) == (1, 8, 1000)
@@ -70,7 +70,7 @@ def test_shows_each_setting_with_its_reason() -> None:
     assert {name: why for name, _, why in request.rows()}["walltime"] == "asked for"
 
 
-def test_a_partition_without_usable_nodes_is_named() -> None:
-    """The partition is the one that was asked for."""
+def test_names_partition_without_usable_nodes() -> None:
+    """The error names the requested partition."""
     with pytest.raises(RequestError, match="partition gpu"):
         make_request(mpi_asked(partition="gpu"), [], logs=Path("/logs"))

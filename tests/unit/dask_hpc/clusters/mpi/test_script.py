@@ -35,7 +35,7 @@ def test_script_requests_what_was_planned() -> None:
 
 
 def test_script_checks_every_node_for_sif() -> None:
-    """In a SIF each rank's shell reports what its node lacks, and PMIx's variables pass into the SIF."""
+    """In a SIF, each rank's shell reports what its node lacks, and PMIx's variables pass into the SIF."""
     text = script(Sif("/shared/dask hpc.sif", "apptainer", ("/data",)))
     assert "exec srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=1 bash -c '" in text
     for word in ("there is no apptainer on PATH", "${!PMIX_*}", "${!SLURM_*}", "/data", "dask hpc.sif"):
@@ -43,13 +43,13 @@ def test_script_checks_every_node_for_sif() -> None:
 
 
 def directives(text: str) -> dict[str, str]:
-    """Return {option: value} of the script's lines for sbatch."""
+    """Return {option: value} from the script's #SBATCH lines."""
     lines = [line.removeprefix("#SBATCH --") for line in text.splitlines() if line.startswith("#SBATCH --")]
     return dict(line.partition("=")[::2] for line in lines)
 
 
-def test_sbatch_is_told_everything_that_was_planned() -> None:
-    """Slurm's own options, with logs that are the job's; an account only if there is one."""
+def test_directives_match_plan() -> None:
+    """The #SBATCH lines are the planned options, with the job's own logs, and an account only if one is given."""
     seen = directives(script(partition="batch"))
     assert seen == {
         "job-name": "one",
@@ -66,8 +66,8 @@ def test_sbatch_is_told_everything_that_was_planned() -> None:
     assert directives(script(account="me"))["account"] == "me"
 
 
-def test_a_users_option_replaces_ours() -> None:
-    """Also the one that it excludes; its value is quoted as sbatch takes it."""
+def test_user_option_overrides_ours() -> None:
+    """A user's option replaces ours, and ours that it excludes; its value is quoted for sbatch."""
     seen = directives(script(sbatch_option=("--mem-per-cpu=500M", "--requeue", "--comment=two words")))
     assert seen["mem-per-cpu"] == "500M"
     assert "requeue" in seen
@@ -76,8 +76,8 @@ def test_a_users_option_replaces_ours() -> None:
 
 
 @pytest.mark.parametrize("image", [None, Sif("/x.sif", "apptainer")])
-def test_bash_stops_at_the_first_error(image: Sif | None) -> None:
-    """In the job's shell, and in each rank's; MPI's fence is set before srun."""
+def test_bash_stops_at_first_error(image: Sif | None) -> None:
+    """The job's shell and each rank's shell stop at the first error; PMIx's fence is set before srun."""
     lines = script(image).splitlines()
     assert lines[0] == "#!/bin/bash"
     started = next(number for number, line in enumerate(lines) if line.startswith("exec srun "))
@@ -86,14 +86,14 @@ def test_bash_stops_at_the_first_error(image: Sif | None) -> None:
     assert image is None or "bash -c 'set -eu" in lines[started]
 
 
-def test_ranks_are_told_where_to_spill_and_where_the_dashboard_listens() -> None:
-    """A folder with a blank stays one word."""
+def test_passes_dashboard_and_local_directory_to_ranks() -> None:
+    """Ranks get both options; a folder with a blank stays one word."""
     text = script(local_directory="/local disk", dashboard="0.0.0.0:1")
     assert "--dashboard-address 0.0.0.0:1 --local-directory '/local disk'" in text
 
 
-def test_in_a_sif_ranks_see_the_clusters_folder_and_disk() -> None:
-    """Folders that Apptainer does not show by itself are bound, and the configuration must be readable."""
+def test_binds_folders_into_sif() -> None:
+    """Folders that Apptainer does not mount by itself are bound, and the configuration must be readable."""
     text = script(Sif("/x.sif", "apptainer"), local_directory="/local")
     assert f"--bind /local,{FOLDER.path}" in text
     assert f"/x.sif {FOLDER.config}" in text

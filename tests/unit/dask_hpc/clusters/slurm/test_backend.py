@@ -33,7 +33,7 @@ def test_reports_missing_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 @pytest.fixture
 def planned(commands: Commands) -> Callable[..., SlurmPlan]:
-    """Return a function that plans at a site with Slurm's commands."""
+    """Return a function that makes a plan at a site with Slurm's commands."""
     commands.sinfo("batch*", nodes=SLURM_SINFO)
     for name in ("sbatch", "squeue", "scancel"):
         commands[name] = ""
@@ -44,8 +44,8 @@ def planned(commands: Commands) -> Callable[..., SlurmPlan]:
     return plan
 
 
-def test_a_plan_says_what_a_worker_will_have(planned: Callable[..., SlurmPlan]) -> None:
-    """Workers, and the threads and memory of each, whatever the number of processes in a job."""
+def test_plan_has_resources_per_worker(planned: Callable[..., SlurmPlan]) -> None:
+    """The plan has the number of workers, and each worker's threads and memory, also with several processes per job."""
     plan = planned(jobs=2, cores=4, processes=2, memory=3000)
     assert (plan.workers, plan.threads, plan.worker_memory) == (4, 2, 1500 << 20)
     assert plan.settings == plan.request.settings()
@@ -54,8 +54,8 @@ def test_a_plan_says_what_a_worker_will_have(planned: Callable[..., SlurmPlan]) 
     assert "SIF" not in {name for name, *_ in plan.rows}
 
 
-def test_every_run_has_its_own_name_logs_and_credentials(planned: Callable[..., SlurmPlan]) -> None:
-    """All are below the home that nodes share, and no other run has them."""
+def test_each_run_has_its_own_name_logs_and_credentials(planned: Callable[..., SlurmPlan]) -> None:
+    """Every run has a unique name; logs and credentials under that name are in the shared home."""
     one, other = planned(), planned()
     home = Path.home() / ".dask-hpc"
     assert one.request.log_directory == home / one.name
@@ -63,7 +63,7 @@ def test_every_run_has_its_own_name_logs_and_credentials(planned: Callable[..., 
     assert one.name != other.name
 
 
-def test_without_tls_the_plan_warns(planned: Callable[..., SlurmPlan], capsys: pytest.CaptureFixture[str]) -> None:
+def test_warns_without_tls(planned: Callable[..., SlurmPlan], capsys: pytest.CaptureFixture[str]) -> None:
     """Without TLS there are no credentials, and the warning explains the risk."""
     planned().show(Screen())
     assert "TLS:" not in capsys.readouterr().err
@@ -74,20 +74,20 @@ def test_without_tls_the_plan_warns(planned: Callable[..., SlurmPlan], capsys: p
     assert {name: value for name, value, _ in plan.rows}["TLS"] == "off"
 
 
-def test_in_a_sif_the_plan_names_it(planned: Callable[..., SlurmPlan], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers run in the same one."""
+def test_plan_names_sif(planned: Callable[..., SlurmPlan], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a SIF, the plan shows it: workers run in the same SIF."""
     monkeypatch.setenv("APPTAINER_CONTAINER", "/x.sif")
     assert {name: value for name, value, _ in planned().rows}["SIF"] == "/x.sif"
 
 
-def test_an_unknown_interface_is_refused_before_anything_is_submitted(planned: Callable[..., SlurmPlan]) -> None:
-    """One that this host has is taken."""
+def test_rejects_unknown_interface(planned: Callable[..., SlurmPlan]) -> None:
+    """An unknown interface is rejected while planning; one that this host has is accepted."""
     with pytest.raises(RequestError, match="nosuch0"):
         planned(interface="nosuch0")
     assert planned(interface="lo").settings["interface"] == "lo"
 
 
-def test_an_unknown_partition_is_refused_before_anything_is_submitted(planned: Callable[..., SlurmPlan]) -> None:
-    """The partition is the one that was asked for."""
+def test_rejects_unknown_partition(planned: Callable[..., SlurmPlan]) -> None:
+    """An unknown partition is rejected by name while planning."""
     with pytest.raises(RequestError, match="'gpu'"):
         planned(partition="gpu")

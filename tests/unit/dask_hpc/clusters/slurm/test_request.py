@@ -1,4 +1,4 @@
-"""Planning worker jobs from sinfo's output."""
+"""Plans for worker jobs, from sinfo's output."""
 
 from __future__ import annotations
 

@@ -37,21 +37,21 @@ def test_several_processes_use_nanny() -> None:
 
 
 def test_passes_interface_to_workers_only_on_request() -> None:
-    """Without --interface, workers use the route to the scheduler: their interface may have another name."""
+    """Without --interface, workers use the route to the scheduler, as their interface may have another name."""
     assert "--interface" not in script(slurm_request())
     assert "--interface ib0" in script(slurm_request(interface="ib0"), interface="ib0")
 
 
 @pytest.mark.parametrize("option", ["--gres=gpu:1", "--gpus=2", "-G 1", "--gpus-per-node=1"])
 def test_adds_nv_for_gpu_jobs(option: str) -> None:
-    """If a job requests a GPU, --nv shows it in the SIF; otherwise it would only warn."""
+    """If a job requests a GPU, --nv makes it visible in the SIF; without a GPU, --nv would print a warning."""
     sif = Sif("/shared/the.sif", "apptainer")
     assert " --nv " in in_sif(sif, slurm_request(sbatch_option=(option,)), settings=SETTINGS, tls=None)["python"]
     assert "--nv" not in in_sif(sif, slurm_request(), settings=SETTINGS, tls=None)["python"]
 
 
-def test_workers_are_told_only_what_was_asked_for() -> None:
-    """The account, options of sbatch, and folders; the scheduler has its interface and dashboard."""
+def test_settings_have_given_options_only() -> None:
+    """Account, sbatch options and folders are passed on; interface and dashboard go to the scheduler."""
     options = ClusterOptions(dashboard="0.0.0.0:1")
     request = slurm_request(log_directory="/my logs", account="me", sbatch_option=("-q x",))
     seen = cluster_settings(request, options, "one")
@@ -65,7 +65,7 @@ def test_workers_are_told_only_what_was_asked_for() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_workers_have_no_dashboard(processes: int) -> None:
-    """Neither a worker nor a nanny shows anything to the network."""
+    """Neither a worker nor a nanny opens a dashboard."""
     seen = cluster_settings(slurm_request(processes=processes), ClusterOptions(), "one")
     assert seen["worker_extra_args"][:3] == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     restartable = ["--worker-class", "dask_hpc.clusters.slurm.worker.RestartableWorker"]
@@ -73,8 +73,8 @@ def test_workers_have_no_dashboard(processes: int) -> None:
     assert seen["nanny"] is (processes > 1)
 
 
-def test_in_a_sif_workers_see_the_credentials() -> None:
-    """Their folder is bound, and a node that lacks the file says so."""
+def test_binds_credentials_into_sif() -> None:
+    """The folder of the credentials is bound, and the prologue checks that the node can read them."""
     seen = in_sif(Sif("/x.sif", "apptainer"), slurm_request(), settings=SETTINGS, tls=Path("/home/me/one.tls"))
     assert "--bind /home/me/one.tls" in seen["python"]
     assert any("/home/me/one.tls/cert.pem" in line for line in seen["job_script_prologue"])
@@ -84,8 +84,8 @@ def test_in_a_sif_workers_see_the_credentials() -> None:
     assert "cert.pem" not in str(without)
 
 
-def test_a_worker_in_a_sif_is_the_jobs_own_process() -> None:
-    """Slurm's signals reach it."""
+def test_worker_in_sif_replaces_job_script() -> None:
+    """Apptainer replaces the script (`exec`), so that Slurm's signals reach the worker."""
     assert in_sif(Sif("/x.sif", "apptainer"), slurm_request(), settings=SETTINGS, tls=None)["python"].startswith(
         "exec apptainer exec "
     )

@@ -1,4 +1,4 @@
-"""Counting workers as they connect and leave, and giving up when they never will."""
+"""Counting workers as they connect and leave, and giving up when none will connect."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ class Scheduler:
         self.watch = watch
 
     def come(self, address: str, name: str) -> None:
-        """Have a worker connect."""
+        """Let a worker connect."""
         self.workers[address] = SimpleNamespace(name=name)
         self.watch.add_worker(self, address)
 
     def go(self, address: str) -> None:
-        """Have a worker go."""
+        """Let a worker leave."""
         del self.workers[address]
         self.watch.remove_worker(self, address)
 
 
 @pytest.fixture
 def scheduler() -> Scheduler:
-    """A scheduler without workers."""
+    """Return a scheduler without workers."""
     return Scheduler(Watch())
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A clock that stands still."""
+    """Return a clock that only the test advances."""
     found = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(slurm_watch, "monotonic", lambda: found.now)
     return found
@@ -70,15 +70,15 @@ def test_counts_connected_workers(scheduler: Scheduler) -> None:
 
 
 def test_wait_returns_when_worker_connects(scheduler: Scheduler) -> None:
-    """The scheduler runs in another thread than the code that waits."""
+    """A worker that connects in another thread ends the wait."""
     thread = threading.Timer(0, scheduler.come, ("tcp://a", "0"))
     thread.start()
     assert scheduler.watch.wait(1, timeout=60)
     thread.join()
 
 
-def test_a_refused_job_is_raised_where_workers_are_awaited(scheduler: Scheduler) -> None:
-    """The error is the one that sbatch caused."""
+def test_wait_raises_submission_error(scheduler: Scheduler) -> None:
+    """The wait for workers raises the error of a rejected job."""
     failure = ClusterError("no")
     scheduler.watch.fail(failure)
     with pytest.raises(ClusterError) as caught:
@@ -86,8 +86,8 @@ def test_a_refused_job_is_raised_where_workers_are_awaited(scheduler: Scheduler)
     assert caught.value is failure
 
 
-def test_a_worker_that_comes_back_in_time_is_not_lost(scheduler: Scheduler, clock: SimpleNamespace) -> None:
-    """A nanny restarts its worker under the same name."""
+def test_restarted_worker_is_not_lost(scheduler: Scheduler, clock: SimpleNamespace) -> None:
+    """A worker that reconnects under the same name in time, as with a nanny, is not lost."""
     watch = scheduler.watch
     watch.submitted("job-0", "7")
     scheduler.come("tcp://a", "job-0-0")
@@ -99,8 +99,8 @@ def test_a_worker_that_comes_back_in_time_is_not_lost(scheduler: Scheduler, cloc
     assert watch.lost() == set()
 
 
-def test_a_job_whose_worker_stays_away_has_lost_it(scheduler: Scheduler, clock: SimpleNamespace) -> None:
-    """job-1 is not a worker of job-10; a job of one process has a worker of its own name."""
+def test_names_jobs_of_lost_workers(scheduler: Scheduler, clock: SimpleNamespace) -> None:
+    """A worker is matched to its job by the whole name: job-1-0 belongs to job-1, and job-10 to job-10."""
     watch = scheduler.watch
     for number, name in enumerate(("job-1", "job-10", "job-2")):
         watch.submitted(name, str(number))
@@ -116,8 +116,8 @@ def test_a_job_whose_worker_stays_away_has_lost_it(scheduler: Scheduler, clock: 
     assert watch.lost() == {"0", "2"}
 
 
-def test_the_last_worker_may_be_back_in_a_moment(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run ends only if no worker has returned some seconds later, and the run is not already closing."""
+def test_waits_for_last_worker_to_return(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run ends only if no worker has returned after some seconds and the run is not closing."""
     woken: list[int] = []
     monkeypatch.setattr(signal, "pthread_kill", lambda thread, _signum: woken.append(thread))
     scheduler.come("tcp://a", "0")
@@ -145,8 +145,8 @@ def test_the_last_worker_may_be_back_in_a_moment(scheduler: Scheduler, monkeypat
     ("message", "said"),
     [("Command exited with 1\nstderr:\nsbatch: error: no\n", "sbatch: error: no"), ("no sbatch", "no sbatch")],
 )
-def test_a_refusal_is_what_sbatch_wrote(message: str, said: str) -> None:
-    """dask-jobqueue's message is longer."""
+def test_rejection_quotes_sbatch(message: str, said: str) -> None:
+    """The error contains only what sbatch wrote, not the rest of dask-jobqueue's message."""
     lines = slurm_watch._rejection(message).message.splitlines()
     assert said in [line.strip() for line in lines]
     assert not [line for line in lines if "stderr" in line]
@@ -159,7 +159,7 @@ class Waiting:
         self.commands, self.logs, self.watch = commands, logs, Watch()
 
     def wait(self, *answers: str, timeout: float = 60) -> None:
-        """Wait; squeue gives one answer after another, and the last one from then on."""
+        """Wait while squeue gives one answer after another, and repeats the last one."""
         for number, answer in enumerate(answers):
             (self.logs / f"answer-{number}").write_text(answer)
         count, last = self.logs / "count", len(answers) - 1
@@ -172,20 +172,20 @@ class Waiting:
 
 @pytest.fixture
 def waiting(commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Waiting:
-    """Await workers without any yet, and without pauses between two looks at the queue."""
+    """Wait for workers without pauses between calls of squeue."""
     found = Waiting(commands, tmp_path)
     wait = found.watch.wait
     monkeypatch.setattr(found.watch, "wait", lambda count, timeout: wait(count, timeout=0 * timeout))
     return found
 
 
-def test_a_job_that_never_starts_ends_the_waiting(waiting: Waiting) -> None:
-    """Slurm's reason is shown at once, not after the timeout."""
+def test_job_that_never_starts_ends_wait(waiting: Waiting) -> None:
+    """The error shows Slurm's reason at once, not after the timeout."""
     with pytest.raises(RequestError, match="PartitionTimeLimit"):
         waiting.wait("7|PENDING|PartitionTimeLimit|\n")
 
 
-def test_a_job_that_leaves_the_queue_ends_the_waiting(waiting: Waiting) -> None:
+def test_job_that_leaves_queue_ends_wait(waiting: Waiting) -> None:
     """A job that was in the queue and has left it is an error, although another job still runs."""
     with pytest.raises(ClusterError) as gone:
         waiting.wait("7|RUNNING|None|c1\n8|RUNNING|None|c1\n", "8|RUNNING|None|c1\n")
@@ -193,8 +193,8 @@ def test_a_job_that_leaves_the_queue_ends_the_waiting(waiting: Waiting) -> None:
     assert "job 8" not in gone.value.message
 
 
-def test_a_lost_worker_ends_the_waiting(waiting: Waiting, clock: SimpleNamespace) -> None:
-    """Its job runs on without it."""
+def test_lost_worker_ends_wait(waiting: Waiting, clock: SimpleNamespace) -> None:
+    """A job that runs on without its worker is an error that shows this job only."""
     scheduler = Scheduler(waiting.watch)
     waiting.watch.submitted("a", "7")
     waiting.watch.submitted("b", "8")
@@ -207,23 +207,24 @@ def test_a_lost_worker_ends_the_waiting(waiting: Waiting, clock: SimpleNamespace
     assert "job 8" not in lost.value.message
 
 
-def test_the_timeout_shows_the_queue(waiting: Waiting) -> None:
-    """The error also names the option that extends the wait."""
+def test_timeout_shows_queue(waiting: Waiting) -> None:
+    """After the timeout, the error counts the workers, shows the queue, and names `--timeout`."""
     with pytest.raises(ClusterError) as late:
         waiting.wait("7|PENDING|Priority|\n", timeout=0)
+    assert "Only 0 of 1 workers connected within 0 s." in late.value.message
     assert "job 7: PENDING (Priority)" in late.value.message
     assert "--timeout" in late.value.message
 
 
 def test_does_not_ask_slurm_once_workers_are_connected(waiting: Waiting) -> None:
-    """Every call of squeue is load on the site's controller."""
+    """With all workers connected, squeue is not called: every call is load on the site's controller."""
     Scheduler(waiting.watch).come("tcp://a", "a")
     waiting.wait("")
     assert waiting.commands.calls("squeue") == []
 
 
 def settle(scheduler: Scheduler) -> list[Any]:
-    """Call what the watch has put off, and return what it hands to the event loop."""
+    """Run the watch's delayed calls, and return what it passes to the event loop."""
     handed: list[Any] = []
     scheduler.loop.add_callback = lambda function, *arguments, **_: handed.append(partial(function, *arguments))
     scheduler.close = None  # type: ignore[attr-defined]
@@ -234,8 +235,8 @@ def settle(scheduler: Scheduler) -> list[Any]:
 
 
 @pytest.mark.parametrize("alive", [True, False])
-def test_restarted_workers_are_awaited_while_their_jobs_live(alive: bool) -> None:
-    """A restart may take long; once the jobs have ended, no worker comes back."""
+def test_waits_for_restarted_workers_while_jobs_are_alive(alive: bool) -> None:
+    """A restart may take long, but once the jobs have ended, the watch gives up."""
     watch = Watch(lambda: alive)
     watch._by_signal = False
     scheduler = Scheduler(watch)
@@ -250,8 +251,8 @@ def test_restarted_workers_are_awaited_while_their_jobs_live(alive: bool) -> Non
     assert len(scheduler.later) == alive
 
 
-def test_worker_that_was_back_has_its_own_time(scheduler: Scheduler) -> None:
-    """The look at an earlier loss does not end a run whose worker has gone again a moment ago."""
+def test_returned_worker_resets_timer(scheduler: Scheduler) -> None:
+    """The check for an earlier loss does not end a run whose worker returned and left again a moment ago."""
     scheduler.come("tcp://a", "0")
     scheduler.go("tcp://a")
     removed: list[object] = []
@@ -263,8 +264,8 @@ def test_worker_that_was_back_has_its_own_time(scheduler: Scheduler) -> None:
 
 
 @pytest.mark.parametrize(("spec", "adaptive"), [({}, None), ({"job": 1}, "adaptive")])
-def test_scaling_to_nothing_is_no_loss(scheduler: Scheduler, spec: dict[str, int], adaptive: str | None) -> None:
-    """The user has asked for no workers, or has Dask decide."""
+def test_scaling_to_zero_is_no_loss(scheduler: Scheduler, spec: dict[str, int], adaptive: str | None) -> None:
+    """If the user scales to zero, or lets Dask scale, the run does not end."""
     scheduler.watch.cluster = SimpleNamespace(worker_spec=spec, _adaptive=adaptive)
     scheduler.come("tcp://a", "0")
     scheduler.go("tcp://a")
@@ -283,8 +284,8 @@ def test_scaling_to_nothing_is_no_loss(scheduler: Scheduler, spec: dict[str, int
         (ZeroDivisionError("the user's"), False, False),
     ],
 )
-def test_error_that_comes_from_a_loss_gives_the_run_up(error: Exception, alive: bool, lost: bool) -> None:
-    """Dask's own errors stand while jobs live, and the user's always."""
+def test_gives_up_on_errors_that_result_from_loss(error: Exception, alive: bool, lost: bool) -> None:
+    """Dask's own errors count as a loss once no job is alive; the user's errors never do."""
     watch = Watch(lambda: alive)
     watch.judge(error)
     assert watch.gave_up is lost

@@ -1,1 +1,1 @@
-"""`--on mpi`: a Dask cluster in one MPI job, as a job of its own, in a step, or one that is there already."""
+"""`--on mpi`: a Dask cluster in one MPI job: submitted for the run, in the current step, or already running."""

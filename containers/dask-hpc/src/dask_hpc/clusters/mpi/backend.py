@@ -1,4 +1,4 @@
-"""A Dask cluster in one MPI job: started by Slurm before this program, or by this program."""
+"""A Dask cluster in one MPI job, which Slurm or this program starts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dask_hpc.mpi.launch import launch
 class MpiBackend:
     """`--on mpi`, in three ways.
 
-    In a step (`srun … dask-hpc run … --on mpi`) the ranks are there: this process is one of them. On a login node a job
-    is submitted. With `--scheduler-file` there is a dask-mpi cluster already, and it goes on after the run.
+    In a step (`srun … dask-hpc run … --on mpi`), the ranks are already running, and this process is one of them. On a
+    login node, a job is submitted. `--scheduler-file` uses a running dask-mpi cluster, and leaves it running.
     """
 
     name = "mpi"
@@ -22,7 +22,7 @@ class MpiBackend:
     )
 
     def plan(self, options: ClusterOptions) -> Plan:
-        """Work out the cluster; in a step, all ranks do this together."""
+        """Plan the cluster; in a step, all ranks do this together."""
         if launch():
             from dask_hpc.clusters.mpi import step
 

@@ -1,4 +1,4 @@
-"""`--on mpi` from a login node: one job of many ranks, found by its own scheduler file, and shut down at the end."""
+"""`--on mpi` from a login node: submit one job of many ranks, connect by its scheduler file, and shut it down."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _BY_SBATCH = {"cpus-per-task": "threads", "nodes": "nodes", "ntasks-per-node": "ranks_per_node"}
-_ENDING = 40.0  # seconds for a job to end by itself after its cluster was shut down, or with a node that is lost
+_ENDING = 40.0  # seconds for a job to end by itself after its cluster was shut down, or with a lost node
 
 
 def plan(options: ClusterOptions) -> JobPlan:
-    """Ask Slurm what there is, and choose; raises `RequestError`, or `ClusterError` where there is no Slurm."""
+    """Plan the job from Slurm's nodes; raises `RequestError`, or `ClusterError` without Slurm."""
     require()
     refuse_unencrypted(tls=options.tls)
     wanted = asked(options, os.environ, _BY_SBATCH)
@@ -52,11 +52,11 @@ def plan(options: ClusterOptions) -> JobPlan:
     interface = wanted.options.interface
     rows = [
         *request.rows(),
-        ("interface", interface or "each node's own", "asked for" if interface else "the one that others reach it by"),
+        ("interface", interface or "each node's own", "asked for" if interface else "by which others reach the node"),
         tls_row(tls=options.tls),
     ]
     if image := sif.current():
-        rows.append(("SIF", image.path, "ranks run in the same one as this program"))
+        rows.append(("SIF", image.path, "ranks run in the same SIF as this program"))
     return JobPlan(
         kind="mpi",
         rows=rows,
@@ -74,7 +74,7 @@ def plan(options: ClusterOptions) -> JobPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class JobPlan(Plan):
-    """A Slurm job of MPI ranks; `name` is the job's name, new for every run."""
+    """A Slurm job of MPI ranks; `name` is the job's name, unique to the run."""
 
     request: MpiJob
     name: str
@@ -83,12 +83,12 @@ class JobPlan(Plan):
 
     @property
     def logs(self) -> Path:
-        """The folder of the job's log."""
+        """Folder of the job's log."""
         return self.request.log_directory
 
     @contextmanager
     def start(self, screen: Screen) -> Iterator[Session]:
-        """Submit the job and wait for its workers; at the end no job, file or process is left."""
+        """Submit the job and wait for its workers; at the end, leave no job, file or process."""
         clock = perf_counter()
         lifetime = timedelta(seconds=self.request.walltime)
         settings = MpiSettings(wait_for_client=self.options.timeout)
@@ -126,21 +126,21 @@ def _submit(script: str, logs: Path) -> None:
     try:
         logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ClusterError("The job could not be submitted.", str(error), "see 'scontrol ping'.") from error
+        raise ClusterError("Could not submit the job.", str(error), "run 'scontrol ping'.") from error
     answer = submit(script, without_theirs(os.environ))
     if answer.status is None:
-        raise ClusterError("The job could not be submitted.", answer.said, "see 'scontrol ping'.")
+        raise ClusterError("Could not submit the job.", answer.said, "run 'scontrol ping'.")
     if answer.status:
         raise refused(answer.err or answer.out)
 
 
 def _connected(plan: JobPlan) -> Client:
-    """Wait for the scheduler file of this job, connect, and wait for all workers; raise if that makes no sense."""
+    """Wait for the job's scheduler file, connect, and wait for all workers; raise if the job cannot start them."""
     deadline = monotonic() + plan.options.timeout
     security = plan.folder.security() if plan.tls else None
     client = None
     while client is None:
-        _judge(plan, deadline, "the scheduler has not come")
+        _judge(plan, deadline, "its scheduler has not started")
         if plan.folder.scheduler_file.exists():
             client = _client(plan, security, deadline)
         else:
@@ -150,7 +150,7 @@ def _connected(plan: JobPlan) -> Client:
             try:
                 client.wait_for_workers(plan.workers, timeout=1)
             except TimeoutError:
-                _judge(plan, deadline, f"{len(client.nthreads())} of {plan.workers} workers have come")
+                _judge(plan, deadline, f"only {len(client.nthreads())} of {plan.workers} workers connected")
             else:
                 return client
     except BaseException:
@@ -162,7 +162,7 @@ def _client(plan: JobPlan, security: Any, deadline: float) -> Client:
     try:
         return mpi_scheduler_file.connect(plan.folder.scheduler_file, security)
     except ClusterError:
-        _judge(plan, deadline, "its scheduler does not answer")  # it may have died since it wrote the file
+        _judge(plan, deadline, "its scheduler does not answer")  # it may have ended after writing the file
         raise
 
 
@@ -171,9 +171,9 @@ def _judge(plan: JobPlan, deadline: float, seen: str) -> None:
     judge(found, plan.logs)
     if monotonic() > deadline:
         raise ClusterError(
-            f"The Dask cluster is not there after {plan.options.timeout} s: {seen}.",
+            f"The Dask cluster did not start within {plan.options.timeout} s: {seen}.",
             describe(found, plan.logs),
-            "on a busy cluster ask for less or wait longer (--timeout); else see the log.",
+            "on a busy cluster, request less or increase --timeout; otherwise see the log.",
         )
 
 
@@ -183,22 +183,22 @@ def _closed(client: Client) -> Iterator[None]:
         yield
     finally:
         with suppress(TimeoutError, OSError), not_interrupted():
-            client.close(timeout=2)  # where the scheduler has gone, it would wait for that
+            client.close(timeout=2)  # without a timeout it would wait for a lost scheduler
 
 
 @contextmanager
 def _explained(plan: JobPlan, client: Client) -> Iterator[None]:
-    """If the job is gone, say so, with its state and its log: an error of the workload is only what follows of that."""
+    """If the job has ended, report its state and log instead of the error that followed from that."""
     try:
         yield
     except Exception as error:
         if client.status == "running" and _alive(plan):
             raise
-        for name in ("distributed", "distributed.client"):  # they have tracebacks for what is told below
+        for name in ("distributed", "distributed.client"):  # their tracebacks repeat what is reported below
             logging.getLogger(name).setLevel(logging.CRITICAL)
         _await_gone(plan)
         seen = describe(slurm_jobs.jobs(plan.name), plan.logs)
-        raise ClusterError("The MPI job has gone while the workload was running.", seen) from error
+        raise ClusterError("The MPI job ended while the workload was running.", seen) from error
 
 
 def _alive(plan: JobPlan) -> bool:
@@ -220,4 +220,4 @@ def _await_end(plan: JobPlan, screen: Screen) -> None:
         ended = _await_gone(plan)
     found = slurm_jobs.jobs(plan.name)
     if not ended or any(job.state != "COMPLETED" for job in found):
-        screen.warn(f"the job has not ended well:\n{describe(found, plan.logs)}")
+        screen.warn(f"the job did not complete normally:\n{describe(found, plan.logs)}")

@@ -24,14 +24,12 @@ if TYPE_CHECKING:
     from distributed import Client, Security
 
 OPTIONS = frozenset({"scheduler_file", "timeout", "tls", "dashboard"})
-"""The options that make sense where the cluster runs already; it has the dashboard that it was started with."""
+"""Options that apply to a running cluster; its dashboard stays as it was started."""
 
 
 def plan(options: ClusterOptions, file: Path) -> JoinPlan:
-    """Read the scheduler file; raises `ClusterError` if it is stale, not whole, or not there."""
-    options.refuse_others(
-        OPTIONS, where="with --scheduler-file", seen="The cluster is there already, as it was started."
-    )
+    """Plan from the scheduler file; raises `ClusterError` if it is missing, incomplete or stale."""
+    options.refuse_others(OPTIONS, where="with --scheduler-file", seen="The cluster is already running.")
     found = mpi_scheduler_file.read(file)
     tls = found.address.startswith("tls://")
     return JoinPlan(
@@ -57,7 +55,7 @@ def plan(options: ClusterOptions, file: Path) -> JoinPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinPlan(Plan):
-    """A running dask-mpi cluster: its scheduler file, its Slurm job, if any, and the seconds to wait for it."""
+    """A running dask-mpi cluster: its scheduler file, its Slurm job, if any, and a timeout in seconds."""
 
     file: Path
     job: str
@@ -65,7 +63,7 @@ class JoinPlan(Plan):
 
     @contextmanager
     def start(self, screen: Screen) -> Iterator[Session]:
-        """Connect; the cluster is left as it is."""
+        """Connect; afterwards the cluster keeps running."""
         clock = perf_counter()
         with mpi_scheduler_file.connect(self.file, self.security(), self.timeout) as client:
             try:
@@ -73,14 +71,14 @@ class JoinPlan(Plan):
                     client.wait_for_workers(max(1, self.workers), timeout=self.timeout)
             except TimeoutError as error:
                 raise ClusterError(
-                    f"The workers have not come in {self.timeout} s.", str(error), "see its log."
+                    f"Not all workers connected within {self.timeout} s.", str(error), "see the cluster's log."
                 ) from error
             timings = {"cluster": perf_counter() - clock}
             show_dashboard_elsewhere(client, screen)
             yield Session(client=client, facts=lambda: self._facts(client), timings=timings)
 
     def security(self) -> Security | None:
-        """Return the credentials beside the file; where there are none, Dask's configuration has to have them."""
+        """Return the credentials beside the file; None if Dask's configuration must provide them."""
         folder = Folder(self.file.parent)
         return folder.security() if self.tls and folder.tls.is_dir() else None
 

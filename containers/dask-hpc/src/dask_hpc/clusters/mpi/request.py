@@ -1,4 +1,4 @@
-"""Work out the MPI job to ask Slurm for: one job of many ranks, its size chosen from what the nodes have."""
+"""Choose the size of the MPI job, one job of many ranks, from the nodes' resources."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from dask_hpc.mpi.traps import refuse_small_world
 from dask_hpc.slurm.nodes import Node
 from dask_hpc.slurm.sbatch import SbatchOption
 
-_NODES = 2  # a default, as the next: enough to see a speed-up, little enough to start soon
+_NODES = 2  # defaults: enough to see a speed-up, few enough to start soon
 _RANKS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class MpiJob(JobRequest):
-    """One job of MPI ranks; threads and memory are those of a rank."""
+    """One job of MPI ranks; threads and memory are per rank."""
 
     nodes: int
     ranks_per_node: int
@@ -36,11 +36,11 @@ class MpiJob(JobRequest):
 
     @property
     def world(self) -> int:
-        """Number of ranks: one scheduler, and the workers."""
+        """Number of ranks: one scheduler and the workers."""
         return self.nodes * self.ranks_per_node
 
     def size(self) -> dict[str, Value]:
-        """Return the settings that say how large the job is."""
+        """Return the settings of the job's size."""
         return {
             "nodes": self.nodes,
             "ranks_per_node": self.ranks_per_node,
@@ -49,34 +49,34 @@ class MpiJob(JobRequest):
         }
 
     def size_options(self) -> list[SbatchOption]:
-        """Return sbatch's options for them."""
+        """Return the job's size as sbatch options."""
         return [
             SbatchOption("nodes", str(self.nodes)),
             SbatchOption("ntasks-per-node", str(self.ranks_per_node)),
             SbatchOption("cpus-per-task", str(self.threads)),
-            SbatchOption("no-requeue"),  # started again after a node was lost, it would wait for a client that has gone
+            SbatchOption("no-requeue"),  # requeued after a lost node, it would wait for a client that has ended
         ]
 
 
 def make_request(asked: Asked, nodes: Sequence[Node], *, logs: Path) -> MpiJob:
-    """Return the job to ask for.
+    """Return the job to request.
 
     Args:
-        asked: what the user asks for.
-        nodes: the partition's.
+        asked: the user's requests.
+        nodes: the partition's nodes.
         logs: folder for the job's logs, if none was given.
 
     Raises:
-        RequestError: there are no usable nodes, too few, or none that has what a node of the job needs.
+        RequestError: too few nodes are usable, or large enough.
     """
     up = usable(nodes, asked.options.partition)
     idle, smallest = smallest_idle(up)
     chooser = Chooser(asked)
-    threads = chooser.choose("threads", 1, "of a rank: --cpus-per-task")
+    threads = chooser.choose("threads", 1, "per rank: --cpus-per-task")
     ranks = chooser.choose(
         "ranks_per_node",
         max(1, min(smallest.cpus // threads, _RANKS)),
-        f"{smallest.name} has {smallest.cpus} cores; {_RANKS} at most",
+        f"{smallest.name} has {smallest.cpus} cores; at most {_RANKS}",
     )
     memory = memory_on_node(
         asked,
@@ -85,9 +85,9 @@ def make_request(asked: Asked, nodes: Sequence[Node], *, logs: Path) -> MpiJob:
         why=f"{smallest.name} has {smallest.memory} MiB",
         ranks=ranks,
     )
-    count = chooser.choose("nodes", min(idle, _NODES), f"of the {idle} idle, {_NODES} at most")
+    count = chooser.choose("nodes", min(idle, _NODES), f"{idle} idle; at most {_NODES}")
     reasons = {
-        "memory": f"of a rank; {memory.why}",
+        "memory": f"per rank; {memory.why}",
         "world": f"rank 0 is the scheduler, {count * ranks - 1} are workers",
     }
     request = MpiJob(
@@ -114,9 +114,9 @@ def _refuse_what_cannot_be(request: MpiJob, up: Sequence[Node]) -> None:
     fit = [node for node in up if node.cpus >= cores and node.memory >= memory]
     if len(fit) < request.nodes:
         raise RequestError(
-            "There are too few nodes that are large enough for the job.",
-            f"Asked for: {request.nodes} nodes, each with {cores} cores and {memory} MiB for "
+            "Too few nodes are large enough for the job.",
+            f"Requested: {request.nodes} nodes, each with {cores} cores and {memory} MiB for "
             f"{request.ranks_per_node} ranks.\nThe nodes have:\n{describe_nodes(up)}",
-            "ask for less by --nodes, --ranks-per-node, --threads or --memory.",
+            "request less with --nodes, --ranks-per-node, --threads or --memory.",
         )
     refuse_long(request.walltime, up)

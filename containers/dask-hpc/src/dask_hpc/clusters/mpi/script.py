@@ -1,4 +1,4 @@
-"""The job script of a dask-mpi cluster: what a person could have written."""
+"""The job script of a dask-mpi cluster, written as a user would write it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def job_script(request: MpiJob, options: ClusterOptions, *, name: str, folder: F
 
     Args:
         request: the job's size.
-        options: the command line's.
+        options: the options from the command line.
         name: the job's name.
-        folder: the cluster's private one: the script names it, and holds no secret.
-        image: the SIF that the ranks run in, if they do.
+        folder: the cluster's private folder; the script names it, but contains no secret.
+        image: the SIF that the ranks run in, if any.
     """
     return "\n".join(
         [
@@ -28,7 +28,7 @@ def job_script(request: MpiJob, options: ClusterOptions, *, name: str, folder: F
             *(option.directive for option in request.sbatch(name)),
             "",
             "set -eu",
-            "export SLURM_PMIX_FENCE=ring  # with Slurm's default, MPI_Init over several nodes crashes now and then",
+            "export SLURM_PMIX_FENCE=ring  # with Slurm's default, MPI_Init over several nodes sometimes crashes",
             *_step(request, options, folder=folder, image=image),
             "",
         ]
@@ -40,11 +40,11 @@ def _step(request: MpiJob, options: ClusterOptions, *, folder: Folder, image: Si
     words += ["--dashboard-address", options.dashboard]
     words += ["--interface", options.interface] if options.interface else []
     rank = f"{shlex.join(words)} --local-directory {in_bash(request.local_directory)}"
-    # one dead rank ends the step: the others would wait for it in MPI
+    # a rank that dies ends the step: the others would wait for it in MPI
     srun = f"srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task={request.threads}"
     if image is None:
         return [f"exec {srun} {shlex.quote(sys.executable)} {rank}"]
     python = image.python([request.local_directory, str(folder.path)], map(str, request.asked.sbatch))
     prologue = image.prologue([folder.config], request.local_directory)
     inside = "\n".join(["set -eu", *prologue, f"exec {python} {rank}"])
-    return ["# on every node: what may lack there is named", f"exec {srun} bash -c {shlex.quote(inside)}"]
+    return ["# on every node: report what is missing there", f"exec {srun} bash -c {shlex.quote(inside)}"]

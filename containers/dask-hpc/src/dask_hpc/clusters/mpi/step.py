@@ -1,4 +1,4 @@
-"""`--on mpi` inside of a step: rank 0 is the scheduler, rank 1 runs the workload, all others are workers."""
+"""`--on mpi` inside a step: rank 0 is the scheduler, rank 1 runs the workload, all others are workers."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 CLIENT = 1
 FIRST_WORKER = 2
 OPTIONS = frozenset({"dashboard", "local_directory", "interface", "timeout", "tls"})
-"""The options that make sense where Slurm has started the ranks already."""
+"""Options that apply when Slurm has already started the ranks."""
 
-_PATIENCE = 20.0  # seconds that the client's rank waits, as it ends, for ranks that should listen
+_PATIENCE = 20.0  # seconds that the client's rank, as it exits, waits for the other ranks to listen
 
 
 def plan(options: ClusterOptions) -> StepPlan:
-    """Enter the world, and find out what it has; all ranks do this together."""
+    """Enter the MPI world, and plan from its resources; all ranks do this together."""
     speak()
     world = mpi_world.enter()
     quieten()
@@ -58,9 +58,9 @@ def plan(options: ClusterOptions) -> StepPlan:
 def _check(options: ClusterOptions, size: int) -> None:
     options.refuse_others(
         OPTIONS,
-        where="inside of a job step",
-        seen="The ranks are there already, with what srun or mpirun was told.",
-        todo="leave it out, or tell srun; or leave srun out, and a job is submitted for the run.",
+        where="inside a job step",
+        seen="The ranks are already running, with the options of srun or mpirun.",
+        todo="leave it out, or pass it to srun; or leave srun out, and a job is submitted for the run.",
     )
     refuse_small_world(size, ["the scheduler", "the workload", "a worker"])
 
@@ -75,8 +75,8 @@ def _describe(world: World, own: Means, options: ClusterOptions, *, tls: bool, d
         rows=[
             ("ranks", str(world.size), f"on {len(nodes)} nodes: {' '.join(nodes)}"),
             ("workers", str(workers), "rank 0 is the scheduler, rank 1 this program"),
-            ("threads", f"{share.threads} a worker", share.why),
-            ("memory", f"{share.memory >> 20} MiB a worker", "likewise"),
+            ("threads", f"{share.threads} per worker", share.why),
+            ("memory", f"{share.memory >> 20} MiB per worker", "see threads"),
             ("interface", *own.interface),
             tls_row(tls=tls),
             ("MPI", world.library, f"Slurm job {job}" if job else "without Slurm"),
@@ -103,7 +103,7 @@ def _describe(world: World, own: Means, options: ClusterOptions, *, tls: bool, d
 
 @dataclass(frozen=True, kw_only=True)
 class StepPlan(Plan):
-    """The ranks of this step, seen by one of them: `own` is what it computes with."""
+    """The ranks of this step, as seen by one of them; `own` is its share of the resources."""
 
     world: World
     own: Means
@@ -117,7 +117,7 @@ class StepPlan(Plan):
         return self.world.rank != CLIENT
 
     def serve(self) -> None:
-        """Be the scheduler or a worker, until the client's rank closes the cluster or ends without it."""
+        """Run the scheduler or a worker until the client's rank closes the cluster, or exits without one."""
         with stopping_cleanly():
             if self.departure.await_start():
                 self._enter_dask()
@@ -125,13 +125,13 @@ class StepPlan(Plan):
                 self.departure.end_with_the_others()
 
     def _enter_dask(self) -> None:
-        """Start Dask in this rank; returns at once in the client's, and at the end of the cluster in any other."""
+        """Start Dask in this rank; return at once in the client's rank, in any other when the cluster has closed."""
         import dask_mpi
 
         settings = MpiSettings(client_rank=CLIENT, wait_for_client=self.options.timeout)
         with prepared(self.world, speaker=CLIENT, tls=self.tls, settings=settings) as ready:
             if self.world.rank:
-                mpi_world.wait(self.world.comm.Ibarrier())  # which the scheduler enters once it is there: preload.py
+                mpi_world.wait(self.world.comm.Ibarrier())  # the scheduler enters it once it listens: preload.py
             dask_mpi.initialize(
                 interface=self.own.interface[0],
                 nthreads=self.own.share.threads,
@@ -145,7 +145,7 @@ class StepPlan(Plan):
 
     @contextmanager
     def start(self, screen: Screen) -> Iterator[Session]:
-        """Have the other ranks serve, and connect; after it, all of them have ended, or will at once."""
+        """Tell the other ranks to serve, and connect; after the context, all of them have ended, or are ending."""
         from distributed import Client
 
         clock = perf_counter()
@@ -156,7 +156,7 @@ class StepPlan(Plan):
             try:
                 client = Client(timeout=self.options.timeout)
             except (OSError, TimeoutError) as error:
-                raise ClusterError("The scheduler, rank 0, cannot be reached.", str(error)) from error
+                raise ClusterError("Cannot reach the scheduler, rank 0.", str(error)) from error
             with screen.stage(f"waiting for {self.workers} workers"):
                 self._await_workers(client)
             timings = {"cluster": perf_counter() - clock}
@@ -170,14 +170,14 @@ class StepPlan(Plan):
             client.wait_for_workers(self.workers, timeout=timeout)
         except TimeoutError as error:
             raise ClusterError(
-                f"Of {self.workers} workers {len(client.nthreads())} have come in {timeout} s.",
+                f"Only {len(client.nthreads())} of {self.workers} workers connected within {timeout} s.",
                 str(error),
-                "see what the other ranks have written above.",
+                "see the output of the other ranks above.",
             ) from error
 
 
 class _Others(Enum):
-    """The state of the other ranks, as far as the client's rank knows."""
+    """State of the other ranks, as far as the client's rank knows."""
 
     LISTEN = auto()
     START = auto()
@@ -186,12 +186,12 @@ class _Others(Enum):
 
 
 class _Departure:
-    """Let the client's rank leave the world, so that no other rank waits for it."""
+    """Coordinate how the client's rank leaves the world, so that no other rank waits for it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._others = _Others.LISTEN
-        self._status: int | None = None  # of a signal: the other ranks got it as well, and none waits for another
+        self._status: int | None = None  # after a signal, which all ranks get, so that none waits for another
 
     def announce_start(self) -> None:
         """Tell the other ranks to serve."""
@@ -199,20 +199,20 @@ class _Departure:
         self._others = _Others.START
 
     def await_start(self) -> bool:
-        """Wait, on any other rank, for the client's: return whether the cluster is to start."""
+        """Wait, on any other rank, for the client's rank; return whether the cluster starts."""
         mpi_world.wait(self._world.comm.Ibarrier())
         start: bool = self._world.comm.bcast(None, root=CLIENT)
         return start
 
     def _announce(self, *, start: bool, patience: float | None = None) -> bool:
-        """Return whether the other ranks were there to hear it."""
+        """Tell the other ranks; return whether they listened."""
         listening = mpi_world.wait(self._world.comm.Ibarrier(), patience)
         if listening:
             self._world.comm.bcast(start, root=CLIENT)
         return listening
 
     def others_serve(self) -> None:
-        """Know that Dask runs in all ranks."""
+        """Note that Dask runs in all ranks."""
         self._others = _Others.SERVE
 
     @contextmanager
@@ -240,7 +240,7 @@ class _Departure:
         """Release the other ranks, and leave the world together with them, as MPI requires."""
         if self._status is not None:
             os._exit(self._status)
-        if self._others is _Others.START:  # each has its own error
+        if self._others is _Others.START:  # each reports its own error
             return
         if self._others is _Others.LISTEN:
             if not self._announce(start=False, patience=_PATIENCE):

@@ -1,1 +1,1 @@
-"""`--on slurm`: a Dask cluster of Slurm jobs, and what is asked of Slurm."""
+"""`--on slurm`: a Dask cluster of Slurm jobs."""

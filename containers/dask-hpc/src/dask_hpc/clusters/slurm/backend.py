@@ -1,4 +1,4 @@
-"""A Dask cluster of Slurm jobs: `dask_jobqueue.SLURMCluster`, its settings worked out, shown, and cleaned up after."""
+"""A Dask cluster of Slurm jobs: plan and show the settings of `dask_jobqueue.SLURMCluster`, and clean up after it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SlurmBackend:
     )
 
     def plan(self, options: ClusterOptions) -> SlurmPlan:
-        """Ask Slurm what there is, and choose."""
+        """Plan the jobs from Slurm's nodes."""
         require()
         refuse_unencrypted(tls=options.tls)
         wanted = asked(options, os.environ, {"cpus-per-task": "cores"})
@@ -62,7 +62,7 @@ class SlurmBackend:
         request.sbatch(name)  # raises before anything is started
         rows = [*request.rows(), tls_row(tls=options.tls)]
         if image := sif.current():
-            rows.append(("SIF", image.path, "workers run in the same one as this program"))
+            rows.append(("SIF", image.path, "workers run in the same SIF as this program"))
         return SlurmPlan(
             kind=self.name,
             rows=rows,
@@ -79,7 +79,7 @@ class SlurmBackend:
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmPlan(Plan):
-    """Workers in Slurm jobs; `name` is the jobs' name, new for every run."""
+    """Workers in Slurm jobs; `name` is the jobs' name, unique to the run."""
 
     request: WorkerJobs
     name: str
@@ -87,12 +87,12 @@ class SlurmPlan(Plan):
 
     @property
     def credentials(self) -> Path | None:
-        """The folder of the credentials, on the shared home."""
+        """Folder of the credentials, on the shared home."""
         return home() / f"{self.name}.tls" if self.tls else None
 
     @contextmanager
     def start(self, screen: Screen) -> Iterator[Session]:
-        """Submit the jobs and wait for their workers; at the end no job, credential or process is left."""
+        """Submit the jobs and wait for their workers; at the end, leave no job, credential or process."""
         from distributed import Client
 
         from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
@@ -103,7 +103,7 @@ class SlurmPlan(Plan):
             stack.enter_context(level_kept())
             stack.enter_context(_giving_up(self, watch))
             stack.enter_context(gone_at_end(self.name, screen))
-            security = stack.enter_context(_security(self))  # gone before the jobs are waited for, which may take long
+            security = stack.enter_context(_security(self))  # removed before the wait for the jobs, which may be long
             cluster = stack.enter_context(_cluster(self, security, watch))
             screen.text("Job script", cluster.job_script())
             timings = {"cluster": perf_counter() - clock}
@@ -133,7 +133,7 @@ class SlurmPlan(Plan):
 
 @contextmanager
 def _judged(watch: Watch) -> Iterator[None]:
-    """Tell the watch of an error, and that workers go from now on, as intended."""
+    """Pass an error to the watch, and tell it that workers leave from now on."""
     try:
         yield
     except BaseException as error:
@@ -156,7 +156,7 @@ def _security(plan: SlurmPlan) -> Iterator[Security | None]:
             security = stack.enter_context(credentials(plan.credentials, timedelta(seconds=plan.request.walltime)))
         except OSError as error:
             raise ClusterError(
-                f"No credentials can be kept in {folder}.", str(error), "make room, or use --no-tls."
+                f"Cannot write TLS credentials to {folder}.", str(error), "free some space, or use --no-tls."
             ) from error
         yield security
 
@@ -187,7 +187,7 @@ def _cluster(plan: SlurmPlan, security: Security | None, watch: Watch) -> Iterat
 
 
 def _defaults() -> Any:
-    """Return dask-jobqueue's own settings, for a section that no user has: a run is as it was planned."""
+    """Return dask-jobqueue's own defaults: a user's settings would change what was planned."""
     from dask import config
 
     [packaged] = config.collect_yaml([str(files("dask_jobqueue") / "jobqueue.yaml")])
@@ -196,7 +196,7 @@ def _defaults() -> Any:
 
 @contextmanager
 def _giving_up(plan: SlurmPlan, watch: Watch) -> Iterator[None]:
-    """Turn the loss of all workers into an error that says what became of the jobs."""
+    """Turn the loss of all workers into an error that shows the jobs' states and logs."""
     from dask_hpc.clusters.slurm.watch import AllWorkersLost
 
     def lost(_signum: int, _frame: object) -> None:
@@ -209,4 +209,4 @@ def _giving_up(plan: SlurmPlan, watch: Watch) -> Iterator[None]:
         if not watch.gave_up:
             raise
         seen = slurm_jobs.describe(slurm_jobs.jobs(plan.name), plan.request.log_directory)
-        raise ClusterError("All workers have gone while the workload was running.", seen) from error
+        raise ClusterError("All workers were lost while the workload was running.", seen) from error

@@ -1,4 +1,4 @@
-"""Work out the worker jobs to ask Slurm for: what was not given is chosen from what the nodes have."""
+"""Plan the worker jobs: choose what was not given from the nodes' resources."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from dask_hpc.errors import RequestError
 from dask_hpc.slurm.nodes import Node
 from dask_hpc.slurm.sbatch import SbatchOption
 
-_JOBS = 2  # a default, as the next: enough to see a speed-up, little enough to start soon
+_JOBS = 2  # defaults: enough to see a speed-up, few enough to start soon
 _CORES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerJobs(JobRequest):
-    """Jobs of one size, each with `processes` workers that share its cores and its memory."""
+    """Jobs of one size, each with `processes` workers that share its cores and memory."""
 
     jobs: int
     cores: int
@@ -35,7 +35,7 @@ class WorkerJobs(JobRequest):
     interface: str
 
     def size(self) -> dict[str, Value]:
-        """Return the settings that say how large the jobs are, and how they are reached."""
+        """Return the settings of the jobs' size, and the interface."""
         return {
             "jobs": self.jobs,
             "cores": self.cores,
@@ -44,27 +44,27 @@ class WorkerJobs(JobRequest):
         }
 
     def size_options(self) -> list[SbatchOption]:
-        """Return sbatch's options for them."""
+        """Return the jobs' size as sbatch options."""
         return [SbatchOption("ntasks", "1"), SbatchOption("cpus-per-task", str(self.cores))]
 
 
 def make_request(asked: Asked, nodes: Sequence[Node], *, interface: tuple[str, str], logs: Path) -> WorkerJobs:
-    """Return the jobs to ask for.
+    """Return the jobs to request.
 
     Args:
-        asked: what the user asks for.
-        nodes: the partition's.
-        interface: the scheduler's interface and why it is the one.
+        asked: the user's requests.
+        nodes: the partition's nodes.
+        interface: the scheduler's interface, and the reason for it.
         logs: folder for the jobs' logs, if none was given.
 
     Raises:
-        RequestError: there are no usable nodes, or no node has what a job asks for.
+        RequestError: no node is usable, or large enough.
     """
     up = usable(nodes, asked.options.partition)
     idle, smallest = smallest_idle(up)
     chooser = Chooser(asked)
     cores = chooser.choose(
-        "cores", min(smallest.cpus, _CORES), f"{smallest.name} has {smallest.cpus}; {_CORES} at most"
+        "cores", min(smallest.cpus, _CORES), f"{smallest.name} has {smallest.cpus}; at most {_CORES}"
     )
     memory = memory_on_node(
         asked,
@@ -73,9 +73,9 @@ def make_request(asked: Asked, nodes: Sequence[Node], *, interface: tuple[str, s
         why=f"{smallest.name} has {smallest.memory} MiB for {smallest.cpus} cores",
     )
     request = WorkerJobs(
-        jobs=chooser.choose("jobs", min(idle, _JOBS), f"one per node of the {idle} idle, {_JOBS} at most"),
+        jobs=chooser.choose("jobs", min(idle, _JOBS), f"one per idle node ({idle}); at most {_JOBS}"),
         cores=cores,
-        processes=chooser.choose("processes", 1, "NumPy lets threads run side by side, and one process starts fastest"),
+        processes=chooser.choose("processes", 1, "NumPy runs in parallel threads, and one process starts fastest"),
         interface=chooser.choose("interface", *interface),
         memory=memory.mib,
         mem=memory.option,
@@ -91,12 +91,12 @@ def make_request(asked: Asked, nodes: Sequence[Node], *, interface: tuple[str, s
 
 
 def _refuse_what_cannot_be(request: WorkerJobs, up: Sequence[Node], nodes: Sequence[Node]) -> None:
-    wanted = f"Asked for: {request.cores} cores and {request.memory} MiB a job, {request.jobs} jobs."
+    wanted = f"Requested: {request.cores} cores and {request.memory} MiB per job, {request.jobs} jobs."
     have = f"{wanted}\nThe nodes have:\n{describe_nodes(nodes)}"
     if not any(node.cpus >= request.cores and node.memory >= request.memory for node in up):
-        raise RequestError("No node is large enough for the job.", have, "ask for less by --cores or --memory.")
+        raise RequestError("No node is large enough for the job.", have, "request less with --cores or --memory.")
     if request.processes > request.cores:
         raise RequestError(
-            f"{request.processes} processes cannot share {request.cores} cores.", todo="ask for fewer --processes."
+            f"{request.processes} processes cannot share {request.cores} cores.", todo="request fewer --processes."
         )
     refuse_long(request.walltime, up)

@@ -1,4 +1,4 @@
-"""The job script of workers: the settings from which dask-jobqueue writes it."""
+"""Settings from which dask-jobqueue writes the workers' job script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dask_hpc.clusters.slurm.request import WorkerJobs
 from dask_hpc.paths import in_bash
 
 CONFIG_NAME = "dask-hpc-run"
-"""The section of Dask's configuration, beside `slurm`, that a run's jobs take their settings from."""
+"""Section of Dask's `jobqueue` configuration, beside `slurm`, with the settings of a run's jobs."""
 
 _RESTARTABLE = "dask_hpc.clusters.slurm.worker.RestartableWorker"
 
@@ -22,13 +22,13 @@ _RESTARTABLE = "dask_hpc.clusters.slurm.worker.RestartableWorker"
 def cluster_settings(request: WorkerJobs, options: ClusterOptions, name: str) -> dict[str, Any]:
     """Return the arguments for `SLURMCluster`.
 
-    Workers without a nanny and without a dashboard import Dask once rather than twice, and never import Bokeh:
-    two of them connect in a fifth of the time. What the nanny did, Slurm does (memory), the prologue (threads), or the
-    worker itself (restarts). It comes back with several processes a job, since dask-worker cannot start those without.
+    Workers without a nanny and a dashboard import Dask once instead of twice, and never import Bokeh: two of them
+    connect in a fifth of the time. In place of the nanny, Slurm limits memory, the prologue sets the threads, and the
+    worker restarts itself. With several processes per job there is a nanny, as dask-worker requires one.
 
-    The worker replaces its job's script (`exec`): Slurm's signals then reach the worker, the job lasts until it has
-    ended, and it ends with the job. A child of the script outlives it where Slurm follows processes by their parents
-    alone (without cgroups): a worker that computes ends only when its task does.
+    The worker replaces its job's script (`exec`): it receives Slurm's signals, and ends together with the job. If Slurm
+    tracks processes only by their parents (without cgroups), a child of the script would outlive the job: a worker that
+    is computing ends only when its task does.
     """
     interface = {"interface": options.interface} if options.interface else {}
     environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -41,7 +41,7 @@ def cluster_settings(request: WorkerJobs, options: ClusterOptions, name: str) ->
         "processes": request.processes,
         "memory": f"{request.memory}MiB",
         "job_name": name,
-        "job_directives_skip": [""],  # all: ours are quoted, and the user's replace them
+        "job_directives_skip": [""],  # skip all: ours are quoted, and the user's options override them
         "job_extra_directives": [option.argument for option in request.sbatch(name)],
         "job_script_prologue": [f"export {key}={value}" for key, value in environment.items()],
         "local_directory": in_bash(request.local_directory),
@@ -54,7 +54,7 @@ def cluster_settings(request: WorkerJobs, options: ClusterOptions, name: str) ->
 
 
 def in_sif(image: sif.Sif, request: WorkerJobs, *, settings: Mapping[str, Any], tls: Path | None) -> dict[str, Any]:
-    """Return the arguments for `SLURMCluster` that differ where its workers run in a SIF."""
+    """Return the arguments for `SLURMCluster` that differ if its workers run in a SIF."""
     folders = [request.local_directory, *([str(tls)] if tls else [])]
     needed = [tls / "cert.pem"] if tls else []
     python = image.python(folders, map(str, request.asked.sbatch))

@@ -1,4 +1,4 @@
-"""Watching workers come and go, and telling from the queue when they never will."""
+"""Watch workers connect and leave, and detect from the queue that they never will connect."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from dask_hpc.slurm.environment import plain
 from dask_hpc.slurm.jobs import QueuedJob, describe, jobs, judge, log_tails
 from dask_hpc.stop import in_main_thread
 
-_GRACE = 3  # seconds without any worker before a run is given up: a restarted one would be back by then
-_RESTART = 10  # seconds that a nanny may take to restart a worker while others still start, and all import Dask
+_GRACE = 3  # seconds without any worker until the run fails: a restarted worker would be back by then
+_RESTART = 10  # seconds for a nanny to restart a worker while others still start, and all import Dask
 
 
 class AllWorkersLost(Exception):  # noqa: N818 (an event, raised in the main thread)
-    """The last worker went away while the workload was running."""
+    """The last worker was lost while the workload was running."""
 
 
 class Watch(SchedulerPlugin):
-    """Counts workers in the scheduler, which runs in this process: nothing polls for them.
+    """Count workers without polling, in the scheduler, which runs in this process.
 
     Args:
-        jobs_alive: tells whether a job waits or runs that workers may still come from; blocks while it asks Slurm.
+        jobs_alive: returns whether a pending or running job may still start workers; blocks while it asks Slurm.
     """
 
     name = "dask-hpc-watch"
-    cluster: Any = None  # the SLURMCluster, once it is there
+    cluster: Any = None  # the SLURMCluster, once it exists
 
     def __init__(self, jobs_alive: Callable[[], bool] = lambda: True) -> None:
         self._jobs_alive = jobs_alive
-        self._awaited = False  # workers that the user has restarted, or asked for
+        self._awaited = False  # whether the user has restarted or requested workers
         self._timer: object = None
         self.failure: Exception | None = None
         self.gave_up = False
@@ -57,7 +57,7 @@ class Watch(SchedulerPlugin):
         self._changed = threading.Condition()
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
-        """A worker has connected."""
+        """Note that a worker has connected."""
         name = self._names[worker] = str(scheduler.workers[worker].name)
         self._lost.pop(name, None)
         self._awaited = False
@@ -67,18 +67,18 @@ class Watch(SchedulerPlugin):
         self._update(len(scheduler.workers))
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
-        """A worker has gone."""
+        """Note that a worker has left."""
         self._lost[self._names.pop(worker, worker)] = monotonic()
         self._update(len(scheduler.workers))
         if not scheduler.workers and not self._closing:
             self._timer = scheduler.loop.call_later(_GRACE, self._give_up, scheduler)
 
     def restarting(self) -> None:
-        """Workers were told to begin anew: they go, and come back."""
+        """Note that workers are restarted: they leave, and come back."""
         self._awaited = True
 
     def _give_up(self, scheduler: Any) -> None:
-        """Wake the thread that waits for a result that no worker computes any more."""
+        """Wake the thread that waits for a result that no worker computes."""
         if self._count or self._closing or self._none_wanted():
             return
         if self._awaited:
@@ -88,10 +88,10 @@ class Watch(SchedulerPlugin):
         if self._by_signal:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
         else:  # Dask cancels what the client waits for
-            scheduler.loop.add_callback(scheduler.close, reason="all workers have gone")
+            scheduler.loop.add_callback(scheduler.close, reason="all workers were lost")
 
     def judge(self, error: BaseException) -> None:
-        """Give the run up if this error comes from the loss of all jobs, before the loss itself was noticed.
+        """Give up if the error results from the loss of all jobs, which may not have been noticed yet.
 
         A restart may fail first, or cancel the futures that the user waits for.
         """
@@ -100,11 +100,11 @@ class Watch(SchedulerPlugin):
             self.gave_up = True
 
     def _none_wanted(self) -> bool:
-        """Return whether the user has scaled the cluster to nothing, or has Dask scale it."""
+        """Return whether the user scaled the cluster to zero, or lets Dask scale it."""
         return self.cluster is not None and not (self.cluster.worker_spec and self.cluster._adaptive is None)
 
     async def _await_return(self, scheduler: Any) -> None:
-        """Look again later, unless the jobs have ended that the workers would come from."""
+        """Check again later, unless the workers' jobs have ended."""
         alive = await asyncio.to_thread(self._jobs_alive)
         if self._count or self._closing:
             return
@@ -120,28 +120,33 @@ class Watch(SchedulerPlugin):
             self._changed.notify_all()
 
     def fail(self, failure: Exception) -> None:
-        """A job could not be submitted."""
+        """Note that a job could not be submitted."""
         with self._changed:
             self.failure = failure
             self._changed.notify_all()
 
     def submitted(self, name: str, job: str) -> None:
-        """Slurm has taken a job, whose workers will have that name, with `-0` and so on behind it if there are more."""
+        """Note that Slurm accepted a job; its workers have that name, with `-0` and so on appended if several."""
         self._jobs[name] = job
         self._awaited = True
 
     def lost(self) -> set[str]:
-        """Return the jobs of workers that were here and have been gone for longer than a restart takes."""
+        """Return the jobs of workers that left longer ago than a restart takes."""
         over = monotonic() - _RESTART
         gone = [f"{name}-" for name, since in self._lost.copy().items() if since < over]
         return {job for name, job in self._jobs.copy().items() if any(one.startswith(f"{name}-") for one in gone)}
 
     def closing(self) -> None:
-        """From now on workers may go."""
+        """Expect workers to leave from now on."""
         self._closing = True
 
+    @property
+    def count(self) -> int:
+        """Number of connected workers."""
+        return self._count
+
     def wait(self, count: int, timeout: float) -> bool:
-        """Return whether `count` workers are there, after at most `timeout` seconds; raises a recorded failure."""
+        """Return whether `count` workers are connected, after at most `timeout` seconds; raises a recorded failure."""
         with self._changed:
             self._changed.wait_for(lambda: self.failure or self._count >= count, timeout)
             if self.failure:
@@ -150,10 +155,10 @@ class Watch(SchedulerPlugin):
 
 
 class WatchedScheduler(Scheduler):
-    """A scheduler that tells its watch when workers are restarted: they go, and come back."""
+    """A scheduler that tells its watch when it restarts workers."""
 
     async def restart_workers(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Restart workers, as Dask does it."""
+        """Restart workers as Dask does."""
         for plugin in self.plugins.values():
             if isinstance(plugin, Watch):
                 plugin.restarting()
@@ -162,7 +167,7 @@ class WatchedScheduler(Scheduler):
 
 
 def recording_job(watch: Watch) -> type[SLURMJob]:
-    """Return dask-jobqueue's job, which tells when sbatch refuses: `SLURMCluster.scale` itself only logs that."""
+    """Return a dask-jobqueue job that reports a rejection by sbatch, which `SLURMCluster.scale` only logs."""
 
     class RecordingJob(SLURMJob):
         def __init__(self, *args: Any, security: Any = None, **kwargs: Any) -> None:
@@ -177,20 +182,20 @@ def recording_job(watch: Watch) -> type[SLURMJob]:
                 await super().start()
                 watch.submitted(str(self.name), str(self.job_id))
             except (RuntimeError, OSError, ValueError) as error:
-                self.status = Status.running  # anything else ends in an AssertionError in the event loop
+                self.status = Status.running  # any other status causes an AssertionError in the event loop
                 watch.fail(_rejection(str(error)))
 
     return RecordingJob
 
 
 class _Quoted:
-    """Credentials whose paths go into a job's script."""
+    """Credentials whose paths are quoted for a job script."""
 
     def __init__(self, security: Any) -> None:
         self._security = security
 
     def get_tls_config_for_role(self, role: str) -> dict[str, str]:
-        """Return the paths, as words of bash."""
+        """Return the paths, quoted for bash."""
         return {key: shlex.quote(value) for key, value in self._security.get_tls_config_for_role(role).items()}
 
 
@@ -204,7 +209,7 @@ def wait_for_workers(watch: Watch, count: int, *, name: str, timeout: float, log
 
     Raises:
         RequestError: Slurm says that the jobs will never start.
-        ClusterError: a job was refused or has ended, a worker has gone, or `timeout` seconds have passed.
+        ClusterError: a job was rejected or has ended, a worker was lost, or `timeout` seconds have passed.
     """
     deadline = monotonic() + timeout
     seen = set[str]()
@@ -215,22 +220,23 @@ def wait_for_workers(watch: Watch, count: int, *, name: str, timeout: float, log
         seen |= {job.id for job in found}
         if monotonic() > deadline:
             raise ClusterError(
-                f"The {count} workers have not come in {timeout:.0f} s.",
+                f"Only {watch.count} of {count} workers connected within {timeout:.0f} s.",
                 describe(found, logs),
-                "on a busy cluster ask for less or wait longer (--timeout); else see the log.",
+                "on a busy cluster, request less or increase --timeout; otherwise see the log.",
             )
 
 
 def _judge_lost(found: Sequence[QueuedJob], *, seen: set[str], lost: set[str], logs: Path) -> None:
-    """Raise if a job that was in the queue has left it, or has lost a worker for good although it runs on."""
+    """Raise if a job has left the queue, or if a running job has lost a worker for good."""
     if gone := seen - {job.id for job in found}:
         left = ", ".join(sorted(gone))
         raise ClusterError(
-            "A job has left the queue before its workers came.", f"  job {left}: no longer in squeue\n{log_tails(logs)}"
+            "A job left the queue before its workers connected.",
+            f"  job {left}: no longer in squeue\n{log_tails(logs)}",
         )
     if hit := [job for job in found if job.id in lost]:
         raise ClusterError(
-            "A worker has gone while others were still awaited.",
+            "A worker was lost while others were still starting.",
             describe(hit, logs),
-            "see why it ended (memory, its log), and run the workload again.",
+            "find out why it ended (memory, its log), then run the workload again.",
         )

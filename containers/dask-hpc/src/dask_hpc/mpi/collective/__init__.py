@@ -1,4 +1,4 @@
-"""MPI collectives in Dask tasks, on data that Dask holds: all ranks enter or none does, and an error is not a hang.
+"""MPI collectives in Dask tasks, on data that Dask holds: all ranks enter or none does, and no error hangs.
 
 ::
 
@@ -8,16 +8,16 @@
         mine = sum(block.sum() for block in blocks.values())
         return comm.allreduce(mine)
 
-    ranks = Ranks(client)  # of a Dask cluster that MPI has started
-    results = ranks.run(total, array=x)  # a future for each rank; they stay on the workers
+    ranks = Ranks(client)  # on a Dask cluster that MPI started
+    results = ranks.run(total, array=x)  # one future per rank; the results stay on the workers
 
-What is guaranteed:
+Guarantees:
 
-- No rank enters before all are there. One that does not come in time ends it for all, with its name.
-- A rank that raises, is lost or takes too long ends it for all: the others leave in their next call of MPI, the error
-  of the first is the cause of the one that the client gets, and then the next collective can start.
-- A rank that cannot leave, because it is in a call that blocks in MPI itself, is not waited for forever: after `grace`
-  seconds MPI is aborted, the reason is in the job's log, and the client gets an error.
-- A client that goes away, killed even, leaves no rank waiting.
-- Dask never runs a rank's task elsewhere, twice, or out of an earlier result.
+- No rank enters before all are present. If one does not join in time, the collective ends, and the error names it.
+- If a rank raises, is lost or takes too long, the collective ends: the other ranks leave in their next MPI call, the
+  client's error has the first rank's error as its cause, and then the next collective can start.
+- If a rank cannot leave, because a call blocks inside MPI, MPI is aborted after `grace` seconds: the job's log has the
+  reason, and the client gets an error.
+- If the client exits or is killed, no rank keeps waiting.
+- Dask never runs a rank's task on another worker, twice, or from an earlier result.
 """

@@ -1,6 +1,6 @@
-"""A communicator whose calls can be ended from outside: where a rank has failed, no other waits for it forever.
+"""A communicator whose calls can be interrupted, so that no rank waits forever for one that has failed.
 
-Imported only where MPI is: on the ranks.
+Imported only on the ranks, where MPI is available.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mpi4py import MPI
 
 from dask_hpc.mpi.collective.messages import Stopped
 
-_EAGER = 200  # looks without a pause: a message between nodes takes some 20 µs, and a look 1 µs
-_LONGEST = 1e-3  # seconds between two looks at the end
+_EAGER = 200  # tests without a pause: a message between nodes takes about 20 µs, a test 1 µs
+_LONGEST = 1e-3  # longest pause between tests, in seconds
 _COLLECTIVE = (
     *("Allgather", "Allgatherv", "Allreduce", "Alltoall", "Alltoallv", "Alltoallw", "Barrier", "Bcast", "Exscan"),
     *("Gather", "Gatherv", "Reduce", "Reduce_scatter", "Reduce_scatter_block", "Scan", "Scatter", "Scatterv"),
@@ -32,47 +32,47 @@ _abandoned: list[tuple[MPI.Comm, tuple[MPI.Request, ...]]] = []
 class InterruptibleComm(MPI.Intracomm):
     """An `MPI.Intracomm` whose blocking calls raise `Stopped` once the collective has been stopped.
 
-    That goes for the collectives in upper case, `Send`, `Ssend`, `Recv`, `Sendrecv`, for `barrier`, `bcast`, `gather`,
-    `allgather` and `allreduce` in lower case, and, by `wait`, for every non-blocking call. All of them look for their
-    end instead of spinning in MPI: where ranks outnumber cores, they leave the core to others. What else there is, is
-    mpi4py's own and blocks in MPI, as a library's calls do.
+    This applies to the upper-case collectives, to `Send`, `Ssend`, `Recv` and `Sendrecv`, to the lower-case `barrier`,
+    `bcast`, `gather`, `allgather` and `allreduce`, and, through `wait`, to every non-blocking call. They poll with
+    pauses instead of spinning in MPI, and so leave the core to others if ranks outnumber cores. All other calls are
+    mpi4py's own, and block in MPI, as do calls made by libraries.
 
     Args:
-        comm: the communicator that this is a handle of.
-        reason: tells why the collective was stopped; an empty text while it was not.
+        comm: the communicator to wrap.
+        reason: function that returns why the collective was stopped, or an empty string.
     """
 
     reason: Callable[[], str]
 
     def __new__(cls, comm: MPI.Intracomm, reason: Callable[[], str]) -> Self:
-        """Make the handle."""
+        """Wrap the communicator."""
         self: Self = super().__new__(cls, comm)
         self.reason = reason
         return self
 
     def wait(self, *requests: MPI.Request, status: MPI.Status | None = None) -> None:
-        """Return when all these requests have completed; raise `Stopped` if the collective is stopped before."""
+        """Return when all requests have completed; raise `Stopped` if the collective is stopped before."""
         statuses = [status or MPI.Status()] + [MPI.Status() for _ in requests[1:]]
-        looks = 0
+        tests = 0
         while not MPI.Request.Testall(list(requests), statuses):
             if why := self.reason():
                 _abandoned.append((self, requests))
                 raise Stopped(why)
-            looks += 1
-            _rest(looks)
+            tests += 1
+            _rest(tests)
 
     def Send(self, buf: Any, dest: int, tag: int = 0) -> None:  # noqa: N802 (MPI's name)
-        """Send, as MPI does."""
+        """Send as MPI does."""
         self.wait(self.Isend(buf, dest, tag))
 
     def Ssend(self, buf: Any, dest: int, tag: int = 0) -> None:  # noqa: N802
-        """Send, and return when the other has begun to receive."""
+        """Send, and return when the receiver has begun to receive."""
         self.wait(self.Issend(buf, dest, tag))
 
     def Recv(  # noqa: N802
         self, buf: Any, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, status: MPI.Status | None = None
     ) -> None:
-        """Receive, as MPI does."""
+        """Receive as MPI does."""
         self.wait(self.Irecv(buf, source, tag), status=status)
 
     def Sendrecv(  # noqa: N802
@@ -85,11 +85,11 @@ class InterruptibleComm(MPI.Intracomm):
         recvtag: int = MPI.ANY_TAG,
         status: MPI.Status | None = None,
     ) -> None:
-        """Send and receive at once, as MPI does."""
+        """Send and receive at the same time, as MPI does."""
         self.wait(self.Irecv(recvbuf, source, recvtag), self.Isend(sendbuf, dest, sendtag), status=status)
 
     def barrier(self) -> None:
-        """Return when all ranks are here."""
+        """Return when all ranks have called this."""
         self.wait(self.Ibarrier())
 
     def bcast(self, obj: Any, root: int = 0) -> Any:
@@ -102,7 +102,7 @@ class InterruptibleComm(MPI.Intracomm):
         return pickle.loads(room)  # noqa: S301 (from a rank of the same job)
 
     def allgather(self, sendobj: Any) -> list[Any]:
-        """Return the objects of all ranks, in their order, on every rank."""
+        """Return the objects of all ranks, in rank order, on every rank."""
         data = pickle.dumps(sendobj, protocol=5)
         sizes = array("q", [0] * self.size)
         self.wait(self.Iallgather([array("q", [len(data)]), MPI.INT64_T], [sizes, MPI.INT64_T]))
@@ -113,20 +113,20 @@ class InterruptibleComm(MPI.Intracomm):
         return [pickle.loads(room[start:end]) for start, end in zip(starts, ends, strict=True)]  # noqa: S301
 
     def gather(self, sendobj: Any, root: int = 0) -> list[Any] | None:
-        """Return the objects of all ranks on the root, and nothing elsewhere."""
+        """Return the objects of all ranks on the root, and None elsewhere."""
         objects = self.allgather(sendobj)
         return objects if self.rank == root else None
 
     def allreduce(self, sendobj: Any, op: Callable[[Any, Any], Any] = MPI.SUM) -> Any:
-        """Return the objects of all ranks, put together in their order, on every rank."""
+        """Return the objects of all ranks, reduced in rank order, on every rank."""
         return reduce(op, self.allgather(sendobj))
 
 
-def _rest(looks: int) -> None:
-    if looks < _EAGER:
+def _rest(tests: int) -> None:
+    if tests < _EAGER:
         os.sched_yield()
     else:
-        time.sleep(min(_LONGEST, 5e-5 * (looks - _EAGER + 1)))
+        time.sleep(min(_LONGEST, 5e-5 * (tests - _EAGER + 1)))
 
 
 def _interruptible(name: str) -> Callable[..., None]:

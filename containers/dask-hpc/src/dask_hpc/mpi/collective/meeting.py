@@ -1,4 +1,4 @@
-"""Waiting for ranks: all of them come or none enters, and if one fails the others leave."""
+"""Wait for ranks: no rank enters unless all join, and if one fails, the others leave."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from dask_hpc.mpi.collective.part import decide, stop
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_LOOK = 1.0  # seconds between two looks at whether the scheduler is there
+_LOOK = 1.0  # seconds between checks of the connection to the scheduler
 
 
 @dataclass(frozen=True)
 class _Here:
-    """A rank waits for the others; `key` is its task's."""
+    """A rank waits for the others; `key` is its task's key."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class _Done:
-    """A rank's task has ended in some way."""
+    """A rank's task has ended, successfully or not."""
 
     key: str
 
@@ -43,22 +43,22 @@ class _Lost:
 
 
 class _NoNews(Enum):
-    """Why nothing more is to be heard."""
+    """Why no more news will come."""
 
-    LATE = "the time is over"
-    CUT = "the connection to the Dask scheduler is lost"
+    LATE = "timed out"
+    CUT = "the connection to the Dask scheduler was lost"
 
 
 _News = _Here | _Done | _Lost
 
 
 class Meeting:
-    """One collective as the client sees it; a context manager, after which no rank is in it.
+    """One collective as the client sees it; a context manager, after which no rank is in the collective.
 
     Args:
-        client: whose futures they are.
+        client: owner of the ranks' futures.
         members: the ranks.
-        orders: what each was told, in the same order.
+        orders: the ranks' orders, in the same sequence.
     """
 
     def __init__(self, client: Client, members: Sequence[Rank], orders: Sequence[Order]) -> None:
@@ -86,19 +86,19 @@ class Meeting:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error and not isinstance(error, CollectiveError):  # Ctrl-C, say
+        if error and not isinstance(error, CollectiveError):  # such as Ctrl-C
             self._dismiss(f"the client was interrupted by {kind.__name__}" if kind else "")
         for topic in (self._run, *(member.address for member in self._members)):
-            with suppress(Exception):  # the scheduler may be gone: that is no second error
+            with suppress(Exception):  # a lost scheduler is not a second error
                 self._client.unsubscribe_topic(topic)
-        self._futures = ()  # a reference to this keeps no results on the workers
+        self._futures = ()  # so that a reference to this object keeps no results on the workers
 
     def hold(self, futures: Sequence[Future], entry: float) -> None:
-        """Return when all ranks have given back something; raise `CollectiveError` when all have left.
+        """Return when all ranks have returned; if one fails, raise `CollectiveError` when all have left.
 
         Args:
-            futures: of the ranks' tasks.
-            entry: seconds that the ranks have to come together.
+            futures: futures of the ranks' tasks.
+            entry: seconds within which all ranks must join.
         """
         self._futures = futures
         for future in futures:
@@ -109,7 +109,7 @@ class Meeting:
             raise failure(reason, self._errors(), stuck)
 
     def _gather(self, entry: float) -> str:
-        """Wait until all ranks are here; return why not, if they are not."""
+        """Wait until all ranks have joined; return the reason if they have not, else an empty string."""
         end = time.monotonic() + entry
         here: set[str] = set()
         while len(here) < len(self._by_key):
@@ -118,7 +118,7 @@ class Meeting:
                 here.add(news.key)
             elif news is _NoNews.LATE:
                 missing = [str(rank) for key, rank in self._by_key.items() if key not in here]
-                return f"{', '.join(missing)} did not come within {entry:g} s: busy with other tasks, or gone"
+                return f"{', '.join(missing)} did not join within {entry:g} s: busy with other tasks, or lost"
             elif reason := self._reason(news):
                 return reason
         return ""
@@ -128,15 +128,15 @@ class Meeting:
         answers = self._client.run(decide, self._run, workers=addresses, on_error="return")
         away = [str(member) for member in self._members if answers.get(member.address) is not True]
         self._inside = set(self._by_key)
-        return f"{', '.join(away)} could not be told to begin" if away else ""
+        return f"{', '.join(away)} could not be started" if away else ""
 
     def _watch(self) -> str:
-        """Wait until all ranks have ended; return why the others must leave, if they must."""
+        """Wait until all ranks have ended; return the reason if ranks must leave before, else an empty string."""
         end = time.monotonic() + self._limit
         while self._inside:
             news = self._next(end)
             if news is _NoNews.LATE:
-                return f"not all ranks had ended after {self._limit:g} s"
+                return f"not all ranks finished within {self._limit:g} s"
             if reason := self._reason(news):
                 return reason
         return ""
@@ -150,16 +150,16 @@ class Meeting:
         return _NoNews.LATE
 
     def _reason(self, news: _News | _NoNews) -> str:
-        """Return why the collective cannot go on after this; '' if it can."""
+        """Return why this news ends the collective; an empty string if it does not."""
         if isinstance(news, _Lost):
             self._lost.append(news.rank)
-            return f"{news.rank} is gone: its worker has left the Dask cluster"
+            return f"{news.rank} was lost: its worker left the Dask cluster"
         if isinstance(news, _Done):
             return self._failed(news.key)
         return str(news.value) if news is _NoNews.CUT else ""
 
     def _failed(self, key: str) -> str:
-        """Return in which way a task that has ended has failed; '' if it has not."""
+        """Return how an ended task failed; an empty string if it succeeded."""
         self._inside.discard(key)
         rank = self._by_key[key]
         future = next(future for future in self._futures if future.key == key)
@@ -169,7 +169,7 @@ class Meeting:
         return "" if future.status == "finished" else f"the task of {rank} was {future.status}"
 
     def _dismiss(self, reason: str) -> list[str]:
-        """Make all ranks leave, wait until they have, and return those that have not."""
+        """Make all ranks leave, wait for them, and return those that have not left."""
         from distributed import wait
 
         present = [member.address for member in self._members if member not in self._lost]
@@ -178,7 +178,7 @@ class Meeting:
             for future in self._futures
             if future.key in self._inside and self._by_key[future.key] not in self._lost
         ]
-        with suppress(Exception):  # whatever hinders it: those who stay are named below
+        with suppress(Exception):  # ranks that have not left are returned below
             self._client.run(stop, self._run, reason, workers=present, on_error="ignore")
             self._client.cancel([future for future in self._futures if future not in waited and not future.done()])
             wait(waited, timeout=self._grace + 5)
@@ -190,11 +190,11 @@ class Meeting:
 
 
 def failure(reason: str, errors: Sequence[tuple[Rank, BaseException]], stuck: Sequence[str]) -> CollectiveError:
-    """Return the error to raise: its cause is the first rank's that failed by itself."""
+    """Return the error to raise, caused by the error of the first rank that failed by itself."""
     own = [(rank, error) for rank, error in errors if not isinstance(error, Stopped)]
     seen = [f"{rank}: {type(error).__name__}: {error}" for rank, error in own]
     if stuck:
-        seen.append(f"{', '.join(stuck)} could not be ended, and MPI was aborted: the Dask cluster ends with its job.")
+        seen.append(f"{', '.join(stuck)} could not be stopped, so MPI was aborted: the Dask cluster ends with its job.")
     error = CollectiveError(f"The collective was stopped: {reason}.", "\n".join(seen))
     error.__cause__ = own[0][1] if own else None
     return error

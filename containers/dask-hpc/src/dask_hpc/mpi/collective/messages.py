@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 
 class Stopped(Exception):  # noqa: N818 (the error is another rank's)
-    """The collective was stopped before this rank had ended; the reason is the message."""
+    """The collective was stopped before this rank finished; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Rank:
-    """A worker that is an MPI process: its rank in `MPI.COMM_WORLD`, its address, its node."""
+    """A worker that is an MPI process: its rank in `MPI.COMM_WORLD`, its address and its node."""
 
     rank: int
     address: str
@@ -27,9 +27,9 @@ class Facts:
 
     Attributes:
         host: its node.
-        rank: its rank in `MPI.COMM_WORLD`, or -1 if it is no MPI process.
-        world: names the MPI job; ranks of two jobs cannot talk to each other.
-        threads: whether MPI may be called from Dask's threads.
+        rank: its rank in `MPI.COMM_WORLD`, or -1 if it is not an MPI process.
+        world: name of the MPI job; ranks of different jobs cannot communicate.
+        threads: True if Dask's threads may call MPI.
     """
 
     host: str
@@ -39,7 +39,7 @@ class Facts:
 
     def __str__(self) -> str:
         if self.rank < 0:
-            return "no MPI process"
+            return "not an MPI process"
         return f"rank {self.rank} of world {self.world}{'' if self.threads else ', without THREAD_MULTIPLE'}"
 
 
@@ -48,13 +48,13 @@ class Order:
     """The client's request to a rank.
 
     Attributes:
-        run: names the collective; also the topic that ranks report to.
-        tag: tells its messages from those of another one on the same ranks.
-        key: the task's.
-        ranks: those of `MPI.COMM_WORLD` that take part, sorted.
+        run: name of the collective, and the topic that ranks report to.
+        tag: MPI tag that separates its messages from those of another collective on the same ranks.
+        key: key of the task.
+        ranks: the participating ranks of `MPI.COMM_WORLD`, sorted.
         entry: seconds to wait for the client's decision.
         timeout: seconds for the collective itself.
-        grace: seconds to leave it once it has been stopped.
+        grace: seconds to leave the collective once it has been stopped.
     """
 
     run: str

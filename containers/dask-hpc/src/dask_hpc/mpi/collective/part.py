@@ -1,4 +1,4 @@
-"""Run one rank's part of a collective on a worker, and watch over it."""
+"""Run one rank's part of a collective on a worker, and monitor it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dask_hpc.mpi.collective.comm import InterruptibleComm
 
-_LOOK = 0.2  # seconds between two looks at whether the client still wants this
+_LOOK = 0.2  # seconds between checks whether the client still waits
 
 
 @dataclass
@@ -34,11 +34,11 @@ class _Part:
         self.decided.set()
 
 
-_parts: dict[str, _Part] = {}  # by run; a worker process has one rank
+_parts: dict[str, _Part] = {}  # by run; a worker process is one rank
 
 
 def facts() -> Facts:
-    """Tell what this worker is; never start MPI, which in a Nanny's child would hang or abort the job."""
+    """Describe this worker without starting MPI, which in a nanny's child would hang or abort the job."""
     mpi = sys.modules.get("mpi4py.MPI")
     host = socket.gethostname()
     if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized():
@@ -52,7 +52,7 @@ def facts() -> Facts:
 
 
 def decide(run: str) -> bool:
-    """Let this worker's rank enter; tell whether it still can."""
+    """Let this worker's rank enter; return False if it no longer can."""
     part = _parts.get(run)
     if part is None or part.reason:
         return False
@@ -61,7 +61,7 @@ def decide(run: str) -> bool:
 
 
 def stop(run: str, reason: str) -> None:
-    """Send this worker's rank away, or make it leave."""
+    """Turn away this worker's rank, or make it leave."""
     if part := _parts.get(run):
         part.stop(reason)
 
@@ -69,7 +69,7 @@ def stop(run: str, reason: str) -> None:
 def take_part(
     order: Order, *, function: Callable[..., Any], indices: Sequence[Any], blocks: Sequence[Any], args: Sequence[Any]
 ) -> Any:
-    """Report, wait until all have, run `function` with a communicator of all; the body of a rank's task."""
+    """Report, wait for all ranks, and run `function` with their communicator: the body of a rank's task."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -100,14 +100,14 @@ def _enter(part: _Part, function: Callable[[InterruptibleComm], Any]) -> Any:
     group = world.group.Incl(order.ranks)
     comm = InterruptibleComm(world.Create_group(group, order.tag), lambda: part.reason)
     result = function(comm)
-    # after an error it stays: calls that were given up may still be under way in it
+    # not freed after an error: abandoned calls may still be in progress in it
     comm.Free()
     group.Free()
     return result
 
 
 def _meet(world: InterruptibleComm, order: Order) -> None:
-    """Return when all ranks are here (a dissemination barrier): making a communicator cannot be ended."""
+    """Wait for all ranks (a dissemination barrier), as creating a communicator cannot be interrupted."""
     ranks = order.ranks
     own = ranks.index(world.rank)
     step = 1
@@ -124,7 +124,7 @@ def _meet(world: InterruptibleComm, order: Order) -> None:
 
 
 def _guard(part: _Part, worker: Worker) -> None:
-    """End a part that is no longer waited for, or that takes too long; abort MPI if it cannot be ended."""
+    """Stop a part that the client no longer waits for or that takes too long; abort MPI if it does not stop."""
     order = part.order
     start = time.monotonic()
     entered = start
@@ -133,11 +133,11 @@ def _guard(part: _Part, worker: Worker) -> None:
         if not part.entered:
             entered = now
         if _cancelled(worker, order.key):
-            part.stop("no client waits for it any more: the client has gone, or has cancelled it")
+            part.stop("no client waits for it: the client exited, or cancelled it")
         elif now - entered > order.timeout:
             part.stop(f"it took longer than {order.timeout:g} s")
         elif not part.entered and now - start > order.entry:
-            part.stop(f"no word from the client in {order.entry:g} s")
+            part.stop(f"no decision from the client within {order.entry:g} s")
     if not part.left.wait(order.grace) and part.entered:
         _abort(order, part.reason)
 
@@ -152,7 +152,7 @@ def _abort(order: Order, reason: str) -> None:
 
     print(  # noqa: T201 (the job's log)
         f"dask-hpc: a collective was stopped ({reason}), and rank {MPI.COMM_WORLD.rank} on {socket.gethostname()} "
-        f"was still in it {order.grace:g} s later, in a call that cannot be ended. MPI is aborted: the job ends.",
+        f"was still in it {order.grace:g} s later, in a call that cannot be interrupted. MPI is aborted: the job ends.",
         file=sys.stderr,
         flush=True,
     )

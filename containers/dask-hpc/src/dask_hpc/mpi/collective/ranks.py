@@ -1,4 +1,4 @@
-"""The client's side of a collective: who the ranks are, what each gets, and one of two ends."""
+"""The client's side of a collective: find the ranks, give each its blocks, and return results or an error."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 _Block = tuple[int, ...]
 _LOCK = "dask-hpc-collective"
-_TAGS = 1 << 15  # every MPI has at least so many
-_FIRST = 1000  # priority: before whatever else waits for a worker
+_TAGS = 1 << 15  # number of tags that every MPI supports
+_FIRST = 1000  # priority over all other tasks that wait for a worker
 
 
 class Ranks:
-    """The workers of a Dask cluster that MPI has started, as the ranks of a communicator.
+    """The workers of a Dask cluster that MPI started, as the ranks of a communicator.
 
     Args:
-        client: connected to the cluster.
-        entry: seconds that the ranks have to come together, in which a worker's running tasks must end.
-        timeout: seconds for a collective, from then on.
-        grace: seconds that a rank has to leave a collective that was stopped. It notices in its next call of MPI; if
-            it does not come out of one, or computes for longer than this, MPI is aborted and the job ends.
+        client: client of the cluster.
+        entry: seconds within which all ranks must join; by then a worker's running tasks must have ended.
+        timeout: seconds for a collective once all ranks have joined.
+        grace: seconds for a rank to leave a stopped collective. A rank leaves in its next MPI call; if it stays in a
+            call, or computes for longer than this, MPI is aborted and the job ends.
 
     Raises:
-        CollectiveError: workers are no MPI processes, are of different jobs, or must not call MPI from Dask's threads.
+        CollectiveError: workers are not MPI processes, belong to several jobs, or must not call MPI in Dask's threads.
     """
 
     def __init__(self, client: Client, *, entry: float = 60, timeout: float = 600, grace: float = 60) -> None:
@@ -47,23 +47,23 @@ class Ranks:
         return len(self.members)
 
     def run(self, function: Callable[..., Any], *args: Any, array: Any = None) -> list[Future]:
-        """Call `function(comm, blocks, *args)` on every rank at once, and return what each gave back.
+        """Call `function(comm, blocks, *args)` on every rank at the same time, and return their results as futures.
 
-        Either all ranks enter or none does; the ranks of `comm` are the workers, in the order of `MPI.COMM_WORLD`.
-        One collective runs at a time on a cluster, whichever client asks.
+        All ranks enter or none does; the ranks of `comm` are the workers, in the order of `MPI.COMM_WORLD`. A cluster
+        runs one collective at a time, even with several clients.
 
         Args:
-            function: runs in a thread of every worker. Its `comm` is an `InterruptibleComm`, see `mpi.collective.comm`.
-            args: the same for all ranks; futures among them become their values.
-            array: a Dask array, which is persisted if it is not yet. `blocks` has, by their index, those blocks that
-                are on the rank's worker already: nothing moves.
+            function: runs in a thread of every worker; `comm` is an `InterruptibleComm`, see `mpi.collective.comm`.
+            args: arguments, the same for all ranks; futures among them become their values.
+            array: a Dask array, which is persisted first if necessary. `blocks` maps the index of each block that the
+                rank's worker already holds to the block: no block moves.
 
         Returns:
-            A future for each rank, in their order, finished: the results stay on the workers until they are asked for.
+            A finished future per rank, in rank order; the results stay on the workers.
 
         Raises:
-            CollectiveError: a rank did not come, failed, took too long or was lost. No rank is in the collective any
-                more, and the next one can start, unless the message says that MPI was aborted.
+            CollectiveError: a rank did not join, failed, took too long or was lost. All ranks have left the collective,
+                and the next one can start, unless the message says that MPI was aborted.
         """
         owned = self._owned(array)
         with self._alone():
@@ -88,7 +88,7 @@ class Ranks:
         return [{key[1:]: futures[key] for key in keys} for keys in owners]
 
     def _alone(self) -> Lock:
-        """Return what keeps a second collective out meanwhile."""
+        """Return the lock that makes a second collective wait."""
         from distributed import Lock
 
         return Lock(_LOCK, scheduler_rpc=self.client.scheduler, loop=self.client.loop)
@@ -103,7 +103,7 @@ class Ranks:
                 tag=tag,
                 key=f"{run}-rank-{rank}",
                 ranks=ranks,
-                # longer than the client waits, so that none has given up when the others are let in
+                # longer than the client waits, so that no rank has given up when the others enter
                 entry=2 * self.entry,
                 timeout=self.timeout,
                 grace=self.grace,
@@ -137,38 +137,38 @@ class Ranks:
 
 
 def members(found: Mapping[str, Facts]) -> list[Rank]:
-    """Return the ranks in order, out of what the workers say by their addresses; or raise `CollectiveError`."""
+    """Return the ranks in order from the workers' facts by address; raises `CollectiveError`."""
     seen = "\n".join(f"{address} on {one.host}: {one}" for address, one in sorted(found.items()))
     if not found:
-        raise CollectiveError("A collective has no ranks: the Dask cluster has no workers.", todo="wait for them.")
+        raise CollectiveError("A collective has no ranks: the Dask cluster has no workers.", todo="wait for workers.")
     if any(one.rank < 0 for one in found.values()):
         raise CollectiveError(
             "A collective needs workers that are MPI processes.",
             seen,
-            "start the cluster by MPI, with --on mpi or dask-mpi, and with --worker-class distributed.Worker: "
-            "a Nanny's worker is a child of the MPI process.",
+            "start the cluster with --on mpi, or with dask-mpi and --worker-class distributed.Worker: "
+            "a nanny's worker is a child of the MPI process.",
         )
     if len({one.world for one in found.values()}) > 1 or len({one.rank for one in found.values()}) < len(found):
-        raise CollectiveError("The workers are of several MPI jobs.", seen, "use one job, or a cluster for each.")
+        raise CollectiveError("The workers belong to several MPI jobs.", seen, "use one job, or a cluster per job.")
     if not all(one.threads for one in found.values()):
         raise CollectiveError(
-            "MPI must not be called from Dask's threads here: it was not started with THREAD_MULTIPLE.",
+            "Dask's threads must not call MPI here: it was not started with THREAD_MULTIPLE.",
             seen,
-            "do not set mpi4py.rc.threads or mpi4py.rc.thread_level, and take an MPI that supports it.",
+            "do not set mpi4py.rc.threads or mpi4py.rc.thread_level, and use an MPI that supports THREAD_MULTIPLE.",
         )
     return sorted((Rank(one.rank, address, one.host) for address, one in found.items()), key=lambda rank: rank.rank)
 
 
 def shares(who_has: Mapping[Any, Sequence[str]], addresses: Sequence[str]) -> list[list[Any]]:
-    """Give every key to one of the workers that hold it, to that with the fewest so far.
+    """Assign every key to a worker that holds it, preferring the one with the fewest keys so far.
 
     Raises:
-        CollectiveError: none of these holds a key.
+        CollectiveError: no worker in `addresses` holds a key.
     """
     given: dict[str, list[Any]] = {address: [] for address in addresses}
     for key, holders in who_has.items():
         able = [address for address in addresses if address in holders]
         if not able:
-            raise CollectiveError(f"The block {key} is on no rank.", f"on: {', '.join(holders) or 'no worker at all'}")
+            raise CollectiveError(f"No rank holds the block {key}.", f"Held by: {', '.join(holders) or 'no worker'}")
         given[min(able, key=lambda address: len(given[address]))].append(key)
     return list(given.values())
