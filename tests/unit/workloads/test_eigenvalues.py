@@ -37,7 +37,7 @@ def test_worker_counts_double_up_to_all(most: int, counts: list[int]) -> None:
 
 
 def test_finds_known_spectrum() -> None:
-    """The matrix minus any eigenvalue from the serial loop is singular."""
+    """For every eigenvalue from the serial loop, the matrix minus that multiple of the identity is singular."""
     for seed, spectrum in zip(SEEDS, serially(30, SEEDS), strict=True):
         matrix = np.random.default_rng(seed).random((30, 30))
         smallest = [np.linalg.svd(matrix - value * np.eye(30), compute_uv=False)[-1] for value in spectrum]
