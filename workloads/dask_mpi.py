@@ -1,11 +1,11 @@
-"""Compute squares on a Dask cluster that MPI started, and add up what its workers say they have.
+"""Compute squares on a Dask cluster started by MPI, and add up its workers' resources.
 
-The tutorial's "Dask and MPI": one Slurm job over many nodes, of whose ranks one is the scheduler and the others are
-workers, and a client that joins by a scheduler file. By itself dask-mpi lets every worker believe that it has its whole
-node; here they must add up to what Slurm gave, and the checks compare it.
+The tutorial's "Dask and MPI": one Slurm job over many nodes, in which one rank is the scheduler and the others are
+workers, and a client that connects with a scheduler file. With dask-mpi alone, every worker assumes that it has its
+whole node. Here the checks compare the sum over all workers with Slurm's allocation.
 
-Start it as `mpirun -n 4 python dask_mpi.py`: rank 0 is both Dask's scheduler and the client. It does not need the
-package dask-mpi, which does the same in a function, `dask_mpi.initialize()`.
+Start it with `mpirun -n 4 python dask_mpi.py`: rank 0 is both Dask's scheduler and the client. The package dask-mpi is
+not needed; its function `dask_mpi.initialize()` does the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from distributed import Client, LocalCluster, Security, Worker, wait
 
 @dataclass(frozen=True)
 class Squares:
-    """The sum of all squares, how many of them each worker computed, by its address, and the seconds that took."""
+    """The sum of all squares, how many each worker computed, by its address, and the time in seconds."""
 
     total: int
     computed: Mapping[str, int]
@@ -43,10 +43,10 @@ def square(number: int) -> int:
 
 
 def main(client: Client, n: int = 1000) -> Squares:
-    """Compute squares on a Dask cluster that MPI started, and add up what its workers say they have.
+    """Compute squares on a Dask cluster started by MPI, and add up its workers' resources.
 
     Args:
-        client: of a Dask cluster.
+        client: the client of a Dask cluster.
         n: Numbers to square.
     """
     start = perf_counter()
@@ -54,14 +54,14 @@ def main(client: Client, n: int = 1000) -> Squares:
     with client.as_current():
         wait(futures)
     seconds = perf_counter() - start
-    # before they are added up: that copies them to one worker, which then has them as well
+    # before the sum, which copies all squares to one worker: it would then hold them too
     computed = Counter(holders[0] for holders in client.who_has(futures).values())
     total = client.submit(sum, futures).result()
     return Squares(total, computed, seconds)
 
 
 async def work(address: str, security: Security) -> None:
-    """Be one of Dask's workers, until the scheduler closes."""
+    """Run a Dask worker until the scheduler closes."""
     logging.disable(logging.ERROR)  # the client raises a task's error; the rest is each worker's start and end
     async with Worker(address, security=security, nthreads=1, dashboard_address="127.0.0.1:0") as worker:
         await worker.finished()
@@ -72,10 +72,10 @@ if __name__ == "__main__":
 
     world = MPI.COMM_WORLD
     if world.size < 2:
-        sys.exit("dask_mpi.py needs 2 ranks or more: start it as mpirun -n 4 python dask_mpi.py")
+        sys.exit("dask_mpi.py needs at least 2 ranks: start it with mpirun -n 4 python dask_mpi.py")
 
     def end_all_ranks(*error: Any) -> None:
-        """Show the error and end all ranks, which would wait for this one."""
+        """Show the error and abort all ranks, which would wait for this one."""
         sys.__excepthook__(*error)
         world.Abort(1)
 
@@ -87,6 +87,6 @@ if __name__ == "__main__":
         security = Security.temporary()
         here = {"host": "127.0.0.1" if one_node else socket.gethostname(), "dashboard_address": "127.0.0.1:0"}
         with LocalCluster(n_workers=0, security=security, **here) as cluster, Client(cluster) as client:
-            world.bcast((cluster.scheduler_address, security))  # the keys of TLS travel by MPI alone
+            world.bcast((cluster.scheduler_address, security))  # the TLS keys are sent by MPI only
             client.wait_for_workers(world.size - 1, timeout=60)
             print(main(client))

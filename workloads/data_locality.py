@@ -1,9 +1,10 @@
 """Bring a matrix and a function together in six ways, and count the bytes: c·tr(M) for three numbers c.
 
 The tutorial's "Data locality and managing memory". Two of its sentences are wrong. `.result()` brings data to the
-client, not to the scheduler. And the lambda sends more than the text says: the matrix goes to the workers inside the
+client, not to the scheduler. The lambda sends more than the text says: the matrix goes to the workers inside the
 lambda, comes back inside three `Delayed`, and goes out again with their graph. `client.submit` on local data, which
-the tutorial passes over, is no cure: it warns once per task. `dask-hpc run` counts the bytes; here workers are threads.
+the tutorial leaves out, is no better: it warns once per task. `dask-hpc run` counts the bytes; here workers are
+threads.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ FACTORS = (0.5, 1, 2)  # the tutorial's
 
 @dataclass(frozen=True)
 class Way:
-    """The result of one way: the numbers, whether Dask warned, and seconds."""
+    """The result of one way: the numbers, whether Dask warned, and the time in seconds."""
 
     numbers: list[float]
     warned: bool
@@ -45,31 +46,31 @@ def delayed_local(_client: Client, matrix: np.ndarray, _seed: int) -> Any:
 
 
 def submit_local(client: Client, matrix: np.ndarray, _seed: int) -> Any:
-    """Put the matrix into three graphs of a task each."""
+    """Put the matrix into three graphs of one task each."""
     return client.gather([client.submit(dask_trace, matrix, c) for c in FACTORS])
 
 
 def on_worker(client: Client, matrix: np.ndarray, seed: int) -> Any:
-    """Let a worker make the matrix, and name it in the graph (cells 44 and 49)."""
+    """Let a worker make the matrix, and put its future into the graph (cells 44 and 49)."""
     made = client.submit(random_matrix, len(matrix), seed)
     return dask.compute(*[dask.delayed(dask_trace)(made, c) for c in FACTORS])
 
 
 def lambda_local(client: Client, matrix: np.ndarray, _seed: int) -> Any:
-    """Let workers make the graphs, out of a function that has the matrix in it (cell 54)."""
+    """Let workers make the graphs, with a function that contains the matrix (cell 54)."""
     mapped = client.map(lambda c: dask.delayed(dask_trace)(matrix, c), FACTORS)
     return dask.compute(*client.gather(mapped))
 
 
 def lambda_scattered(client: Client, matrix: np.ndarray, _seed: int) -> Any:
-    """Do the same with a name in the function (cell 61)."""
-    sent = client.scatter(matrix, broadcast=True, hash=False)  # a new name: the last one may still be going
+    """Do the same with a function that contains a future (cell 61)."""
+    sent = client.scatter(matrix, broadcast=True, hash=False)  # a new key: Dask may still be releasing the last one
     mapped = client.map(lambda c: dask.delayed(dask_trace)(sent, c), FACTORS)
     return dask.compute(*client.gather(mapped))
 
 
 def scattered(client: Client, matrix: np.ndarray, _seed: int) -> Any:
-    """Do it without the detour: map the function itself over the name."""
+    """Map the function itself over the future, without the detour."""
     sent = client.scatter(matrix, broadcast=True, hash=False)
     return client.gather(client.map(dask_trace, [sent] * len(FACTORS), FACTORS))
 
@@ -85,7 +86,7 @@ WAYS = {
 
 
 def measure(client: Client, name: str, matrix: np.ndarray, seed: int) -> Way:
-    """Go one way, and note its time and Dask's warning."""
+    """Run one way, and record its time and whether Dask warned."""
     with warnings.catch_warnings(record=True) as caught, client.as_current():
         warnings.simplefilter("always")
         start = perf_counter()
@@ -96,23 +97,23 @@ def measure(client: Client, name: str, matrix: np.ndarray, seed: int) -> Way:
 
 
 def main(client: Client, n: int = 1500, seed: int = 42) -> dict[str, Way]:
-    """Bring a matrix and a function together in six ways, and count the bytes that move and the time.
+    """Bring a matrix and a function together in six ways, and measure the bytes that move and the time.
 
-    The numbers do not depend on the workers; scatter's bytes grow with them, since every worker gets a copy.
+    The numbers do not depend on the workers. The bytes of scatter do: every worker gets a copy.
 
     Args:
-        client: of a Dask cluster.
+        client: the client of a Dask cluster.
         n: Rows of the matrix.
-        seed: Start of the random numbers.
+        seed: Seed of the random numbers.
     """
     matrix = random_matrix(n, seed)
     for name in WAYS:
-        measure(client, name, matrix[:2, :2], seed)  # a first call imports what later ones find there
+        measure(client, name, matrix[:2, :2], seed)  # a first call imports modules: that is not timed
     return {name: measure(client, name, matrix, seed) for name in WAYS}
 
 
 if __name__ == "__main__":
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process: no port accepts work from other users of this machine
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=2, processes=False, **loopback) as cluster, Client(cluster) as client:
         for name, way in main(client).items():

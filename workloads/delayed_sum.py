@@ -1,13 +1,13 @@
-"""A² + B² + C² by `dask.delayed` and `sum`: what NumPy gets, with the three squares computed at the same time.
+"""Compute A² + B² + C² with `dask.delayed`, the three squares at the same time, and compare with NumPy.
 
 The tutorial's "dask.delayed | Parallelizing a task with lazy evaluations", cells 235 to 237. The differences from the
 tutorial, and the reasons:
 
-- There A, B and C are made in the client and become part of the graph: 600 MB that go through the scheduler. Here the
-  graph holds three seeds, and the workers make the matrices.
-- There the random numbers are new every time. Here they are seeded: the sum is the same on any number of workers.
-- That the products themselves are not parallel is not Dask's doing: BLAS would use every core, and a worker's
-  environment keeps it at one thread (`OPENBLAS_NUM_THREADS`), so that tasks side by side do not fight for cores.
+- The tutorial makes A, B and C in the client, and 600 MB go through the scheduler inside the graph. Here the graph
+  holds three seeds, and the workers make the matrices.
+- Its random numbers are new in every run. Here they are seeded: the sum is the same on any number of workers.
+- The products themselves do not run in parallel: BLAS would use every core, but a worker's environment limits it to
+  one thread (`OPENBLAS_NUM_THREADS`), so that parallel tasks do not compete for cores.
 - `total.dask` prints the layers of the graph; the report of `dask-hpc run delayed-sum` draws it.
 """
 
@@ -33,7 +33,7 @@ NAMES = ("A", "B", "C")
 
 @dataclass(frozen=True)
 class Sums:
-    """The sum by NumPy and by Dask, the seconds that each took, and the tasks that Dask's is made of."""
+    """The sums by NumPy and by Dask, their times in seconds, and Dask's tasks."""
 
     by_numpy: Matrix
     by_dask: Matrix
@@ -79,12 +79,12 @@ def relative_difference(result: Matrix, expected: Matrix) -> float:
 def main(client: Client, n: int = 1500, seed: int = 42) -> Sums:
     """Compute A² + B² + C² with dask.delayed, the three squares at the same time, and compare with NumPy.
 
-    The same n and seed give the same sum, on whatever number of workers, up to the rounding of their processors' BLAS.
+    The same n and seed give the same sum on any number of workers, up to the rounding of their processors' BLAS.
 
     Args:
-        client: of a Dask cluster.
+        client: the client of a Dask cluster.
         n: Rows and columns of A, B and C.
-        seed: Start of the random numbers.
+        seed: Seed of the random numbers.
     """
     seeds = np.random.SeedSequence(seed).spawn(len(NAMES))
     client.run(with_numpy, 1, seeds)  # a worker's first call imports NumPy: that is not timed
@@ -99,7 +99,7 @@ def main(client: Client, n: int = 1500, seed: int = 42) -> Sums:
 
 
 if __name__ == "__main__":
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process: no port accepts work from other users of this machine
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         found = main(client)

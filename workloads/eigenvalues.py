@@ -1,14 +1,14 @@
-"""Eigenvalues of several matrices, a task each: how much faster than NumPy, on one worker, on two, and so on.
+"""Compute eigenvalues of several matrices, one task per matrix, on 1, 2, … workers, and compare with NumPy.
 
 The tutorial's "Comparison with serial code", cells 239, 35 and 240: `jobs × processes` matrices, a serial loop against
 `dask.delayed(np.linalg.eigvals)`. The differences from the tutorial, and the reasons:
 
-- There the matrices are made in the client and put into the graph: 1.6 GB for n = 5000, and the warning "Sending large
-  graph". Here the graph holds seeds, and each task makes its own matrix.
-- There 276 s become 55.7 s on 8 workers, an efficiency of 0.62. But the serial loop's BLAS kept 72 cores busy (5 h
+- The tutorial makes the matrices in the client and puts them into the graph: 1.6 GB for n = 5000, and the warning
+  "Sending large graph". Here the graph holds seeds, and each task makes its own matrix.
+- Its 276 s become 55.7 s on 8 workers, an efficiency of 0.62. But the serial loop's BLAS kept 72 cores busy (5 h
   31 min of CPU time) to little effect, and the workers had 144. Here BLAS has one thread; `dask-hpc run eigenvalues`
-  measures NumPy with all cores too, and the efficiency per core that is really there.
-- There each was timed once. Here all ways take turns, and the median of the ratios within a turn counts.
+  also measures NumPy with all cores, and the efficiency per available core.
+- It times each way once. Here all ways take turns, and the median of the ratios within a turn counts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Seeds = list[np.random.SeedSequence]
 
 @dataclass
 class Way:
-    """One way to get all spectra, and how its turns went; without workers it is the serial loop."""
+    """One way to compute all spectra, and its times and results by turn; without workers it is the serial loop."""
 
     name: str
     workers: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Way:
     spectra: list[list[np.ndarray]] = field(default_factory=list)
 
     def against(self, other: Way) -> float:
-        """Return how many times as fast as the other way it was: the median over the turns."""
+        """Return the speed-up over the other way: the median over the turns."""
         return median(theirs / ours for theirs, ours in zip(other.seconds, self.seconds, strict=True))
 
 
@@ -50,7 +50,7 @@ def random_matrix(n: int, seed: np.random.SeedSequence) -> np.ndarray:
 
 
 def eigvals(n: int, seed: np.random.SeedSequence) -> np.ndarray:
-    """Return the eigenvalues of one of them: where the task runs, the matrix is made, and forgotten."""
+    """Return the eigenvalues of a random matrix, which exists only where and while the task runs."""
     return np.linalg.eigvals(random_matrix(n, seed))
 
 
@@ -70,7 +70,7 @@ def worker_counts(most: int) -> list[int]:
 
 
 def worker_ways(client: Client, matrices: int) -> list[Way]:
-    """Return Dask on more and more workers, as long as each thread has a matrix."""
+    """Return Dask on 1, 2, 4, … workers, as long as each thread has a matrix."""
     threads = client.nthreads()
     addresses = sorted(threads)[: math.ceil(matrices / max(threads.values()))]
     counts = worker_counts(len(addresses))
@@ -78,8 +78,8 @@ def worker_ways(client: Client, matrices: int) -> list[Way]:
 
 
 def take_turn(client: Client, way: Way, n: int, seeds: Seeds) -> None:
-    """Compute all spectra that way, once, and keep them and the time."""
-    total = lazily(n, seeds)  # anew: under the same keys Dask could give the last turn's results again
+    """Compute all spectra once in this way, and record them and the time."""
+    total = lazily(n, seeds)  # with new keys: for the old ones Dask could return the last turn's results
     start = perf_counter()
     way.spectra.append(client.compute(total, workers=way.workers).result() if way.workers else serially(n, seeds))
     way.seconds.append(perf_counter() - start)
@@ -90,15 +90,15 @@ def main(
 ) -> list[Way]:
     """Compute eigenvalues of several matrices with dask.delayed, on 1, 2, … workers, and compare with NumPy.
 
-    The same n, matrices and seed give the same spectra, on whatever number of workers, up to the rounding of BLAS.
+    The same n, matrices and seed give the same spectra on any number of workers, up to the rounding of BLAS.
 
     Args:
-        client: of a Dask cluster.
-        n: Rows and columns.
-        matrices: How many.
-        seed: Start of the random numbers.
+        client: the client of a Dask cluster.
+        n: Rows and columns of each matrix.
+        matrices: Number of matrices.
+        seed: Seed of the random numbers.
         repeats: Turns; the median counts.
-        serial: Run plain NumPy too, and compare.
+        serial: Also run plain NumPy, and compare.
     """
     seeds = np.random.SeedSequence(seed).spawn(matrices)
     client.run(eigvals, 2, seeds[0])  # a worker's first call imports NumPy: that is not timed
@@ -109,12 +109,12 @@ def main(
 
 
 if __name__ == "__main__":
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process: no port accepts work from other users of this machine
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=False, **loopback) as cluster,
         Client(cluster) as client,
     ):
-        ways = main(client, n=600, repeats=3)  # up to 500 NumPy holds the GIL: threads would wait for each other
+        ways = main(client, n=600, repeats=3)  # up to n = 500 NumPy holds the GIL, and threads wait for each other
         for way in ways:
             print(f"{way.name:>9}: {median(way.seconds):.3f} s, {way.against(ways[0]):.2f} times as fast as NumPy")

@@ -1,8 +1,8 @@
-"""Square random matrices and find their eigenvalues with futures: what is between never visits the client.
+"""Square random matrices and find their eigenvalues with futures: intermediate results never reach the client.
 
 The tutorial's "distributed.Future | The map/reduce paradigm": `client.map(squared, …)`, `client.map(np.linalg.eigvals,
 …)`, `client.gather`. Its cells show `eig_lst[0]`, which was never defined (`squared_mat_lst` is meant). It makes the
-matrices in the client, so that all of them go to the scheduler inside the graph: that is why its first cell takes 9 s.
+matrices in the client, and all of them go to the scheduler inside the graph: that is why its first cell takes 9 s.
 Here the workers make them, and only the eigenvalues come back.
 """
 
@@ -19,7 +19,7 @@ Seeds = list[np.random.SeedSequence]
 
 @dataclass(frozen=True)
 class Result:
-    """The squares' eigenvalues, how far they are from NumPy's, the seconds of both, and whether calls were repeated."""
+    """The squares' eigenvalues, their distance from NumPy's, the times in seconds, and whether calls were repeated."""
 
     eigenvalues: list[np.ndarray]
     distance: float
@@ -38,12 +38,12 @@ def squared(matrix: np.ndarray) -> np.ndarray:
 
 
 def unseeded(n: int) -> np.ndarray:
-    """Return other numbers at every call, as the tutorial's `random_matrix` does: not a pure function."""
+    """Return different numbers at every call, like the tutorial's `random_matrix`: not a pure function."""
     return np.random.default_rng().random(n)
 
 
 def pipeline(client: Client, n: int, seeds: Seeds) -> tuple[list[Future], list[Future], list[np.ndarray]]:
-    """Return the futures of the matrices and of their squares, and the squares' eigenvalues themselves."""
+    """Return the futures of the matrices and of their squares, and the squares' eigenvalues."""
     matrices = client.map(random_matrix, [n] * len(seeds), seeds)
     squares = client.map(squared, matrices)
     eigenvalues = client.map(np.linalg.eigvals, squares)
@@ -51,19 +51,19 @@ def pipeline(client: Client, n: int, seeds: Seeds) -> tuple[list[Future], list[F
 
 
 def plain(n: int, seeds: Seeds) -> list[np.ndarray]:
-    """Return the same eigenvalues, by NumPy alone, in this process."""
+    """Compute the same eigenvalues with NumPy alone, in this process."""
     return [np.linalg.eigvals(squared(random_matrix(n, seed))) for seed in seeds]
 
 
 def distance(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Return Hausdorff's distance of two spectra, in units of the largest eigenvalue: their order does not matter."""
+    """Return the Hausdorff distance of two spectra, relative to the largest eigenvalue; their order does not matter."""
     ours_to_theirs = max(np.abs(theirs - one).min() for one in ours)
     theirs_to_ours = max(np.abs(ours - one).min() for one in theirs)
     return float(max(ours_to_theirs, theirs_to_ours) / np.abs(theirs).max())
 
 
 def square_again(client: Client, matrices: list[Future]) -> tuple[list[Future], Future]:
-    """Ask for all squares again, and for the first with pure=False: without it Dask takes functions for pure."""
+    """Submit all squares again, and the first with pure=False: by default Dask assumes that functions are pure."""
     again = client.map(squared, matrices)
     impure = client.submit(squared, matrices[0], pure=False)
     with client.as_current():
@@ -72,23 +72,23 @@ def square_again(client: Client, matrices: list[Future]) -> tuple[list[Future], 
 
 
 def draw_twice(client: Client, *, pure: bool) -> list[list[float]]:
-    """Draw twice without a seed: taken for pure, the second draw is the first."""
+    """Draw twice without a seed; with `pure`, the second draw is the first."""
     drawn = [client.submit(unseeded, 4, pure=pure) for _ in range(2)]
     return [numbers.tolist() for numbers in client.gather(drawn)]
 
 
 def main(client: Client, n: int = 300, matrices: int = 8, seed: int = 42, compare: int = 8) -> Result:
-    """Square random matrices and find their eigenvalues with futures: what is between never visits the client.
+    """Square random matrices and find their eigenvalues with futures: intermediate results never reach the client.
 
-    The same n, matrices and seed give the same eigenvalues (up to rounding, where workers have other processors), on
-    whatever number of workers.
+    The same n, matrices and seed give the same eigenvalues on any number of workers, up to the rounding of their
+    processors.
 
     Args:
-        client: of a Dask cluster.
+        client: the client of a Dask cluster.
         n: Rows of a matrix.
-        matrices: How many matrices.
-        seed: Start of the random numbers.
-        compare: How many of them plain NumPy computes as well, in the client, one after the other.
+        matrices: Number of matrices.
+        seed: Seed of the random numbers.
+        compare: Number of matrices that NumPy also computes in the client, one after the other.
     """
     seeds = np.random.SeedSequence(seed).spawn(matrices)
     client.run(plain, 2, seeds[:1])  # a worker's first call imports NumPy and starts BLAS: that is not timed
@@ -110,11 +110,11 @@ def main(client: Client, n: int = 300, matrices: int = 8, seed: int = 42, compar
 
 
 if __name__ == "__main__":
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process: no port accepts work from other users of this machine
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         result = main(client)
-    print(f"The eigenvalues and NumPy's are at most {result.distance:.1e} of the largest one apart.")
+    print(f"The eigenvalues differ from NumPy's by at most {result.distance:.1e} of the largest one.")
     print(", ".join(f"{name}: {seconds:.3f} s" for name, seconds in result.seconds.items()))
     for call, holds in result.purity.items():
         print(f"{call}: {'yes' if holds else 'no'}")

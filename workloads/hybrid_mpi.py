@@ -1,11 +1,11 @@
-"""Run an MPI program inside Dask: a power iteration on the blocks of a Dask array, with one MPI_Allreduce a step.
+"""Run an MPI program inside Dask: a power iteration on the blocks of a Dask array, with one MPI_Allreduce per step.
 
 Two of the tutorial's references try this (PIK's "hybrid mpi4py + Dask", Rocklin's experiment of 2019). Dask makes the
 matrix A and keeps its blocks on the workers, which are MPI ranks. They multiply the blocks by a vector, and add up the
-products by MPI: v ← A·v / |A·v|. The vector goes back to Dask, which computes how well it fits. An iteration in Dask
+products by MPI: v ← A·v / |A·v|. The vector goes back to Dask, which computes the residual. An iteration in Dask
 alone is a graph of tasks, each of which costs more than its product.
 
-Start it as `mpirun -n 4 python hybrid_mpi.py`: rank 0 is both Dask's scheduler and the client.
+Start it with `mpirun -n 4 python hybrid_mpi.py`: rank 0 is both Dask's scheduler and the client.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def power_iteration(comm: Any, blocks: Blocks, chunks: Chunks, iterations: int) 
 
 
 def take_part(ranks: list[int], blocks: Blocks, chunks: Chunks, iterations: int) -> Steps:
-    """Run the program with a communicator of these ranks: a worker's task."""
+    """Run the program with a communicator of these ranks, as a worker's task."""
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD.Create_group(MPI.COMM_WORLD.group.Incl(ranks))
@@ -61,23 +61,23 @@ def take_part(ranks: list[int], blocks: Blocks, chunks: Chunks, iterations: int)
 
 
 def main(client: Client, n: int = 2000, iterations: int = 50, seed: int = 42) -> dict[str, float]:
-    """Run an MPI program inside Dask: a power iteration on the blocks of a Dask array, with one MPI_Allreduce a step.
+    """Run an MPI program inside Dask: a power iteration on the blocks of a Dask array, with one MPI_Allreduce per step.
 
-    The matrix is random in (0, 1). By Perron and Frobenius its largest eigenvalue belongs to the one eigenvector
-    without a sign: that is what is found.
+    The matrix is random in (0, 1). By Perron and Frobenius, its largest eigenvalue belongs to the only eigenvector
+    whose entries all have one sign. The power iteration finds it.
 
     Args:
-        client: of a Dask cluster whose workers are MPI ranks.
+        client: the client of a Dask cluster whose workers are MPI ranks.
         n: Rows of the matrix.
         iterations: Steps of the power iteration.
-        seed: Start of the random numbers.
+        seed: Seed of the random numbers.
     """
     matrix = client.persist(da.random.default_rng(seed).random((n, n), chunks=BLOCK))
     with client.as_current():
         wait(matrix)
     holders = client.who_has(matrix)
     ranks = client.run(lambda: sys.modules["mpi4py.MPI"].COMM_WORLD.rank)
-    tasks = []  # all ranks must take part at once: a task for each worker, which no other may run
+    tasks = []  # all ranks must take part at once: one task per worker, which no other worker may run
     for address in ranks:
         own = {block.key[1:]: block for block in futures_of(matrix) if holders[block.key][0] == address}
         pinned = {"workers": [address], "pure": False, "allow_other_workers": False}
@@ -93,7 +93,7 @@ def main(client: Client, n: int = 2000, iterations: int = 50, seed: int = 42) ->
 
 
 async def work(address: str, security: Security) -> None:
-    """Be one of Dask's workers, until the scheduler closes."""
+    """Run a Dask worker until the scheduler closes."""
     logging.disable(logging.ERROR)  # the client raises a task's error; the rest is each worker's start and end
     async with Worker(address, security=security, nthreads=1, dashboard_address="127.0.0.1:0") as worker:
         await worker.finished()
@@ -104,10 +104,10 @@ if __name__ == "__main__":
 
     world = MPI.COMM_WORLD
     if world.size < 3:
-        sys.exit("hybrid_mpi.py needs 3 ranks or more: start it as mpirun -n 4 python hybrid_mpi.py")
+        sys.exit("hybrid_mpi.py needs at least 3 ranks: start it with mpirun -n 4 python hybrid_mpi.py")
 
     def end_all_ranks(*error: Any) -> None:
-        """Show the error and end all ranks, which would wait for this one."""
+        """Show the error and abort all ranks, which would wait for this one."""
         sys.__excepthook__(*error)
         world.Abort(1)
 
@@ -119,6 +119,6 @@ if __name__ == "__main__":
         security = Security.temporary()
         here = {"host": "127.0.0.1" if one_node else socket.gethostname(), "dashboard_address": "127.0.0.1:0"}
         with LocalCluster(n_workers=0, security=security, **here) as cluster, Client(cluster) as client:
-            world.bcast((cluster.scheduler_address, security))  # the keys of TLS travel by MPI alone
+            world.bcast((cluster.scheduler_address, security))  # the TLS keys are sent by MPI only
             client.wait_for_workers(world.size - 1, timeout=60)
             print("\n".join(f"{name}: {number:.6g}" for name, number in main(client).items()))

@@ -2,8 +2,8 @@
 
 The tutorial's "A local client": `LocalCluster(n_workers=…, threads_per_worker=…, memory_limit=…, local_directory=…)`.
 Its last cell shuts the client down and then deletes `cluster`, a name of another section (`cluster_local` is meant).
-That closes the scheduler, but by hand and only if the cell is run; `with` closes it in any case. Dask does not reserve
-`memory_limit`: near it a worker spills to disk and pauses, and above it the worker is ended and started again.
+That closes the scheduler only if the cell is run; `with` always closes it. Dask does not reserve `memory_limit`: a
+worker near it spills to disk and pauses, and a worker above it is restarted.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 import dask.array as da
 from distributed import Client, LocalCluster
 
-# Other users of this machine reach 127.0.0.1 as well. The package cryptography makes the certificates that keep them
-# out; without it, the workers are threads of this process, and no port takes their tasks.
+# Other users of this machine can reach 127.0.0.1, too. The package cryptography makes the certificates that keep them
+# out; without it, the workers are threads of this process, and no port accepts tasks.
 secure = find_spec("cryptography") is not None
 
 
 @dataclass(frozen=True)
 class Found:
-    """The same π twice, the facts of our own cluster, the folders that it left, and the seconds of each step."""
+    """π from both clusters, facts about our own, the folders that it left, and the seconds of each step."""
 
     given_pi: float
     own_pi: float
@@ -38,7 +38,7 @@ class Found:
 
 
 def estimate(client: Client, samples: int, chunks: int, seed: int) -> float:
-    """Return the tutorial's π: the share of points in the unit square that are in the circle, times 4."""
+    """Return the tutorial's π: 4 times the share of points in the unit square that are in the circle."""
     xy = da.random.default_rng(seed).uniform(size=(2, samples), chunks=(2, -(-samples // chunks)))
     in_circle = (xy**2).sum(axis=0) < 1
     return float(client.compute(4 * in_circle.mean()).result())
@@ -49,7 +49,7 @@ def start_cluster(folder: str, n_workers: int, *, threads_per_worker: int, memor
     return LocalCluster(
         n_workers=n_workers,
         threads_per_worker=threads_per_worker,
-        # as threads, workers share this process's memory: near a limit, they would pause for what others hold
+        # as threads, workers share this process's memory: with a limit, they would pause because of other data
         memory_limit=memory_limit if secure else 0,
         local_directory=folder,
         processes=secure,
@@ -70,18 +70,18 @@ def main(
 ) -> Found:
     """Start a Dask cluster on this machine, run the same code on it, and close it so that nothing is left.
 
-    The same samples, chunks and seed give the same π on both, on whatever number of workers.
+    The same samples, chunks and seed give the same π on both clusters, on any number of workers.
 
     Args:
-        client: of a Dask cluster.
+        client: the client of a Dask cluster.
         n_workers: Worker processes.
-        threads_per_worker: Threads of each.
-        memory_limit: Memory of each; no limit if they are threads.
+        threads_per_worker: Threads per worker.
+        memory_limit: Memory per worker; no limit if workers are threads.
         samples: Points to draw.
-        chunks: Tasks for them.
-        seed: Start of the random numbers.
+        chunks: Tasks to divide them into.
+        seed: Seed of the random numbers.
     """
-    estimate(client, 1, 1, seed)  # a worker's first task imports what it needs: that is not timed
+    estimate(client, 1, 1, seed)  # a worker's first task imports modules: that is not timed
     start = perf_counter()
     given_pi = estimate(client, samples, chunks, seed)
     seconds = {"given cluster": perf_counter() - start}
@@ -104,11 +104,11 @@ def main(
 
 
 if __name__ == "__main__":
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process: no port accepts work from other users of this machine
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         found = main(client)
         print(f"π is about {found.given_pi:.7f} on the given cluster, {found.own_pi:.7f} on our own")
         for step, time in found.seconds.items():
             print(f"{step}: {time:.3f} s")
-        print(f"folders that are left: {', '.join(found.left) or 'none'}")
+        print(f"folders left behind: {', '.join(found.left) or 'none'}")

@@ -3,10 +3,10 @@
 The tutorial's "Monte Carlo Method", cells 217 to 225. A quarter of a circle of radius 1 covers π/4 of the unit square,
 so of N random darts about N·π/4 land inside. The darts are cut into chunks, one task each. The differences, and why:
 
-- There `dask_array_MC(runs, 1)` is called however many chunks the text speaks of: 489, 477 and 444 ms are one
-  measurement three times over, and do not show that more chunks take longer. `sweep` really varies them, 1 to 128.
-- There a chunk's coordinates are all in memory, 16 bytes a dart, and the random numbers are new every time. Here a
-  chunk is worked through in blocks, and has its own random stream, spawned from the seed.
+- The tutorial always calls `dask_array_MC(runs, 1)`, regardless of the chunks in its text: 489, 477 and 444 ms are the
+  same measurement three times, and do not show that more chunks take longer. `sweep` varies them from 1 to 128.
+- It keeps all coordinates of a chunk in memory, 16 bytes per dart, and its random numbers are new in every run. Here a
+  chunk is counted in blocks, and has its own random stream, spawned from the seed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from dask.delayed import Delayed, delayed
 from distributed import Client, Future, LocalCluster
 
-Chunk = tuple[int, np.random.SeedSequence]  # how many darts, and their random stream
+Chunk = tuple[int, np.random.SeedSequence]  # the number of darts, and their random stream
 BLOCK = 1 << 16  # darts at a time: with fewer a task returns to Python, and waits for the GIL, more often
 SWEEP = (1, 2, 4, 8, 16, 32, 64, 128)  # chunks
 TURNS = 3  # of the sweep; the median counts
@@ -28,7 +28,7 @@ TURNS = 3  # of the sweep; the median counts
 
 @dataclass(frozen=True)
 class Counted:
-    """How many of the darts landed inside the circle, and how many seconds that took."""
+    """The number of darts, how many landed inside the circle, and the time in seconds."""
 
     samples: int
     inside: int
@@ -36,7 +36,7 @@ class Counted:
 
 
 def cut(samples: int, chunks: int, seed: int) -> list[Chunk]:
-    """Cut the darts into chunks whose sizes differ by one at most, each with its own random stream."""
+    """Cut the darts into chunks whose sizes differ by at most one, each with its own random stream."""
     size, rest = divmod(samples, chunks)
     streams = np.random.SeedSequence(seed).spawn(chunks)
     return [(size + (number < rest), stream) for number, stream in enumerate(streams)]
@@ -45,7 +45,7 @@ def cut(samples: int, chunks: int, seed: int) -> list[Chunk]:
 def count_inside(size: int, seed: np.random.SeedSequence) -> int:
     """Throw `size` darts and count those inside the circle, in blocks: memory does not grow with `size`.
 
-    NumPy releases the GIL in every step, so a worker's threads run side by side.
+    NumPy releases the GIL in every step, so a worker's threads run in parallel.
     """
     random = np.random.default_rng(seed)
     darts = np.empty((2, min(size, BLOCK)))
@@ -65,12 +65,12 @@ def count_serial(chunks: list[Chunk]) -> int:
 
 
 def lazily(chunks: list[Chunk]) -> Delayed:
-    """Plan a task for each chunk, and one that adds up; nothing is computed yet."""
+    """Plan a task for each chunk, and one that adds up the counts; nothing is computed yet."""
     return delayed(sum)([delayed(count_inside)(*chunk) for chunk in chunks])
 
 
 def timed(samples: int, compute: Callable[[], Future]) -> Counted:
-    """Compute, wait for the number of darts inside, and look at the clock."""
+    """Compute the number of darts inside, and time it."""
     start = perf_counter()
     inside = compute().result()
     return Counted(samples, inside, perf_counter() - start)
@@ -86,15 +86,15 @@ def main(
 ) -> dict[str, Counted]:
     """Estimate π by throwing darts at a square, in parallel, and compare with one core.
 
-    The same samples, chunks and seed give the same π, on whatever number of workers.
+    The same samples, chunks and seed give the same π on any number of workers.
 
     Args:
-        client: of a Dask cluster.
+        client: the client of a Dask cluster.
         samples: Darts to throw.
-        chunks: Tasks to cut them into.
-        seed: Start of the random numbers.
-        serial: Run on one core of a worker, too, and compare.
-        sweep: Try 1, 2, 4, … 128 chunks too.
+        chunks: Tasks to divide them into.
+        seed: Seed of the random numbers.
+        serial: Also run on one core of a worker, and compare.
+        sweep: Also try 1, 2, 4, … 128 chunks.
     """
 
     def in_parallel(chunks: int) -> Counted:
@@ -113,7 +113,7 @@ def main(
 
 
 if __name__ == "__main__":
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process: no port accepts work from other users of this machine
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         for name, one in main(client, sweep=True).items():

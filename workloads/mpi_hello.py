@@ -1,10 +1,10 @@
-"""Let every rank of a Dask cluster that MPI started say who it is, and pass a message round among the workers.
+"""Let every rank of a Dask cluster started by MPI introduce itself, and pass a message around among the workers.
 
-The tutorial's test of an MPI installation, `mpirun -n 5 python -m mpi4py.bench helloworld`, for a cluster that runs:
-one rank is Dask's scheduler, one may be the client, all others are workers. A wrong launch gives as many worlds of
-size 1 as there are ranks, in silence; here it fails.
+The tutorial's test of an MPI installation, `mpirun -n 5 python -m mpi4py.bench helloworld`, for a running cluster:
+one rank is Dask's scheduler, one may be the client, all others are workers. After a wrong launch, every rank silently
+has its own world of size 1; here that is an error.
 
-Start it as `mpirun -n 4 python mpi_hello.py`: rank 0 is both Dask's scheduler and the client.
+Start it with `mpirun -n 4 python mpi_hello.py`: rank 0 is both Dask's scheduler and the client.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Said = list[tuple[str, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Hello:
-    """The ranks' answers with their roles, in the order of ranks, and the list that went round."""
+    """The ranks' answers with their roles, sorted by rank, and the list that they passed around."""
 
     said: Said
     passed: list[int]
@@ -38,7 +38,7 @@ class Hello:
 
 
 def hello() -> dict[str, Any] | None:
-    """Say who this process is in MPI; nothing if MPI has not started it."""
+    """Return this process's place in MPI, or None if MPI is not initialized."""
     mpi = sys.modules.get("mpi4py.MPI")
     if mpi is None or not mpi.Is_initialized():
         return None
@@ -52,14 +52,14 @@ def hello() -> dict[str, Any] | None:
 
 
 def ask(client: Client, question: Callable[[], dict[str, Any] | None] = hello) -> Said:
-    """Ask the client's own process, the scheduler and all workers; return who is a rank, in the order of ranks."""
+    """Ask the client's process, the scheduler and all workers; return the answers of those that are ranks, sorted."""
     answers = [("client", question()), ("scheduler", client.run_on_scheduler(question))]
     answers += [("worker", one) for one in client.run(question).values()]
     return sorted([(role, one) for role, one in answers if one], key=lambda pair: int(pair[1]["rank"]))
 
 
 def ring(comm: Any) -> list[int]:
-    """Pass a list from rank to rank, to which each adds itself; the last one sends it to all."""
+    """Pass a list from rank to rank, to which each rank adds itself; the last rank sends it to all."""
     passed = np.full(comm.size, -1)
     if comm.rank > 0:
         comm.Recv(passed, comm.rank - 1)
@@ -71,7 +71,7 @@ def ring(comm: Any) -> list[int]:
 
 
 def ring_among(ranks: list[int]) -> list[int]:
-    """Run the ring with a communicator of these ranks: a worker's task."""
+    """Run the ring with a communicator of these ranks, as a worker's task."""
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD.Create_group(MPI.COMM_WORLD.group.Incl(ranks))
@@ -81,10 +81,10 @@ def ring_among(ranks: list[int]) -> list[int]:
 
 
 def main(client: Client) -> Hello:
-    """Let every rank of a Dask cluster that MPI started say who it is, and pass a message round among the workers."""
+    """Let every rank of a Dask cluster started by MPI introduce itself, and pass a message around among the workers."""
     said = ask(client)
     ranks = [one["rank"] for role, one in said if role == "worker"]
-    # all must be in the ring at once: a task for each worker, which no other may run
+    # all workers must be in the ring at once: one task per worker, which no other worker may run
     tasks = [
         client.submit(ring_among, ranks, workers=[address], pure=False, allow_other_workers=False)
         for address in client.scheduler_info(n_workers=-1)["workers"]
@@ -93,7 +93,7 @@ def main(client: Client) -> Hello:
 
 
 async def work(address: str, security: Security) -> None:
-    """Be one of Dask's workers, until the scheduler closes."""
+    """Run a Dask worker until the scheduler closes."""
     logging.disable(logging.ERROR)  # the client raises a task's error; the rest is each worker's start and end
     async with Worker(address, security=security, nthreads=1, dashboard_address="127.0.0.1:0") as worker:
         await worker.finished()
@@ -104,10 +104,10 @@ if __name__ == "__main__":
 
     world = MPI.COMM_WORLD
     if world.size < 2:
-        sys.exit("mpi_hello.py needs 2 ranks or more: start it as mpirun -n 4 python mpi_hello.py")
+        sys.exit("mpi_hello.py needs at least 2 ranks: start it with mpirun -n 4 python mpi_hello.py")
 
     def end_all_ranks(*error: Any) -> None:
-        """Show the error and end all ranks, which would wait for this one."""
+        """Show the error and abort all ranks, which would wait for this one."""
         sys.__excepthook__(*error)
         world.Abort(1)
 
@@ -119,6 +119,6 @@ if __name__ == "__main__":
         security = Security.temporary()
         here = {"host": "127.0.0.1" if one_node else socket.gethostname(), "dashboard_address": "127.0.0.1:0"}
         with LocalCluster(n_workers=0, security=security, **here) as cluster, Client(cluster) as client:
-            world.bcast((cluster.scheduler_address, security))  # the keys of TLS travel by MPI alone
+            world.bcast((cluster.scheduler_address, security))  # the TLS keys are sent by MPI only
             client.wait_for_workers(world.size - 1, timeout=60)
             print(main(client))

@@ -5,7 +5,7 @@ The tutorial's "First glance: dask array", cells 3 and 4: 10000 × 10000 random 
 
 - The tutorial shows sizes (762.94 MiB, 320.43 MiB, 106.81 MiB) and computes nothing. Here every block is computed.
 - "Chunk: 320.43 MiB" is the *largest* of six that differ by a factor of seven; a worker needs room for that one.
-- `da.random.random` draws other numbers in every run; `da.random.default_rng(seed)` spawns a stream for every block.
+- `da.random.random` draws new numbers in every run; `da.random.default_rng(seed)` spawns a stream for every block.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Source = tuple[np.random.SeedSequence, tuple[int, int]]  # a block's random stre
 
 @dataclass(frozen=True)
 class Sums:
-    """The sum of every block, and the seconds that all of them took."""
+    """The sum of every block by NumPy and by Dask, and the times in seconds."""
 
     by_numpy: dict[Index, float]
     by_dask: dict[Index, float]
@@ -48,7 +48,7 @@ def partitioned(rows: tuple[int, ...], columns: tuple[int, ...], seed: int) -> d
 
 
 def sources(array: da.Array, seed: int) -> dict[Index, Source]:
-    """Return the random stream and the shape of every block, for NumPy to draw it."""
+    """Return the random stream and the shape of every block, from which NumPy can draw it."""
     shapes = list(product(*array.chunks))
     streams = np.random.SeedSequence(seed).spawn(len(shapes))
     heights, widths = array.numblocks
@@ -67,7 +67,7 @@ def lazy_sums(array: da.Array) -> list[da.Array]:
 
 
 def sum_blocks(client: Client, array: da.Array, seed: int) -> Sums:
-    """Sum every block: with NumPy here, one after another, and with Dask on the workers, side by side."""
+    """Sum every block: with NumPy here, one after the other, and with Dask on the workers, in parallel."""
     client.run(draw, np.random.SeedSequence(0), (1, 1))  # a worker's first call imports NumPy: that is not timed
     start = perf_counter()
     by_numpy = {index: float(draw(*source).sum()) for index, source in sources(array, seed).items()}
@@ -94,21 +94,21 @@ def main(
 ) -> Found:
     """Cut a random array into blocks of different sizes, sum every block, and compare with NumPy.
 
-    The same chunks and seed give the same numbers, on whatever number of workers.
+    The same chunks and seed give the same numbers on any number of workers.
 
     Args:
-        client: of a Dask cluster.
+        client: the client of a Dask cluster.
         rows: Chunk sizes along the rows.
-        columns: And along the columns.
-        block: The block to look at.
-        seed: Start of the random numbers.
+        columns: Chunk sizes along the columns.
+        block: The block to compare.
+        seed: Seed of the random numbers.
     """
     array = partitioned(rows, columns, seed)
     return Found(array, sum_blocks(client, array, seed), same_block(client, array, block, seed))
 
 
 if __name__ == "__main__":
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process: no port accepts work from other users of this machine
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with LocalCluster(processes=False, **loopback) as cluster, Client(cluster) as client:
         found = main(client)

@@ -1,9 +1,9 @@
-"""Say which worker does what, and see who has what: scatter to all, pinned tasks, purity, and Dask's memory manager.
+"""Choose which worker computes and holds what: scatter to all, pinned tasks, purity, and Dask's memory manager.
 
 The tutorial's "Manually operating with workers": addresses, `client.amm.stop()`, `client.scatter(…, broadcast=True)`,
 `client.who_has`, `client.submit(…, workers=…)`. Its workers were two processes of one machine; here they may be on two
-nodes. `client.scheduler_info()["workers"]` lists five workers at most in some versions of Dask, `n_workers=-1` lists
-all. The tutorial's remark on the active memory manager is shown: with it, all copies but one go within seconds.
+nodes. `client.scheduler_info()["workers"]` lists at most five workers in some versions of Dask, `n_workers=-1` lists
+all. The tutorial's remark on the active memory manager is shown: it drops all copies but one within seconds.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from distributed import Client, Future, LocalCluster, wait
 
-PATIENCE = 60  # seconds for the memory manager, which looks every two
+PATIENCE = 60  # seconds for the memory manager, which runs every two
 
 
 @dataclass(frozen=True)
 class Held:
-    """A key, what it is, and the addresses of the workers that had it when they were asked."""
+    """A key, what it stands for, and the addresses of the workers that held it when asked."""
 
     what: str
     key: str
@@ -29,7 +29,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Run:
-    """The workers; who had what, in the order in which it was asked; results; seconds until copies were dropped."""
+    """The workers; the keys and their holders, in order; results; seconds until copies were dropped."""
 
     addresses: list[str]
     seen: list[Held]
@@ -44,35 +44,35 @@ def random_matrix(n: int, seed: int) -> np.ndarray:
 
 
 def holders(client: Client, future: Future) -> frozenset[str]:
-    """Return the addresses of the workers that have a result."""
+    """Return the addresses of the workers that hold a result."""
     return frozenset(client.who_has(future)[future.key])
 
 
 def held(client: Client, what: str, future: Future) -> Held:
-    """Wait for a future, and note who has it."""
+    """Wait for a future, and record which workers hold it."""
     with client.as_current():
         wait(future)
     return Held(what, future.key, holders(client, future))
 
 
 def reduced(client: Client, future: Future) -> float:
-    """Start the active memory manager; return how many seconds it took until there was one copy, or PATIENCE."""
+    """Start the active memory manager; return the seconds until one copy is left, or until PATIENCE is over."""
     client.amm.start()
     start = monotonic()
     while len(holders(client, future)) > 1 and monotonic() - start < PATIENCE:
-        sleep(0.02)  # Dask sends no event when a copy goes
+        sleep(0.02)  # Dask sends no event when a copy is dropped
     return monotonic() - start
 
 
 def main(client: Client, n: int = 500, seed: int = 42) -> Run:
-    """Say which worker does what, and see who has what; then watch Dask's memory manager drop the copies.
+    """Choose which worker computes and holds what; then watch Dask's memory manager drop the copies.
 
-    The numbers do not depend on the workers. Copies do: scatter makes one for each.
+    The numbers do not depend on the workers. Copies do: scatter makes one per worker.
 
     Args:
-        client: of a Dask cluster.
+        client: the client of a Dask cluster.
         n: Rows of the matrices.
-        seed: Start of the random numbers.
+        seed: Seed of the random numbers.
     """
     client.amm.stop()  # or it drops the copies while tasks run
     stopped = not client.amm.running()
@@ -103,7 +103,7 @@ def main(client: Client, n: int = 500, seed: int = 42) -> Run:
 
 
 if __name__ == "__main__":
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process: no port accepts work from other users of this machine
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=False, **loopback) as cluster,

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Dask on a cluster
 #
-# Ten minutes with Dask. Start here; all of it is Dask's and NumPy's own, and runs wherever these two are installed, as
-# a notebook or by `python tutorial.py`. Every section names the workload that goes deeper: a short script beside this
-# one, which `dask-hpc run NAME --on slurm` measures and checks. The sizes fit a laptop; on a real cluster, make them
-# larger: the tutorial that this follows has `n = 5000` and 8 matrices.
+# Ten minutes with Dask. Start here: everything uses Dask and NumPy only, and runs wherever these two are installed, as
+# a notebook or with `python tutorial.py`. Every section names a workload that goes deeper: a short script beside this
+# one, which `dask-hpc run NAME --on slurm` measures and checks. The sizes fit a laptop. On a real cluster, increase
+# them: the original tutorial uses `n = 5000` and 8 matrices.
 
 # %%
 import math
@@ -34,9 +34,9 @@ n, matrices = 500, 4
 # %% [markdown]
 # ## A Dask cluster of Slurm jobs
 #
-# In the dask-hpc environment, `cluster` asks Slurm for the size of its nodes and starts a `dask_jobqueue.SLURMCluster`
-# to match: the settings with their reasons, and the script that every job runs, are shown below. All connections are
-# encrypted, with keys made for this run. Anything can be asked for:
+# In the dask-hpc environment, `cluster` asks Slurm for the size of its nodes and starts a matching
+# `dask_jobqueue.SLURMCluster`. It shows the settings with their reasons, and the script that every job runs. All
+# connections are encrypted, with keys made for this run. You can set every option yourself:
 # `cluster(jobs=4, cores=16, memory="32GiB", walltime="1:00:00")`. Without Slurm it is a `LocalCluster`; in any other
 # environment we start one ourselves.
 
@@ -44,7 +44,7 @@ n, matrices = 500, 4
 try:
     from dask_hpc import cluster
 except ImportError:
-    # threads of this process: no port takes work from other users of this machine
+    # threads of this process: no port accepts work from other users of this machine
     loopback = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     dask_cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, **loopback)
     client = Client(dask_cluster)
@@ -53,8 +53,8 @@ else:
     client = dask_cluster.client
 
 # %% [markdown]
-# The client is how this notebook talks to the scheduler. Its dashboard shows every task as it runs: follow the link,
-# and keep it open beside the notebook.
+# The client connects this notebook to the scheduler. The dashboard shows every task as it runs: follow the link, and
+# keep it open beside the notebook.
 
 # %%
 client
@@ -65,8 +65,8 @@ client
 # %% [markdown]
 # ## First glance: an array in blocks
 #
-# *Workload: `partitioned-array`.* A Dask array looks like NumPy's, but is a plan: six blocks that nobody has made
-# yet.
+# *Workload: `partitioned-array`.* A Dask array looks like NumPy's, but it is a plan: six blocks, none of which has been
+# computed yet.
 
 # %%
 chunks = ((7000, 3000), (6000, 2000, 2000))
@@ -78,7 +78,7 @@ block = partitioned_array.blocks[0, 1]
 block
 
 # %% [markdown]
-# Only what is asked for is made, on a worker, and only the answer travels.
+# Dask computes only the block that you ask for, on a worker, and sends back only the answer.
 
 # %%
 print(f"{partitioned_array.nbytes / 2**20:.2f} MiB in all, {block.nbytes / 2**20:.2f} MiB in this block")
@@ -107,20 +107,20 @@ for count in (1, 2, 8, 32, 128):
     print(f"{count:4} chunks: π = {pi:.5f}, {seconds:.2f} s")
 
 # %% [markdown]
-# One chunk keeps one worker busy. As many as there are cores share the work. Many more cost time instead, a
-# millisecond or two a task, which is then more than the task itself takes. The error does not depend on chunks, only
-# on the number of points: here about
+# One chunk keeps one worker busy; as many chunks as cores keep all workers busy. Many more cost time instead: Dask
+# needs a millisecond or two per task, more than such a task itself takes. The error does not depend on the chunks,
+# only on the number of points. Here it is about
 
 # %%
 error = 4 * math.sqrt(math.pi / 4 * (1 - math.pi / 4) / runs)
-print(f"{error:.5f}; the last estimate is {abs(pi - math.pi) / error:.1f} of that away from π")
+print(f"{error:.5f}; the last estimate is {abs(pi - math.pi) / error:.1f} times that away from π")
 assert abs(pi - math.pi) < 5 * error
 
 # %% [markdown]
 # ## `dask.delayed`: any function, later
 #
-# *Workload: `delayed-sum`.* `delayed` turns a call into a node of a graph. Nothing runs before `compute`; then all
-# that does not depend on each other runs at the same time. The matrices are made where they are needed.
+# *Workload: `delayed-sum`.* `delayed` turns a call into a node of a graph. Nothing runs before `compute`; then
+# independent nodes run at the same time. The workers make the matrices that they need.
 
 
 # %%
@@ -143,13 +143,13 @@ total.dask
 
 # %%
 np.testing.assert_allclose(total.compute(), sum(squared(random_matrix(n, seed)) for seed in range(3)))
-print("A² + B² + C² on the workers is what NumPy says here")
+print("A² + B² + C² on the workers equals NumPy's result here")
 
 # %% [markdown]
-# ## Against a loop
+# ## Comparison with a loop
 #
-# *Workload: `eigenvalues`.* The same eigenvalues one after the other in this process, and at the same time on the
-# workers. NumPy's BLAS has one thread everywhere here, so this compares cores, not threads.
+# *Workload: `eigenvalues`.* We compute the same eigenvalues one after the other in this process, and at the same time
+# on the workers. NumPy's BLAS has one thread everywhere, so this compares cores, not threads.
 
 # %%
 start = perf_counter()
@@ -166,8 +166,8 @@ for here, there in zip(spectra, parallel_spectra, strict=True):
 print(f"loop {serial:.2f} s, workers {parallel:.2f} s: {serial / parallel:.2f} times as fast")
 
 # %% [markdown]
-# One eigenvalue of such a matrix is near n/2. All others lie evenly in a disk whose radius is √(n/12): the circular
-# law.
+# One eigenvalue of such a matrix is near n/2. All others are spread evenly over a disk with radius √(n/12): the
+# circular law.
 
 # %%
 rest = [value for spectrum in parallel_spectra for value in sorted(spectrum, key=abs)[:-1]]
@@ -176,7 +176,7 @@ print(f"the largest: {max(abs(parallel_spectra[0])):.1f}, n/2 is {n / 2:.1f}")
 print(f"the farthest of the others: {max(map(abs, rest)):.2f}, √(n/12) is {radius:.2f}")
 
 # %% [markdown]
-# The dask-hpc environment draws them.
+# In the dask-hpc environment, you can draw them.
 
 # %%
 try:
@@ -202,8 +202,8 @@ picture
 # %% [markdown]
 # ## Futures
 #
-# *Workload: `futures-pipeline`.* `map` and `submit` start at once, and return tokens for results that stay on the
-# workers. A future can be the argument of the next call: the matrices never come here.
+# *Workload: `futures-pipeline`.* `map` and `submit` start at once, and return futures: references to results that stay
+# on the workers. A future can be an argument of the next call, so the matrices are never sent here.
 
 # %%
 matrix_list = client.map(random_matrix, [n] * matrices, range(matrices))
@@ -218,7 +218,7 @@ for spectrum, of_square in zip(spectra, gathered, strict=True):
 print("the eigenvalues of A² are the squares of A's")
 
 # %% [markdown]
-# Functions are taken to be pure: the same call is the same key, and is not computed again.
+# Dask assumes that functions are pure: the same call has the same key, and is not computed again.
 
 # %%
 once = client.submit(squared, matrix_list[0])
@@ -228,8 +228,8 @@ print("the same key:", once.key == again.key)
 # %% [markdown]
 # ## Where the data is
 #
-# *Workload: `data-locality`.* A large matrix of this notebook inside a task travels with the graph, by way of the
-# scheduler. Dask warns:
+# *Workload: `data-locality`.* If a task contains a large matrix of this notebook, the matrix is sent with the graph,
+# through the scheduler. Dask warns:
 
 
 # %%
@@ -242,7 +242,7 @@ local_matrix = random_matrix(2**11, seed=7)
 print(f"{local_matrix.nbytes / 1e6:.1f} MB:", dask.delayed(trace)(local_matrix).compute())
 
 # %% [markdown]
-# Better: make it where it is needed, or send it once and refer to it by its future.
+# It is better to make the matrix on a worker, or to send it once and refer to it by its future.
 
 # %%
 made_there = client.submit(random_matrix, 2**11, seed=7)
@@ -254,8 +254,8 @@ print("sent once:", client.gather(client.map(trace, [scattered] * 3, [0.5, 1, 2]
 # %% [markdown]
 # ## Choosing the worker
 #
-# *Workload: `pinned-tasks`.* Copies on all workers stay only if the active memory manager, which takes away what it
-# thinks is one copy too many, is stopped.
+# *Workload: `pinned-tasks`.* Dask's active memory manager drops copies that it considers unnecessary. To keep a copy on
+# every worker, stop it.
 
 # %%
 workers = list(client.scheduler_info(n_workers=-1)["workers"])
@@ -275,7 +275,7 @@ holders
 # %% [markdown]
 # ## MPI
 #
-# *Workloads: `mpi-hello`, `dask-mpi`, `hybrid-mpi`.* The environment has Open MPI and mpi4py as well. On one machine:
+# *Workloads: `mpi-hello`, `dask-mpi`, `hybrid-mpi`.* The environment also has Open MPI and mpi4py. On one machine:
 
 # %% language="bash"
 # mpirun -n 5 python -m mpi4py.bench helloworld
@@ -283,7 +283,7 @@ holders
 # %% [markdown]
 # ## The end
 #
-# Closing takes everything away: workers, jobs and keys. So does the end of this notebook's kernel.
+# Closing the cluster removes everything: workers, jobs and keys. Stopping this notebook's kernel does the same.
 
 # %%
 client.close()

@@ -57,7 +57,7 @@ def test_workers_share_allocation(slurm_sim: SlurmSim) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--on", "local"), "hybrid-mpi does not run --on local"),
+        (("--on", "local"), "hybrid-mpi does not support --on local"),
         (("--on", "mpi", "--nodes", "1", "--ranks-per-node", "2"), "hybrid-mpi needs at least 2 workers"),
     ],
 )

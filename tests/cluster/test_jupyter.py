@@ -153,7 +153,7 @@ def test_notebook_runs_from_start_to_end(sim: SlurmSim) -> None:
     assert not [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
     text = "\n".join(printed(cell) for cell in cells)
     assert "762.94 MiB in all, 106.81 MiB in this block" in text
-    assert "A² + B² + C² on the workers is what NumPy says here" in text
+    assert "A² + B² + C² on the workers equals NumPy's result here" in text
     assert "the eigenvalues of A² are the squares of A's" in text
     assert "the same key: True" in text
     assert "I am process 4 of 5 on login" in text

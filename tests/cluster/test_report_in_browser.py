@@ -48,7 +48,7 @@ def test_report_is_readable(all_run: AllRun, browser: Browser, tmp_path: Path, w
     opened(browser, page, width, tmp_path)
     heads = browser.run("return [...document.querySelectorAll('h2')].map((one) => one.textContent)")
     result = load(page.with_name("result.json"))
-    assert heads[:3] == ["Result", "What was checked", "Where the time went"]
+    assert heads[:3] == ["Result", "Checks", "Where the time went"]
     assert heads[-1] == "How it was run"
     assert browser.run(_FIGURES) >= len(result.pictures)
     shown = browser.run("return document.body.innerText")

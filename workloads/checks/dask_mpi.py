@@ -1,4 +1,4 @@
-"""The checks of dask-mpi: are the squares right, and do the workers add up to what Slurm gave?"""
+"""Check dask-mpi: the squares, and that the workers together do not exceed Slurm's allocation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Given = dict[str, int | None]
 
 @checks(types={"n": Count(maximum=10**6)}, backends=frozenset({"mpi"}), sizes={"tutorial": {"n": 1000}})
 def outcome(client: Client, n: int) -> Outcome:
-    """Compute the squares, and compare the workers with the world, and with what Slurm gave on each node."""
+    """Compute the squares, and compare the workers with the MPI world, and with Slurm's allocation on each node."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
     said = client.run(given)
     squares = main(client, n)
@@ -31,15 +31,15 @@ def outcome(client: Client, n: int) -> Outcome:
     world = max(one["world"] for one in said.values())
     nodes = by_node(workers, said)
     held = [
-        Check("the squares add up", squares.total == expected, f"{squares.total} and {expected}"),
-        Check("every worker computed some", busy == min(n, len(workers)), f"{busy} of {len(workers)}"),
+        Check("the sum of squares is correct", squares.total == expected, f"{squares.total} and {expected}"),
+        Check("every worker computed squares", busy == min(n, len(workers)), f"{busy} of {len(workers)}"),
         _all_ranks(len(workers), world, outside="mpi4py.MPI" not in sys.modules),
         *_shares(nodes),
     ]
     file = getattr(client, "scheduler_file", None)
     if address := scheduler_of(file):
         same = address == client.scheduler.address
-        held.append(Check("the scheduler file is this one's", same, f"{address} in {file}"))
+        held.append(Check("the scheduler file has this scheduler's address", same, f"{address} in {file}"))
     hosts = {address: one["host"] for address, one in said.items()}
     timings = {"squares": squares.seconds}
     return report(nodes, squares.computed, workers, hosts=hosts, world=world, timings=timings, held=held)
@@ -51,7 +51,7 @@ def sum_of_squares(n: int) -> int:
 
 
 def given() -> dict[str, Any]:
-    """Tell, on a worker, where it is, what Slurm gave its job there, and how large its MPI world is."""
+    """Return, on a worker, its host, the size of its MPI world, and Slurm's variables."""
     mpi = sys.modules.get("mpi4py.MPI")
     return {
         "host": socket.gethostname(),
@@ -61,13 +61,13 @@ def given() -> dict[str, Any]:
 
 
 def slurm_gave(slurm: Mapping[str, str]) -> Given:
-    """Return the CPUs and the bytes of memory that a job has on a node, as far as Slurm's variables say it."""
+    """Return a job's CPUs and bytes of memory on a node from Slurm's variables, or None where they are unset."""
     allocation = Allocation.from_environment(slurm)
     return {"cpus": allocation.cpus, "memory": allocation.memory << 20 if allocation.memory else None}
 
 
 def by_node(workers: Mapping[str, Mapping[str, Any]], said: Mapping[str, Mapping[str, Any]]) -> dict[str, Given]:
-    """Add up threads and memory of the workers on each node, beside what Slurm gave the job there."""
+    """Add up the workers' threads and memory on each node, next to the job's allocation there."""
     nodes: dict[str, Given] = {}
     for address, worker in workers.items():
         one = said[address]
@@ -80,19 +80,19 @@ def by_node(workers: Mapping[str, Mapping[str, Any]], said: Mapping[str, Mapping
 
 
 def within(nodes: Mapping[str, Given], what: str, bound: str) -> bool:
-    """Tell whether `what` is at most `bound` on every node where Slurm set one."""
+    """Return whether `what` is at most `bound` on every node where Slurm set one."""
     return all((node[what] or 0) <= (most := node[bound] or 0) or not most for node in nodes.values())
 
 
 def scheduler_of(file: str | None) -> str | None:
-    """Return the scheduler's address that a scheduler file has."""
+    """Return the scheduler's address from a scheduler file, or None without a file."""
     return str(json.loads(Path(file).read_text(encoding="utf-8"))["address"]) if file else None
 
 
 def _all_ranks(workers: int, world: int, *, outside: bool) -> Check:
-    """Compare the workers with the world: the scheduler takes a rank, and so does a client that is not from outside."""
+    """Compare the workers with the world: the scheduler is a rank, and so is a client that is not outside MPI."""
     others = 1 if outside else 2
-    detail = f"{workers} of a world of {world}: the scheduler{'' if outside else ' and the client'} took {others}"
+    detail = f"{workers} of {world} ranks, {others} for the scheduler{'' if outside else ' and the client'}"
     return Check("every other rank is a worker", workers == world - others, detail)
 
 
@@ -103,8 +103,8 @@ def _shares(nodes: Mapping[str, Given]) -> list[Check]:
         for name, node in sorted(nodes.items())
     )
     return [
-        Check("threads add up to at most what Slurm gave", within(nodes, "threads", "cpus"), threads),
-        Check("memory adds up to at most what Slurm gave", within(nodes, "limit", "memory"), memory),
+        Check("threads do not exceed Slurm's allocation", within(nodes, "threads", "cpus"), threads),
+        Check("memory does not exceed Slurm's allocation", within(nodes, "limit", "memory"), memory),
     ]
 
 
@@ -118,7 +118,7 @@ def report(
     timings: dict[str, float],
     held: list[Check],
 ) -> Outcome:
-    """Lay out what each worker has and has done."""
+    """Report each worker's resources and squares."""
     rows = [
         [
             str(worker["name"]),
@@ -144,5 +144,5 @@ def report(
         held,
         columns=("worker", "host", "threads", "memory", "squares"),
         rows=rows,
-        pictures=[Bars("Squares that each worker computed", "tasks", done)],
+        pictures=[Bars("Squares computed by each worker", "tasks", done)],
     )

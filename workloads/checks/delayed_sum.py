@@ -1,4 +1,4 @@
-"""The checks of delayed-sum: is the sum NumPy's, and were the squares computed at the same time?"""
+"""Check delayed-sum: the sum is NumPy's, and several threads computed the squares."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from distributed import Client, get_task_stream
 from dask_hpc.tutorial import Bars, Check, Count, Lines, Need, Outcome, blas_threads, checks
 from workloads.delayed_sum import NAMES, Sums, main, relative_difference
 
-SHORT = 0.02  # s: Dask needs some ms to hand out a task, so that shorter ones may well run one after the other
+SHORT = 0.02  # s: Dask needs some ms to hand out a task, so shorter ones may run one after the other
 
 
 class Span(NamedTuple):
-    """A task's start and stop, in seconds since the first task began, and the thread that worked on it."""
+    """A task's start and stop, in seconds since the first task began, and the thread that ran it."""
 
     start: float
     stop: float
@@ -29,9 +29,9 @@ Spans = dict[str, Span]
 
 
 def memory(n: int, **_: object) -> Need:
-    """Bytes: the client has both sums, their difference and one that arrives; one worker may be given everything.
+    """Estimate bytes: the client has both sums, their difference and one that arrives; one worker may get all tasks.
 
-    A worker that computes all of it holds three matrices and three squares at most, or three squares and two sums.
+    A worker with all tasks holds at most three matrices and three squares, or three squares and two sums.
     """
     matrix = 8 * n * n
     return Need(client=4 * matrix, worker=6 * matrix)
@@ -43,7 +43,7 @@ def memory(n: int, **_: object) -> Need:
     memory=memory,
 )
 def outcome(client: Client, n: int, seed: int) -> Outcome:
-    """Run it with one BLAS thread in this process, and see in the task stream when and where each square was made."""
+    """Run the script with one BLAS thread in this process, and find in the task stream when and where squares ran."""
     before = blas_threads()
     blas_threads(1)
     try:
@@ -69,16 +69,16 @@ def spans(stream: Iterable[Mapping[str, Any]], squares: list[Delayed]) -> Spans:
 
 
 def most_at_once(times: Spans) -> int:
-    """Return how many threads compute at the same moment, at most.
+    """Return the maximum number of threads that compute at the same moment.
 
-    Dask corrects a worker's clock now and then, so that two tasks of one thread may seem to overlap: they do not count.
+    Dask sometimes corrects a worker's clock, so two tasks of one thread may seem to overlap: they do not count.
     """
     spans = times.values()
     return max(len({span.thread for span in spans if span.start <= at.start < span.stop}) for at in spans)
 
 
 def report(found: Sums, times: Spans, threads: Mapping[str, int]) -> Outcome:
-    """Put NumPy and Dask side by side, and say whether the squares were computed at the same time."""
+    """Compare NumPy with Dask, and check whether several threads computed the squares."""
     n = len(found.by_numpy)
     difference = relative_difference(found.by_dask, found.by_numpy)
     slots = sum(threads.values())
@@ -87,7 +87,7 @@ def report(found: Sums, times: Spans, threads: Mapping[str, int]) -> Outcome:
     seconds = [span.stop - span.start for span in times.values()]
     if slots > 1 and min(seconds) >= SHORT:
         used = len({span.thread for span in times.values()})
-        seen = f"{used} of {slots}; {at_once} at once"  # which also depends on what else the machine does
+        seen = f"{used} of {slots}; {at_once} at once"  # "at once" also depends on other load on the machine
         held.append(Check("squares are computed by several threads", used > 1, seen))
     timings = {"numpy": found.numpy_seconds, "dask": found.dask_seconds}
     speedup = found.numpy_seconds / found.dask_seconds
@@ -105,7 +105,7 @@ def report(found: Sums, times: Spans, threads: Mapping[str, int]) -> Outcome:
 
 
 def rows(found: Sums, times: Spans, at_once: int) -> list[list[str]]:
-    """Lay the findings out for people, a column for NumPy and one for Dask."""
+    """Return the table's rows, with a column for NumPy and one for Dask."""
     return [
         ["time", *(f"{seconds:.3f} s" for seconds in (found.numpy_seconds, found.dask_seconds))],
         ["first element", *(f"{matrix[0, 0]:.8f}" for matrix in (found.by_numpy, found.by_dask))],
@@ -122,7 +122,7 @@ def sum_check(n: int, difference: float) -> Check:
 
 
 def pictures(timings: Mapping[str, float], times: Spans) -> tuple[Lines, Bars]:
-    """Draw when each square was computed, and how long it took in all."""
+    """Draw when each square was computed, and the total times."""
     lines: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {}
     for height, (name, span) in enumerate(times.items(), 1):
         lines[f"{name}²"] = ((span.start, span.stop), (height, height))
@@ -133,17 +133,17 @@ def pictures(timings: Mapping[str, float], times: Spans) -> tuple[Lines, Bars]:
 
 
 def notes(slots: int, seconds: list[float]) -> list[str]:
-    """Explain the numbers on so many threads."""
+    """Explain the numbers."""
     rounds = math.ceil(len(NAMES) / slots)
     said = [
-        f"Three squares on {slots} threads take {rounds} rounds: {len(NAMES) / rounds:.2g} times as fast as one thread "
-        "at most, less what it takes to bring the squares to one worker and their sum to the client."
+        f"Three squares on {slots} threads take {rounds} rounds: at most {len(NAMES) / rounds:.2g} times as fast as on "
+        "one thread, without the time to bring the squares to one worker and their sum to the client."
     ]
     if slots == 1:
-        said.append("With one thread there is no 'at the same time': the squares were computed one after the other.")
+        said.append("On one thread, the squares were computed one after the other.")
     elif min(seconds) < SHORT:
         said.append(
-            f"A square took {median(seconds) * 1000:.2g} ms, hardly longer than Dask needs to hand out the next one: "
-            "which thread computed them says nothing. Take a larger n."
+            f"A square took {median(seconds) * 1000:.2g} ms, not much longer than Dask needs to hand out a task, so "
+            "the number of threads is not checked. Use a larger n."
         )
     return said

@@ -1,7 +1,7 @@
-"""The checks of eigenvalues: are all spectra right, and what do more workers and more BLAS threads bring?
+"""Check eigenvalues: all spectra are right; and measure what more workers and more BLAS threads gain.
 
-Two bases are measured: NumPy with one BLAS thread, and with all cores. Efficiency is against one thread of a worker,
-per core that is really there.
+There are two baselines: NumPy with one BLAS thread, and with all cores. Efficiency is relative to one thread of a
+worker, per available core.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CLOSE = 1e-9  # of an eigenvalue, relative to the largest: BLAS rounds different
 
 @dataclass
 class Variant(Way):
-    """A way with so many BLAS threads, and what it used; `alone`, the serial loop runs on one thread of a worker."""
+    """A way with its BLAS threads, and what it used; `alone` is the serial loop on one thread of a worker."""
 
     cores: int = 1
     blas: int = 1
@@ -49,12 +49,12 @@ class Variant(Way):
     workers_used: set[str] = field(default_factory=set)
 
     def efficiency(self, one: Way) -> float:
-        """Return the speed-up against one thread, per core that is there."""
+        """Return the speed-up over one thread, per available core."""
         return efficiency(self.against(one), self.cores)
 
 
 def memory(n: int, matrices: int, repeats: int, threads: int = 1, **_: object) -> Need:
-    """Bytes: a matrix, LAPACK's copy and as much again for its work, in each thread; and spectra in the client."""
+    """Estimate bytes: each thread has a matrix, LAPACK's copy and as much workspace; the client has all spectra."""
     matrix, spectrum, ways = 8 * n * n, 16 * n, 12
     return Need(client=3 * matrix + ways * repeats * matrices * spectrum, worker=threads * 3 * matrix)
 
@@ -70,7 +70,7 @@ def memory(n: int, matrices: int, repeats: int, threads: int = 1, **_: object) -
     memory=memory,
 )
 def outcome(client: Client, n: int, matrices: int, seed: int, repeats: int, serial: bool) -> Outcome:
-    """Let the script's ways take turns with those of other BLAS threads, and hold their spectra against each other."""
+    """Let the script's ways take turns with ways that use other BLAS threads, and compare their spectra."""
     seeds = np.random.SeedSequence(seed).spawn(matrices)
     there = client.run(blas_threads)  # a worker's first call imports NumPy: that is not timed
     here = blas_threads()
@@ -86,7 +86,7 @@ def outcome(client: Client, n: int, matrices: int, seed: int, repeats: int, seri
 
 
 def serial_variants() -> list[Variant]:
-    """Return plain NumPy: the naive base, and the fair one if the BLAS threads can be set to all cores."""
+    """Return plain NumPy: the naive baseline, and the fair one if BLAS can use all cores."""
     cores = len(os.sched_getaffinity(0)) if blas_threads() else 1
     naive = Variant("NumPy, 1 BLAS thread")
     fair = Variant(f"NumPy, {cores} BLAS threads", cores=cores, blas=cores)
@@ -94,7 +94,7 @@ def serial_variants() -> list[Variant]:
 
 
 def worker_variants(client: Client, matrices: int) -> list[Variant]:
-    """Return Dask with one thread, then on more and more workers, then with more BLAS threads."""
+    """Return Dask with one thread, then on 1, 2, 4, … workers, then with more BLAS threads."""
     each = max(client.nthreads().values())
     cores = cores_at_work(client)
     variants = [
@@ -110,7 +110,7 @@ def worker_variants(client: Client, matrices: int) -> list[Variant]:
 
 
 def measure(client: Client, variant: Variant, n: int, seeds: Seeds) -> None:
-    """Take a turn with the BLAS threads meant, and note how many there were, and which workers computed."""
+    """Take a turn with the way's BLAS threads, and record how many there were, and which workers computed."""
     if not variant.workers:
         variant.blas_used.add(blas_threads(variant.blas))
         take_turn(client, variant, n, seeds)
@@ -123,7 +123,7 @@ def measure(client: Client, variant: Variant, n: int, seeds: Seeds) -> None:
 
 
 def take_turn_alone(client: Client, way: Way, n: int, seeds: Seeds) -> None:
-    """Compute all spectra in one task, once, and keep them and the time."""
+    """Compute all spectra once in one task, and record them and the time."""
     start = perf_counter()
     spectra = client.submit(serially, n, seeds, workers=way.workers, pure=False).result()
     way.seconds.append(perf_counter() - start)
@@ -136,32 +136,32 @@ def distance(spectrum: np.ndarray, reference: np.ndarray) -> float:
 
 
 def spectra_checks(ways: list[Variant], traces: list[float]) -> list[Check]:
-    """Hold all spectra of all turns against the first way's, and those against the matrices' traces."""
+    """Compare all spectra of all turns with the first way's, and those with the matrices' traces."""
     first, *others = [spectra for way in ways for spectra in way.spectra]
     worst = max((distance(*pair) for spectra in others for pair in zip(spectra, first, strict=True)), default=0.0)
     off = max(abs(spectrum.sum() - trace) / abs(spectrum).max() for spectrum, trace in zip(first, traces, strict=True))
     compared = f"{len(others)} × {len(first)} compared with {ways[0].name}, largest distance {worst:.1e}"
     return [
-        Check("spectra are the same whichever way", worst <= CLOSE, compared),
+        Check("all ways give the same spectra", worst <= CLOSE, compared),
         Check("eigenvalues add up to the trace", bool(off <= CLOSE), f"largest relative difference {off:.1e}"),
     ]
 
 
 def run_checks(workers: list[Variant], graph: Delayed) -> list[Check]:
-    """Check that each way ran where and as it should, and that the graph is small."""
+    """Check that each way used its workers and its BLAS threads, and that the graph is small."""
     strays = ", ".join(way.name for way in workers if not way.workers_used <= set(way.workers))
     others = ", ".join(f"{way.name}: {way.blas_used}" for way in workers if way.blas_used not in ({way.blas}, {0}))
     size = len(pickle.dumps(graph))
     limit = dask.config.get("distributed.admin.large-graph-warning-threshold")
     return [
-        Check("tasks ran on the workers meant", not strays, strays),
-        Check("BLAS had the threads meant", not others, others),
-        Check("no large graph is sent", size < parse_bytes(limit), f"{size} bytes; Dask warns from {limit} on"),
+        Check("tasks ran on the intended workers", not strays, strays),
+        Check("BLAS had the intended threads", not others, others),
+        Check("no large graph is sent", size < parse_bytes(limit), f"{size} bytes; Dask warns from {limit}"),
     ]
 
 
 def report(ways: list[Variant], matrices: int, held: list[Check], graph: Delayed) -> Outcome:
-    """Lay out all ways, a row each; speed-up and efficiency are against one thread of a worker."""
+    """Report all ways, one row each; speed-up and efficiency are relative to one thread of a worker."""
     bases = [way for way in ways if not way.workers]
     workers = [way for way in ways if way.workers]
     one = workers[0]
@@ -200,23 +200,23 @@ def notes_on(matrices: int, bases: list[Variant], workers: list[Variant]) -> lis
     if len(bases) > 1:
         gain = bases[1].against(bases[0])
         said.append(
-            f"NumPy with {bases[1].blas} BLAS threads is {gain:.2f} times as fast as with one: it is a chain of small "
-            "steps, after each of which the threads wait for one another. Tasks of whole matrices do not."
+            f"NumPy with {bases[1].blas} BLAS threads is {gain:.2f} times as fast as with one: it takes many small "
+            "steps, and the threads wait for each other after every one. Tasks of whole matrices do not wait."
         )
     if matrices % most.cores:
         rounds = math.ceil(matrices / most.cores)
         limit = matrices / rounds / most.cores
-        said.append(f"{matrices} matrices on {most.cores} cores take {rounds} rounds: efficiency {limit:.2f} at most.")
+        said.append(f"{matrices} matrices on {most.cores} cores take {rounds} rounds: at most {limit:.2f} efficiency.")
     if workers[-1] is not most:
         said.append(
             f"More BLAS threads on the same {most.cores} cores: {workers[-1].against(most):.2f} times as fast. "
-            "Tasks side by side keep the cores busy already: that is why a worker's BLAS has one thread by default."
+            "Parallel tasks already keep the cores busy: that is why a worker's BLAS has one thread by default."
         )
     return said
 
 
 def pictures(timings: Mapping[str, float], workers: list[Variant]) -> list[Bars | Lines | Points]:
-    """Draw time by way, speed-up by workers, and the first spectrum without its largest eigenvalue, far outside."""
+    """Draw time by way, speed-up by workers, and the first spectrum without its largest eigenvalue, an outlier."""
     scaled = several(workers)
     counts = [float(len(way.workers)) for way in scaled]
     measured = [way.against(workers[0]) for way in scaled]
@@ -228,6 +228,6 @@ def pictures(timings: Mapping[str, float], workers: list[Variant]) -> list[Bars 
     title = f"Eigenvalues of the first matrix, without the largest, {np.abs(spectrum).max():.4g}"
     return [
         Bars("Time for all matrices", "seconds", timings),
-        *([Lines("Speed-up against one thread", "workers", "times as fast", speedup)] if len(scaled) > 1 else []),
+        *([Lines("Speed-up over one thread", "workers", "times as fast", speedup)] if len(scaled) > 1 else []),
         Points(title, "real part", "imaginary part", points),
     ]

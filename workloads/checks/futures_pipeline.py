@@ -1,6 +1,6 @@
-"""The checks of futures-pipeline: are the eigenvalues NumPy's, and did any matrix leave the workers?
+"""Check futures-pipeline: the eigenvalues are NumPy's, and no matrix reached the client.
 
-Bytes, the workers' logs of transfers and the task streams are taken around the script's single steps.
+Bytes, the workers' transfer logs and the task streams are recorded around the script's single steps.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from dask_hpc.tutorial import (
 )
 from workloads.futures_pipeline import Seeds, distance, draw_twice, pipeline, plain, square_again
 
-TALK = 16 << 10  # bytes a task that Dask's own messages may take
+TALK = 16 << 10  # bytes per task allowed for Dask's own messages
 MOST_POINTS = 4000  # in the picture
 NOTES = (
-    "A future is a name for a result that stays on a worker. client.map over futures passes names on; only "
+    "A future refers to a result that stays on a worker. client.map over futures passes on references; only "
     "client.gather and .result() move data to the client.",
-    "Bytes are the kernel's count for the client's connections, so Dask's own messages are in them. Which matrix went "
-    "where is in the workers' own log of transfers.",
+    "Bytes are the kernel's count for the client's connections, and include Dask's own messages. The workers' transfer "
+    "logs show which matrix went where.",
     "The numbers lie in [0, 1) with mean 1/2: one eigenvalue of a square is near (n/2)², the others fill a disc of "
     "radius n/12.",
     "NumPy alone squares and diagonalises one matrix after the other in the client, with one BLAS thread.",
@@ -66,7 +66,7 @@ class Found:
 
 
 def memory(n: int, matrices: int, compare: int, workers: int, threads: int, **_: object) -> Need:
-    """Matrices, squares and one more square stay on workers, and eigvals works on a copy; NumPy has one at a time."""
+    """Estimate bytes: workers keep matrices, squares, one more square and eigvals' copies; NumPy has one at a time."""
     one = 8 * n * n
     share = -(-matrices // max(workers, 1))
     client = 16 * n * (matrices + compare) + (3 * one if compare else 0)
@@ -84,7 +84,7 @@ def memory(n: int, matrices: int, compare: int, workers: int, threads: int, **_:
     memory=memory,
 )
 def outcome(client: Client, n: int, matrices: int, seed: int, compare: int) -> Outcome:
-    """Run the pipeline, and hold the result against NumPy's, and the bytes against those of the eigenvalues."""
+    """Run the pipeline, and compare the result with NumPy's, and the bytes with those of the eigenvalues."""
     seeds = np.random.SeedSequence(seed).spawn(matrices)
     found, pure = compute(client, n, seeds, min(compare, matrices))
     values = measured(found, 8 * n * n * matrices * 2, cores_at_work(client))
@@ -100,7 +100,7 @@ def outcome(client: Client, n: int, matrices: int, seed: int, compare: int) -> O
 
 
 def compute(client: Client, n: int, seeds: Seeds, compare: int) -> tuple[Found, list[Check]]:
-    """Run the pipeline, NumPy beside it, and then the calls that show purity."""
+    """Run the pipeline, then NumPy, then the calls that show purity."""
     client.run(plain, 2, seeds[:1])  # a worker's first call imports NumPy and starts BLAS: that is not timed
     plain(2, seeds[:1])
     with traffic(client) as moved:
@@ -119,19 +119,19 @@ def compute(client: Client, n: int, seeds: Seeds, compare: int) -> tuple[Found, 
 
 
 def handed_out(dask_worker: Any) -> list[tuple[str | None, str]]:
-    """Return who got which key from a worker, by its own log: a worker's address, or None for the scheduler."""
+    """Return receiver and key of each transfer in a worker's log; a receiver is a worker, or None for the scheduler."""
     return [(transfer["who"], str(key)) for transfer in dask_worker.transfer_outgoing_log for key in transfer["keys"]]
 
 
 def left_the_workers(client: Client, futures: Sequence[Future]) -> tuple[int, int]:
-    """Return how often these results went to other workers, and how often to the scheduler and so to a client."""
+    """Count the transfers of these results to other workers, and to the scheduler and thus to a client."""
     keys = {future.key for future in futures}
     gone = [who for log in client.run(handed_out).values() for who, key in log if key in keys]
     return sum(who is not None for who in gone), sum(who is None for who in gone)
 
 
 def computed_again(client: Client, matrices: list[Future], squares: list[Future]) -> list[Check]:
-    """Hold the keys of the squares that were asked for again, and the tasks that ran, against purity."""
+    """Check that squares submitted again have the same keys and do not run again, except with pure=False."""
     with get_task_stream(client) as stream:
         again, impure = square_again(client, matrices)
     ran = [str(task["key"]) for task in stream.data]
@@ -146,15 +146,15 @@ def computed_again(client: Client, matrices: list[Future], squares: list[Future]
 
 
 def drawn_again(client: Client) -> Check:
-    """Hold two draws without a seed against each other: they are equal unless pure=False."""
+    """Check that two draws without a seed are equal unless pure=False."""
     first, second = draw_twice(client, pure=True)
     third, fourth = draw_twice(client, pure=False)
     ok = first == second and third != fourth
-    return Check("two draws without a seed differ with pure=False alone", ok, f"{first[0]:.4f} and {second[0]:.4f}")
+    return Check("two draws without a seed differ only with pure=False", ok, f"{first[0]:.4f} and {second[0]:.4f}")
 
 
 def measured(found: Found, inside: int, cores: int) -> dict[str, Any]:
-    """Return the numbers by name; `inside` is how many bytes matrices and squares have."""
+    """Return the numbers by name; `inside` is the size of matrices and squares in bytes."""
     values = {
         "cores": cores,
         "bytes_on_workers": inside,
@@ -169,7 +169,7 @@ def measured(found: Found, inside: int, cores: int) -> dict[str, Any]:
 
 
 def held(found: Found, values: dict[str, Any]) -> list[Check]:
-    """Hold the result against NumPy's, and what the client received against what it asked for."""
+    """Compare the result with NumPy's, and the bytes that the client received with those of the eigenvalues."""
     spoken = 3 * len(found.eigenvalues) * TALK
     received = format_bytes(found.moved.received)
     inside = format_bytes(values["bytes_on_workers"])
@@ -189,13 +189,13 @@ def held(found: Found, values: dict[str, Any]) -> list[Check]:
 
 
 def rows(found: Found, values: dict[str, Any]) -> list[list[str]]:
-    """Lay out what moved and how long it took."""
+    """Return the table's rows: the bytes that moved, and the times."""
     table = [
         ["matrices and squares, made on the workers", format_bytes(values["bytes_on_workers"])],
         ["  moved from worker to worker", str(found.to_workers)],
         ["eigenvalues, gathered by the client", format_bytes(found.result_bytes)],
-        ["  received by the client, all in all", format_bytes(found.moved.received)],
-        ["  sent by the client, all in all", format_bytes(found.moved.sent)],
+        ["  received by the client, in total", format_bytes(found.moved.received)],
+        ["  sent by the client, in total", format_bytes(found.moved.sent)],
         ["time, with Dask", f"{found.timings['dask']:.3f} s"],
     ]
     if "speedup" in values:
@@ -205,12 +205,12 @@ def rows(found: Found, values: dict[str, Any]) -> list[list[str]]:
 
 
 def pictures(found: Found, values: dict[str, Any]) -> tuple[Points, Bars]:
-    """Draw the eigenvalues, but the largest of each matrix, and the bytes."""
+    """Draw the eigenvalues without the largest of each matrix, and the bytes."""
     bulk = np.concatenate([np.delete(one, np.abs(one).argmax()) for one in found.eigenvalues])[:MOST_POINTS]
     points = {"eigenvalues": (bulk.real.tolist(), bulk.imag.tolist())}
     moved = {"on the workers": values["bytes_on_workers"]}
     moved |= {"sent by the client": found.moved.sent, "received by the client": found.moved.received}
     return (
         Points("Eigenvalues of the squares, without the largest of each", "real part", "imaginary part", points),
-        Bars("What the workers made, and what the client sent and received", "bytes", moved),
+        Bars("Data made on the workers, and sent and received by the client", "bytes", moved),
     )

@@ -1,4 +1,4 @@
-"""The checks of hybrid-mpi: do MPI in Dask, Dask alone and NumPy find the same, and how long does a step take?"""
+"""Check hybrid-mpi: MPI in Dask, Dask alone and NumPy find the same; and time a step of each."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dask_hpc.collective import Ranks
 from dask_hpc.tutorial import Bars, Check, Count, Lines, Need, Outcome, Picture, checks
 from workloads.hybrid_mpi import BLOCK, Blocks, Chunks, Steps, power_iteration
 
-IN_DASK = 10  # iterations in Dask alone: enough for a time
+IN_DASK = 10  # iterations in Dask alone: enough to time them
 DIGITS = 1e-10  # relative: sums in another order differ in the last digits
 
 
 def memory(n: int, workers: int, **_: object) -> Need:
-    """The client compares with the whole matrix; Dask makes it on the workers, and may move a block."""
+    """Estimate bytes: the client compares with the whole matrix; Dask makes it on the workers, and may move a block."""
     whole = 8 * n * n
     return Need(client=2 * whole + (64 << 20), worker=whole // max(workers, 1) + 8 * 8 * BLOCK**2 + (64 << 20))
 
@@ -34,7 +34,7 @@ def memory(n: int, workers: int, **_: object) -> Need:
     least_workers=2,
 )
 def outcome(client: Client, n: int, iterations: int, seed: int) -> Outcome:
-    """Run the steps of the script, its collective safe against lost ranks; time Dask alone and NumPy, and compare."""
+    """Run the script's steps, with a collective that is safe against lost ranks; compare with Dask alone and NumPy."""
     timings: dict[str, float] = {}
     matrix = client.persist(da.random.default_rng(seed).random((n, n), chunks=BLOCK))
     wait(matrix)
@@ -60,18 +60,18 @@ def outcome(client: Client, n: int, iterations: int, seed: int) -> Outcome:
 
 
 def share_of(rank: int, ranks: int, n: int) -> slice:
-    """Return which of n entries a rank gives back: together all of them, each once."""
+    """Return a rank's share of n entries; the shares of all ranks cover every entry once."""
     return slice(n * rank // ranks, n * (rank + 1) // ranks)
 
 
 def shared_iteration(comm: Any, blocks: Blocks, chunks: Chunks, iterations: int) -> Steps:
-    """Run the script's power iteration; of v, which all ranks have, give back this rank's share."""
+    """Run the script's power iteration; of v, which all ranks have, return this rank's share."""
     norms, seconds, vector = power_iteration(comm, blocks, chunks, iterations)
     return norms, seconds, vector[share_of(comm.rank, comm.size, len(vector))]
 
 
 def as_array(client: Client, results: Sequence[Any], n: int) -> da.Array:
-    """Make one Dask array of the ranks' shares, which stay on the workers."""
+    """Make one Dask array from the ranks' shares, which stay on the workers."""
     shares = [client.submit(itemgetter(2), result) for result in results]
     places = [share_of(rank, len(shares), n) for rank in range(len(shares))]
     pieces = [
@@ -82,7 +82,7 @@ def as_array(client: Client, results: Sequence[Any], n: int) -> da.Array:
 
 
 def power_iteration_in_dask(matrix: da.Array, iterations: int) -> list[float]:
-    """Do the same with a graph of Dask a step; return |A·v| after each."""
+    """Do the same with one Dask graph per step; return |A·v| after each step."""
     n = matrix.shape[0]
     vector = np.full(n, 1 / math.sqrt(n))
     norms = []
@@ -108,7 +108,7 @@ def power_iteration_in_numpy(matrix: np.ndarray, iterations: int) -> tuple[list[
 def held(
     norms: Sequence[Sequence[float]], in_dask: Sequence[float], expected: tuple[list[float], np.ndarray], found: Any
 ) -> list[Check]:
-    """Compare MPI in Dask with NumPy on one core, with Dask alone, and with what an eigenvector is."""
+    """Compare MPI in Dask with NumPy on one core, with Dask alone, and with an eigenvector's definition."""
     steps, vector = expected
     eigenvalue = norms[0][-1]
     least = float(found["vector"].min())
@@ -118,12 +118,12 @@ def held(
     same = all(one == norms[0] for one in norms)
     return [
         Check("MPI in Dask finds NumPy's eigenvalue", error < DIGITS, f"{eigenvalue:.12g}, off by {error:.1e}"),
-        Check("and NumPy's eigenvector", distance < DIGITS, f"off by {distance:.1e}"),
+        Check("MPI in Dask finds NumPy's eigenvector", distance < DIGITS, f"off by {distance:.1e}"),
         Check("Dask alone takes the same steps", dask_error < DIGITS, f"off by {dask_error:.1e}"),
-        Check("A·v = λ·v, says Dask", found["residual"] < DIGITS, f"residual {found['residual']:.1e}"),
+        Check("A·v = λ·v, computed by Dask", found["residual"] < DIGITS, f"residual {found['residual']:.1e}"),
         Check("λ is the largest: v has one sign", least > 0, f"least entry {least:.3g}"),
         Check("all ranks have the same numbers", same, f"{len(norms)} ranks"),
-        Check("no block has moved", found["moved"] == 0, f"{found['moved']} did"),
+        Check("no block has moved", found["moved"] == 0, f"{found['moved']} moved"),
     ]
 
 
@@ -136,7 +136,7 @@ def report(
     timings: dict[str, float],
     graph: Any,
 ) -> Outcome:
-    """Put an iteration by MPI in Dask, by Dask alone and by NumPy side by side."""
+    """Report an iteration by MPI in Dask, by Dask alone and by NumPy side by side."""
     steps = {"MPI in Dask": len(norms[0]), "Dask alone": len(in_dask), "NumPy, one core": len(expected[0])}
     totals = dict(zip(steps, (timings["mpi"], timings["dask"], timings["numpy"]), strict=True))
     each = {name: totals[name] / steps[name] for name in steps}
@@ -151,7 +151,7 @@ def report(
     }
     distances = [abs(norm / expected[0][-1] - 1) or np.finfo(float).eps for norm in norms[0]]
     pictures: list[Picture] = [
-        Bars("Time of one step", "milliseconds", {name: 1e3 * time for name, time in each.items()}),
+        Bars("Time per step", "milliseconds", {name: 1e3 * time for name, time in each.items()}),
         Lines(
             "Convergence, MPI in Dask",
             "step",
@@ -162,10 +162,10 @@ def report(
     ]
     rows = [[name, str(steps[name]), f"{totals[name]:.3f} s", f"{1e3 * each[name]:.2f} ms"] for name in steps]
     notes = [
-        f"Entering and leaving the collective took {1e3 * values['entry']:.0f} ms, once: MPI in Dask pays from "
-        "a few steps on.",
+        f"Entering and leaving the collective took {1e3 * values['entry']:.0f} ms, once: MPI in Dask pays off after "
+        "a few steps.",
     ]
-    columns = ("", "steps", "time", "time of a step")
+    columns = ("", "steps", "time", "time per step")
     return Outcome(
         values,
         timings,

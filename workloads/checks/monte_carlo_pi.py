@@ -1,4 +1,4 @@
-"""The checks of monte-carlo-pi: is π right, do all ways count the same, and why do the curves look as they do?"""
+"""Check monte-carlo-pi: π is right, and all ways count the same; and explain the curves."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Estimate:
 
     @classmethod
     def of(cls, inside: int, samples: int) -> Estimate:
-        """Estimate π: `inside` is binomial.
+        """Estimate π, with the standard error of a binomial count.
 
-        Laplace's rule (one more dart inside, one more outside) keeps the error of a handful of darts from being 0
-        when all of them hit; for many darts it changes nothing.
+        Laplace's rule (one more dart inside, one more outside) keeps the error from being 0 when all of a few darts
+        hit; for many darts it changes nothing.
         """
         share = (inside + 1) / (samples + 2)
         error = 4 * math.sqrt(share * (1 - share) / samples)
@@ -42,12 +42,12 @@ def validate(samples: int, chunks: int, sweep: bool, **_: object) -> None:
     """Refuse chunks that would be empty."""
     for option, most in (("'--chunks'", chunks), ("'--sweep'", max(SWEEP) if sweep else 1)):
         if most > samples:
-            message = f"{most} chunks are more than {samples} samples: give at most as many."
+            message = f"{most} chunks are more than {samples} samples: use at most {samples}."
             raise click.BadParameter(message, param_hint=option)
 
 
 def memory(chunks: int, threads: int = 1, **_: object) -> Need:
-    """Bytes: a block in every thread; in the client, a task with its seed for every chunk."""
+    """Estimate bytes: a block in every thread; in the client, a task with its seed for every chunk."""
     return Need(client=10_000 * chunks, worker=threads * BLOCK * (2 * 8 + 1))
 
 
@@ -58,7 +58,7 @@ def memory(chunks: int, threads: int = 1, **_: object) -> Need:
     memory=memory,
 )
 def outcome(client: Client, samples: int, chunks: int, seed: int, serial: bool, sweep: bool) -> Outcome:
-    """Run it, and hold the ways of counting against each other and against the true π."""
+    """Run the script, and compare the ways of counting with each other and with the true π."""
     with get_task_stream(client) as stream:
         found = main(client, samples, chunks, seed, serial, sweep)
     cores = cores_at_work(client)
@@ -81,7 +81,7 @@ def outcome(client: Client, samples: int, chunks: int, seed: int, serial: bool, 
 
 
 def measured(ways: Mapping[str, Counted], samples: int, cores: int) -> dict[str, Any]:
-    """Return the numbers for programs; `cores` is how many the workers have."""
+    """Return the numbers by name; `cores` is the number of the workers' cores."""
     estimate = Estimate.of(ways["parallel"].inside, samples)
     values = {"pi": estimate.pi, "standard_error": estimate.error, "sigmas": estimate.sigmas}
     values |= {"inside": ways["parallel"].inside, "cores": cores}
@@ -97,7 +97,7 @@ def times(ways: Mapping[str, Counted]) -> dict[str, float]:
 
 
 def ways_checks(ways: Mapping[str, Counted], sigmas: float) -> list[Check]:
-    """Hold π against the true one, and the serial count against the parallel one."""
+    """Compare π with the true one, and the serial count with the parallel one."""
     near = abs(sigmas) <= MOST_SIGMAS
     held = [Check(f"π is within {MOST_SIGMAS} standard errors", near, f"{sigmas:+.2f} σ from {math.pi:.8f}")]
     if "serial" in ways:
@@ -108,7 +108,7 @@ def ways_checks(ways: Mapping[str, Counted], sigmas: float) -> list[Check]:
 
 
 def ways_rows(ways: Mapping[str, Counted], values: Mapping[str, Any]) -> list[list[str]]:
-    """Lay the numbers out for people, a column for every way of counting."""
+    """Return the table's rows, with a column for every way of counting."""
     estimates = [Estimate.of(way.inside, way.samples) for way in ways.values()]
     table = [
         ["π", *(f"{one.pi:.8f}" for one in estimates)],
@@ -129,9 +129,9 @@ def counted(chunks: int) -> str:
 
 
 def tasks_counted(stream: Iterable[Mapping[str, Any]]) -> dict[int, list[int]]:
-    """Return, for each number of chunks in the sweep, how many tasks threw darts in each of its turns.
+    """Return, for each number of chunks in the sweep, the number of tasks that threw darts in each turn.
 
-    Every estimate ends with its sum, and the sweep follows the one that was asked for.
+    Every estimate ends with its sum. The first estimate is not part of the sweep.
     """
     counts = [0]
     for task in stream:
@@ -144,14 +144,14 @@ def tasks_counted(stream: Iterable[Mapping[str, Any]]) -> dict[int, list[int]]:
 
 
 def sweep_checks(steps: Mapping[int, Counted], tasks: Mapping[int, Sequence[int]]) -> list[Check]:
-    """Hold tasks against chunks, and every π of the sweep against the true one."""
+    """Compare tasks with chunks, and every π of the sweep with the true one."""
     varied = all(turns == [chunks] * TURNS for chunks, turns in tasks.items())
     seen = ", ".join(f"{sum(turns) / TURNS:g}" for turns in tasks.values())
     sigmas = max(abs(Estimate.of(step.inside, step.samples).sigmas) for step in steps.values())
     return [
-        Check("each number of chunks is as many tasks", varied, seen),
+        Check("each number of chunks gives as many tasks", varied, seen),
         Check(
-            f"π is within {MOST_SIGMAS} standard errors with any chunks",
+            f"π is within {MOST_SIGMAS} standard errors for every number of chunks",
             sigmas <= MOST_SIGMAS,
             f"{sigmas:.2f} σ at most",
         ),
@@ -159,7 +159,7 @@ def sweep_checks(steps: Mapping[int, Counted], tasks: Mapping[int, Sequence[int]
 
 
 def sweep_rows(steps: Mapping[int, Counted], empty: int) -> list[list[str]]:
-    """Lay out the sweep, under the column of the parallel count."""
+    """Return the sweep's rows, in the column of the parallel count."""
     return [
         [counted(chunks), *[""] * empty, f"{step.seconds:.3f} s, π {4 * step.inside / step.samples:.6f}"]
         for chunks, step in steps.items()
@@ -180,7 +180,7 @@ def fit(steps: Mapping[int, Counted], samples: int, cores: int) -> tuple[float, 
 def sweep_pictures(
     steps: Mapping[int, Counted], samples: int, cores: int, costs: tuple[float, float]
 ) -> tuple[Lines, Lines]:
-    """Draw time against chunks, with the fit; and error against chunks, with the error that chance alone makes."""
+    """Draw time against chunks, with the fit; and error against chunks, with the standard error."""
     chunks = [float(count) for count in steps]
     fitted = [math.ceil(c / cores) * samples / c * costs[0] + c * costs[1] for c in steps]
     time = {"measured": (chunks, [step.seconds for step in steps.values()]), "darts + tasks": (chunks, fitted)}
@@ -202,8 +202,9 @@ def sweep_notes(steps: Mapping[int, Counted], samples: int, cores: int, costs: t
     last = max(steps)
     return [
         f"Time: one core computes a chunk, so with c chunks the busiest of {cores} cores throws ⌈c/{cores}⌉·N/c darts, "
-        f"at {dart * 1e9:.2g} ns each, and Dask takes {task * 1e3:.2g} ms a task. Once every core has one, more only "
-        f"cost. Fastest here: {best}; of the {steps[last].seconds:.2g} s for {last}, tasks are {last * task:.2g} s.",
-        f"Error: it depends on how many darts there are, 1.64/√N = {1.642 / math.sqrt(samples):.1e}, not on chunks. "
-        "Another number of chunks throws other darts: hence another π, as likely nearer as farther.",
+        f"at {dart * 1e9:.2g} ns each, and Dask needs {task * 1e3:.2g} ms per task. Once every core has a chunk, more "
+        f"chunks only add cost. Fastest here: {counted(best)}; of the {steps[last].seconds:.2g} s for {counted(last)}, "
+        f"tasks cost {last * task:.2g} s.",
+        f"Error: it depends on the number of darts, 1.64/√N = {1.642 / math.sqrt(samples):.1e}, not on the chunks. "
+        "Another number of chunks throws other darts and gives another π, as likely nearer as farther.",
     ]

@@ -1,4 +1,4 @@
-"""The checks of pinned-tasks: did every worker hold and compute what it should, and are the results NumPy's?"""
+"""Check pinned-tasks: every worker holds and computes what it should, and the results are NumPy's."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from dask_hpc.tutorial import Check, Count, Grid, Need, Outcome, checks
 from workloads.pinned_tasks import Held, Run, main, random_matrix
 
 NOTES = (
-    "workers= binds a task to a worker. A key that exists is not computed again: the second np.min is the first one, "
-    "and its workers= says nothing.",
-    "The active memory manager looks every 2 s and drops all copies but one of what no waiting task needs. So "
+    "workers= pins a task to a worker. A key that exists is not computed again: the second np.min is the first one, "
+    "and its workers= has no effect.",
+    "The active memory manager runs every 2 s and drops all copies but one of data that no waiting task needs. So "
     "scatter(broadcast=True) keeps its copies only while the manager is stopped (dask/distributed issue 8657).",
-    "Results do not need the copies: a task whose worker has lost its copy fetches the data again.",
+    "Results do not depend on the copies: a task whose worker has lost its copy fetches the data again.",
 )
 
 
 def memory(n: int, **_: object) -> Need:
-    """The client has both matrices, and what it sends; a worker has a copy of both."""
+    """Estimate bytes: the client has both matrices, and what it sends; a worker has a copy of both."""
     return Need(client=4 * 8 * n * n, worker=3 * 8 * n * n)
 
 
@@ -33,7 +33,7 @@ def memory(n: int, **_: object) -> Need:
     least_workers=2,
 )
 def outcome(client: Client, n: int, seed: int) -> Outcome:
-    """Run it, and hold who had what against what was asked for."""
+    """Run the script, and compare the holders of each key with the expected ones."""
     hosts = client.run(socket.gethostname)
     with manager_restored(client):
         run = main(client, n, seed)
@@ -51,7 +51,7 @@ def outcome(client: Client, n: int, seed: int) -> Outcome:
 
 @contextmanager
 def manager_restored(client: Client) -> Iterator[None]:
-    """Leave the active memory manager as it was, running or stopped."""
+    """Restore the active memory manager's state, running or stopped."""
     was_running = client.amm.running()
     try:
         yield
@@ -74,7 +74,7 @@ def values(run: Run, hosts: Mapping[str, str]) -> dict[str, float]:
 
 
 def held(run: Run, matrix: np.ndarray) -> list[Check]:
-    """Hold who had what against what was asked for, and the results against NumPy's."""
+    """Compare the holders of each key with the expected ones, and the results with NumPy's."""
     everywhere, alone, trace, largest, least, again, anew, kept, reduced_to = run.seen
     first = frozenset(run.addresses[:1])
     second = frozenset(run.addresses[1:2])
@@ -91,12 +91,12 @@ def held(run: Run, matrix: np.ndarray) -> list[Check]:
         Check("same call, same key: computed once, where it was first pinned", once, short(least.key)),
         Check("pure=False: another key, on its own worker", anew.key != least.key and anew.workers == second, ""),
         copies("while the manager is stopped, the copies stay", kept, len(run.addresses)),
-        copies(f"with the manager on, one stays ({run.took:.1f} s)", reduced_to, 1),
+        copies(f"while the manager runs, one stays ({run.took:.1f} s)", reduced_to, 1),
     ]
 
 
 def copies(name: str, one: Held, expected: int) -> Check:
-    """Check how many workers have something."""
+    """Check how many workers hold a key."""
     return Check(name, len(one.workers) == expected, f"{len(one.workers)} of {expected}")
 
 
@@ -107,12 +107,12 @@ def short(key: str) -> str:
 
 
 def where(one: Held, names: Mapping[str, str]) -> str:
-    """Return which workers, by number and host."""
+    """Return the workers that hold a key, by number and host."""
     return "all" if len(one.workers) == len(names) > 4 else ", ".join(sorted(names[address] for address in one.workers))
 
 
 def picture(run: Run, names: Mapping[str, str]) -> Grid:
-    """Draw who has what: a row for a key, a column for a worker."""
+    """Draw which worker holds which key: a row per key, a column per worker."""
     cells = [[float(address in one.workers) for address in names] for one in run.seen]
     labels = [[name if address in one.workers else "" for address, name in names.items()] for one in run.seen]
-    return Grid("Who has what", cells, x="workers", y="rows of the table", labels=labels)
+    return Grid("Workers that hold each key", cells, x="workers", y="rows of the table", labels=labels)

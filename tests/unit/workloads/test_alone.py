@@ -1,4 +1,4 @@
-"""Every workload is a script that needs Dask and NumPy alone: run as a learner would, in a plain environment."""
+"""Every workload is a script that needs only Dask and NumPy; here it runs in an environment with nothing else."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Plain(PathFinder):
 sys.meta_path[:] = [Plain if finder is PathFinder else finder for finder in sys.meta_path]
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
-"""Runs a script in an environment without some packages."""
+"""A program that runs a script in an environment without some packages."""
 
 
 def required(*names: str) -> set[str]:
-    """Return these distributions and all that they require, by their normal names."""
+    """Return the normalized names of these distributions and of all their requirements."""
     found: set[str] = set()
     to_do = [canonicalize_name(name) for name in names]
     while to_do:
@@ -49,7 +49,7 @@ def required(*names: str) -> set[str]:
             continue
         try:
             needs = distribution(name).requires or []
-        except PackageNotFoundError:  # for another system, or another Python
+        except PackageNotFoundError:  # required on another system or by another Python
             continue
         found.add(name)
         parsed = [Requirement(need) for need in needs]
@@ -59,7 +59,7 @@ def required(*names: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def absent() -> str:
-    """Return, as JSON, the modules of this environment that one with Dask and NumPy would not have."""
+    """Return, as JSON, the modules of this environment that an environment with Dask and NumPy does not have."""
     from importlib.metadata import packages_distributions
 
     plain = required(*PLAIN)
@@ -73,7 +73,7 @@ def absent() -> str:
 
 
 def run_alone(script: Path, absent: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a copy of a script, far from its siblings."""
+    """Run a copy of a script, away from its siblings."""
     copy = folder / script.name
     copy.write_bytes(script.read_bytes())
     return subprocess.run(
@@ -92,7 +92,7 @@ def test_runs_with_dask_and_numpy_alone(name: str, absent: str, tmp_path: Path) 
 
 
 def test_tutorial_runs_with_dask_and_numpy_alone(root: Path, absent: str, tmp_path: Path) -> None:
-    """The learner's first script runs without Slurm, MPI and `dask_hpc`, too."""
+    """The learner's first script also runs without Slurm, MPI and `dask_hpc`."""
     done = run_alone(root / "workloads" / "tutorial.py", absent, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "762.94 MiB in all, 106.81 MiB in this block" in done.stdout
@@ -123,12 +123,12 @@ def test_main_computes_on_given_client(name: str, two_workers: Client) -> None:
 
 @pytest.mark.parametrize("name", discovery.available())
 def test_script_is_short(name: str) -> None:
-    """A learner reads a workload in one sitting."""
+    """A workload is short enough to read in one sitting."""
     assert len(discovery.available()[name].read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-def test_absent_package_is_noticed(absent: str, tmp_path: Path) -> None:
-    """A script that needs more than Dask and NumPy fails here."""
+def test_detects_import_of_absent_package(absent: str, tmp_path: Path) -> None:
+    """A script that needs more than Dask and NumPy fails."""
     for module in ("dask_hpc.tutorial", "rich", "threadpoolctl"):
         (tmp_path / "more.py").write_text(f"import {module}\n")
         folder = tmp_path / module

@@ -27,7 +27,7 @@ def test_formula_equals_sum(n: int) -> None:
 
 
 def test_outcome_without_mpi(two_workers: Client) -> None:
-    """Each number is squared once, on one of the workers; only the world has no ranks for them."""
+    """Without MPI, the workers square each number once, and only the check of the ranks fails."""
     with two_workers.as_current():
         outcome = load(Path(script.__file__)).checks.run(two_workers, n=30)
     assert sum(int(row[4]) for row in outcome.rows) == 30
@@ -72,7 +72,7 @@ def two_nodes(threads: int = 1, limit: int = 512 * MIB) -> dict[str, Given]:
 
 
 def test_resources_add_up_by_node() -> None:
-    """Two workers on a node together have what Slurm gave there."""
+    """The threads and memory of two workers on a node add up to Slurm's allocation."""
     nodes = two_nodes()
     assert nodes["c1"] == {"workers": 2, "threads": 2, "limit": 1024 * MIB, "cpus": 2, "memory": 1024 * MIB}
     assert within(nodes, "threads", "cpus")

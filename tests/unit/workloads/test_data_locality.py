@@ -14,7 +14,7 @@ from workloads import data_locality as script
 from workloads.checks.data_locality import LOCAL, MADE, SCATTERED, held
 from workloads.data_locality import FACTORS, WAYS, Way, main, random_matrix
 
-BYTES = 8 * 1200**2  # of a matrix that Dask warns of
+BYTES = 8 * 1200**2  # of a matrix that Dask warns about
 
 
 @pytest.fixture(scope="module")

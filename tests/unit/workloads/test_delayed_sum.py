@@ -34,7 +34,7 @@ def test_numpy_computes_same_formula() -> None:
 
 
 def test_graph_is_lazy_and_small() -> None:
-    """The graph has three matrices, three squares and a sum, whatever n is."""
+    """The graph has three matrices, three squares and a sum, regardless of n."""
     squares, total = lazily(10**6, SEEDS)
     assert len(squares) == 3
     names = [str(key).rsplit("-", 5)[0] for key in dict(total.dask)]
@@ -98,7 +98,7 @@ def test_does_not_judge_overlap_of_small_matrices(two_workers: Client, workload:
     """For small matrices only the sum is checked, and a note says why."""
     outcome = workload.checks.run(two_workers, n=n, seed=5)
     assert [check.ok for check in outcome.checks] == [True]
-    assert "says nothing" in outcome.notes[1]
+    assert "is not checked" in outcome.notes[1]
 
 
 def test_reports_single_thread() -> None:
@@ -135,7 +135,7 @@ def test_script_gives_both_sums(two_workers: Client) -> None:
 
 
 def test_numpy_has_one_blas_thread(two_workers: Client, workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While NumPy's sum is computed this process's BLAS has one thread, and afterwards as many as before."""
+    """While NumPy computes its sum, this process's BLAS has one thread; afterwards it has as many as before."""
     before = blas_threads()
     seen: list[int] = []
     run = workload.checks.run

@@ -32,12 +32,12 @@ def workload() -> Workload:
     ("most", "counts"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (4, [1, 2, 4]), (9, [1, 2, 4, 8, 9])]
 )
 def test_worker_counts_double_up_to_all(most: int, counts: list[int]) -> None:
-    """1, 2, 4, … and all."""
+    """The counts are 1, 2, 4, … and all workers."""
     assert worker_counts(most) == counts
 
 
 def test_finds_known_spectrum() -> None:
-    """For every value of the serial loop, the matrix less that value is singular."""
+    """For every eigenvalue from the serial loop, the matrix minus that multiple of the identity is singular."""
     for seed, spectrum in zip(SEEDS, serially(30, SEEDS), strict=True):
         matrix = np.random.default_rng(seed).random((30, 30))
         smallest = [np.linalg.svd(matrix - value * np.eye(30), compute_uv=False)[-1] for value in spectrum]
@@ -89,7 +89,7 @@ def test_sets_and_reads_blas_threads() -> None:
 
 
 def test_graph_size_check_detects_embedded_matrix() -> None:
-    """Eight matrices are nine tasks of a few KB; a graph that contains a matrix fails."""
+    """Eight matrices are nine tasks of a few KB; a graph that contains a matrix fails the check."""
     total = lazily(1500, np.random.SeedSequence(1).spawn(8))
     assert all(check.ok for check in run_checks([], total))
     assert len(dict(total.dask)) == 9
@@ -100,7 +100,7 @@ def test_graph_size_check_detects_embedded_matrix() -> None:
 
 
 def test_memory_grows_with_threads_only() -> None:
-    """A worker holds one matrix per thread at a time, however many there are."""
+    """A worker holds one matrix per thread at a time, regardless of their total number."""
     few = memory(n=5000, matrices=8, repeats=1, threads=1)
     many = memory(n=5000, matrices=64, repeats=1, threads=1)
     assert few.worker == many.worker == 3 * 8 * 5000**2
@@ -143,7 +143,7 @@ def test_script_compares_serial_loop_with_workers(two_workers: Client) -> None:
 
 
 def test_measures_one_thread_of_worker_with_threads(workload: Workload) -> None:
-    """Where workers have several threads, the base of speed-ups is the serial loop on one of them."""
+    """If workers have several threads, speed-ups are relative to the serial loop on one of them."""
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster, set_as_default=False) as client,

@@ -27,7 +27,7 @@ def seeds(count: int) -> list[np.random.SeedSequence]:
 
 @pytest.mark.parametrize(("n", "matrices"), [(1, 1), (2, 3), (40, 5), (64, 8)])
 def test_passes_all_checks(two_workers: Client, workload: Workload, n: int, matrices: int) -> None:
-    """Sizes that divide and that do not give NumPy's eigenvalues."""
+    """Any size and number of matrices give NumPy's eigenvalues."""
     outcome = workload.checks.run(two_workers, n=n, matrices=matrices, seed=1, compare=matrices)
     assert [check for check in outcome.checks if not check.ok] == []
     assert outcome.values["largest_eigenvalue"] == pytest.approx(np.abs(plain(n, seeds(matrices))[0]).max(), rel=1e-12)
@@ -51,11 +51,11 @@ def test_matrices_stay_on_workers(two_workers: Client, workload: Workload) -> No
     assert all(check.ok for check in outcome.checks)
     assert outcome.values["bytes_on_workers"] == 2 * 6 * 8 * 400**2
     assert float(str(outcome.values["bytes_received_by_client"])) < 1.6e6
-    assert "numpy" not in outcome.timings  # one of six says nothing of the time of all
+    assert "numpy" not in outcome.timings  # one of six does not give the time of all
 
 
 def test_detects_matrix_sent_to_client(two_workers: Client) -> None:
-    """Gathered squares appear in the workers' logs."""
+    """Squares that the client gathers appear in the workers' transfer logs."""
     matrices, squares, _ = pipeline(two_workers, 30, seeds(4))
     assert left_the_workers(two_workers, squares)[1] == 0
     two_workers.gather(squares[:3])
@@ -83,12 +83,12 @@ def test_wrong_eigenvalues_fail_check(two_workers: Client) -> None:
 
 
 def test_impure_function_needs_pure_false(two_workers: Client) -> None:
-    """The tutorial's `random_matrix(dim)` twice is one matrix: unseeded random numbers need pure=False."""
+    """Two calls of the tutorial's `random_matrix(dim)` give one matrix: unseeded random numbers need pure=False."""
     assert drawn_again(two_workers).ok
 
 
 def test_estimates_memory() -> None:
-    """Eight matrices of n = 5000 on two workers: four, their squares, one more, and a copy for eigvals."""
+    """For eight matrices on two workers, each has four, their squares, one more square, and a copy for eigvals."""
     need = memory(n=5000, matrices=8, compare=1, workers=2, threads=1)
     assert need.worker == 10 * 8 * 5000**2
     assert need.client >= 3 * 8 * 5000**2

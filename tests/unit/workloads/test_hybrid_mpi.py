@@ -1,4 +1,4 @@
-"""The workload hybrid-mpi: its parts without MPI, compared with NumPy."""
+"""The workload hybrid-mpi: its parts that do not need MPI, compared with NumPy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from workloads.checks.hybrid_mpi import (
 
 @given(ranks=st.integers(1, 40), n=st.integers(64, 1000))
 def test_shares_cover_every_entry_once(ranks: int, n: int) -> None:
-    """The ranks' shares are all entries, each once, in order."""
+    """The ranks' shares are all entries, once and in order."""
     entries = np.arange(n)
     parts = [entries[share_of(rank, ranks, n)] for rank in range(ranks)]
     assert np.array_equal(np.concatenate(parts), entries)
@@ -38,7 +38,7 @@ def test_numpy_power_iteration_finds_eigenvalue() -> None:
 
 
 def test_dask_takes_same_steps_as_numpy() -> None:
-    """One graph per step gives the same norms."""
+    """One Dask graph per step gives the same norms as NumPy."""
     matrix = da.random.default_rng(1).random((90, 90), chunks=40)
     in_numpy, _ = power_iteration_in_numpy(matrix.compute(), 5)
     assert power_iteration_in_dask(matrix, 5) == pytest.approx(in_numpy, rel=1e-12)
@@ -66,7 +66,7 @@ def results(**changed: Any) -> dict[str, Any]:
 
 
 def test_good_run_passes_all_checks() -> None:
-    """Equal numbers pass."""
+    """Equal numbers pass every check."""
     assert all(check.ok for check in held(**results()))
 
 
@@ -76,13 +76,13 @@ def test_good_run_passes_all_checks() -> None:
         ({"norms": [[3.0, 2.1]] * 2}, "MPI in Dask finds NumPy's eigenvalue"),
         ({"norms": [[3.0, 2.0], [3.0, 2.0000001]]}, "all ranks have the same numbers"),
         ({"in_dask": [3.1]}, "Dask alone takes the same steps"),
-        ({"expected": ([3.0, 2.0], np.array([0.5, 0.5, 0.5, 0.6]))}, "and NumPy's eigenvector"),
-        ({"found": {"residual": 0.1, "moved": 0, "vector": np.full(4, 0.5)}}, "A·v = λ·v, says Dask"),
+        ({"expected": ([3.0, 2.0], np.array([0.5, 0.5, 0.5, 0.6]))}, "MPI in Dask finds NumPy's eigenvector"),
+        ({"found": {"residual": 0.1, "moved": 0, "vector": np.full(4, 0.5)}}, "A·v = λ·v, computed by Dask"),
         ({"found": {"residual": 0.0, "moved": 1, "vector": np.full(4, 0.5)}}, "no block has moved"),
     ],
 )
 def test_wrong_number_fails_its_check(changed: dict[str, Any], name: str) -> None:
-    """Each check can fail, alone."""
+    """A wrong number fails its own check and no other."""
     assert [check.name for check in held(**results(**changed)) if not check.ok] == [name]
 
 
@@ -95,7 +95,7 @@ def test_rejects_vector_with_two_signs() -> None:
 
 
 def test_report_has_every_way() -> None:
-    """Three ways, their times per step, and the cost of entering."""
+    """The report has three ways, their times per step, and the cost of entering the collective."""
     timings = {"mpi": 0.2, "mpi_call": 0.3, "dask": 1.0, "numpy": 0.4}
     outcome = report(**results(), timings=timings, graph=SimpleNamespace())
     assert [row[0] for row in outcome.rows] == ["MPI in Dask", "Dask alone", "NumPy, one core"]

@@ -49,19 +49,19 @@ def address_of(server: socket.socket) -> str:
 
 @pytest.mark.parametrize(("samples", "chunks"), [(100_003, 7), (3, 3)])
 def test_passes_all_checks(two_workers: Client, workload: Workload, samples: int, chunks: int) -> None:
-    """Both clusters give the same π, and nothing of ours is left."""
+    """Both clusters give the same π, and our own leaves nothing behind."""
     outcome = workload.checks.run(two_workers, **SETTINGS, samples=samples, chunks=chunks, seed=6)
     assert [check for check in outcome.checks if not check.ok] == []
     assert outcome.values["left_processes"] == outcome.values["left_folders"] == 0
 
 
 def test_does_not_run_by_mpi(workload: Workload) -> None:
-    """It starts processes, which an MPI rank must not do."""
+    """The workload starts processes, which an MPI rank must not do."""
     assert workload.checks.backends == frozenset({"local", "slurm"})
 
 
-def test_without_cryptography_no_process_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections could not be encrypted then: the workers are threads, and their scheduler has no port."""
+def test_starts_no_process_without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If connections cannot be encrypted, the workers are threads, and the scheduler has no port."""
     monkeypatch.setattr(local_cluster, "secure", False)
     with (
         LocalCluster(processes=False, dashboard_address="127.0.0.1:0") as cluster,
@@ -76,7 +76,7 @@ def test_without_cryptography_no_process_is_started(monkeypatch: pytest.MonkeyPa
 
 
 def test_failure_leaves_no_process(tmp_path: Path) -> None:
-    """If the code on our cluster fails, its processes still end."""
+    """If the code on our cluster fails, its processes still exit."""
     seen: list[int] = []
 
     def fail() -> None:
@@ -90,21 +90,21 @@ def test_failure_leaves_no_process(tmp_path: Path) -> None:
     assert not any(Path("/proc", str(process)).exists() for process in seen)
 
 
-def test_tells_whether_scheduler_listens(two_workers: Client, closed: str) -> None:
-    """A scheduler that runs answers; a port that has been closed does not."""
+def test_detects_whether_scheduler_listens(two_workers: Client, closed: str) -> None:
+    """A running scheduler answers; a closed port does not."""
     assert answers(two_workers.scheduler.address)
     assert not answers(closed)
 
 
 @pytest.mark.parametrize(("text", "value"), [("512MiB", "512MiB"), ("1GiB", "1024MiB"), ("64GB", "61035MiB")])
 def test_memory_limit_is_text(text: str, value: str) -> None:
-    """Dask gets a text in MiB, whatever the notation."""
+    """Dask gets a text in MiB, regardless of the notation."""
     assert MemoryText().convert(text, None, None) == value
 
 
 @pytest.mark.parametrize(("text", "words"), [("1MiB", "too little"), ("512", "bare number"), ("much", "not an amount")])
 def test_rejects_bad_memory_limit(text: str, words: str) -> None:
-    """Amounts that `--memory` refuses are refused here, too."""
+    """Amounts that `--memory` rejects are also rejected here."""
     with pytest.raises(click.BadParameter, match=words):
         MemoryText().convert(text, None, None)
 

@@ -22,7 +22,7 @@ from workloads.checks import monte_carlo_pi as checks
 
 @given(samples=st.integers(1, 10**15), chunks=st.integers(1, 1000))
 def test_chunk_sizes_add_up_and_differ_by_at_most_one(samples: int, chunks: int) -> None:
-    """Every sample is in a chunk, whether or not the number divides."""
+    """Every sample is in a chunk, whether or not the number is divisible."""
     sizes = [size for size, _ in pi.cut(samples, chunks, 0)]
     assert len(sizes) == chunks
     assert sum(sizes) == samples
@@ -32,7 +32,7 @@ def test_chunk_sizes_add_up_and_differ_by_at_most_one(samples: int, chunks: int)
 @settings(max_examples=30)
 @given(samples=st.integers(1, 200_000), chunks=st.integers(1, 20), seed=st.integers(0, 2**64))
 def test_same_chunks_and_seed_give_same_count(samples: int, chunks: int, seed: int) -> None:
-    """Two runs with the same samples, chunks and seed agree, in whatever order chunks are drawn."""
+    """Two runs with the same samples, chunks and seed agree, regardless of the order of the chunks."""
     first = pi.count_serial(pi.cut(samples, chunks, seed))
     again = pi.count_serial(pi.cut(samples, chunks, seed)[::-1])
     assert first == again
@@ -68,7 +68,7 @@ def test_chunks_draw_different_darts() -> None:
 
 
 def test_error_is_binomial() -> None:
-    """For many darts, π and its standard error are the binomial distribution's, and sigmas their ratio."""
+    """For many darts, the standard error is the binomial distribution's; sigmas are the distance divided by it."""
     inside = 785_000
     samples = 1_000_000
     found = checks.Estimate.of(inside, samples)
@@ -101,7 +101,7 @@ def run() -> Callable[..., Outcome]:
 
 
 def test_serial_and_parallel_agree(two_workers: Client, run: Callable[..., Outcome]) -> None:
-    """A size that does not divide gives the same π on one core and on workers."""
+    """An indivisible number of samples gives the same π on one core and on workers."""
     outcome = run(two_workers, samples=1_000_003, chunks=7, seed=3, serial=True, sweep=False)
     assert all(check.ok for check in outcome.checks)
     assert {"pi", "standard_error", "sigmas", "speedup", "efficiency", "cores"} <= set(outcome.values)
@@ -112,7 +112,7 @@ def test_serial_and_parallel_agree(two_workers: Client, run: Callable[..., Outco
 
 
 def test_each_chunk_is_a_task(two_workers: Client, run: Callable[..., Outcome]) -> None:
-    """The scheduler sees as many tasks as there are chunks; in the tutorial it is always 1."""
+    """The scheduler sees as many tasks as chunks; in the tutorial it is always one."""
     counted = []
     for chunks in (3, 11):
         with get_task_stream(two_workers) as stream:
@@ -123,14 +123,14 @@ def test_each_chunk_is_a_task(two_workers: Client, run: Callable[..., Outcome]) 
 
 @given(dart=st.floats(1e-9, 1e-7), task=st.floats(1e-4, 1e-2), cores=st.integers(1, 64))
 def test_fit_recovers_costs(dart: float, task: float, cores: int) -> None:
-    """Times that follow the model give back its costs."""
+    """From times that follow the model, the fit recovers its costs."""
     seconds = {chunks: math.ceil(chunks / cores) * 10**7 / chunks * dart + chunks * task for chunks in pi.SWEEP}
     steps = {chunks: pi.Counted(10**7, 7_850_000, time) for chunks, time in seconds.items()}
     assert checks.fit(steps, 10**7, cores) == pytest.approx((dart, task), rel=1e-6)
 
 
 def test_sweep_varies_chunks(two_workers: Client, run: Callable[..., Outcome]) -> None:
-    """From 1 to 128, each number of chunks is as many tasks, and time and error are drawn against it."""
+    """From 1 to 128, each number of chunks gives as many tasks, and time and error are drawn against it."""
     outcome = run(two_workers, samples=100_000, chunks=4, seed=9, serial=False, sweep=True)
     assert [check.name for check in outcome.checks if not check.ok] == []
     assert any("1, 2, 4, 8, 16, 32, 64, 128" in check.detail for check in outcome.checks)
@@ -151,9 +151,9 @@ def test_detects_sweep_that_did_not_vary() -> None:
     steps = {chunks: pi.Counted(1000, 785, 1.0) for chunks in pi.SWEEP}
     assert tasks == {chunks: [1] * pi.TURNS for chunks in pi.SWEEP}
     failed = [check.name for check in checks.sweep_checks(steps, tasks) if not check.ok]
-    assert failed == ["each number of chunks is as many tasks"]
+    assert failed == ["each number of chunks gives as many tasks"]
 
 
 def test_memory_estimate_is_one_block_per_thread() -> None:
-    """A worker's memory grows with its threads, and not with the darts."""
+    """A worker's memory grows with its threads, not with the darts."""
     assert checks.memory(chunks=16, threads=4).worker == 4 * checks.memory(chunks=16).worker < 8 << 20

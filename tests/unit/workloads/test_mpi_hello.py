@@ -13,7 +13,7 @@ from workloads.mpi_hello import ask, hello, ring
 
 
 def said(**changed: dict[int, Any]) -> list[dict[str, Any]]:
-    """Return what four ranks say; `rank={1: 2}` lets the second one claim to be rank 2."""
+    """Return the answers of four ranks; `rank={1: 2}` lets the second one claim to be rank 2."""
     ranks: list[dict[str, Any]] = [
         {"rank": rank, "size": 4, "host": f"c{rank % 2 + 1}", "process": 100 + rank, "library": "MPI 1", "launched": 4}
         for rank in range(4)
@@ -29,24 +29,24 @@ def failed(ranks: list[dict[str, Any]], passed: list[int], workers: int = 2) -> 
 
 
 def test_accepts_complete_world() -> None:
-    """Every rank once, in one world of the launched size."""
+    """All checks pass if every rank answers once, in one world of the launched size."""
     assert failed(said(), [0, 1]) == []
 
 
 def test_accepts_world_without_launcher() -> None:
-    """Without a trace of a launcher there is nothing to compare with."""
+    """Without a launcher, the size of the world is not compared."""
     assert failed(said(launched=dict.fromkeys(range(4))), [0, 1]) == []
 
 
 @pytest.mark.parametrize(
     ("ranks", "passed", "names"),
     [
-        (said(rank={1: 2}), [0, 1], ["every rank once"]),
-        (said()[:3], [0, 1], ["every rank once"]),
-        (said(size={2: 1}), [0, 1], ["all in one world"]),
-        (said(launched={3: 8}), [0, 1], ["the world as launched"]),
-        (said(library={0: "MPI 2"}), [0, 1], ["one MPI library"]),
-        (said(), [0, -1], ["the ring is closed"]),
+        (said(rank={1: 2}), [0, 1], ["every rank answers once"]),
+        (said()[:3], [0, 1], ["every rank answers once"]),
+        (said(size={2: 1}), [0, 1], ["all ranks are in one world"]),
+        (said(launched={3: 8}), [0, 1], ["the world has the launched size"]),
+        (said(library={0: "MPI 2"}), [0, 1], ["all ranks use one MPI library"]),
+        (said(), [0, -1], ["the ring is complete"]),
     ],
 )
 def test_rejects_faulty_world(ranks: list[dict[str, Any]], passed: list[int], names: list[str]) -> None:
@@ -54,8 +54,8 @@ def test_rejects_faulty_world(ranks: list[dict[str, Any]], passed: list[int], na
     assert failed(ranks, passed) == names
 
 
-def test_says_nothing_without_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client outside MPI is no rank, and asking neither loads nor starts MPI."""
+def test_returns_none_without_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client outside MPI is not a rank, and asking it neither loads nor starts MPI."""
     monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
     assert hello() is None
     assert launched() is None
@@ -65,8 +65,8 @@ def test_says_nothing_without_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
     assert launched() is None
 
 
-def test_answer_has_launchers_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rank's answer has its place in the world, the library without its details, and how many were launched."""
+def test_answer_has_number_of_launched_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank's answer has its place in the world, the library's short name, and the number of launched tasks."""
     world = SimpleNamespace(rank=2, size=4)
     mpi = SimpleNamespace(
         COMM_WORLD=world, Is_initialized=lambda: True, Get_library_version=lambda: "Open MPI v5, package: here\0"
@@ -79,7 +79,7 @@ def test_answer_has_launchers_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_asks_scheduler_and_workers_and_sorts_by_rank(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is no rank is left out: here the client."""
+    """A process that is not a rank, here the client, is left out."""
     answers = {"tls://a": {"rank": 2}, "tls://b": {"rank": 0}}
     client = SimpleNamespace(run_on_scheduler=lambda _: {"rank": 1}, run=lambda _: answers)
     monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)

@@ -29,7 +29,7 @@ def workload() -> Workload:
 
 
 def test_tutorial_array_has_expected_sizes() -> None:
-    """10000 × 10000 in six chunks, one layer, and a block that is one chunk in two layers; nothing is computed."""
+    """The array is 10000 × 10000 in six chunks and one layer, its block is one chunk in two; nothing is computed."""
     array = partitioned(TUTORIAL["rows"], TUTORIAL["columns"], 42)
     assert (array.shape, array.npartitions, len(array.dask.layers)) == ((10000, 10000), 6, 1)
     block = array.blocks[0, 1]
@@ -46,7 +46,7 @@ def test_tutorial_array_is_default(workload: Workload) -> None:
 
 
 def test_size_check_rejects_other_array() -> None:
-    """The sizes that the tutorial prints are compared."""
+    """An array with other sizes than the tutorial's fails the check."""
     array = partitioned((7000, 3001), (6000, 2000, 2000), 42)
     assert [check.ok for check in size_checks(array, (0, 1), tutorial=True)] == [True, False]
 
@@ -54,7 +54,7 @@ def test_size_check_rejects_other_array() -> None:
 @settings(max_examples=20)
 @given(rows=CHUNKS, columns=CHUNKS, seed=st.integers(0, 2**40))
 def test_numpy_draws_same_blocks_as_dask(rows: tuple[int, ...], columns: tuple[int, ...], seed: int) -> None:
-    """Whatever the chunks, each block equals what NumPy draws from its stream."""
+    """For any chunks, each block equals the one that NumPy draws from its stream."""
     array = partitioned(rows, columns, seed)
     whole = array.compute(scheduler="sync")
     blocks = {index: draw(*source) for index, source in sources(array, seed).items()}
@@ -75,7 +75,7 @@ def test_numpy_draws_same_blocks_as_dask(rows: tuple[int, ...], columns: tuple[i
 )
 @pytest.mark.parametrize("name", ["rows", "columns"])
 def test_rejects_bad_chunks(workload: Workload, name: str, text: str, words: str) -> None:
-    """Invalid chunk sizes are a usage error that says what was wrong."""
+    """Invalid chunk sizes are a usage error that gives the reason."""
     with pytest.raises(click.BadParameter, match=words):
         workload.checks.types[name].convert(text, None, None)
 
@@ -89,13 +89,13 @@ def test_rejects_block_without_two_numbers(workload: Workload, text: str) -> Non
 
 @pytest.mark.parametrize("block", [(2, 0), (0, 3)])
 def test_rejects_block_out_of_range(block: tuple[int, int]) -> None:
-    """The error says how many blocks there are."""
+    """The error gives the number of blocks."""
     with pytest.raises(click.BadParameter, match="2 × 3"):
         validate(**SMALL | {"block": block})
 
 
 def test_normalises_numbers(workload: Workload) -> None:
-    """1e3 and 1_000 are 1000."""
+    """1e3 and 1_000 mean 1000."""
     assert workload.checks.types["rows"].convert("1e3, 1_000", None, None) == (1000, 1000)
 
 
@@ -123,7 +123,7 @@ def test_runs_on_two_workers(two_workers: Client, workload: Workload) -> None:
 
 
 def test_script_finds_same_numbers_as_numpy() -> None:
-    """`main` alone, in the threads of a process: every sum is NumPy's, and so is the block."""
+    """On threads of a single process, `main` finds NumPy's sums and NumPy's block."""
     with (
         LocalCluster(processes=False, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster, set_as_default=False) as client,

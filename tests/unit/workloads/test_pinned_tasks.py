@@ -19,7 +19,7 @@ from workloads.pinned_tasks import Held, main, random_matrix
 
 @pytest.fixture(autouse=True)
 def fast_memory_manager(two_workers: Client) -> Iterator[None]:
-    """Let the memory manager look every 50 ms, not every 2 s."""
+    """Let the memory manager run every 50 ms, not every 2 s."""
     manager = two_workers.cluster.scheduler.extensions["amm"]
     before = manager.interval
     manager.interval = 0.05
@@ -39,7 +39,7 @@ def workload() -> Workload:
 
 @pytest.mark.parametrize("n", [1, 100])
 def test_passes_all_checks(two_workers: Client, workload: Workload, n: int) -> None:
-    """Two copies without the memory manager, one with it, and tasks on their workers."""
+    """There are two copies without the memory manager and one with it, and tasks run on their workers."""
     assert two_workers.amm.running()
     outcome = workload.checks.run(two_workers, n=n, seed=4)
     assert [check for check in outcome.checks if not check.ok] == []
@@ -83,7 +83,7 @@ def test_checks_detect_faults(two_workers: Client) -> None:
 
 
 def test_rejects_single_worker(tmp_path: Path) -> None:
-    """`dask-hpc run` refuses one worker before anything starts: copies on two workers need two."""
+    """`dask-hpc run` rejects a single worker before anything starts."""
     done = invoke("run", "pinned-tasks", "--workers", "1", "--results", str(tmp_path / "results"))
     assert done.exit_code == 2, done.output
     assert "pinned-tasks needs at least 2 workers" in done.output

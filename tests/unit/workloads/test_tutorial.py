@@ -34,7 +34,7 @@ def test_notebook_has_no_outputs(notebook: nbformat.NotebookNode) -> None:
 
 
 def test_notebook_names_existing_workloads(root: Path, notebook: nbformat.NotebookNode) -> None:
-    """Each `*Workload: name*` has a file."""
+    """Every `*Workload: name*` in the notebook has a file."""
     heads = [cell.source for cell in notebook.cells if "*Workload" in cell.source]
     names = {name for head in heads for name in head.partition("*Workload")[2].partition(".*")[0].split("`")[1::2]}
     assert len(names) >= 8

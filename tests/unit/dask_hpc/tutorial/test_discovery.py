@@ -1,4 +1,4 @@
-"""Workloads are files: which there are, and loading one with its checks."""
+"""Finding workloads, and loading one with its checks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def main(client, n: int = 4) -> dict:
 
 
 def test_script_alone_is_a_workload(workloads: Path, tmp_path: Path) -> None:
-    """One file with a `main` is listed, has options and help, runs, and its returned values are the result."""
+    """A file with a `main` is listed, has options and help, and runs; its return value is the result."""
     (workloads / "my_sum.py").write_text(PLAIN)
     assert "my-sum" in invoke("list").output
     assert "How many.  [default: 4]" in " ".join(invoke("run", "my-sum", "--help").output.split()).replace(" [", "  [")
@@ -77,7 +77,7 @@ def test_functions_are_sent_by_value(workloads: Path) -> None:
 
 
 def test_checks_import_their_script(workloads: Path) -> None:
-    """Checks see the script as `workloads.NAME`, whatever the folder's name; other modules of that name come back."""
+    """Checks import the script as `workloads.NAME`; other modules of that name are restored afterwards."""
     (workloads / "my_sum.py").write_text(PLAIN)
     (workloads / "checks").mkdir()
     (workloads / "checks" / "my_sum.py").write_text(
@@ -93,8 +93,8 @@ def test_checks_import_their_script(workloads: Path) -> None:
     }
 
 
-def test_annotation_of_client_may_be_for_type_checkers(workloads: Path) -> None:
-    """A script need not import the client's class when it runs."""
+def test_client_annotation_may_be_for_type_checkers_only(workloads: Path) -> None:
+    """A script need not import the client's class at run time."""
     (workloads / "some.py").write_text(
         '"""Some."""\nfrom __future__ import annotations\nfrom typing import TYPE_CHECKING\n'
         "if TYPE_CHECKING:\n    from distributed import Client\n\n"
@@ -104,7 +104,7 @@ def test_annotation_of_client_may_be_for_type_checkers(workloads: Path) -> None:
 
 
 def test_script_may_import_its_own_package_workloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's package called workloads is found by scripts of other folders."""
+    """A user's package called workloads is found by scripts in other folders."""
     (tmp_path / "site" / "workloads").mkdir(parents=True)
     (tmp_path / "site" / "workloads" / "mine.py").write_text("ANSWER = 42\n")
     (tmp_path / "some.py").write_text('"""Some."""\nfrom workloads.mine import ANSWER\n\ndef main(client): ...\n')
@@ -133,7 +133,7 @@ def test_notebook_is_not_run_as_workload(workloads: Path) -> None:
     for name in ("tutorial", str(file)):
         done = invoke("run", name)
         assert done.exit_code == 1
-        assert f"run it by 'python {file}'" in done.output.replace("\n", " ")
+        assert f"run it with 'python {file}'" in done.output.replace("\n", " ")
         assert "executed" not in done.output
 
 
@@ -150,7 +150,7 @@ def test_rejects_checks_with_other_parameters(workloads: Path) -> None:
     [
         ("import nothing_of_that_name", ["checks/some.py", "nothing_of_that_name"]),
         ("x = 1", ["checks/some.py", "declares no checks", "@checks"]),
-        ("from dask_hpc.tutorial import checks\n@checks(types={'q': None})\ndef f(client): ...", ["some.py", "for q"]),
+        ("from dask_hpc.tutorial import checks\n@checks(types={'q': None})\ndef f(client): ...", ["some.py", ": q"]),
     ],
 )
 def test_rejects_broken_checks(workloads: Path, text: str, words: list[str]) -> None:
@@ -165,7 +165,7 @@ def test_rejects_broken_checks(workloads: Path, text: str, words: list[str]) -> 
 
 
 def test_rejects_main_with_unknown_annotation(workloads: Path) -> None:
-    """An annotation that does not exist is the script's error."""
+    """An undefined annotation is reported as the script's error."""
     (workloads / "some.py").write_text(
         '"""Some."""\nfrom __future__ import annotations\n\ndef main(client, n: Missing = 1): ...\n'
     )

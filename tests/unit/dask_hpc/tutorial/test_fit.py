@@ -39,7 +39,7 @@ def test_rejects_too_much_memory_per_worker() -> None:
     ) as caught:
         fits(needing(worker=int(0.9 * GIB)))
     assert caught.value.exit_code == 2
-    fits(needing(worker=int(0.9 * GIB)), memory=0)  # how much a worker has is unknown
+    fits(needing(worker=int(0.9 * GIB)), memory=0)  # a worker's memory is unknown
 
 
 def test_rejects_too_much_memory_for_machine() -> None:
@@ -65,5 +65,5 @@ def test_rejects_wrong_backend() -> None:
     """A workload that needs MPI rejects other backends."""
     some = declared(backends=frozenset({"mpi"}))
     refuse_backend(some, "mpi")
-    with pytest.raises(RequestError, match=r"some does not run --on slurm\.\nWhat to do: run it --on mpi"):
+    with pytest.raises(RequestError, match=r"some does not support --on slurm\.\nWhat to do: use --on mpi"):
         refuse_backend(some, "slurm")

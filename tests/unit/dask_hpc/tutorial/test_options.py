@@ -1,4 +1,4 @@
-"""Options made of the signature and the docstring of a script's `main`."""
+"""Options made from the signature and the docstring of a script's `main`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def every_type(
 
 
 def test_values_have_types_of_annotations() -> None:
-    """Defaults are main's, and the command line's texts become what the annotations say."""
+    """Defaults are main's, and values on the command line get the types of the annotations."""
     assert parsed(every_type) == {
         "count": 3,
         "share": 0.5,
@@ -97,7 +97,7 @@ def test_rejects_values_of_wrong_type_or_range(line: str, words: list[str]) -> N
 
 
 def test_takes_type_from_default_where_annotation_is_missing() -> None:
-    """A script without annotations has options, too."""
+    """A script without annotations also has options."""
 
     def main(client, n=5, share=0.5, fast=False, word=None):  # type: ignore[no-untyped-def]
         """Compute."""
@@ -107,7 +107,7 @@ def test_takes_type_from_default_where_annotation_is_missing() -> None:
 
 
 def test_parameter_without_default_is_required() -> None:
-    """The command line must give it."""
+    """A parameter without a default makes a required option."""
 
     def main(client: object, n: int) -> None:
         """Compute."""
@@ -152,7 +152,7 @@ def numpy(client: object, long_name: int = 20_000) -> None:
 
 @pytest.mark.parametrize("main", [google, numpy])
 def test_help_comes_from_docstring(main: Callable[..., None]) -> None:
-    """In Google's and in NumPy's style, options have the help of their arguments, and defaults are readable."""
+    """Options get their help from Google's and NumPy's docstring styles, and defaults are readable."""
     (option,) = options_of(main, {})
     record = option.get_help_record(click.Context(click.Command("script")))
     assert record == ("--long-name COUNT", "Rows of the matrix, and its columns.  [default: 20_000]")
@@ -162,8 +162,8 @@ def test_help_comes_from_docstring(main: Callable[..., None]) -> None:
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ("", ["takes no Dask client", "def main(client, …)"]),
-        ("*, client=None", ["takes no Dask client"]),
+        ("", ["no parameter for the Dask client", "def main(client, …)"]),
+        ("*, client=None", ["no parameter for the Dask client"]),
         ("client, *rest", ["*rest", "name each parameter"]),
         ("client, **rest", ["rest", "name each parameter"]),
         ("client, data: dict = None", ["data", "dict", "use int, float, str, bool"]),
@@ -180,7 +180,7 @@ def test_rejects_main_that_no_command_line_can_call(parameters: str, words: list
 
 def test_rejects_type_for_unknown_parameter() -> None:
     """A mistyped name in the checks is an error, not an option without its range."""
-    with pytest.raises(WorkloadError, match="types for cuont"):
+    with pytest.raises(WorkloadError, match="unknown parameters of main: cuont"):
         options_of(every_type, {"cuont": Count()})
 
 
@@ -189,6 +189,6 @@ def test_rejects_type_for_unknown_parameter() -> None:
     [((7000, 3000), "7000,3000", "7000,3000"), (20_000, 20_000, "20_000"), (True, True, "True"), (Path("a"), "a", "a")],
 )
 def test_values_are_recorded_as_typed(value: object, kept: object, said: str) -> None:
-    """A result has several numbers and paths as texts; help has large numbers in groups of digits."""
+    """Results store tuples and paths as text; help shows large numbers with grouped digits."""
     assert recorded(value) == kept
     assert in_words(value) == said

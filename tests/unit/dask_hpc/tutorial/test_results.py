@@ -1,4 +1,4 @@
-"""The result of a run, as `result.json` has it."""
+"""Results of runs, as stored in `result.json`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.results import make_result
 
 @pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1])
 def test_rejects_other_schema(tmp_path: Path, schema: int) -> None:
-    """A result of an earlier or later version is rejected, whatever else is in it."""
+    """A result of an earlier or later version is rejected, regardless of its other fields."""
     file = tmp_path / "result.json"
     file.write_text(f'{{"schema": {schema}, "something": "else"}}')
     with pytest.raises(ResultsError, match=f"has schema {schema}; this dask-hpc reads {SCHEMA}"):
@@ -45,5 +45,5 @@ def test_converts_numpy_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [{"values": {"z": 1j}}, {"values": {"a": np.ones(3)}}, {"timings": {"t": None}}])
 def test_rejects_values_that_json_cannot_hold(tmp_path: Path, wrong: dict[str, Any]) -> None:
     """A value that result.json cannot hold is an error that names the workload."""
-    with pytest.raises(WorkloadError, match="w gave a result that cannot be kept"):
+    with pytest.raises(WorkloadError, match="The result of w cannot be stored"):
         make_result(tmp_path, **wrong)

@@ -40,7 +40,7 @@ class Pair(NamedTuple):
     ],
 )
 def test_plain_values_are_for_programs(returned: object, values: dict[str, Any]) -> None:
-    """Numbers, texts and truths are values, also out of NumPy; all else is in the table alone."""
+    """Numbers, strings and booleans, including NumPy's, are values; anything else is only in the table."""
     outcome = unchecked(lambda _client: returned).run(None)
     assert outcome.values == values
     assert all(type(value) in (int, float, str, bool) for value in outcome.values.values())

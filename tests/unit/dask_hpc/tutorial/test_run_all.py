@@ -77,7 +77,7 @@ def test_failing_workload_does_not_stop_others(workloads: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--all", "--size", "huge"], ["No workload has a size 'huge'", "default, small"]),
+        (["--all", "--size", "huge"], ["Unknown size 'huge'", "default, small"]),
         (["--all", "--wrokers", "1"], ["--wrokers", "--workers"]),
         (["--all", "--workers", "0"], ["--workers", "0"]),
         (["--all", "--on", "mars"], ["mars", "local"]),
@@ -85,7 +85,7 @@ def test_failing_workload_does_not_stop_others(workloads: Path, tmp_path: Path) 
     ],
 )
 def test_rejects_bad_input(workloads: Path, args: list[str], words: list[str]) -> None:
-    """A mistake is named before anything runs."""
+    """Mistakes are reported before anything runs."""
     write(workloads, "right", GOOD, SIZED, "n: int = 3")
     done = invoke("run", *args)
     assert done.exit_code == 2, done.output
@@ -94,7 +94,7 @@ def test_rejects_bad_input(workloads: Path, args: list[str], words: list[str]) -
 
 
 def test_passes_options_on_as_typed() -> None:
-    """Each workload's command gets the options that its backend knows, as they were typed."""
+    """Each workload's command gets its backend's options, as typed."""
     line = ["--no-tls", "--sbatch-option=--qos=a", "--sbatch-option", "--hold", "--memory", "2GiB", "--workers", "3"]
     typed = AllCommand().make_context("all", line).meta[ALL]
     mine = {name: as_typed(typed, backend.options) for name, backend in BACKENDS.items()}

@@ -1,7 +1,7 @@
-"""The tutorial's workloads: run them on a Dask cluster, check what they found, and report it.
+"""The tutorial's workloads: run them on a Dask cluster, check the results, and write reports.
 
-A workload is a script that uses Dask's own API, and knows nothing of this package. A file of checks beside it may say
-more, by what is declared here::
+A workload is a script that uses Dask's own API and does not import this package. An optional file of checks for it
+imports from here::
 
     from dask_hpc.tutorial import Check, Count, Outcome, checks, cores_at_work
 """

@@ -1,4 +1,4 @@
-"""`dask-hpc run --all`: the options that all workloads have in common, handed on as they were typed."""
+"""`dask-hpc run --all`: the options that all workloads share, passed on as typed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL = "--all"
 
 
 def run_option(*names: str, **kwargs: Any) -> SectionedOption:
-    """Return an option about a run as such."""
+    """Return an option for the section "Run" of a help page."""
     return SectionedOption(names, section="Run", **kwargs)
 
 
@@ -31,31 +31,31 @@ def on_option() -> SectionedOption:
 
 
 def results_option(holds: str) -> SectionedOption:
-    """Return --results; `holds` is what the folder gets."""
+    """Return --results; `holds` names the files that are written."""
     return run_option(
         "--results",
         type=LocalPath(),
         default=Path("results"),
         show_default=True,
-        help=f"Folder that gets {holds}.",
+        help=f"Folder for {holds}.",
     )
 
 
 class AllCommand(SectionedCommand):
-    """Runs every workload."""
+    """The command that runs every workload."""
 
     def __init__(self) -> None:
         options = [
             on_option(),
-            run_option("--size", default=DEFAULT_SIZE, show_default=True, help="Size of those workloads that have it."),
-            results_option("index.html, and WORKLOAD/TIME/ for each"),
-            run_option("--json", "as_json", is_flag=True, help="For programs: what became of each on standard output."),
+            run_option("--size", default=DEFAULT_SIZE, show_default=True, help="Size, for workloads that have it."),
+            results_option("index.html, and WORKLOAD/TIME/ of each workload"),
+            run_option("--json", "as_json", is_flag=True, help="For programs: verdicts as JSON on standard output."),
         ]
-        text = "Run every workload, each where it can run, and end with one table and one page over all."
+        text = "Run every workload where it can run, and summarise all runs in one table and one page."
         super().__init__(ALL, params=[*options, *CLUSTER_OPTIONS], callback=_run, help=text)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the options' texts as they were typed: the commands of the workloads read them again."""
+        """Keep the options as typed: each workload's own command parses them again."""
         ctx.meta[ALL] = self.make_parser(ctx).parse_args(list(args))[0]
         return super().parse_args(ctx, args)
 
@@ -67,7 +67,7 @@ def _run(on: str, size: str, results: Path, as_json: bool, **_: Any) -> None:
 
 
 def as_typed(values: Mapping[str, Any], names: frozenset[str]) -> list[str]:
-    """Return the command line of those options."""
+    """Return these options as command-line arguments."""
     line: list[str] = []
     for option in CLUSTER_OPTIONS:
         if (name := str(option.name)) in names and name in values:

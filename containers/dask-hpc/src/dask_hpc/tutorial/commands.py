@@ -49,10 +49,10 @@ def list_(as_json: bool) -> None:
 
 
 class Workloads(click.Group):
-    """One command a workload; its file is loaded only when that one is asked for."""
+    """One command per workload; its file is loaded only when the command is used."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take --all, wherever it stands, for a workload of that name."""
+        """Treat --all, at any position, as the name of a workload."""
         if ALL in args:
             args = ["--", ALL, *(arg for arg in args if arg != ALL)]
         return super().parse_args(ctx, args)
@@ -62,14 +62,14 @@ class Workloads(click.Group):
         return list(discovery.available())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Return the command of a workload, by its name or its path, or nothing if there is none."""
+        """Return the command of a workload by its name or path, or None if it does not exist."""
         file = discovery.find(cmd_name)
         return _command(discovery.load(file)) if file else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the workload, or say which one was probably meant."""
+        """Find the workload, or suggest the one that was probably meant."""
         if args and args[0] == ALL:
             return ALL, AllCommand(), args[1:]
         if args and not args[0].startswith("-") and not discovery.find(args[0]):
@@ -78,10 +78,10 @@ class Workloads(click.Group):
 
     def _not_found(self, ctx: click.Context, name: str) -> str:
         if name.endswith(".py"):
-            return f"There is no file {name}."
+            return f"File {name} not found."
         meant = did_you_mean(name.replace("_", "-"), self.list_commands(ctx), cutoff=0.5)
-        hint = meant.capitalize() if meant else "'dask-hpc list' shows what there is."
-        return f"There is no workload {name!r} in {discovery.folder()}. {hint}"
+        hint = meant.capitalize() if meant else "'dask-hpc list' shows all workloads."
+        return f"Unknown workload {name!r} in {discovery.folder()}. {hint}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the workloads without loading them."""
@@ -93,12 +93,12 @@ class Workloads(click.Group):
     cls=Workloads,
     subcommand_metavar="WORKLOAD|--all [OPTIONS]...",
     epilog=_EXAMPLES.format(name="WORKLOAD"),
-    params=[click.Option([ALL, "every"], is_flag=True, help="Run every workload; --all --help shows what it takes.")],
+    params=[click.Option([ALL, "every"], is_flag=True, help="Run every workload; --all --help shows its options.")],
 )
 def run(**_: object) -> None:
-    """Run a workload, or a script of your own with a function main(client, …).
+    """Run a workload, or your own script with a function main(client, …).
 
-    'dask-hpc run WORKLOAD --help' shows the options, which are the parameters of its main.
+    'dask-hpc run WORKLOAD --help' shows its options: the parameters of its main.
     """
 
 
@@ -118,7 +118,7 @@ def _command(workload: Workload) -> click.Command:
 
 
 def _refuse_taken_names(workload: Workload, others: Sequence[click.Parameter]) -> None:
-    """Refuse a `main` with a parameter that would hide an option of the run or of the Dask cluster."""
+    """Refuse a `main` whose parameter would hide an option of the run or of the Dask cluster."""
     taken = {name for option in others for name in (option.name, *option.opts)} | {"--help"}
     if clashes := [option.opts[0] for option in workload.options if taken & {option.name, *option.opts}]:
         raise WorkloadError(
@@ -158,8 +158,8 @@ def _run_options() -> list[click.Parameter]:
     return [
         on_option(),
         results_option("WORKLOAD/TIME/ with result.json and report.html"),
-        run_option("--performance-report", is_flag=True, help="Keep Dask's own performance report, too."),
-        run_option("--json", "as_json", is_flag=True, help="For programs: the result on standard output."),
+        run_option("--performance-report", is_flag=True, help="Also write Dask's own performance report."),
+        run_option("--json", "as_json", is_flag=True, help="For programs: the result as JSON on standard output."),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Cores: how many the workers have, how many threads NumPy uses on them, and how well a speed-up uses them."""
+"""Count the workers' cores, set NumPy's threads, and compute parallel efficiency."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def cores_at_work(client: Client) -> int:
-    """Return how many cores the workers really have between them, at most one a thread.
+    """Return how many cores all workers have together, at most one per thread.
 
-    Several nodes of a mini-cluster are one machine: they report one kernel, and its cores count once.
+    The nodes of a mini-cluster are one machine: they report the same kernel, and its cores count once.
     """
     threads: int = sum(client.nthreads().values())
     machines: dict[str, set[int]] = {}
@@ -31,7 +31,7 @@ def blas_threads(count: int = 0) -> int:
     """Let this process's BLAS use `count` threads from now on; 0 changes nothing.
 
     Returns:
-        how many it uses, or 0 if there is none that can be asked.
+        the number of threads it uses, or 0 if threadpoolctl finds no BLAS.
     """
     import numpy as np  # noqa: F401 (loads its BLAS)
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
@@ -43,9 +43,9 @@ def blas_threads(count: int = 0) -> int:
 
 
 def efficiency(speedup: float, cores: int) -> float:
-    """Return the part of what `cores` could give at best that a speed-up is; never above 1.
+    """Return the parallel efficiency: the speed-up per core, at most 1.
 
-    The speed-up has to be against one of these cores. It may then be above their number by no more than a machine's
-    clock varies, which is no efficiency.
+    The speed-up must be relative to one of these cores. It can then exceed their number only because clock rates vary,
+    which does not count.
     """
     return min(1.0, speedup / cores)

@@ -1,4 +1,4 @@
-"""Find workloads, which are files, and load one with its checks."""
+"""Find the files of workloads, and load one with its checks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dask_hpc.tutorial.returned import unchecked
 from dask_hpc.tutorial.workload import Checks, Workload
 
 PACKAGE = "workloads"
-"""The name under which a file of checks imports its script, whatever the folder is called."""
+"""The package from which a file of checks imports its script, regardless of the folder's name."""
 _CHECKS = "checks"
 _CELL = "\n# %%"
 
@@ -36,12 +36,12 @@ def folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def available(where: Path | None = None) -> dict[str, Path]:
-    """Return the file of every workload by its name, sorted; skip notebooks and files that start with _."""
+    """Return every workload's file by its name, sorted; skip notebooks and files that start with _."""
     return {name: file for name, file in _scripts(where or folder()).items() if not _is_notebook(file)}
 
 
 def find(name: str) -> Path | None:
-    """Return the script of that name, or the one at that path; None if there is neither."""
+    """Return the script of that name or at that path, or None if it does not exist."""
     if name.endswith(".py"):
         return Path(name) if Path(name).is_file() else None
     return _scripts(folder()).get(name)
@@ -59,7 +59,7 @@ def _is_notebook(file: Path) -> bool:
 
 
 def summary(file: Path) -> str:
-    """Return the first line of a workload's docstring without running the file: that would import Dask."""
+    """Return the first line of a workload's docstring without running the file, which would import Dask."""
     try:
         text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
     except (OSError, SyntaxError, ValueError) as error:
@@ -68,16 +68,16 @@ def summary(file: Path) -> str:
 
 
 def load(file: Path) -> Workload:
-    """Return the workload in a file, with its checks if there are any: `checks/` beside it has a file of that name.
+    """Load the workload in a file, with its checks from the file of the same name in `checks/`, if present.
 
-    The modules do not stay in `sys.modules`: functions of a module that cannot be imported are sent to workers
-    by value, so that a worker needs neither the files nor their folder.
+    The modules do not stay in `sys.modules`: Dask sends functions of a module that cannot be imported by value, so
+    workers do not need the files.
 
     Raises:
         WorkloadError: a file cannot be run, or lacks `main` or `@checks`.
     """
     if _is_notebook(file):
-        raise WorkloadError(f"{file} is a notebook.", todo=f"run it by 'python {file}'.")
+        raise WorkloadError(f"{file} is a notebook.", todo=f"run it with 'python {file}'.")
     script = _run(file, f"dask_hpc_workload_{file.stem}")
     main = getattr(script, "main", None)
     if not inspect.isfunction(main):
@@ -107,21 +107,21 @@ def _checks(script_file: Path, script: ModuleType) -> Checks | None:
 
 
 def _refuse_other_parameters(file: Path, checks: Checks, names: list[str]) -> None:
-    """Refuse checks that do not take what `main` takes."""
+    """Refuse checks whose parameters are not those of `main`."""
     _, *taken = inspect.signature(checks.run).parameters.values()
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken):
         return
     if sorted(one.name for one in taken) != sorted(names):
         raise WorkloadError(
-            f"The checks of {file} do not take what its main takes.",
-            f"main: {', '.join(names) or 'nothing'}; checks: {', '.join(one.name for one in taken) or 'nothing'}.",
+            f"The checks of {file} and its main have different parameters.",
+            f"main: {', '.join(names) or 'none'}; checks: {', '.join(one.name for one in taken) or 'none'}.",
             f"use the same names in {file.parent / _CHECKS / file.name}.",
         )
 
 
 @contextmanager
 def _importable(file: Path, script: ModuleType) -> Iterator[None]:
-    """Let a file of checks import its script, and siblings of both, as parts of one package while it is loaded."""
+    """While a file of checks is loaded, let it import its script, and siblings of both, from one package."""
     hidden = {name: sys.modules.pop(name) for name in _names()}
     package = sys.modules[PACKAGE] = ModuleType(PACKAGE)
     package.__path__ = [str(file.parent)]

@@ -1,4 +1,4 @@
-"""Refuse a workload that does not fit what is planned for it, with figures and before anything starts."""
+"""Refuse a workload that does not fit the planned Dask cluster, before anything starts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 def refuse_backend(workload: Workload, on: str) -> None:
-    """Raise `RequestError` if the workload cannot run there."""
+    """Raise `RequestError` if the workload does not support that backend."""
     if workload.checks.backends is not None and on not in workload.checks.backends:
         ways = " or ".join(f"--on {name}" for name in sorted(workload.checks.backends))
-        raise RequestError(f"{workload.name} does not run --on {on}.", todo=f"run it {ways}.")
+        raise RequestError(f"{workload.name} does not support --on {on}.", todo=f"use {ways}.")
 
 
 def refuse_what_does_not_fit(
     workload: Workload, parameters: Mapping[str, object], plan: Plan, *, one_machine: bool
 ) -> None:
-    """Compare what the workload needs with the plan.
+    """Compare the needs of a workload with the plan.
 
     Args:
-        workload: what is to run.
+        workload: the workload.
         parameters: its options' values.
-        plan: the Dask cluster that would be started.
+        plan: the planned Dask cluster.
         one_machine: whether client and workers share this machine's memory.
 
     Raises:
@@ -52,8 +52,8 @@ def _refuse_worker(name: str, need: Need, plan: Plan) -> None:
         raise RequestError(
             f"{name} does not fit into a worker's memory.",
             f"Needed at once in one worker: {utils.format_bytes(need.worker)}. "
-            f"A worker has {utils.format_bytes(plan.worker_memory)}, and takes no more tasks above {pause:.0%} of it.",
-            "compute something smaller, or give workers more by --memory.",
+            f"A worker has {utils.format_bytes(plan.worker_memory)}, and pauses above {pause:.0%} of it.",
+            "reduce the problem, or give workers more with --memory.",
         )
 
 
@@ -68,12 +68,12 @@ def _refuse_machine(name: str, need: Need, plan: Plan, *, one_machine: bool) -> 
             f"{name} does not fit into the memory of this machine.",
             f"Needed: {format_bytes(need.client)} in the client{workers}, {format_bytes(total)} in all. "
             f"Free: {format_bytes(free)}.",
-            "compute something smaller, or run it on a larger machine.",
+            "reduce the problem, or run it on a larger machine.",
         )
 
 
 def available_memory() -> int:
-    """Return the bytes of memory that this machine can give a program now, and its control group allows it."""
+    """Return the available memory in bytes, within the limit of this process's control group."""
     import psutil
     from distributed.system import MEMORY_LIMIT
 

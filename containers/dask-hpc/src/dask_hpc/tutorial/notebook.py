@@ -1,4 +1,4 @@
-"""Pictures in a notebook, drawn as in a report."""
+"""Draw pictures in a notebook as in a report."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Drawn:
         return f"<picture: {self._title}>"
 
     def _repr_html_(self) -> str:
-        # in a frame of its own: it runs scripts, and neither needs the network nor meddles with the notebook
+        # in its own frame: its scripts cannot interfere with the notebook, and srcdoc needs no network
         style = f"width: 100%; height: {_HEIGHT}px; border: 0"
         return f'<iframe title="{escape(self._title)}" style="{style}" srcdoc="{escape(self._page)}"></iframe>'
 
 
 def draw(picture: Picture, *, one_scale: bool = False) -> Drawn:
-    """Draw a picture as a workload's report does; with `one_scale` a circle looks like one."""
+    """Draw a picture as in a workload's report; `one_scale` gives both axes the same scale."""
     from dask_hpc.tutorial.report.figures.pictures import draw_picture
     from dask_hpc.tutorial.report.render import render
 

@@ -1,4 +1,4 @@
-"""Make command-line options of the signature and the docstring of a script's `main`."""
+"""Make command-line options from the signature and the docstring of a script's `main`."""
 
 from __future__ import annotations
 
@@ -27,47 +27,47 @@ _SUPPORTED = "int, float, str, bool, Path, Literal[…] or a tuple of int"
 
 
 def help_of(main: Callable[..., Any]) -> str:
-    """Return the description in a docstring, without the sections on arguments, returned value and errors."""
+    """Return the description in a docstring, without the sections on arguments, return value and errors."""
     text = parse(inspect.getdoc(main) or "")
     return "\n\n".join(part for part in (text.short_description, text.long_description) if part)
 
 
 def options_of(main: Callable[..., Any], types: Mapping[str, click.ParamType[Any]]) -> list[click.Option]:
-    """Return an option for every parameter of `main` but the first, which is the client.
+    """Return an option for every parameter of `main` except the first, the client.
 
     Args:
         main: a function with annotations; its docstring (Google's, NumPy's or Sphinx's style) has the options' help.
-        types: other types than those of the annotations, by the parameter's name.
+        types: types that replace the annotations', by parameter.
 
     Raises:
-        WorkloadError: `main` takes no client, or a parameter cannot be an option.
+        WorkloadError: `main` has no client parameter, or a parameter cannot be an option.
     """
     parameters = list(inspect.signature(main).parameters.values())
     if not parameters or parameters.pop(0).kind not in _POSITIONAL:
-        raise WorkloadError("main takes no Dask client.", todo="write def main(client, …).")
+        raise WorkloadError("main has no parameter for the Dask client.", todo="write def main(client, …).")
     if strangers := sorted(set(types) - {one.name for one in parameters}):
-        raise WorkloadError(f"There are types for {', '.join(strangers)}, which main does not take.")
+        raise WorkloadError(f"The checks give types for unknown parameters of main: {', '.join(strangers)}.")
     described = {one.arg_name: one.description or "" for one in parse(inspect.getdoc(main) or "").params}
     hints = _hints(main, parameters)
     return [_option(one, hints[one.name], types.get(one.name), described) for one in parameters]
 
 
 def recorded(value: object) -> Value:
-    """Return an option's value as stored in a result: several numbers and paths become text, as they are typed."""
+    """Return an option's value as stored in a result: tuples and paths become text, as typed."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return value if isinstance(value, Value) else str(value)
 
 
 def in_words(value: object) -> str:
-    """Return an option's value as shown in help: a large number has its digits in groups."""
+    """Return an option's value as shown in help: large numbers have grouped digits."""
     return f"{value:_}" if type(value) is int and abs(value) >= 10_000 else str(recorded(value))
 
 
 def _hints(main: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> dict[str, object]:
-    """Return the type of every parameter: its annotation's, without None, or else its default's.
+    """Return every parameter's type: its annotation without None, or else its default's type.
 
-    The client's annotation is left alone: a script may import its name for type checkers only.
+    The client's annotation is not evaluated: a script may import its name for type checkers only.
     """
     written = {one.name: one.annotation for one in parameters if one.annotation is not inspect.Parameter.empty}
     names = getattr(inspect.unwrap(main), "__globals__", {})
@@ -89,7 +89,7 @@ def _option(
 ) -> click.Option:
     name = parameter.name
     if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-        raise WorkloadError(f"main takes *{name}, which cannot be an option.", todo="name each parameter.")
+        raise WorkloadError(f"main's parameter *{name} cannot be an option.", todo="name each parameter.")
     dashed = name.replace("_", "-")
     text = " ".join(described.get(name, "").split())
     required = parameter.default is inspect.Parameter.empty

@@ -1,4 +1,4 @@
-"""Pictures of a result, as data: a workload says what to show, and the report draws it."""
+"""Pictures of a result as data, which the report draws."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 Number = float | None
-"""None, or NaN, where there is no value."""
+"""None or NaN for a missing value."""
 Series = Mapping[str, tuple[Sequence[Number], Sequence[Number]]]
-"""By name, x and y of every point."""
+"""x and y of every point, by the series' name."""
 
 
 class Lines(msgspec.Struct, frozen=True, tag="lines", tag_field="kind"):
@@ -42,7 +42,7 @@ class Grid(msgspec.Struct, frozen=True, tag="grid", tag_field="kind"):
 
 
 class Points(msgspec.Struct, frozen=True, tag="points", tag_field="kind"):
-    """Points that are not joined: `x` and `y` are the axes' labels, with units."""
+    """Unconnected points: `x` and `y` are the axes' labels, with units."""
 
     title: str
     x: str

@@ -1,4 +1,4 @@
-"""The result of a run: made of what a workload gave, kept as `result.json`, and shown to people."""
+"""Make a run's result, load it from `result.json`, and print it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCHEMA = 2
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Something that must hold, and whether it did."""
+    """A condition on the result, and whether it holds."""
 
     name: str
     ok: bool
@@ -27,14 +27,14 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A workload's numbers for people: the heads of the columns, and rows of texts."""
+    """A workload's numbers as a table: column headings, and rows of text."""
 
     columns: list[str] = []
     rows: list[list[str]] = []
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything about one run; times in seconds, `started` in UTC, `size` the name given by --size."""
+    """Everything about one run: times in seconds, `started` in UTC, `size` as given with --size."""
 
     schema: int = SCHEMA
     workload: str
@@ -60,17 +60,17 @@ class _Schema(msgspec.Struct):
 
 
 def make(**fields: object) -> Result:
-    """Return a result of what a workload gave, with NumPy's numbers and arrays as Python's own.
+    """Make a result, with NumPy's numbers and arrays converted to Python's.
 
     Raises:
-        WorkloadError: something in it cannot be written to `result.json`, or not be read back.
+        WorkloadError: a value cannot be written to `result.json` and read back.
     """
     try:
         plain = msgspec.json.encode({"schema": SCHEMA} | fields, enc_hook=_plain)
         return msgspec.json.decode(plain, type=Result)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
-        todo = "give it plain numbers and texts, see dask_hpc.tutorial.Outcome."
-        raise WorkloadError(f"{fields['workload']} gave a result that cannot be kept.", str(error), todo) from error
+        todo = "return plain numbers and strings, see dask_hpc.tutorial.Outcome."
+        raise WorkloadError(f"The result of {fields['workload']} cannot be stored.", str(error), todo) from error
 
 
 def _plain(value: object) -> object:
@@ -79,11 +79,11 @@ def _plain(value: object) -> object:
     if convert := getattr(value, "tolist", None):  # NumPy's
         plain: object = convert()
         return plain
-    raise TypeError(f"a {type(value).__name__} is no number, text or array")
+    raise TypeError(f"a {type(value).__name__} is not a number, string or array")
 
 
 def load(file: Path) -> Result:
-    """Return a stored result; raises `ResultsError` if the file is none or has another schema."""
+    """Load a stored result; raise `ResultsError` if the file is not a result or has another schema."""
     try:
         content = file.read_bytes()
         schema = msgspec.json.decode(content, type=_Schema).schema

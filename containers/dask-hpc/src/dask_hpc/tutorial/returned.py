@@ -1,4 +1,4 @@
-"""Make an outcome of the value that the `main` of a script without checks returns."""
+"""Turn the value returned by a script without checks into an outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def unchecked(main: Callable[..., Any]) -> Checks:
         seconds = perf_counter() - start
         rows = [[name, _short(value)] for name, value in found.items()]
         values = {name: plain for name, value in found.items() if (plain := _plain(value)) is not None}
-        notes = ["The workload has no checks: nothing says whether this result is right."]
+        notes = ["The workload has no checks, so this result is not verified."]
         return Outcome(values, {"main": seconds}, [], columns=("returned", "value"), rows=rows, notes=notes)
 
     return Checks(run=run)

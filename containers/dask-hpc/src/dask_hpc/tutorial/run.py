@@ -1,4 +1,4 @@
-"""One run of a workload: the results folder first, then the Dask cluster, the computation, and what it left."""
+"""Run a workload: create the results folder, start the Dask cluster, compute, and store the results."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TO_DO = ("waiting", "queued", "processing", "no-worker")
 
 @dataclass(frozen=True)
 class Asked:
-    """A request for a run: the options' values, the name of the size that set their defaults, and reports to keep."""
+    """A request for a run: option values, the size that set their defaults, and extra reports."""
 
     workload: Workload
     parameters: dict[str, Any]
@@ -48,12 +48,12 @@ class Asked:
 
 
 def run(asked: Asked, backend: Backend, options: ClusterOptions, *, root: Path, json: bool = False) -> int:
-    """Run a workload and return the exit status: 0 if all checks hold and all is written, else 1.
+    """Run a workload and return the exit status: 0 if all checks hold and the results are written, else 1.
 
     Args:
-        asked: what to run.
-        backend: where.
-        options: those of the Dask cluster.
+        asked: the workload and its parameters.
+        backend: where to run it.
+        options: options of the Dask cluster.
         root: the results folder.
         json: print the result as JSON on standard output, and tables on standard error.
     """
@@ -115,14 +115,14 @@ def _compute(asked: Asked, session: Session, *, store: Store, screen: Screen) ->
 
 @contextmanager
 def _performance_report(asked: Asked, store: Store) -> Iterator[None]:
-    """Let Dask write its own report, too; if the workload fails, nothing more is asked of the scheduler."""
+    """Also write Dask's own report; if the workload fails, do not contact the scheduler again."""
     from distributed import performance_report
 
     if not asked.performance_report:
         yield
         return
     file = store.partial / "performance-report.html"
-    # inline: the page carries its scripts, and opens on a machine without a network
+    # inline: the page contains its scripts, and opens on a machine without a network
     report = performance_report(str(file), mode="inline")
     report.__enter__()
     yield
@@ -131,7 +131,7 @@ def _performance_report(asked: Asked, store: Store) -> Iterator[None]:
 
 
 def _drop_favicon(file: Path) -> None:
-    # the only thing in Dask's report that would be fetched from the network
+    # Dask's report would fetch this, and nothing else, from the network
     page = file.read_text(encoding="utf-8")
     file.write_text(re.sub(r'<link rel="shortcut icon"[^>]*>', "", page), encoding="utf-8")
 
@@ -181,7 +181,7 @@ def _finish(result: Result, store: Store, screen: Screen, *, json: bool) -> int:
 
 
 def _tasks_done(client: Client) -> tuple[int, int]:
-    """Return how many tasks the scheduler has seen finished, and of how many altogether."""
+    """Return how many tasks have finished, and how many the scheduler has seen in total."""
     found: tuple[int, int] = client.run_on_scheduler(_count)
     return found
 

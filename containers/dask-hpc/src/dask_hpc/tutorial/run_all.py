@@ -1,4 +1,4 @@
-"""All workloads, one after the other, each where it can run; then one table and one page over them."""
+"""Run all workloads one after the other, each where it can run, and summarise them in a table and a page."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from dask_hpc.tutorial.results import Result
 from dask_hpc.tutorial.store import shown
 from dask_hpc.tutorial.workload import DEFAULT_SIZE, Workload
 
-_PATIENCE = 120  # seconds that a workload which was told to stop may take to cancel its jobs
+_PATIENCE = 120  # seconds for a stopped workload to cancel its jobs
 _VERDICTS = {0: "ok", 2: "refused"}  # by exit status
 NOT_HERE = "not here"
 
 
 @dataclass(frozen=True)
 class Order:
-    """A request that all workloads share: the preferred backend, the size where there is one, options by backend."""
+    """A request for all workloads: preferred backend, size for workloads that have it, options by backend."""
 
     on: str
     size: str
@@ -41,11 +41,11 @@ class Order:
 
 
 def run_all(order: Order, *, json: bool) -> int:
-    """Run every workload that can run here, and return 0 if all went well and all their checks hold, else 1.
+    """Run every workload that can run here; return 0 if all succeed and all checks hold, else 1.
 
     Args:
-        order: what is the same for all.
-        json: print what became of each as JSON on standard output, and the table on standard error.
+        order: the request for all workloads.
+        json: print all verdicts as JSON on standard output, and the table on standard error.
 
     Raises:
         RequestError: no workload has that size.
@@ -70,10 +70,10 @@ def run_all(order: Order, *, json: bool) -> int:
 def _refuse_unknown_size(size: str, files: Mapping[str, Path]) -> None:
     known = {DEFAULT_SIZE}
     for file in files.values():
-        with suppress(DaskHpcError):  # one that cannot be loaded is reported in its turn
+        with suppress(DaskHpcError):  # a workload that cannot be loaded is reported in its turn
             known |= discovery.load(file).checks.sizes.keys()
     if size not in known:
-        raise RequestError(f"No workload has a size {size!r}.", f"There are: {', '.join(sorted(known))}.")
+        raise RequestError(f"Unknown size {size!r}.", f"Available: {', '.join(sorted(known))}.")
 
 
 def _one(name: str, file: Path, *, order: Order, screen: Screen, counted: str) -> Entry:
@@ -93,7 +93,7 @@ def _one(name: str, file: Path, *, order: Order, screen: Screen, counted: str) -
 
 def _tried(workload: Workload, on: str, order: Order) -> Entry:
     if order.on == "local" and on != "local" and not shutil.which("sbatch"):
-        why = f"It runs on {on} only, and there is no Slurm here."
+        why = f"It runs on {on} only, and Slurm was not found."
         return Entry(workload.name, workload.summary, on, NOT_HERE, 0.0, why=why)
     start = perf_counter()
     done, said = _run(workload, on, order)
@@ -104,21 +104,21 @@ def _tried(workload: Workload, on: str, order: Order) -> Entry:
 
 
 def where(workload: Workload, on: str) -> str:
-    """Return the backend for a workload that should run on `on`: that one, else MPI where it can, else this machine."""
+    """Return the backend for a workload: `on` if supported, else MPI, else this machine."""
     able = workload.checks.backends or frozenset(BACKENDS)
     for name in (on, "mpi", "local", *sorted(able)):
         if name in able and name in BACKENDS:
             return name
-    raise RequestError(f"{workload.name} runs on {', '.join(sorted(able))} only, which this dask-hpc does not have.")
+    raise RequestError(f"{workload.name} runs on {', '.join(sorted(able))} only, which this dask-hpc does not support.")
 
 
 def _run(workload: Workload, on: str, order: Order) -> tuple[subprocess.CompletedProcess[bytes], str]:
-    """Run a workload in a process of its own, so that none finds what another has left; say what it said."""
+    """Run a workload in its own process, isolated from the others; return the process and its standard error."""
     size = ["--size", order.size] if order.size in workload.checks.sizes else []
     command = [sys.executable, "-m", "dask_hpc", "run", workload.name, "--on", on, *size, "--json"]
     command += ["--results", str(order.root), *order.options.get(on, ())]
     with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as output:
-        # a session of its own: Ctrl-C comes to this program, which passes it on once
+        # its own session: Ctrl-C reaches only this program, which passes it on once
         process = subprocess.Popen(command, stdout=output, stderr=errors, start_new_session=True)
         try:
             process.wait()
@@ -133,7 +133,7 @@ def _run(workload: Workload, on: str, order: Order) -> tuple[subprocess.Complete
 
 
 def _result(output: bytes) -> Result | None:
-    """Return the result that was printed last: a workload may print, too."""
+    """Return the result, which is the last line: the workload may print others before it."""
     lines = output.strip().splitlines()
     with suppress(msgspec.MsgspecError):
         return msgspec.json.decode(lines[-1], type=Result) if lines else None
@@ -141,10 +141,10 @@ def _result(output: bytes) -> Result | None:
 
 
 def _last_lines(text: str, most: int = 12) -> str:
-    """Return what an error said: from its beginning, if it has one."""
+    """Return the error message from its start, or the last lines if none is found."""
     lines = text.strip().splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith(("Error:", "Usage:", "Traceback"))]
-    return "\n".join(lines[starts[-1] :] if starts else lines[-most:]) or "It said nothing."
+    return "\n".join(lines[starts[-1] :] if starts else lines[-most:]) or "No output."
 
 
 def _table(entries: Sequence[Entry], screen: Screen) -> None:
@@ -154,7 +154,7 @@ def _table(entries: Sequence[Entry], screen: Screen) -> None:
     total = sum(entry.seconds for entry in entries)
     screen.table(
         f"{sum(entry.verdict == 'ok' for entry in entries)} of {len(entries)} workloads are ok, in {total:.0f} s",
-        ("workload", "on", "verdict", "checks that hold", "time"),
+        ("workload", "on", "verdict", "checks passed", "time"),
         rows,
         align="right",
     )
@@ -188,6 +188,6 @@ def _overview(root: Path, entries: Sequence[Entry], *, started: datetime, screen
         write_overview(file, entries, started=started.isoformat())
     except OSError as error:
         raise ResultsError(
-            f"The overview {file} cannot be written.", str(error), "name another folder by --results."
+            f"The overview {file} cannot be written.", str(error), "choose another folder with --results."
         ) from error
     screen.note(f"overview: {shown(file)}")

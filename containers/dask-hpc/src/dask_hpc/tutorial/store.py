@@ -1,4 +1,4 @@
-"""The folder of a run's files, which appears whole or not at all."""
+"""Store a run's files in a folder that appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import msgspec
 from dask_hpc.errors import ResultsError
 from dask_hpc.tutorial.results import Result
 
-_ROOM = 8 << 20  # bytes that a run's files need at most; a report has 1-2 MB, Dask's own as much
+_ROOM = 8 << 20  # upper limit for a run's files, in bytes; a report has 1-2 MB, and so has Dask's own
 
 
 class Store:
-    """The folder of one run. It is filled under a hidden name and renamed when it is complete.
+    """The folder of one run, filled under a hidden name and renamed when complete.
 
     Args:
-        root: the results folder; the run gets `root/<workload>/<UTC time>` and `root/<workload>/latest`.
+        root: the results folder; the run's are `root/<workload>/<UTC time>` and the link `root/<workload>/latest`.
         workload: the workload's name.
 
     Raises:
-        ResultsError: the folder cannot be written, or there is no room; found out at once, before any work.
+        ResultsError: the folder is not writable or full; raised before any work is done.
     """
 
     def __init__(self, root: Path, workload: str) -> None:
@@ -47,14 +47,14 @@ class Store:
         return self.folder.with_name("latest")
 
     def add(self, name: str, write: Callable[[Path], object]) -> None:
-        """Let `write` make a file of that name; a disk that refuses it must not cost the result: `keep` says so."""
+        """Let `write` create a file of that name; if the disk fails, `keep` reports it, and the result is not lost."""
         try:
             write(self.partial / name)
         except OSError as error:
             self.problem = error
 
     def take_logs(self, folder: Path | None) -> None:
-        """Move the jobs' logs to the results; if that fails, `keep` says so."""
+        """Move the jobs' logs to the results; if that fails, `keep` reports it."""
         if folder and folder.is_dir():
             try:
                 shutil.move(folder, self.partial / "logs")
@@ -74,11 +74,11 @@ class Store:
         return ResultsError(
             f"The results folder {self.folder.parent} is {'full' if full else 'not writable'}.",
             f"{error.strerror or error}" + (f": a run needs {_ROOM >> 20} MiB there" if full else ""),
-            "name another one by --results DIR, or make room in it.",
+            "choose another one with --results DIR, or free space in it.",
         )
 
     def keep(self, result: Result) -> None:
-        """Write `result.json` and put the folder in place; raises `ResultsError` if that fails."""
+        """Write `result.json` and put the folder in place; raise `ResultsError` if that fails."""
         try:
             if self.problem:
                 raise self.problem
@@ -96,12 +96,12 @@ class Store:
         link.replace(self.latest)
 
     def discard(self) -> None:
-        """Remove what is not complete."""
+        """Remove the incomplete folder."""
         shutil.rmtree(self.partial, ignore_errors=True)
 
 
 def shown(path: str | Path) -> str:
-    """Return a path as people are told it: from here, where it is below; `--get results` then leads to it as well."""
+    """Return a path for messages: relative if below the working directory, as `--get results` copies it."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except (ValueError, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Bytes that went over the network, by the kernel's own count for every TCP connection of Dask's processes."""
+"""Count bytes on the network, from the kernel's counters for each TCP connection of Dask's processes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from distributed import Client
 
-# struct tcp_info, include/uapi/linux/tcp.h: tcpi_bytes_acked (RFC 4898: each byte once, however often it was sent
-# again) and tcpi_bytes_received, two 64-bit numbers, 120 bytes from the start since Linux 4.1
+# struct tcp_info, include/uapi/linux/tcp.h: tcpi_bytes_acked (RFC 4898: each byte once, even if retransmitted)
+# and tcpi_bytes_received, two 64-bit numbers, 120 bytes from the start since Linux 4.1
 _ACKED_AND_RECEIVED = struct.Struct("120x2Q")
 
 Peer = tuple[str, int]
@@ -25,12 +25,12 @@ Counts = dict[tuple[Peer, Peer], tuple[int, int]]
 
 @dataclass
 class Traffic:
-    """Bytes while something was measured: what processes wrote and read, with TLS, without the headers of TCP and IP.
+    """Bytes moved during a measurement: as processes wrote and read them, with TLS, without TCP and IP headers.
 
-    Dask's own messages are in it: a few KB a task, and heartbeats.
+    They include Dask's own messages: a few KB per task, and heartbeats.
 
     Attributes:
-        sent: out of the client, to the scheduler.
+        sent: from the client to the scheduler.
         received: by the client, from the scheduler.
         into_workers: received by all workers, from the scheduler and from each other.
     """
@@ -42,11 +42,11 @@ class Traffic:
 
 @contextmanager
 def traffic(client: Client) -> Iterator[Traffic]:
-    """Count what goes between a client, its scheduler and the workers; the numbers are there when the block ends.
+    """Count bytes between a client, its scheduler and the workers; the numbers are set when the block ends.
 
-    A client asks the scheduler for everything, unless it was made with `direct_to_workers`; the scheduler may run in
-    the client's process, and its connections do not count as the client's. Dask keeps its connections open: one that
-    is closed before the block ends is not counted.
+    A client talks only to the scheduler, unless it was made with `direct_to_workers`. If the scheduler runs in the
+    client's process, its connections do not count as the client's. A connection that closes before the block ends is
+    not counted; Dask keeps its connections open.
     """
     scheduler = _endpoint(client.scheduler.address)
     moved = Traffic()
@@ -62,7 +62,7 @@ def traffic(client: Client) -> Iterator[Traffic]:
 
 
 def connections() -> Counts:
-    """Return what this process has sent and received on each of its TCP connections."""
+    """Return the bytes that this process has sent and received on each TCP connection."""
     counts: Counts = {}
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 (numbers, not paths)
         with suppress(OSError):  # closed meanwhile, not TCP, or not connected

@@ -23,10 +23,10 @@ class Outcome:
     Attributes:
         values: the numbers for programs, by name.
         timings: seconds, by name.
-        checks: what must hold; a failed one fails the run.
-        columns: the heads of the table for people.
-        rows: its rows, one text a column.
-        pictures: what the report draws of the result, see `dask_hpc.tutorial.pictures`.
+        checks: conditions on the result; a failed one fails the run.
+        columns: the table's column headings.
+        rows: its rows, one text per column.
+        pictures: pictures for the report, see `dask_hpc.tutorial.pictures`.
         graph: a Dask collection, a `Delayed` or a list of them, whose task graph the report draws.
         notes: sentences that explain the numbers, shown under the table and in the report.
     """
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a workload holds at most at one time: in the client's process, and in one worker."""
+    """A workload's peak memory in bytes: in the client's process, and in one worker."""
 
     client: int
     worker: int
@@ -52,7 +52,7 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Checks:
-    """The declarations about a script; the attributes are those that `checks` takes, and `run` is its function."""
+    """The declarations about a script: the arguments of `checks`, and `run`, the decorated function."""
 
     run: Callable[..., Outcome]
     types: Mapping[str, click.ParamType[Any]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Checks:
     least_workers: int = 1
 
     def need(self, parameters: Mapping[str, object], workers: int, threads: int = 1) -> Need | None:
-        """Return how much memory a run on so many workers takes, or None if that is not declared."""
+        """Return the memory that a run on these workers needs, or None if it is not declared."""
         if self.memory is None:
             return None
         taken = inspect.signature(self.memory).parameters
@@ -80,19 +80,19 @@ def checks(
     backends: frozenset[str] | None = None,
     least_workers: int = 1,
 ) -> Callable[[Callable[..., Outcome]], Checks]:
-    """Declare a function that runs a script and checks what it found.
+    """Declare a function that runs a script and checks its result.
 
-    The function takes what the script's `main` takes, under the same names, and returns an `Outcome`.
+    The function has the parameters of the script's `main`, and returns an `Outcome`.
 
     Args:
-        types: the ranges of options: `Count(2, 1000)` for a whole number, `Counts(1)` for several.
-        validate: is called with the options' values before anything starts; raises `click.BadParameter`
-            for values that do not go together.
-        sizes: other defaults for some of the options, by the name that `--size` takes.
-        memory: is called with the options' values, and with `workers=` (how many are planned) and `threads=` (how
-            many each has) if it takes those; the result is compared with the memory there is before anything starts.
-        backends: the names of those that it can run on; None for all.
-        least_workers: with fewer the run is refused.
+        types: ranges of options: `Count(2, 1000)` for a whole number, `Counts(1)` for several.
+        validate: called with the options' values before anything starts; raises `click.BadParameter` for values that
+            contradict each other.
+        sizes: other defaults for some options, by the name given with `--size`.
+        memory: called with the options' values before anything starts, and with `workers=` (the number planned) and
+            `threads=` (per worker) if it has these parameters; its result is compared with the available memory.
+        backends: names of the supported backends; None for all.
+        least_workers: the minimum number of workers; a run with fewer is refused.
     """
 
     def declare(function: Callable[..., Outcome]) -> Checks:
@@ -111,7 +111,7 @@ def checks(
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A script that `dask-hpc run` knows: its options, and the checks that run it."""
+    """A script for `dask-hpc run`: its options, and the checks that run it."""
 
     name: str
     checks: Checks

@@ -82,7 +82,7 @@ def read(page: str) -> Tags:
 
 
 def test_report_is_complete_and_self_contained(tmp_path: Path) -> None:
-    """Everything about the run is on the page, its tags are closed, and nothing is fetched."""
+    """The page has all facts of the run, closes its tags, and fetches nothing."""
     write_report(tmp_path / "report.html", result(tmp_path), seen())
     page = (tmp_path / "report.html").read_text()
     assert read(page).fetched == ["data:,"]
@@ -102,7 +102,7 @@ def test_report_escapes_text(tmp_path: Path) -> None:
 
 
 def test_report_shows_failed_check(tmp_path: Path) -> None:
-    """The head of the page and the check itself say that it failed."""
+    """The head of the page and the check itself are marked as failed."""
     failed = result(tmp_path, ok=False, checks=[Check("holds", False, "it does not")], pictures=[])
     write_report(tmp_path / "report.html", failed, Seen())
     page = (tmp_path / "report.html").read_text()
@@ -122,12 +122,12 @@ def test_overview_links_reports(tmp_path: Path) -> None:
     assert read(page).fetched == ["data:,"]
     assert '<a href="squares/now/report.html">squares</a>' in page
     assert "No &lt;memory&gt;." in page
-    assert "1 of 2 did not end well." in page
+    assert "1 of 2 failed or were refused." in page
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: type(picture).__name__)
 def test_pictures_survive_result_json(tmp_path: Path, picture: Picture) -> None:
-    """A picture is read back from result.json; NaN becomes no value."""
+    """A picture is read back from result.json; NaN becomes None."""
     kept = result(tmp_path, pictures=[picture])
     again = msgspec.json.decode(msgspec.json.encode(kept), type=Result)
     assert again == kept
@@ -150,6 +150,6 @@ def test_pictures_survive_result_json(tmp_path: Path, picture: Picture) -> None:
     ids=lambda picture: f"{type(picture).__name__}-{picture.title}",
 )
 def test_draws_pictures_with_little_data(tmp_path: Path, picture: Picture) -> None:
-    """No value, zero, one value or a negative one make a figure, and no error."""
+    """A picture is drawn without values, with a single one, with zero and with negative ones."""
     write_report(tmp_path / "report.html", result(tmp_path, pictures=[picture]), Seen())
     assert picture.title in (tmp_path / "report.html").read_text()

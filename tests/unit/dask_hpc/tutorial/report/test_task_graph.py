@@ -39,7 +39,7 @@ def test_reads_arrays_and_lists() -> None:
 
 
 def test_rejects_other_objects() -> None:
-    """An object that is no Dask collection is rejected by its type."""
+    """An object that is not a Dask collection is rejected, and the error names its type."""
     with pytest.raises(WorkloadError, match="dict has no task graph"):
         dependencies({"a": 1})
 
@@ -75,7 +75,7 @@ def test_summarises_large_graph() -> None:
 
 
 def test_draws_empty_graph() -> None:
-    """An empty graph has no nodes, and is no error."""
+    """An empty graph has no nodes and raises no error."""
     assert lay_out({}).nodes == []
 
 

@@ -72,7 +72,7 @@ parts = st.tuples(st.integers(0, 3), st.sampled_from(list(ACTIONS)), st.floats(0
 
 @given(st.lists(parts, max_size=40), st.integers(1, 6))
 def test_shares_add_up_to_all_time(drawn: list[tuple[int, str, float, float]], threads: int) -> None:
-    """Whatever the threads did, the shares are never negative and add up to all of their time."""
+    """For any spans, the shares are not negative and add up to the threads' time."""
     spans = [Span(lane=lane, name="f", action=action, start=min(a, b), stop=max(a, b)) for lane, action, a, b in drawn]
     stream = Stream(seconds=10.0, lanes=["a"] * 4, spans=spans, tasks=len(spans))
     shares = where_time_went(stream, threads)

@@ -1,1 +1,1 @@
-"""The report: one page for a run, and one over many, that need no network and no server."""
+"""Reports: a page per run and an overview of many runs, which need neither network nor server."""

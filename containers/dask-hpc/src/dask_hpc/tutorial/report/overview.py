@@ -1,4 +1,4 @@
-"""The page over many runs: each with its verdict, its time, a picture, and the way to its report."""
+"""The overview of many runs: each with its verdict, time, a picture, and a link to its report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dask_hpc.tutorial.results import Result
 
 @dataclass(frozen=True)
 class Entry:
-    """The end of one workload: `verdict` is ok, failed, refused or not here; `why` says more, without a result."""
+    """The outcome of one workload: `verdict` is ok, failed, refused or not here; `why` explains a missing result."""
 
     workload: str
     summary: str
@@ -27,7 +27,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Card:
-    """An entry, the link to its report, and the name of its figure; empty where there is none."""
+    """An entry, the link to its report, and the name of its figure; both are empty if missing."""
 
     entry: Entry
     report: str
@@ -35,7 +35,7 @@ class _Card:
 
 
 def write_overview(file: Path, entries: Sequence[Entry], *, started: str) -> None:
-    """Write the page; raises `OSError` if it cannot be written."""
+    """Write the page; raise `OSError` if it cannot be written."""
     cards = [_card(number, entry, file.parent) for number, entry in enumerate(entries)]
     page = render(
         "overview.html.j2",

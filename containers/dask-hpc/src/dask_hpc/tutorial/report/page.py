@@ -1,4 +1,4 @@
-"""The page of one run: what came out, whether it holds, where the time went, and how it was run."""
+"""The page of one run: its result, checks, times and settings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from dask_hpc.tutorial.report.task_stream import Stream, duration, where_time_we
 from dask_hpc.tutorial.results import Result
 
 _SHARE_COLOURS = (COLOURS[0], TRANSFER, "#5B6270", DISK, DISK, "#C3C7CF", "#C3C7CF")
-_SMALLEST_SHARE = 0.0005  # of all time: a smaller one would read 0.0 %
+_SMALLEST_SHARE = 0.0005  # of the total time; a smaller share would read 0.0 %
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The recorded task stream and the workload's graph, if it gave one: a report shows them beside the result."""
+    """The recorded task stream, and the workload's graph if it has one, to show beside the result."""
 
     stream: Stream = field(default_factory=Stream)
     graph: Any = None
@@ -36,7 +36,7 @@ class _LegendEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class _Bar:
-    """A share of the worker threads' time; `part` is that of all time, 1 at most."""
+    """A share of the worker threads' time; `part` is its fraction of the total, at most 1."""
 
     name: str
     seconds: float
@@ -45,7 +45,7 @@ class _Bar:
 
 
 def write_report(file: Path, result: Result, seen: Seen) -> None:
-    """Write the page; raises `OSError` if the file cannot be written, `WorkloadError` if the graph is none."""
+    """Write the page; raise `OSError` if the file cannot be written, `WorkloadError` if the graph is not Dask's."""
     stream = seen.stream
     graph = lay_out(dependencies(seen.graph)) if seen.graph is not None else Layout()
     times = _compute_times(stream)
@@ -77,7 +77,7 @@ def write_report(file: Path, result: Result, seen: Seen) -> None:
 
 
 def _compute_times(stream: Stream) -> dict[str, list[float]]:
-    """Return how long each task of each function took; the function that took most of all comes first."""
+    """Return the seconds of each task, by function; the function with the largest total comes first."""
     times: dict[str, list[float]] = {}
     for span in stream.spans:
         if span.action == "compute":
@@ -111,7 +111,7 @@ def _stream_legend(
 
 
 def _functions_legend(said: Mapping[str, str], colour_of: Mapping[str, str]) -> list[_LegendEntry]:
-    """Return an entry for each function, with what is said of it; those for which no colour is left share one."""
+    """Return an entry per function, with its text from `said`; functions without their own colour share one."""
     entries = [_LegendEntry(name + more, colour_of[name]) for name, more in said.items() if colour_of[name] != OTHER]
     others = len(said) - len(entries)
     return [*entries, _LegendEntry(f"{others} other functions", OTHER)] if others else entries
@@ -133,8 +133,8 @@ def _environment_facts(result: Result) -> dict[str, object]:
         "lock (sha256)": environment.lock_sha256 or "none: not in an installed environment",
         "channel": environment.channel,
         "drifted from its lock": "yes" if environment.drifted else "",
-        "own packages": _releases(environment.added),
-        "in place of the locked": _releases(environment.replaced),
+        "added packages": _releases(environment.added),
+        "replaced packages": _releases(environment.replaced),
         **result.versions,
     }
 

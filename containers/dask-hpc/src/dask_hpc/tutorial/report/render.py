@@ -1,4 +1,4 @@
-"""Render pages from `templates/`, with all that they need in them: styles, figures, and Bokeh's script."""
+"""Render self-contained pages from `templates/`: styles, figures and Bokeh's script are inline."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def render(template: str, figures: Mapping[str, Figure], **context: object) -> s
     """Return a page.
 
     Args:
-        template: the name of its file.
-        figures: Bokeh figures, which the template puts in place by name; without any, the page has no script.
+        template: the template's file name.
+        figures: Bokeh figures, by the name used in the template; without any, the page has no script.
         context: the template's other variables.
     """
     scripts, places = _embedded(figures) if figures else ("", {})
@@ -26,11 +26,11 @@ def render(template: str, figures: Mapping[str, Figure], **context: object) -> s
 
 
 def _embedded(figures: Mapping[str, Figure]) -> tuple[str, dict[str, str]]:
-    """Return the scripts that draw the figures, and the elements where they do; all of it is HTML."""
+    """Return the scripts that draw the figures, and the elements that hold them, as HTML."""
     from bokeh.embed import components
     from bokeh.resources import Resources
 
-    # no figure here uses the others: tables, widgets, WebGL and MathJax
+    # the other components, which no figure here uses, are tables, widgets, WebGL and MathJax
     library = Resources(mode="inline", components=["bokeh"]).render_js()
     script, places = components(dict(figures))
     return library + script, places
@@ -53,10 +53,10 @@ def _environment() -> Environment:
 
 
 def _split_code(text: str) -> list[str]:
-    """Return the parts of a text in turns: outside of `backticks`, inside, outside."""
+    """Split a text at `backticks`; the parts are outside and inside in turn, beginning outside."""
     return re.split(r"`([^`]+)`", text)
 
 
 def _utc(time: str) -> str:
-    """Return an ISO time in UTC, to the second, for people."""
+    """Format an ISO time in UTC, to the second."""
     return f"{time[:19].replace('T', ' ')} UTC"

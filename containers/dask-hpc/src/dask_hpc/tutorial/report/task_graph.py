@@ -1,8 +1,8 @@
-"""A task graph, laid out in layers: every task right of those that it needs, and few lines that cross.
+"""Lay out a task graph in layers: every task is right of its dependencies, and few lines cross.
 
-Laid out here, since libraries draw the workloads' graphs the same, and denser ones (64 to 108 tasks) 1.4 to 2.2 times
+No library is used, because they draw the workloads' graphs the same, and denser ones (64 to 108 tasks) 1.4 to 2.2 times
 as high: grandalf (1.4 MB with pyparsing) with as many crossings or more, fast-sugiyama (0.7 MB) with other layers,
-igraph (17 MB) with more crossings; networkx (17 MB) does not order a layer. They lead fewer lines through other tasks.
+igraph (17 MB) with more crossings; networkx (17 MB) does not order layers. Their lines do cross fewer other tasks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Nodes, edges between their numbers, how high the highest layer is, and a sentence about the whole."""
+    """Nodes, edges as pairs of their indices, the height of the highest layer, and a sentence about the graph."""
 
     nodes: Sequence[Node] = ()
     edges: Sequence[tuple[int, int]] = ()
@@ -44,10 +44,10 @@ class Layout:
 
 
 def dependencies(graph: Any) -> dict[Hashable, set[Hashable]]:
-    """Return the tasks of a Dask collection, or of several, and what each needs.
+    """Return the dependencies of each task of a Dask collection, or of several.
 
     Raises:
-        WorkloadError: it is no Dask collection.
+        WorkloadError: an object is not a Dask collection.
     """
     from dask.base import is_dask_collection
     from dask.core import get_dependencies
@@ -56,24 +56,24 @@ def dependencies(graph: Any) -> dict[Hashable, set[Hashable]]:
     for collection in graph if isinstance(graph, list | tuple) else [graph]:
         if not is_dask_collection(collection):
             raise WorkloadError(
-                f"A {type(collection).__name__} has no task graph to draw.", todo="give Outcome a Dask collection."
+                f"A {type(collection).__name__} has no task graph to draw.", todo="pass a Dask collection to Outcome."
             )
         tasks |= dict(collection.__dask_graph__())
     return {key: get_dependencies(tasks, key) & tasks.keys() - {key} for key in tasks}
 
 
 def lay_out(graph: Mapping[Key, AbstractSet[Key]]) -> Layout:
-    """Lay a graph out; one that is too large to be read gets one node for all tasks of a function in a layer.
+    """Lay out a graph; if it is too large to read, one node stands for all tasks of a function in a layer.
 
     Args:
-        graph: by task, the tasks that it needs.
+        graph: each task's dependencies.
     """
     from dask.utils import key_split
 
     layers = _layers(graph)
     names = {key: str(key_split(key)) for key in graph}
     order = {key: number for number, key in enumerate(graph)}
-    # sets of texts have another order in each process, and pages should be the same
+    # the order of a set of strings differs between processes, and pages should not
     edges = [(need, key) for key, needs in graph.items() for need in sorted(needs, key=order.__getitem__)]
     tasks = f"{len(graph)} task{'s' * (len(graph) != 1)} and {len(edges)} dependenc{'y' if len(edges) == 1 else 'ies'}"
     if len(graph) <= _MOST_TASKS and _height(layers) <= _MOST_IN_A_LAYER:
@@ -86,13 +86,13 @@ def lay_out(graph: Mapping[Key, AbstractSet[Key]]) -> Layout:
         {group: group[1] for group in counts},
         counts,
         edges=sorted({(groups[need], groups[key]) for need, key in edges}),
-        sentence=f"The graph has {tasks}, too many to tell apart: here a circle stands for all tasks of a function "
+        sentence=f"The graph has {tasks}, too many to tell apart. Each circle stands for all tasks of a function "
         "that are equally far from the start. Data flows from left to right.",
     )
 
 
 def _layers(graph: Mapping[Key, AbstractSet[Key]]) -> dict[Key, int]:
-    """Return for every task the length of the longest way to it."""
+    """Return the length of the longest path to each task."""
     layers: dict[Key, int] = {}
     for key in TopologicalSorter(graph).static_order():
         layers[key] = max((layers[need] + 1 for need in graph[key]), default=0)
@@ -122,7 +122,7 @@ def _laid_out(
 
 
 def _places(layers: Mapping[Key, int], edges: Sequence[tuple[Key, Key]]) -> dict[Key, float]:
-    """Order each layer by where its tasks' neighbours are, there and back; centre the layers on each other."""
+    """Order each layer by the mean place of its tasks' neighbours, forwards and backwards; centre the layers."""
     columns: dict[int, list[Key]] = defaultdict(list)
     for key, layer in layers.items():
         columns[layer].append(key)

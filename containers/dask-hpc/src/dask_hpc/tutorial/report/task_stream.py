@@ -1,4 +1,4 @@
-"""The task stream, as Dask records it around a run, and its sums: when each worker thread did something."""
+"""Record Dask's task stream during a run, and sum up how the worker threads spent their time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ACTIONS = {
     "disk-read": "reading from disk",
     "disk-write": "writing to disk",
 }
-"""Dask's names for what a thread does, and ours for people. Of two at one time the first one counts."""
+"""Dask's names for a thread's actions, and readable ones. If two overlap, the first in this order counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """One thing that a thread did: seconds since the recording began; `action` is one of `ACTIONS`."""
+    """One action of a thread, in seconds since the recording began; `action` is a key of `ACTIONS`."""
 
     lane: int
     name: str
@@ -38,7 +38,7 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """A recording: `lanes` are names of the threads that had a task, `seconds` is how long it took."""
+    """A recording: `lanes` are the names of the threads that had a task, `seconds` is its length."""
 
     seconds: float = 0.0
     lanes: Sequence[str] = ()
@@ -48,7 +48,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Share:
-    """A part of the worker threads' time, in seconds of one thread."""
+    """A share of the worker threads' time, in thread-seconds."""
 
     name: str
     seconds: float
@@ -56,14 +56,14 @@ class Share:
 
 @dataclass
 class Recording:
-    """A stream that is there when the recording ends."""
+    """A stream that is set when the recording ends."""
 
     stream: Stream = field(default_factory=Stream)
 
 
 @contextmanager
 def recording(client: Client) -> Iterator[Recording]:
-    """Record the task stream; if what is recorded fails, nothing more is asked of a scheduler that may have gone."""
+    """Record the task stream; if the block fails, do not contact the scheduler again: it may be lost."""
     import socket
 
     from distributed import get_task_stream
@@ -83,13 +83,13 @@ def recording(client: Client) -> Iterator[Recording]:
 
 
 def make_stream(events: Iterable[Mapping[str, Any]], hosts: Mapping[str, str], *, begin: float, end: float) -> Stream:
-    """Return the stream of Dask's events.
+    """Make a stream from Dask's events.
 
     Args:
-        events: what `distributed.get_task_stream` collected.
+        events: the events from `distributed.get_task_stream`.
         hosts: the workers' host names, by address.
-        begin: when the recording began, in seconds of the epoch.
-        end: when it ended.
+        begin: start of the recording, in seconds since the epoch.
+        end: end of the recording.
     """
     from dask.utils import key_split
 
@@ -117,7 +117,7 @@ def make_stream(events: Iterable[Mapping[str, Any]], hosts: Mapping[str, str], *
 
 
 def _lane_names(threads: Sequence[tuple[str, int]], hosts: Mapping[str, str]) -> list[str]:
-    """Return node and number for every thread: c1.1, c1.2; with several workers on a node c1/1.1, c1/2.1."""
+    """Name every thread by node and number: c1.1, c1.2; with several workers on a node, c1/1.1, c1/2.1."""
     workers: dict[str, list[str]] = defaultdict(list)
     for address in sorted({address for address, _ in threads} | set(hosts)):
         workers[_host(address, hosts)].append(address)
@@ -136,11 +136,11 @@ def _host(address: str, hosts: Mapping[str, str]) -> str:
 
 
 def where_time_went(stream: Stream, threads: int) -> list[Share]:
-    """Return what became of all the threads' time, together `threads` times `stream.seconds`.
+    """Split the time of all threads, `threads` times `stream.seconds`, into shares.
 
     Args:
         stream: the recording.
-        threads: how many threads the workers had, also those that never got a task.
+        threads: number of worker threads, including those that never had a task.
     """
     threads = max(threads, len(stream.lanes))
     lanes: dict[int, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
@@ -172,7 +172,7 @@ def _covered(parts: Iterable[tuple[float, float]]) -> float:
 
 
 def duration(seconds: float) -> str:
-    """Return a time with a unit that suits it, and three digits."""
+    """Format a time in a suitable unit, with three digits."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from dask_hpc.tutorial.report.figures.style import Figure
 
-_LABEL_WIDTH = 20  # characters of a bar's name in one line
+_LABEL_WIDTH = 20  # characters per line of a bar's name
 _HEIGHT = 300
 _SMALL_HEIGHT = 220
 
 
 def draw_picture(picture: Picture, *, small: bool = False) -> Figure:
-    """Return the figure; a small one is for an overview."""
+    """Return the figure; `small` is for the overview."""
     match picture:
         case Lines():
             return _lines(picture, small=small)
@@ -73,12 +73,12 @@ def _points(picture: Points, *, small: bool) -> Figure:
 
 
 def _drawable(values: Sequence[float | None], *, log: bool = False) -> list[float]:
-    """Return the values with NaN for what has no place on the axis."""
+    """Return the values, with NaN for those that the axis cannot show."""
     return [math.nan if value is None or (log and value <= 0) else float(value) for value in values]
 
 
 def _with_legend(figure: Figure, series: Series) -> Figure:
-    """Put the legend below, where it covers nothing; one series needs none."""
+    """Put the legend below, where it covers nothing; a single series needs none."""
     if not figure.legend:
         return figure
     legend = figure.legend[0]
@@ -96,7 +96,7 @@ def _with_legend(figure: Figure, series: Series) -> Figure:
 
 
 def _bars(picture: Bars) -> Figure:
-    """Draw bars that lie: their names are read without turning the head, on a narrow page too."""
+    """Draw horizontal bars, whose names stay readable on a narrow page."""
     names = {name: "\n".join(textwrap.wrap(name, _LABEL_WIDTH)) or " " for name in picture.values}
     values = [0.0 if math.isnan(value) else value for value in _drawable(list(picture.values.values()))]
     most = max([0.0, *values])
@@ -140,7 +140,7 @@ def _short(value: float, unit: str) -> str:
 
 
 def _grid(picture: Grid, *, small: bool) -> Figure:
-    """Draw a heat map; Cividis looks the same to all eyes."""
+    """Draw a heat map in Cividis, which looks the same to colour-blind readers."""
     from bokeh.models import ColorBar, LinearColorMapper
     from bokeh.palettes import cividis
 
@@ -186,7 +186,7 @@ def _cells(rows: Sequence[Sequence[float]]) -> ColumnDataSource:
 
 
 def _whole_ticks(figure: Figure, width: int, height: int) -> None:
-    """Number rows and columns, not what is between them."""
+    """Place ticks on whole rows and columns only."""
     from bokeh.models import AdaptiveTicker
 
     for axis, count in ((figure.xaxis, width), (figure.yaxis, height)):
@@ -196,7 +196,7 @@ def _whole_ticks(figure: Figure, width: int, height: int) -> None:
 def _write_labels(
     figure: Figure, labels: Sequence[Sequence[str]], rows: Sequence[Sequence[float]], *, middle: float
 ) -> None:
-    """Write into the cells, light on dark and dark on light."""
+    """Write labels into the cells, light on dark and dark on light."""
     cells = [(x, y, text) for y, row in enumerate(labels) for x, text in enumerate(row)]
     figure.text(
         x=[x for x, _, _ in cells],

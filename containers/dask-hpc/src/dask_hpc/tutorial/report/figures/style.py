@@ -1,4 +1,4 @@
-"""The look of figures: dark on white, colours that colour-blind people can tell apart, one size of text."""
+"""The look of figures: dark on white, colours that colour-blind readers can tell apart, one text size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLOURS = (
     "#661100",
     "#AA4499",
 )
-"""Okabe and Ito's, then Tol's: without those that are too light on white, or that mean something else here."""
+"""Okabe and Ito's, then Tol's, except those that are too light on white or have another meaning here."""
 
 TRANSFER = "#D55E00"
 DISK = "#A01A58"
@@ -42,12 +42,12 @@ MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex"
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each name, in their order; those that come after the last colour share one."""
+    """Return a colour for each name, in order; names beyond the last colour share one."""
     return {name: COLOURS[number] if number < len(COLOURS) else OTHER for number, name in enumerate(names)}
 
 
 def new_figure(height: int, **options: object) -> Figure:
-    """Return a figure that is as wide as the page lets it be, and does not take the page's scrolling away."""
+    """Return a figure that is as wide as the page, and does not capture scrolling."""
     from bokeh.plotting import figure
 
     look = {

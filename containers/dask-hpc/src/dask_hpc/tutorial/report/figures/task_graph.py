@@ -1,4 +1,4 @@
-"""Draw a task graph: a circle a task, in the colour that its function has in the task stream."""
+"""Draw a task graph: a circle per task, in the colour that its function has in the task stream."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from dask_hpc.tutorial.report.figures.style import Figure
 
-_NARROW = 330  # pixels that a figure has at least on the narrowest page that is cared for
-_LETTER = 6.4  # pixels of a letter on average, at 11 px
+_NARROW = 330  # pixels: a figure's width on the narrowest supported page
+_LETTER = 6.4  # pixels: average width of a letter, at 11 px
 _LEAST_LETTERS = 6
 _ROW = 34  # pixels
 _HEIGHTS = (80, 900)
 
 
 def draw_graph(graph: Layout, colour_of: Mapping[str, str]) -> Figure:
-    """Return the figure; `colour_of` is by function."""
+    """Return the figure; `colour_of` maps functions to colours."""
     from bokeh.models import HoverTool
 
     layers = max((node.layer for node in graph.nodes), default=0) + 1
@@ -54,7 +54,7 @@ def draw_graph(graph: Layout, colour_of: Mapping[str, str]) -> Figure:
 
 
 def _draw_edges(figure: Figure, graph: Layout) -> None:
-    """Draw curves that leave and arrive level, so that those of one circle can be told apart."""
+    """Draw curves that leave and arrive horizontally, so that those of one circle can be told apart."""
     ends = [(graph.nodes[start], graph.nodes[stop]) for start, stop in graph.edges]
     if not ends:
         return

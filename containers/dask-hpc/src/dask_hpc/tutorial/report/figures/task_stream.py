@@ -1,4 +1,4 @@
-"""Draw the task stream: a row for every worker thread, from left to right what it did."""
+"""Draw the task stream: a row for every worker thread, with its actions from left to right."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from dask_hpc.tutorial.report.figures.style import Figure
 
 _MOST = 4000  # rectangles: more only make the page slow
-_MOST_NAMED = 40  # rows whose names can be read
+_MOST_NAMED = 40  # rows: with more, their names are unreadable
 _EDGES = {"left": "left", "right": "right", "top": "top", "bottom": "bottom"}
 _COLOUR = {"fill_color": "colour", "line_color": "colour"}
 
 
 def draw_stream(stream: Stream, colour_of: Mapping[str, str]) -> Figure:
-    """Return the figure; `colour_of` is by function."""
+    """Return the figure; `colour_of` maps functions to colours."""
     from bokeh.models import BoxZoomTool, HoverTool, ResetTool
 
     rows = len(stream.lanes)
@@ -36,7 +36,7 @@ def draw_stream(stream: Stream, colour_of: Mapping[str, str]) -> Figure:
         active_drag=None,
     )
     spans = thinned(stream)[0]
-    # what is not computing is narrower, for those who do not see its colour
+    # bars of other actions are narrower, for readers who cannot see the colours
     computing = _bars([span for span in spans if span.action == "compute"], stream.lanes, colour_of, half=0.42)
     moving = _bars([span for span in spans if span.action != "compute"], stream.lanes, colour_of, half=0.26)
     hatch = {"hatch_pattern": "/", "hatch_scale": 6, "hatch_color": "white", "hatch_alpha": 0.8}
@@ -89,14 +89,14 @@ def _colour(span: Span, colour_of: Mapping[str, str]) -> str:
 
 
 def thinned(stream: Stream, most: int = _MOST) -> tuple[list[Span], str]:
-    """Return at most `most` spans, and a sentence if those are not all: neighbours of one kind become one."""
+    """Return at most `most` spans, with neighbours of one kind merged, and a sentence if that changed anything."""
     spans = list(stream.spans)
     if len(spans) <= most:
         return spans, ""
     joined = _joined(spans, stream.seconds / 1000)
     kept = sorted(joined, key=lambda span: span.start - span.stop)[:most]
-    shorter = f", and the {len(joined) - most} shortest of those are left out" if len(joined) > most else ""
-    return kept, f"{len(spans)} bars are more than can be seen: neighbours of one kind are drawn as one{shorter}."
+    shorter = f", and the {len(joined) - most} shortest are left out" if len(joined) > most else ""
+    return kept, f"{len(spans)} bars are too many to show: neighbours of one kind are merged{shorter}."
 
 
 def _joined(spans: Iterable[Span], gap: float) -> list[Span]:
