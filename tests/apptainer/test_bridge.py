@@ -74,7 +74,7 @@ def test_names_launcher_if_started_without_it(site: SlurmSim, shared: str) -> No
     """If the SIF is started by hand, the error names the launcher."""
     done = site.exec("apptainer", "exec", shared, "dask-hpc", *RUN, check=False)
     assert done.returncode == 1
-    assert "no way from this SIF to Slurm" in done.stderr
+    assert "Slurm cannot be reached from this SIF" in done.stderr
     assert "./dask-hpc" in done.stderr
 
 
@@ -133,7 +133,7 @@ def test_reports_node_without_apptainer(site: SlurmSim, shared: str) -> None:
     try:
         done = launch(site, shared, *RUN, check=False)
         assert done.returncode == 1
-        assert "node c2: there is no apptainer on PATH" in done.stderr
+        assert "node c2: apptainer not found on PATH" in done.stderr
         assert "--exclude=c2" in done.stderr
         assert launch(site, shared, *RUN, "--jobs=1", "--sbatch-option=--exclude=c2").returncode == 0
     finally:

@@ -161,7 +161,7 @@ def test_paths_may_have_blanks_quotes_tildes_variables_and_links(slurm_sim: Slur
 
 @pytest.mark.parametrize(
     ("option", "words"),
-    [("--log-directory=$NOWHERE/logs", "NOWHERE, which is not set"), ("--results=~nobody-here", "not known here")],
+    [("--log-directory=$NOWHERE/logs", "NOWHERE, which is not set"), ("--results=~nobody-here", "unknown user")],
 )
 def test_a_path_that_stands_for_nothing_is_refused(slurm_sim: SlurmSim, option: str, words: str) -> None:
     """Before anything is submitted."""

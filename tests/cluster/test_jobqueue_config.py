@@ -95,5 +95,5 @@ def test_rejects_unknown_partition(home: SlurmSim) -> None:
     done = home.exec("dask-hpc", "jobqueue-config", "--partition", "banana", check=False, timeout=150)
     assert done.returncode == 2
     assert "banana" in done.stderr
-    assert "There are: general" in done.stderr
+    assert "Available: general" in done.stderr
     assert "Traceback" not in done.stderr

@@ -117,7 +117,7 @@ def test_a_node_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     """An unknown interface is an empty one: the file then leaves the choice to the worker."""
 
     def none() -> network.Interface:
-        raise RequestError("No network leads off this host.")
+        raise RequestError("This host has no route to others.")
 
     monkeypatch.setattr(network, "choose", none)
     assert report({}).interface == ""
