@@ -159,7 +159,7 @@ def test_reports_unshared_sif_and_logs(site: SlurmSim, shared: str) -> None:
     done = site.exec(COMMAND, "--sif=/var/tmp/own.sif", *RUN, f"--log-directory={logs}", check=False, timeout=120)
     site.exec("rm", "/var/tmp/own.sif")
     assert done.returncode == 1
-    assert f"see that {logs} is shared with the nodes" in done.stderr
+    assert f"check that {logs} is shared with the nodes" in done.stderr
     assert left(site) == ""
 
 
