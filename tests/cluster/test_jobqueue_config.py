@@ -84,7 +84,7 @@ def test_prints_to_standard_output(home: SlurmSim) -> None:
         "general: 2 nodes of 2 cores, 4096 MiB",
         'queue: "general"',
         "keeps no accounts",
-        "sbatch accepts all of them",
+        "sbatch accepts all directives",
     ):
         assert words in done.stdout
     assert home.exec("ls", FILE, check=False).returncode != 0

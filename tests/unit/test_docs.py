@@ -19,7 +19,18 @@ def pages(root: Path) -> list[Path]:
 
 def test_site_builds_without_warning(root: Path, tmp_path: Path) -> None:
     """Sphinx builds every page, reference and docstring; a warning is an error."""
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", root / "docs", tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+        str(root / "docs"),
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -31,7 +42,7 @@ def test_site_builds_without_warning(root: Path, tmp_path: Path) -> None:
 
 def test_site_needs_no_network(root: Path, tmp_path: Path) -> None:
     """No page fetches a script, a style or a font from elsewhere."""
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", root / "docs", tmp_path]
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(root / "docs"), str(tmp_path)]
     subprocess.run(command, capture_output=True, check=True)
     text = "\n".join(page.read_text(encoding="utf-8") for page in tmp_path.rglob("*.html"))
     assert re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=.(?:https?:)?//", text) == []

@@ -72,7 +72,7 @@ def test_suggests_shared_folder_without_log(tmp_path: Path) -> None:
 
 
 def test_empty_queue_has_message() -> None:
-    """An empty queue gives a line of its own, not an empty text."""
+    """An empty queue has its own line instead of an empty text."""
     assert queue_lines([]) == "  (no job in the queue)"
     assert queue_lines([job("A", number="1"), job("B")]) == "  job 1: A (None) c1\n  job 7: B (None) c1"
 

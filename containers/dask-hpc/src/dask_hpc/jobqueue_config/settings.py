@@ -72,7 +72,7 @@ def _size(facts: Facts) -> list[Setting]:
 def _mem(facts: Facts) -> list[Setting]:
     if facts.memory_refusal:
         return [Setting("job-directives-skip", ["--mem="], f"sbatch rejects --mem here: {facts.memory_refusal}")]
-    return [Setting("job-directives-skip", [], "sbatch accepts all of them")]
+    return [Setting("job-directives-skip", [], "sbatch accepts all directives")]
 
 
 def _memory(facts: Facts) -> str:
@@ -94,7 +94,7 @@ def _network(facts: Facts) -> list[Setting]:
         worker = Setting("interface", seen[0], "for workers: the interface through which nodes are reached")
     else:
         reason = f"nodes have several: {' '.join(seen)}" if seen else facts.reports.why_none
-        worker = Setting("interface", None, f"for workers: the route to the scheduler decides: {reason}")
+        worker = Setting("interface", None, f"for workers: the route to the scheduler decides ({reason})")
     return [
         worker,
         Setting(

@@ -21,7 +21,7 @@ def folders(site: Site) -> Verdict:
     if refused:
         return failure("; ".join(refused), "work in another folder, or make that one writable and free some space")
     if not site.slurm:
-        return ok(f"{' '.join(map(str, site.folders))} writable")
+        return ok(f"writable: {' '.join(map(str, site.folders))}")
     return judge(site.folders, site.survey.nodes)
 
 
@@ -29,7 +29,7 @@ def judge(wanted: Sequence[Path], nodes: Sequence[NodeReport]) -> Verdict:
     """Return the verdict on folders that are writable here, from the nodes' reports."""
     listed = " ".join(map(str, wanted))
     if not nodes:
-        return ok(f"{listed} writable here; nodes were not checked")
+        return ok(f"writable here: {listed}; nodes were not checked")
     faults = []
     for folder in map(str, wanted):
         for state, words in _SAID.items():
