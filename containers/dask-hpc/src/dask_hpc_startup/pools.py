@@ -16,7 +16,7 @@ from dask_hpc_startup.ranks import started_by_srun
 
 MESSAGE = (
     "MPIPoolExecutor cannot start its workers in a job step: Slurm's PMIx does not let MPI start more processes. "
-    "Start them with the program, srun --mpi=pmix -n WORKERS+1 python -m mpi4py.futures PROGRAM, "
+    "Start them together with the program, as in 'srun --mpi=pmix -n WORKERS+1 python -m mpi4py.futures PROGRAM', "
     "or start the program with mpirun inside the allocation."
 )
 

@@ -37,7 +37,7 @@ _HOPELESS = frozenset(
         "launch failed requeued held",
     }
 )
-"""Reasons for which Slurm keeps a job pending although it will never start: https://slurm.schedmd.com/job_reason_codes.html"""
+"""Reasons of a pending job that will never start: https://slurm.schedmd.com/job_reason_codes.html"""
 
 _TABLE = "%.10i %.12P %.28j %.10u %.2t %.8M %.4C %.8m %R"
 
