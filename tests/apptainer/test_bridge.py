@@ -74,7 +74,7 @@ def test_names_launcher_if_started_without_it(site: SlurmSim, shared: str) -> No
     """If the SIF is started without the launcher, the error names the launcher."""
     done = site.exec("apptainer", "exec", shared, "dask-hpc", *RUN, check=False)
     assert done.returncode == 1
-    assert "no way from this SIF to Slurm" in done.stderr
+    assert "Slurm cannot be reached from this SIF" in done.stderr
     assert "./dask-hpc" in done.stderr
 
 
@@ -133,7 +133,7 @@ def test_reports_node_without_apptainer(site: SlurmSim, shared: str) -> None:
     try:
         done = launch(site, shared, *RUN, check=False)
         assert done.returncode == 1
-        assert "node c2: there is no apptainer on PATH" in done.stderr
+        assert "node c2: apptainer not found on PATH" in done.stderr
         assert "--exclude=c2" in done.stderr
         assert launch(site, shared, *RUN, "--jobs=1", "--sbatch-option=--exclude=c2").returncode == 0
     finally:
@@ -159,7 +159,7 @@ def test_reports_unshared_sif_and_logs(site: SlurmSim, shared: str) -> None:
     done = site.exec(COMMAND, "--sif=/var/tmp/own.sif", *RUN, f"--log-directory={logs}", check=False, timeout=120)
     site.exec("rm", "/var/tmp/own.sif")
     assert done.returncode == 1
-    assert f"see that {logs} is shared with the nodes" in done.stderr
+    assert f"check that {logs} is shared with the nodes" in done.stderr
     assert left(site) == ""
 
 

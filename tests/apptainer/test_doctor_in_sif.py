@@ -38,7 +38,7 @@ def test_doctor_passes_through_bridge(bare: SlurmSim, shared: str, launcher: str
     found = {one["check"]: one for one in json.loads(done.stdout)["checks"]}
     assert [one for one in found.values() if one["status"] != "ok"] == []
     assert done.returncode == 0
-    assert found["sbatch"]["seen"] == "by the bridge of the launcher"
+    assert found["sbatch"]["seen"] == "through the launcher's bridge"
     assert found["environment on nodes"]["seen"] == "the same on 2 nodes"
     assert "2 ranks" in found["MPI ranks"]["seen"]
 

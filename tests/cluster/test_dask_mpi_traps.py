@@ -17,7 +17,7 @@ RUN = "dask-hpc run monte-carlo-pi --on mpi"
         (f"srun --mpi=pmix -n2 {RUN}", ["A world of 2 ranks is too small", "Needed: 3"]),
         (f"srun --mpi=none -n3 {RUN}", ["launched 3 tasks", "has size 1", "srun --mpi=pmix"]),
         (f"srun --mpi=pmix -n3 {RUN} --nodes 2", ["--nodes has no effect inside a job step"]),
-        (f"srun --mpi=pmix -n3 {RUN} --interface eth7", ["eth7", "There are: "]),
+        (f"srun --mpi=pmix -n3 {RUN} --interface eth7", ["eth7", "Available: "]),
         (f"srun --mpi=pmix -n3 {RUN} --samples banana", ["'banana' is not a number"]),
         ("srun --mpi=pmix -n1 dask-hpc mpi", ["A world of 1 rank is too small"]),
         ("srun --mpi=none -n2 dask-hpc mpi", ["launched 2 tasks", "srun --mpi=pmix"]),

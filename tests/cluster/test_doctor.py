@@ -66,14 +66,14 @@ def test_warns_about_unsafe_pmix_fences(slurm_sim: SlurmSim) -> None:
 
 
 def test_checks_nodes_of_its_allocation(slurm_sim: SlurmSim) -> None:
-    """In a two-node job, a step checks both nodes; one CPU where Dask would take two gives a warning."""
+    """In a two-node job, a step checks both nodes; one CPU where Dask would use two gives a warning."""
     script = f"#!/bin/bash\n{' '.join(DOCTOR)} >doctor.json"
     slurm_sim.exec("sbatch", "-N2", "--ntasks-per-node=1", "--wait", stdin=script, timeout=100)
     found = {one["check"]: one for one in json.loads(slurm_sim.exec("cat", "doctor.json").stdout)["checks"]}
     slurm_sim.exec("rm", "doctor.json")
     assert found["nodes"]["seen"] == "c1 c2 answered"
     assert "2 ranks" in found["MPI ranks"]["seen"]
-    assert found["CPUs"]["seen"] == "Slurm gave 1, Dask would take 2"
+    assert found["CPUs"]["seen"] == "Slurm allocated 1, Dask would use 2"
     assert set(troubles(found).values()) <= {"warning"}
 
 
@@ -93,7 +93,7 @@ def test_reports_unshared_folder(slurm_sim: SlurmSim) -> None:
     assert found["shared folders"]["seen"] == "not shared: /tmp is another folder on c1 c2"
     slurm_sim.exec("mkdir", "-p", "/tmp/only-here")
     _, found = examined(slurm_sim, *DOCTOR, "--folder", "/tmp/only-here", workdir="/tmp")
-    assert "/tmp/only-here is not on c1 c2" in found["shared folders"]["seen"]
+    assert "/tmp/only-here does not exist on c1 c2" in found["shared folders"]["seen"]
 
 
 def test_reports_unwritable_folder(slurm_sim: SlurmSim) -> None:
@@ -110,7 +110,7 @@ def test_warns_without_slurm(slurm_sim: SlurmSim) -> None:
     status, found = examined(slurm_sim, "env", "PATH=/opt/env/bin", *DOCTOR)
     assert status == 0
     assert troubles(found) == {"Slurm": "warning"}
-    assert "no Slurm here" in found["Slurm"]["seen"]
+    assert "Slurm not found" in found["Slurm"]["seen"]
     assert "nodes" not in found
 
 
@@ -133,7 +133,7 @@ def test_reports_environment_mismatch(slurm_sim: SlurmSim) -> None:
     assert status == 1
     assert troubles(found) == {"environment": "warning", "environment on nodes": "failure"}
     assert "drifted" in found["environment"]["seen"]
-    assert "another one on c1 c2" in found["environment on nodes"]["seen"]
+    assert "different on c1 c2" in found["environment on nodes"]["seen"]
 
 
 def test_warns_if_no_node_is_idle(slurm_sim: SlurmSim) -> None:

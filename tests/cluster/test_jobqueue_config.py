@@ -84,7 +84,7 @@ def test_prints_to_standard_output(home: SlurmSim) -> None:
         "general: 2 nodes of 2 cores, 4096 MiB",
         'queue: "general"',
         "keeps no accounts",
-        "sbatch takes them all",
+        "sbatch accepts all directives",
     ):
         assert words in done.stdout
     assert home.exec("ls", FILE, check=False).returncode != 0
@@ -95,5 +95,5 @@ def test_rejects_unknown_partition(home: SlurmSim) -> None:
     done = home.exec("dask-hpc", "jobqueue-config", "--partition", "banana", check=False, timeout=150)
     assert done.returncode == 2
     assert "banana" in done.stderr
-    assert "There are: general" in done.stderr
+    assert "Available: general" in done.stderr
     assert "Traceback" not in done.stderr

@@ -65,9 +65,9 @@ def test_no_tls_prints_warning(slurm_sim: Any) -> None:
     [
         (["--cores", "64"], ["No node is large enough", "64 cores", "c1: "]),
         (["--memory", "999GiB"], ["No node is large enough", "MiB"]),
-        (["--partition", "banana"], ["no partition 'banana'", "There are: general", "takes one of these"]),
-        (["--partition", "genreal"], ["no partition 'genreal'", "did you mean --partition general?"]),
-        (["--interface", "eth7"], ["eth7", "There are: "]),
+        (["--partition", "banana"], ["Unknown partition 'banana'", "Available: general", "--partition one of these"]),
+        (["--partition", "genreal"], ["Unknown partition 'genreal'", "did you mean --partition general?"]),
+        (["--interface", "eth7"], ["eth7", "Available: "]),
     ],
 )
 def test_rejects_impossible_requests(slurm_sim: Any, option: list[str], words: list[str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.site_commands import Commands
 
-# A busy machine is slow, which is no failure.
+# Slowness on a busy machine is not a failure.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
@@ -37,6 +37,6 @@ def workloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """Replace Slurm's commands on PATH by scripts of the test."""
+    """Replace Slurm's commands on PATH with scripts of the test."""
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     return Commands(tmp_path / "bin")

@@ -1,4 +1,4 @@
-"""The design's rules on which part may import or mention which."""
+"""Rules of the design: which parts may import or mention which."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALLOWED = {
     "workloads/checks": DASK | {"dask_hpc", "click", "numpy", "workloads"},
     "containers/channel": {"containers", "conda_package_streaming", "packaging", "rattler", "rich", "yaml"},
 }
-"""What each part may import, beside Python's own library."""
+"""Packages that each part may import, besides the standard library."""
 
 
 def imports(file: Path) -> set[str]:
@@ -38,7 +38,7 @@ def imports(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("part", ALLOWED)
 def test_part_imports_only_allowed_packages(root: Path, part: str) -> None:
-    """No module imports a package that its part must not know."""
+    """No module imports a package that its part may not import."""
     files = sorted((root / part).rglob("*.py"))
     assert files
     strangers = {f"{file.relative_to(root)}: {name}" for file in files for name in imports(file) - ALLOWED[part]}
@@ -46,7 +46,7 @@ def test_part_imports_only_allowed_packages(root: Path, part: str) -> None:
 
 
 def test_workloads_import_dask_numpy_and_mpi_only(root: Path) -> None:
-    """A workload is a script for any environment; the tutorial alone uses dask_hpc where there is one."""
+    """A workload is a script for any environment; only the tutorial uses dask_hpc, if it is installed."""
     files = sorted((root / "workloads").glob("*.py"))
     assert files
     found = {file.name: imports(file) - DASK - {"numpy"} for file in files}
@@ -54,7 +54,7 @@ def test_workloads_import_dask_numpy_and_mpi_only(root: Path) -> None:
 
 
 def test_checks_import_harness_only(root: Path) -> None:
-    """Checks of workloads use the harness, and of the other rooms only what is MPI's and Slurm's."""
+    """Checks of workloads import the harness, and from other rooms only modules for MPI and Slurm."""
     others = {"dask_hpc.collective", "dask_hpc.mpi.launch", "dask_hpc.slurm.allocation"}
     found = {
         node.module
@@ -65,8 +65,8 @@ def test_checks_import_harness_only(root: Path) -> None:
     assert found - others == {"dask_hpc.tutorial"}
 
 
-def test_modules_of_slurm_sim_form_no_circle(root: Path) -> None:
-    """No module imports one that imports it, be it for types only or inside a function."""
+def test_modules_of_slurm_sim_have_no_import_cycle(root: Path) -> None:
+    """No modules import each other, not even for types only or inside a function."""
     package = root / "slurm-sim/src/slurm_sim"
     names = {file.stem for file in package.glob("*.py")}
     imported: dict[str, set[str]] = {}
@@ -89,7 +89,7 @@ ROOMS = {
     "jobqueue_config": {"doctor", "errors", "network", "paths", "screen", "sif", "slurm", "units"},
     "bridge": set(),
 }
-"""What each room of dask_hpc may import of the others; `tutorial` may import all of them, and none imports it."""
+"""Rooms that each room of dask_hpc may import; `tutorial` may import all of them, and none imports it."""
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -111,8 +111,8 @@ def text_of(folder: Path) -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*")) if file.is_file())
 
 
-def test_runtime_package_asks_for_what_the_environment_has(root: Path) -> None:
-    """Every dependency of dask_hpc is one of environment.yml's, so that the locks have it."""
+def test_environment_has_dependencies_of_dask_hpc(root: Path) -> None:
+    """Every dependency of dask_hpc is in environment.yml, and therefore in the locks."""
     project = tomllib.loads((root / "containers/dask-hpc/pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = yaml.safe_load((root / "containers/dask-hpc/environment.yml").read_text(encoding="utf-8"))["dependencies"]
     names = {re.split(r"[<>=]", name)[0].replace("dask-core", "dask") for name in asked}

@@ -50,7 +50,7 @@ def test_every_test_file_mirrors_a_source_module(root: Path) -> None:
 
 
 def test_cross_cutting_files_exist(root: Path) -> None:
-    """The list of exceptions names no file that has gone."""
+    """Every file in the list of exceptions exists."""
     assert [name for name in sorted(CROSS_CUTTING) if not (root / "tests" / "unit" / name).is_file()] == []
 
 
@@ -61,7 +61,7 @@ def test_helpers_live_in_support(root: Path) -> None:
 
 
 def test_contributing_names_existing_files(root: Path) -> None:
-    """Every path in the table of CONTRIBUTING that says where things are exists."""
+    """Every path in the table "Where things are" of CONTRIBUTING exists."""
     table = (
         (root / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Where things are")[2].partition("\n## ")[0]
     )

@@ -50,7 +50,7 @@ def test_help_shows_tutorial_size() -> None:
 
 @pytest.mark.parametrize("name", discovery.available())
 def test_every_workload_rejects_counts_out_of_range(name: str) -> None:
-    """Each whole number that main takes rejects values below its minimum, above its maximum, and no numbers."""
+    """Each integer option of main rejects values below its minimum, above its maximum, and not whole."""
     hints = get_type_hints(import_module(f"workloads.{name.replace('-', '_')}").main)
     counts = [
         option for option in discovery.load(discovery.available()[name]).options if isinstance(option.type, Count)

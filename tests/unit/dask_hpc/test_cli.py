@@ -19,7 +19,7 @@ from tests.support.hpc_command import PACKAGE, command, invoke, write
 
 
 def test_lists_every_workload() -> None:
-    """Each file in workloads/ is listed with its summary, as a table and as JSON; below the table is the tutorial."""
+    """Each file in workloads/ is listed with its summary, as a table and as JSON; the tutorial is below the table."""
     names = {file.stem.replace("_", "-") for file in discovery.folder().glob("[!_]*.py")} - {"tutorial"}
     listed = json.loads(invoke("list", "--json").output)
     assert {one["name"] for one in listed} == names
@@ -58,7 +58,7 @@ def test_list_does_not_import_dask() -> None:
     ],
 )
 def test_rejects_bad_input(args: list[str], words: list[str]) -> None:
-    """A mistake is named, with a suggestion; the exit status is 2 and there is no traceback."""
+    """The error names the mistake and suggests a correction; the exit status is 2, without a traceback."""
     done = invoke(*args)
     assert done.exit_code == 2, done.output
     assert all(word in done.output for word in words), done.output
@@ -83,7 +83,7 @@ def test_help_has_examples_and_sections() -> None:
 
 
 def test_runs_workload_on_this_machine(tmp_path: Path) -> None:
-    """The result goes to standard output as JSON, tables to standard error, and both files to the folder."""
+    """The result goes to standard output as JSON, the tables to standard error, and the files to the folder."""
     run = command(
         "run",
         "monte-carlo-pi",
@@ -112,7 +112,7 @@ def test_runs_workload_on_this_machine(tmp_path: Path) -> None:
 
 
 def test_reports_need_no_network(tmp_path: Path) -> None:
-    """Our report and Dask's own carry their scripts: they fetch nothing."""
+    """Our report and Dask's own contain their scripts, and fetch nothing."""
     run = command(
         "run",
         "monte-carlo-pi",
@@ -143,7 +143,7 @@ def test_failed_check_fails_run(workloads: Path, tmp_path: Path) -> None:
 
 
 def test_prints_result_if_folder_vanishes(workloads: Path, tmp_path: Path) -> None:
-    """If the results cannot be written in the end they are still printed, and the exit status is 1."""
+    """If the results cannot be written at the end, they are still printed, and the exit status is 1."""
     results = tmp_path / "results"
     body = f"""\
         import pathlib, shutil
@@ -160,8 +160,8 @@ def test_prints_result_if_folder_vanishes(workloads: Path, tmp_path: Path) -> No
     assert json.loads(out)["values"] == {"x": 17}
 
 
-def test_names_workload_that_cannot_be_loaded(workloads: Path) -> None:
-    """A file with an error, or without a workload, is named by its path."""
+def test_reports_workload_that_cannot_be_loaded(workloads: Path) -> None:
+    """The error names the path of a file with an error or without a workload."""
     (workloads / "broken.py").write_text('"""Broken."""\nimport nothing_of_that_name\n')
     (workloads / "empty.py").write_text('"""Nothing."""\n')
     for name, word in (("broken", "nothing_of_that_name"), ("empty", "declares no workload")):
@@ -213,7 +213,7 @@ NUMBERS = "n: int = 5, k: int = 1"
 def test_size_changes_defaults(
     workloads: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], parameters: dict[str, int]
 ) -> None:
-    """--size changes options that are not on the command line."""
+    """--size sets the options that are not on the command line."""
     asked: list[Asked] = []
     monkeypatch.setattr(commands, "run_workload", lambda one, *_args, **_options: asked.append(one))
     write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, NUMBERS)
@@ -224,7 +224,7 @@ def test_size_changes_defaults(
 
 
 def test_result_records_size_and_parameters(workloads: Path, tmp_path: Path) -> None:
-    """result.json has the size, and the parameters that it and the command line gave."""
+    """result.json has the size, and the parameters from the size and the command line."""
     write(workloads, "sized", "return Outcome({}, {}, [])", SIZED, NUMBERS)
     run = command("run", "sized", "--size", "tutorial", "--k", "2", "--workers", "1", "--results", str(tmp_path / "r"))
     _, err = run.communicate()

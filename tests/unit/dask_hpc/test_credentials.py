@@ -44,7 +44,7 @@ def test_certificate_tolerates_wrong_clocks(tmp_path: Path) -> None:
 
 
 def test_rejects_existing_folder(tmp_path: Path) -> None:
-    """A folder that exists is never used for keys."""
+    """An existing folder is never used for keys."""
     with pytest.raises(FileExistsError), credentials(tmp_path, HOUR):
         pass
 

@@ -1,4 +1,4 @@
-"""A user's own settings for Dask."""
+"""The user's own settings for Dask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dask_hpc.errors import ClusterError, RequestError
 
 
 def test_lists_variables_and_files(tmp_path: Path) -> None:
-    """A file of comments has no setting, and our own variables are none of Dask's."""
+    """Files that contain only comments and variables of dask-hpc are left out."""
     (tmp_path / "own.yaml").write_text("distributed:\n  worker: {}\n")
     (tmp_path / "jobqueue.yaml").write_text("# jobqueue:\n\n")
     environ = {"DASK_CONFIG": str(tmp_path), "DASK_HPC_SIF": "x", "DASK_LOGGING__DISTRIBUTED": "info", "PATH": "/bin"}
@@ -28,8 +28,8 @@ def fail() -> None:
         raise KeyError("Invalid time unit: abc") from error
 
 
-def test_an_error_of_dasks_names_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has the cause that says most."""
+def test_dask_error_names_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has the most informative cause and the settings."""
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "abc")
     with pytest.raises(RequestError) as refused, blamed():
         fail()
@@ -37,8 +37,8 @@ def test_an_error_of_dasks_names_the_settings(monkeypatch: pytest.MonkeyPatch) -
     assert "$DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT=abc" in refused.value.message
 
 
-def test_an_error_of_ours_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """So does any error of a user without settings."""
+def test_keeps_other_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Errors of dask-hpc are kept, and so are Dask's errors if the user has no settings."""
     monkeypatch.setenv("DASK_X", "1")
     with pytest.raises(ClusterError), blamed():
         raise ClusterError("lost")
@@ -48,8 +48,8 @@ def test_an_error_of_ours_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         fail()
 
 
-def test_encryption_that_is_required_is_not_left_out() -> None:
-    """The error says by which setting."""
+def test_rejects_no_tls_if_encryption_is_required() -> None:
+    """The error names the setting."""
     with config.set({"distributed.comm.require-encryption": True}):
         refuse_unencrypted(tls=True)
         with pytest.raises(RequestError, match="require-encryption"):
@@ -57,8 +57,8 @@ def test_encryption_that_is_required_is_not_left_out() -> None:
     refuse_unencrypted(tls=False)
 
 
-def test_a_run_has_no_idle_timeout() -> None:
-    """Neither from a file nor from a variable."""
+def test_run_has_no_idle_timeout() -> None:
+    """An idle timeout in a file or a variable is removed."""
     settings = {"distributed": {"scheduler": {"idle-timeout": "2s"}}}
     config.set(OF_A_RUN, config=settings)
     assert settings["distributed"]["scheduler"]["idle-timeout"] is None

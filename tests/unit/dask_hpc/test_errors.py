@@ -1,4 +1,4 @@
-"""Errors, as a person sees them."""
+"""Messages of errors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dask_hpc.errors import DaskHpcError, did_you_mean
         ("Found: x", "try again.", "It failed.\nFound: x\nWhat to do: try again."),
     ],
 )
-def test_message_has_the_parts_that_there_are(seen: str, todo: str, message: str) -> None:
-    """What failed, what was seen, what to do: a line each."""
+def test_message_omits_empty_parts(seen: str, todo: str, message: str) -> None:
+    """What failed, what was found and what to do each have a line."""
     assert DaskHpcError("It failed.", seen, todo).message == message
 
 
@@ -32,6 +32,6 @@ def test_message_has_the_parts_that_there_are(seen: str, todo: str, message: str
         ("", 0.6, ""),
     ],
 )
-def test_names_what_was_probably_meant(word: str, cutoff: float, question: str) -> None:
-    """One that is near enough, in the form in which it is typed; else nothing."""
+def test_suggests_closest_choice(word: str, cutoff: float, question: str) -> None:
+    """A choice that is close enough is suggested as it is typed; otherwise the suggestion is empty."""
     assert did_you_mean(word, ["gpu", "batch"], prefix="--partition ", cutoff=cutoff) == question

@@ -8,7 +8,7 @@ from dask_hpc.identity import Identity, environment
 
 
 def test_reads_identity_of_environment(tmp_path: Path) -> None:
-    """The lock's identity is read if there is one; otherwise it is empty, not an error."""
+    """The identity is read from a valid file; a missing or invalid file gives an empty one."""
     file = tmp_path / "env.json"
     assert environment(file) == Identity()
     file.write_text('{"schema":1,"lock_sha256":"abc","channel":"local","drifted":true,"more":1}')

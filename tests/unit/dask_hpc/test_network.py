@@ -1,4 +1,4 @@
-"""Choosing the network interface by which other hosts reach this one."""
+"""Choosing the network interface through which other hosts reach this one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dask_hpc.errors import RequestError
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A host with three interfaces, whose names and routes are the test's."""
+    """Simulate a host with three interfaces; the test sets its names and routes."""
     found = SimpleNamespace(
         addresses={"lo": "127.0.0.1", "eth0": "192.0.2.10", "ib0": "198.51.100.10"}, names={}, route="192.0.2.10"
     )
@@ -58,14 +58,14 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_chooses_interface_of_hostname(host: SimpleNamespace) -> None:
-    """Other hosts look up this hostname; another name can be given."""
+    """The interface is that of the address of this hostname, or of another given name."""
     host.names = {"login": "198.51.100.10", "other": "192.0.2.10"}
-    assert network.choose() == ("ib0", "login is 198.51.100.10")
+    assert network.choose() == ("ib0", "login resolves to 198.51.100.10")
     assert network.choose("other").name == "eth0"
 
 
-def test_an_interface_has_its_first_address(host: SimpleNamespace) -> None:
-    """Dask takes that one, too; an interface without an IPv4 address is left out."""
+def test_lists_first_address_of_each_interface(host: SimpleNamespace) -> None:
+    """Dask uses the first address too; an interface without an IPv4 address is left out."""
     assert network.addresses() == host.addresses
 
 
@@ -74,7 +74,7 @@ def test_falls_back_to_default_route(host: SimpleNamespace, own: str | None) -> 
     """The hostname may resolve to loopback, to an address of no interface, or not at all."""
     host.names = {"login": own} if own else {}
     host.addresses["lo"] = own if own == "127.0.1.1" else "127.0.0.1"
-    assert network.choose() == ("eth0", "the default route leaves from 192.0.2.10")
+    assert network.choose() == ("eth0", "the default route uses 192.0.2.10")
 
 
 def test_falls_back_to_loopback(host: SimpleNamespace) -> None:
@@ -91,9 +91,9 @@ def test_error_without_network_names_option(host: SimpleNamespace) -> None:
 
 
 def test_error_for_unknown_interface_lists_existing_ones() -> None:
-    """The list is that of this machine."""
+    """The error lists the interfaces of this machine."""
     assert network.address("lo") == "127.0.0.1"
     with pytest.raises(RequestError) as refused:
         network.address("nosuch0")
     assert "nosuch0" in refused.value.message
-    assert "lo" in refused.value.message.partition("There are:")[2]
+    assert "lo" in refused.value.message.partition("Available:")[2]

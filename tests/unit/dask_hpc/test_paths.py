@@ -1,4 +1,4 @@
-"""Paths that a user gives."""
+"""Paths on the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dask_hpc.paths import LocalPath, NodePath, in_bash
 
 @pytest.fixture(autouse=True)
 def variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the variables that the tests name."""
+    """Set the variables that the tests use."""
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("SCRATCH", "/scratch/my disk")
     monkeypatch.delenv("NOWHERE", raising=False)
@@ -34,26 +34,26 @@ CASES = [
 
 @pytest.mark.parametrize(("text", "path"), CASES)
 def test_expands_like_a_shell(text: str, path: str) -> None:
-    """A tilde and variables, and nothing else."""
+    """`~` and variables are expanded, and nothing else."""
     assert LocalPath().convert(text, None, None) == Path(path)
 
 
 @pytest.mark.parametrize(("text", "path"), CASES)
 def test_bash_expands_the_same(text: str, path: str) -> None:
-    """On the node, as one word."""
+    """On a node, bash expands the same path, as one word."""
     done = subprocess.run(["bash", "-c", f"printf %s {in_bash(text)}"], capture_output=True, text=True, check=True)
     assert done.stdout == path
 
 
 @pytest.mark.parametrize("text", ["$NOWHERE/logs", "${NOWHERE}", "~nobody-here/x", "", " ", "a\nb"])
-def test_refuses_what_stands_for_nothing(text: str) -> None:
-    """A variable that is not set would make another path of it."""
+def test_rejects_invalid_path(text: str) -> None:
+    """An unset variable, an unknown user, an empty path or a line break is a usage error."""
     with pytest.raises(click.BadParameter):
         LocalPath().convert(text, None, None)
 
 
-def test_a_variable_that_a_node_lacks_ends_the_job() -> None:
-    """The message names it."""
+def test_unset_variable_on_node_ends_job() -> None:
+    """The message names the variable."""
     done = subprocess.run(["bash", "-c", f"echo {in_bash('$NOWHERE/x')}"], capture_output=True, text=True, check=False)
     assert done.returncode
     assert "NOWHERE: is not set on this node" in done.stderr

@@ -17,34 +17,34 @@ TAKES_ITS_TIME = "trap 'sleep 0.5; touch {0}/ended; exit' TERM; touch {0}/runs; 
 
 
 def test_reports_hanging_or_missing_command() -> None:
-    """Neither raises; the answer says what happened."""
-    assert "not answered for 0 s" in run("sleep", "9", timeout=0.1).err
+    """Neither raises; the answer has the reason."""
+    assert "timed out after 0 s" in run("sleep", "9", timeout=0.1).err
     assert "No such file" in run("no-such-command-here").err
 
 
-def test_answer_has_the_line_that_says_what_went_wrong() -> None:
-    """The last one of standard error, else of standard output, else the status."""
+def test_answer_has_last_line_of_output() -> None:
+    """The line is the last of standard error, else of standard output, else the status."""
     assert run("sh", "-c", "echo out; echo one >&2; echo two >&2; exit 3") == Answer(3, "out\n", "one\ntwo\n")
     assert run("sh", "-c", "echo one >&2; echo ' two ' >&2; echo >&2").said == "two"
     assert run("sh", "-c", "echo out; exit 3").said == "out"
     assert run("sh", "-c", "exit 3").said == "status 3"
 
 
-def test_a_program_reads_what_it_is_given() -> None:
-    """Without anything its standard input is empty: it does not wait for a person."""
+def test_program_reads_given_input() -> None:
+    """Standard input is empty by default, so that the program does not wait for the user."""
     assert run("cat", stdin="a script\n").out == "a script\n"
     assert run("cat") == Answer(0, "", "")
 
 
-def test_environment_is_the_one_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without one it is that of this process."""
+def test_program_has_given_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default is the environment of this process."""
     monkeypatch.setenv("KEPT", "1")
     assert run("sh", "-c", "echo $KEPT").out == "1\n"
     assert run("/bin/sh", "-c", "echo $KEPT", environ={"KEPT": "2"}).out == "2\n"
 
 
 def test_stop_waits_for_commands_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that takes its time to end, as srun does, has ended when `stop` returns; no other one starts."""
+    """A command that ends slowly, as srun does, has ended when `stop_all` returns; no other command starts."""
     monkeypatch.setattr(processes, "_RUNNING", processes._Running())
     script = TAKES_ITS_TIME.format(tmp_path)
     thread = threading.Thread(target=run, args=("sh", "-c", script), kwargs={"timeout": 60})
@@ -56,8 +56,8 @@ def test_stop_waits_for_commands_to_end(tmp_path: Path, monkeypatch: pytest.Monk
     thread.join()
 
 
-def test_an_interrupted_caller_ends_the_program(tmp_path: Path) -> None:
-    """Ctrl-C reaches this process alone, so the program is told, and may end in good order."""
+def test_interrupt_ends_program(tmp_path: Path) -> None:
+    """Ctrl-C reaches only this process, which terminates the program and lets it clean up."""
 
     class Pressed(Exception):  # noqa: N818 (an event)
         pass

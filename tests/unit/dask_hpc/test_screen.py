@@ -1,4 +1,4 @@
-"""Output while a workload runs: progress on a terminal, and no traceback if the reader has gone."""
+"""Output while a workload runs: progress on a terminal, and no traceback without a reader."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def dask_hpc(command: str, **streams: int) -> subprocess.Popen[str]:
 
 
 def read_terminal(end: int) -> Iterator[str]:
-    """Yield all that has been written to a terminal, each time there is more, without control sequences."""
+    """Yield all text on a terminal so far, after each write, without control sequences."""
     said = b""
     while True:
         try:
             part = os.read(end, 1 << 16)
-        except OSError:  # Linux's way to say that the other end is closed
+        except OSError:  # on Linux, the other end is closed
             return
         if not part:
             return
@@ -92,7 +92,7 @@ def test_stays_quiet_in_pipe(workloads: Path, tmp_path: Path) -> None:
     ],
 )
 def test_survives_closed_pipe(workloads: Path, tmp_path: Path, line: str, status: int) -> None:
-    """Without a reader there is no traceback, and a run keeps its result although nothing reads its table."""
+    """Without a reader there is no traceback, and a run still keeps its result."""
     write(workloads, "quick", QUICK)
     reading, writing = os.pipe()
     os.close(reading)
@@ -106,8 +106,8 @@ def test_survives_closed_pipe(workloads: Path, tmp_path: Path, line: str, status
         assert (tmp_path / "r" / "quick" / "latest" / "result.json").is_file()
 
 
-def test_table_keeps_all_that_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """A word longer than its column is folded, not cut; what looks like markup is text; a pipe has no colour."""
+def test_table_keeps_all_content(capsys: pytest.CaptureFixture[str]) -> None:
+    """A word longer than its column is folded, not cut; markup is shown as text; a pipe has no colour."""
     Screen(pipe_width=40).table("A [title]", ("what", ""), [("[red]", Mark("[bad]", "red")), ("x" * 60, "y")])
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "A [title]"

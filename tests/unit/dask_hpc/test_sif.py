@@ -47,7 +47,7 @@ def test_starts_python_in_sif(sif: Sif) -> None:
 
 
 def test_starts_python_of_virtual_environment(sif: Sif) -> None:
-    """Workers of a driver that runs in a virtual environment run in it, too; its folder is bound."""
+    """Workers of a driver that runs in a virtual environment run in it too; its folder is bound."""
     done = worker(dataclasses.replace(sif, venv="/data/my envs/mine"))
     words = done.stdout.splitlines()[0].split("|")
     assert words[3] == "/data:/in put,/scratch,/data/my envs/mine"
@@ -76,7 +76,7 @@ def test_reports_what_node_lacks(sif: Sif, tmp_path: Path) -> None:
         ["bash", "-c", "\n".join(lacking.prologue([]))], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert "there is no apptainer on PATH" in done.stderr
+    assert "apptainer not found on PATH" in done.stderr
     assert "--exclude=" in done.stderr
     for gone, needed in ((Sif("/nowhere/x.sif", "apptainer"), ()), (sif, (Path("/nowhere/cert.pem"),))):
         done = subprocess.run(

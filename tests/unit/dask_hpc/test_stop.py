@@ -55,7 +55,7 @@ def run_for_ever(get_signal: Callable[[], object]) -> None:
 def test_signal_ends_run_despite_discarded_exception(
     get_signal: Callable[[], object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ends the run, silently, even if the handler's exception is discarded at first."""
+    """The run ends silently, even if the handler's exception is discarded at first."""
     hook = sys.unraisablehook
     with pytest.raises(Stopped) as stopped:
         run_for_ever(get_signal)
@@ -65,7 +65,7 @@ def test_signal_ends_run_despite_discarded_exception(
 
 
 def test_other_discarded_exceptions_are_reported() -> None:
-    """Reports other discarded exceptions as Python does by default."""
+    """Other discarded exceptions are reported as Python does by default."""
     seen: list[str] = []
 
     class Failing:
@@ -100,7 +100,7 @@ def test_handlers_are_nested() -> None:
     assert seen == [signal.SIGUSR1] * 2
 
 
-def test_signals_are_held_back_while_cleaning_up() -> None:
-    """Ignores signals during cleanup."""
+def test_cleanup_ignores_signals() -> None:
+    """Signals are ignored during cleanup."""
     with stopping_cleanly(), not_interrupted():
         signal.raise_signal(signal.SIGTERM)

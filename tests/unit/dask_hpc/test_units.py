@@ -66,7 +66,7 @@ def test_parses_wall_time(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "banana", "-5", "1:2:3:4", "0:00", "1-"])
 def test_rejects_invalid_wall_time(text: str) -> None:
-    """Another form, or no time at all, is a usage error."""
+    """An invalid form, or a time of zero, is a usage error."""
     with pytest.raises(click.BadParameter):
         Walltime().convert(text, None, None)
 

@@ -18,7 +18,7 @@ from dask_hpc_startup.dashboards import PrivateServer, close_to_others
 
 @pytest.fixture(autouse=True)
 def corrected(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Correct Dask for one test; return what stands for /tmp."""
+    """Correct Dask for one test; yield a folder in place of /tmp."""
     monkeypatch.setattr(node.ServerNode, "start_http_server", node.ServerNode.start_http_server)
     close_to_others(node)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
@@ -57,7 +57,7 @@ async def served(address: Any) -> tuple[Any, Path | None, bytes]:
     ],
 )
 def test_scheduler_listens_on_socket(corrected: Path, address: Any, number: int) -> None:
-    """An address of this machine, or none, stands for a socket of that number, which goes with the scheduler."""
+    """An address of this machine, or none, becomes a socket of that number, which is removed with the scheduler."""
     server, path, answer = asyncio.run(served(address))
     assert (server.address, server.port) == ("localhost", number)
     assert path
@@ -66,16 +66,16 @@ def test_scheduler_listens_on_socket(corrected: Path, address: Any, number: int)
     assert list(corrected.iterdir()) == []
 
 
-def test_address_of_interface_stays_port(corrected: Path) -> None:
-    """A named interface gets a TCP port."""
+def test_address_of_interface_opens_port(corrected: Path) -> None:
+    """An address of an interface opens a TCP port."""
     server, path, _ = asyncio.run(served("0.0.0.0:0"))
     assert type(server) is not PrivateServer
     assert path is None
     assert list(corrected.iterdir()) == []
 
 
-def test_starts_without_dashboard_if_no_socket_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full or missing /tmp costs the dashboard, and not the Dask cluster."""
+def test_starts_without_dashboard_if_socket_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a full or missing /tmp, the Dask cluster starts without a dashboard."""
     monkeypatch.setattr(sockets, "_TMP", Path("/proc/none"))
     _, path, _ = asyncio.run(served(":8787"))
     assert path is None

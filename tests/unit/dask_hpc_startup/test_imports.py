@@ -1,4 +1,4 @@
-"""Modules of others that are corrected as they are imported, in a Python of their own."""
+"""Corrections of other packages as they are imported, in a separate Python."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ START = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); import dask_hpc_start
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    """Run a program whose Python has started as the environment's does."""
+    """Run a program in a Python that has started like the environment's."""
     return subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True)
 
 
 def test_startup_imports_little() -> None:
-    """Every start of Python pays for it: no module of the standard library comes along."""
+    """Every start of Python pays for imports, so no module of the standard library is imported."""
     code = "before = set(sys.modules); import dask_hpc_startup; print(*sorted(set(sys.modules) - before))"
     done = run(f"import sys; [sys.modules.pop(name) for name in list(sys.modules) if 'startup' in name]; {code}")
     assert done.stdout.split() == ["dask_hpc_startup", "dask_hpc_startup.imports", "dask_hpc_startup.venv"]
@@ -35,7 +35,7 @@ def test_corrected_module_looks_like_any_other() -> None:
 
 
 def test_corrections_follow_import() -> None:
-    """Each is there once its module is imported, and not before."""
+    """Importing a module applies its corrections."""
     done = run(
         "import distributed.comm\n"
         "print('dask_hpc_startup.openssl' in sys.modules)\n"
@@ -49,12 +49,12 @@ def test_corrections_follow_import() -> None:
     [("os.kill(os.getpid(), signal.SIGINT)", -2), ("os.kill(os.getpid(), signal.SIGTERM)", -15), ("sys.exit(5)", 5)],
 )
 def test_dask_jobqueue_leaves_signals_alone(then: str, status: int) -> None:
-    """Ctrl-C ends a program as it always does, with no success."""
+    """Importing dask_jobqueue does not change how a program ends on signals or exits."""
     assert run(f"import os, signal, time, dask_jobqueue; {then}; time.sleep(30)").returncode == status
 
 
 def test_handler_of_program_stays() -> None:
-    """What the program has set for SIGINT is there after the import, and other threads' handlers are set meanwhile."""
+    """The program's SIGINT handler stays set after the import, and `signal.signal` is restored."""
     done = run(
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); real = signal.signal\n"
         "import dask_jobqueue; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, signal.signal is real)"
@@ -62,8 +62,8 @@ def test_handler_of_program_stays() -> None:
     assert done.stdout.split() == ["True", "True"]
 
 
-def test_dask_jobqueue_is_imported_in_thread() -> None:
-    """Handlers can be set in the main thread alone: nothing tries."""
+def test_imports_dask_jobqueue_in_thread() -> None:
+    """The import sets no signal handler, which only the main thread can do."""
     code = "from concurrent.futures import ThreadPoolExecutor as T; T().submit(__import__, 'dask_jobqueue').result()"
     done = run(code)
     assert (done.returncode, done.stderr) == (0, "")
@@ -93,12 +93,12 @@ print("started", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
         ("worker", "os.kill(os.getpid(), signal.SIGINT); await asyncio.sleep(30)", 130, ""),
         ("client", "pass", 0, "started True\n"),
     ],
-    ids=["worker ends", "scheduler ends", "worker is interrupted", "client goes on"],
+    ids=["worker ends", "scheduler ends", "worker is interrupted", "client continues"],
 )
 def test_runner_ends_its_process(role: str, work: str, status: int, said: str) -> None:
-    """A scheduler or a worker that has finished ends its process with 0, one that is interrupted does not."""
+    """A finished scheduler or worker ends its process with 0, an interrupted one with 130; a client continues."""
     code = RUNNER.replace("ROLE", role).replace("WORK", work)
-    # what finishes is told by the methods of dask-jobqueue's own class, which these stand in for
+    # the correction wraps methods of dask-jobqueue's own class, so these replace them there
     own = (
         "for n in ('start_scheduler', 'start_worker'): setattr(BaseRunner, n, getattr(Runner, n)); delattr(Runner, n)\n"
     )

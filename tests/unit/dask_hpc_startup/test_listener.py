@@ -1,4 +1,4 @@
-"""Dask's TLS listener, corrected."""
+"""The correction of Dask's TLS listener."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dask_hpc_startup.listener import drop_what_comes_too_late
 
 @pytest.fixture(autouse=True)
 def corrected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Correct it for one test."""
+    """Correct Dask for one test."""
     monkeypatch.setattr(TLSListener, "_prepare_stream", TLSListener._prepare_stream)
     drop_what_comes_too_late(tcp)
 

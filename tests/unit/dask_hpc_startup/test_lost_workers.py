@@ -1,4 +1,4 @@
-"""Workers that restart stay; those that stay away are closed."""
+"""Restarted workers are kept; lost workers are closed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Job:
 
 @pytest.fixture(autouse=True)
 def corrected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Correct it for one test."""
+    """Correct Dask for one test."""
     monkeypatch.setattr(spec.SpecCluster, "_update_worker_status", spec.SpecCluster._update_worker_status)
     wait_for_restarted(spec)
 
 
 def told(*messages: tuple[str, str], info: dict[str, Any] | None = None) -> bool:
-    """Tell a cluster of workers that come and go, then wait for its look at them; return whether the job was closed."""
+    """Send a cluster messages about a worker, wait for its check, and return whether it closed the job."""
 
     async def run() -> bool:
         job = Job()
@@ -49,18 +49,18 @@ def told(*messages: tuple[str, str], info: dict[str, Any] | None = None) -> bool
         return asyncio.run(run())
 
 
-def test_worker_that_stays_away_is_closed() -> None:
-    """As Dask does it."""
+def test_closes_lost_worker() -> None:
+    """A worker that does not come back is closed, as in Dask."""
     assert told(("add", "a"), ("remove", "a"))
 
 
 @pytest.mark.parametrize("last", [[], [("remove", "b")]])
-def test_worker_that_comes_back_is_kept(last: list[tuple[str, str]]) -> None:
-    """It has come back once; that it is away again at the moment is another matter."""
+def test_keeps_restarted_worker(last: list[tuple[str, str]]) -> None:
+    """A worker that came back is kept at the first check; if it is lost again, the next check closes it."""
     assert not told(("add", "a"), ("remove", "a"), ("add", "b"))
     assert told(("add", "a"), ("remove", "a"), ("add", "b"), *last) is bool(last)
 
 
-def test_late_message_is_dropped() -> None:
-    """`wait_for_workers` may know already that a worker has gone."""
+def test_drops_late_message() -> None:
+    """A message about a worker that `wait_for_workers` already removed is dropped."""
     assert not told(("remove", "gone"))

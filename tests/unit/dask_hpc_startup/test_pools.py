@@ -11,14 +11,14 @@ from dask_hpc_startup import pools
 
 
 def module(**functions: Any) -> ModuleType:
-    """Return what stands for `mpi4py.futures._core`."""
+    """Return a stand-in for `mpi4py.futures._core`."""
     made = ModuleType("_core")
     made.__dict__.update({"_manager_spawn": None, "_manager_service": None, "SpawnPool": None} | functions)
     return made
 
 
-def test_pool_is_told_what_ended_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller that waits for a result gets the error; the thread shows it, too."""
+def test_pool_gets_error_of_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that waits for a result gets the error; the thread raises it too."""
     monkeypatch.delenv("PMIX_NAMESPACE", raising=False)
 
     def manager(_pool: object, options: dict[str, int]) -> None:
@@ -30,11 +30,11 @@ def test_pool_is_told_what_ended_its_thread(monkeypatch: pytest.MonkeyPatch) -> 
     for run in (core._manager_spawn, core._manager_service):
         with pytest.raises(OSError, match="no way"):
             run(SimpleNamespace(broken=said.append), {"max_workers": 2})
-    assert said == ["its workers cannot be started or reached: no way to 2 workers"] * 2
+    assert said == ["cannot start or reach its workers: no way to 2 workers"] * 2
 
 
-def test_pool_is_refused_where_slurm_cannot_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a job step the error says what to do, at once."""
+def test_rejects_pool_in_job_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a job step, the pool raises at once, and the error says what to do."""
     monkeypatch.setenv("PMIX_NAMESPACE", "slurm.pmix.7.0")
     monkeypatch.setenv("PMIX_RANK", "0")
     core = module(_manager_spawn=print, _manager_service=print)

@@ -1,4 +1,4 @@
-"""Settings of Open MPI for a rank, and what an error says."""
+"""Open MPI's settings for a rank, and notes on errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from dask_hpc_startup import ranks
 from dask_hpc_startup.ranks import crowded, roomier, settings, unsupported
 
-SRUN = {"PMIX_NAMESPACE": "slurm.pmix.7.0", "OMPI_COMM_WORLD_LOCAL_SIZE": "9"}  # the latter of an mpirun around it
+SRUN = {"PMIX_NAMESPACE": "slurm.pmix.7.0", "OMPI_COMM_WORLD_LOCAL_SIZE": "9"}  # the latter from an outer mpirun
 MPIRUN = {"PMIX_NAMESPACE": "prterun-c1-12@1", "SLURM_STEP_TASKS_PER_NODE": "9"}
 
 
@@ -33,7 +33,7 @@ MPIRUN = {"PMIX_NAMESPACE": "prterun-c1-12@1", "SLURM_STEP_TASKS_PER_NODE": "9"}
     ],
 )
 def test_detects_more_ranks_than_cpus(environ: dict[str, str], *, more: bool) -> None:
-    """On a machine of four CPUs, the ranks of a node are compared with its CPUs or with the job's."""
+    """On a machine with four CPUs, the ranks of a node are compared with its CPUs or with the job's."""
     assert crowded(environ, 4) is more
 
 
@@ -42,10 +42,10 @@ def test_detects_more_ranks_than_cpus(environ: dict[str, str], *, more: bool) ->
     [(64 << 20, 9 << 30, True), (1 << 30, 9 << 30, False), (64 << 20, 32 << 20, False), (None, 9 << 30, True)],
     ids=["Docker's default", "large enough", "nowhere more", "none"],
 )
-def test_windows_go_where_there_is_room(
+def test_puts_windows_into_folder_with_space(
     monkeypatch: pytest.MonkeyPatch, shm: int | None, other: int, elsewhere: bool
 ) -> None:
-    """A small /dev/shm is passed over for a folder that has more room."""
+    """A folder with more free space is preferred to a small /dev/shm."""
     room = {"/dev/shm": shm, "/tmp": other}
 
     def statvfs(folder: Path) -> Any:
@@ -59,8 +59,8 @@ def test_windows_go_where_there_is_room(
     assert roomier(Path("/dev/shm"), Path("/tmp")) == (Path("/tmp") if elsewhere else None)
 
 
-def test_settings_of_users_own_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is set stays; what is not set gets a value for this machine."""
+def test_user_settings_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables that are set stay; unset ones get a value for this machine."""
     monkeypatch.setattr(ranks, "settings", lambda _: {"OMPI_MCA_A": "ours", "OMPI_MCA_B": "ours"})
     monkeypatch.setenv("OMPI_MCA_A", "mine")
     monkeypatch.setenv("PATH", "/mine")
@@ -71,8 +71,8 @@ def test_settings_of_users_own_win(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (os.environ["OMPI_MCA_A"], os.environ["OMPI_MCA_B"]) == ("mine", "ours")
 
 
-def test_texts_are_found_where_this_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Open MPI is told where it is, for as long as it is loaded; a user's word is left as it is."""
+def test_sets_prefix_of_open_mpi_while_loading(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OPAL_PREFIX is set while MPI is loaded, and then removed; a value set by the user is kept."""
     (tmp_path / "share/openmpi").mkdir(parents=True)
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
     monkeypatch.setattr(ranks, "settings", lambda _: {})
@@ -87,14 +87,14 @@ def test_texts_are_found_where_this_is_installed(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("interfaces", "set_"), [(["lo"], True), (["lo", "eth0"], False)], ids=["none", "a network"])
-def test_loopback_serves_without_network(monkeypatch: pytest.MonkeyPatch, interfaces: list[str], *, set_: bool) -> None:
-    """Processes that a rank starts can be reached in a container without a network."""
+def test_uses_loopback_without_network(monkeypatch: pytest.MonkeyPatch, interfaces: list[str], *, set_: bool) -> None:
+    """Without a network, a rank reaches the processes that it starts over loopback."""
     monkeypatch.setattr(socket, "if_nameindex", lambda: list(enumerate(interfaces, 1)))
     assert settings({}).get(ranks.LOOPBACK) == ("" if set_ else None)
 
 
-def test_ucx_is_left_out_without_fabric(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With a fabric it is Open MPI's choice."""
+def test_excludes_ucx_without_fabric(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """UCX is excluded without a fabric; with one, Open MPI chooses."""
     monkeypatch.setattr(ranks, "_FABRICS", tmp_path)
     assert ranks.ONE_SIDED not in settings({})
     monkeypatch.setattr(ranks, "_FABRICS", tmp_path / "none")
@@ -110,8 +110,8 @@ def test_ucx_is_left_out_without_fabric(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ("mpi4py.MPI.Comm.Send", SRUN | {"PMIX_RANK": "0"}, False),
     ],
 )
-def test_names_what_slurm_does_not_serve(function: str, environ: dict[str, str], told: bool) -> None:
-    """Only a call that takes what Slurm's PMIx lacks, in a rank of srun's, is explained."""
+def test_explains_calls_that_pmix_lacks(function: str, environ: dict[str, str], told: bool) -> None:
+    """Only calls that need a service that Slurm's PMIx lacks, in a rank started by srun, are explained."""
     code = SimpleNamespace(co_name=function)
     trace: Any = SimpleNamespace(tb_next=SimpleNamespace(tb_next=None, tb_frame=SimpleNamespace(f_code=code)))
     said = unsupported(trace, environ)

@@ -18,7 +18,7 @@ from dask_hpc_startup import sockets
 
 @pytest.fixture(autouse=True)
 def tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return what stands for /tmp: a short path, as a socket's has 107 bytes at most."""
+    """Yield a folder in place of /tmp, with a short path, since that of a socket has at most 107 bytes."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         monkeypatch.setattr(sockets, "_TMP", Path(folder))
         yield Path(folder)
@@ -29,7 +29,7 @@ def mode(path: Path) -> int:
 
 
 def test_folder_and_socket_are_private(tmp: Path) -> None:
-    """Modes are 0700 and 0600, also if the folder was there with others; the last socket takes the folder along."""
+    """Modes are 0700 and 0600, also if the folder existed with another; the folder is removed with its last socket."""
     (tmp / f"dask-hpc-{os.geteuid()}.dashboards").mkdir(mode=0o755)
     listener, path, number = sockets.listen(8787)
     with listener:
@@ -39,11 +39,11 @@ def test_folder_and_socket_are_private(tmp: Path) -> None:
     sockets.remove(path)
 
 
-def test_number_is_next_free_one() -> None:
-    """0 stands for Dask's own; a number in use is passed over; a socket of a killed process is replaced."""
+def test_uses_next_free_number() -> None:
+    """0 stands for Dask's default; a number in use is skipped; a socket of a killed process is replaced."""
     first, second, other = sockets.listen(0), sockets.listen(0), sockets.listen(9000)
     assert [one[2] for one in (first, second, other)] == [8787, 8788, 9000]
-    first[0].close()  # as if killed: its file is left
+    first[0].close()  # as if killed: its file remains
     assert first[1].exists()
     again = sockets.listen(0)
     assert again[2] == 8787
@@ -53,8 +53,8 @@ def test_number_is_next_free_one() -> None:
         one[0].close()
 
 
-def test_parallel_starts_and_ends_share_folder(tmp: Path) -> None:
-    """Sockets that come and go at the same time never collide."""
+def test_parallel_starts_and_ends_do_not_collide(tmp: Path) -> None:
+    """Sockets that are created and removed at the same time share the folder."""
 
     def once(_: int) -> None:
         listener, path, _number = sockets.listen(0)
@@ -67,8 +67,8 @@ def test_parallel_starts_and_ends_share_folder(tmp: Path) -> None:
     assert list(tmp.iterdir()) == []
 
 
-def test_name_taken_by_another_is_not_used(tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of another user's, or a link, is left alone."""
+def test_avoids_folder_of_another_user(tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of another user, or a link, is not used."""
     (tmp / "elsewhere").mkdir()
     (tmp / f"dask-hpc-{os.geteuid()}.dashboards").symlink_to(tmp / "elsewhere")
     listener, path, _ = sockets.listen(0)
@@ -81,7 +81,7 @@ def test_name_taken_by_another_is_not_used(tmp: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-def test_tells_which_user_has_connected() -> None:
+def test_reports_user_of_peer() -> None:
     """The kernel lists both ends of a connection over loopback, each with its user."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()

@@ -1,4 +1,4 @@
-"""Which virtual environments are ours, and which commands follow them."""
+"""Detecting virtual environments of this environment, and restarting commands in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OURS = "home = /opt/env/bin\ninclude-system-site-packages = true\nversion = 3.13
 
 @pytest.fixture
 def base(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This is the environment's own Python."""
+    """Simulate the environment's own Python."""
     monkeypatch.setattr(sys, "prefix", "/opt/env")
     monkeypatch.setattr(sys, "base_prefix", "/opt/env")
 
@@ -32,13 +32,13 @@ def base(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_recognizes_virtual_environment(base: None, tmp_path: Path, config: str, ours: bool) -> None:
-    """It is made from this Python, and sees its packages."""
+    """It was made from this Python, and sees its packages."""
     (tmp_path / "pyvenv.cfg").write_text(config)
     assert venv.is_ours(str(tmp_path)) is ours
 
 
 def test_folder_without_configuration_is_not_ours(base: None, tmp_path: Path) -> None:
-    """A folder that has gone, or is none, is no error."""
+    """A missing or unreadable configuration is not an error."""
     assert not venv.is_ours(str(tmp_path / "gone"))
     (tmp_path / "pyvenv.cfg").write_bytes(b"\xff\xfe")
     assert not venv.is_ours(str(tmp_path))
@@ -55,10 +55,10 @@ def test_folder_without_configuration_is_not_ours(base: None, tmp_path: Path) ->
         (["python", "/home/me/bin/dask-hpc"], False),
     ],
 )
-def test_commands_of_environment_follow(
+def test_restarts_only_commands_of_environment(
     base: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], follows: bool
 ) -> None:
-    """Only the environment's own commands start again, in the same process and with the same arguments."""
+    """Only the environment's own commands restart, in the same process and with the same arguments."""
     (tmp_path / "pyvenv.cfg").write_text(OURS)
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path))
     monkeypatch.setattr(sys, "orig_argv", words)
@@ -69,4 +69,4 @@ def test_commands_of_environment_follow(
     assert started == ([(python, [python, *words[1:]])] if follows else [])
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     venv.follow_active()
-    assert len(started) == follows, "it is there already"
+    assert len(started) == follows, "already in the virtual environment"

@@ -4,8 +4,8 @@
 >>> with cluster(on="slurm", jobs=2) as dask_cluster:
 ...     dask_cluster.client.submit(sum, [1, 2]).result()
 
-`dask_hpc.mpi` has what an MPI program needs, `dask_hpc.collective` runs MPI inside of Dask's tasks, and
-`dask_hpc.tutorial` is the harness of the workloads.
+`dask_hpc.mpi` supports MPI programs, `dask_hpc.collective` runs MPI inside Dask tasks, and `dask_hpc.tutorial` is the
+harness of the workloads.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _HOMES = {
 }
 _PUBLIC_MODULES = {"clusters", "collective", "errors", "mpi", "tutorial"}
 
-if not TYPE_CHECKING:  # with it, a type checker would take any name for one of the package's
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name: str) -> object:
-        """Import what is asked for: every MPI rank imports a part of this package, and few need the clusters."""
+        """Import a name on first use: every MPI rank imports a part of this package, and few need the clusters."""
         if name in _HOMES:
             value: object = getattr(importlib.import_module(_HOMES[name]), name)
         elif name in _PUBLIC_MODULES:

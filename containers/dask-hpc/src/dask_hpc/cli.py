@@ -1,4 +1,4 @@
-"""The command `dask-hpc`: list and run workloads, look at a site, set it up."""
+"""The command `dask-hpc`: list and run workloads, check and configure a site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dask_hpc.tutorial.commands import list_, run
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(release().version, message=f"dask-hpc {release().version} ({release().revision})")
 def main() -> None:
-    """Run Dask workloads on this machine or on Slurm, and keep what came out."""
+    """Run Dask workloads on this machine or on Slurm, and keep their results."""
     hush()
 
 

@@ -1,4 +1,4 @@
-"""Credentials for one run: made at its start, readable by its user alone, removed at its end."""
+"""TLS credentials for one run: created at its start, readable only by its user, removed at its end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from distributed import Security
 
 
-_SKEW = timedelta(days=1)  # clocks of nodes differ; `Security.temporary()` is refused where one is a second behind
+_SKEW = timedelta(days=1)  # clocks of nodes differ; a node that is a second behind rejects `Security.temporary()`
 
 
 @contextmanager
 def credentials(folder: Path, lifetime: timedelta) -> Iterator[Security]:
-    """Yield credentials that client, scheduler and workers of one run share, and remove them: see `make`."""
+    """Yield credentials that client, scheduler and workers of one run share, and remove them; see `make`."""
     security = make(folder, lifetime)
     try:
         yield security
@@ -29,14 +29,14 @@ def credentials(folder: Path, lifetime: timedelta) -> Iterator[Security]:
 def make(folder: Path, lifetime: timedelta) -> Security:
     """Return credentials that client, scheduler and workers of one run share.
 
-    Files rather than the strings of `Security.temporary()`: a job script then names paths, and holds no secret.
+    They are files, not strings as in `Security.temporary()`, so that a job script contains paths and no secret.
 
     Args:
-        folder: a new folder, made with mode 0700, on a file system that the nodes share.
-        lifetime: how long they are good for; a day is added at both ends.
+        folder: a new folder, created with mode 0700, on a file system that the nodes share.
+        lifetime: the validity of the certificate; a day is added at both ends.
 
     Raises:
-        OSError: the folder exists, or cannot be written; then nothing of it is left.
+        OSError: the folder exists or cannot be written; nothing new is left behind.
     """
     folder.mkdir(mode=0o700)
     try:
@@ -62,7 +62,7 @@ def _security(folder: Path) -> Security:
 
 
 def remove(folder: Path) -> None:
-    """Remove what `make` has made."""
+    """Remove the files and the folder that `make` created."""
     for file in _files(folder):
         file.unlink(missing_ok=True)
     with suppress(FileNotFoundError):

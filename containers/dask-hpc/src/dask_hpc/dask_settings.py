@@ -1,4 +1,4 @@
-"""The user's own settings for Dask: which there are, and an error that names them where Dask cannot use one."""
+"""List the user's own settings for Dask, and name them in the error if Dask cannot use one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from dask_hpc.errors import DaskHpcError, RequestError
 
 OF_A_RUN = {"distributed.scheduler.idle-timeout": None, "distributed.scheduler.no-workers-timeout": None}
-"""A run ends its Dask cluster by itself, and waits for jobs as long as --timeout says, whatever a user has set."""
+"""Settings of every run, regardless of the user's: a run ends its Dask cluster itself, and waits --timeout for jobs."""
 _THEIR_VARIABLES = {f"DASK_{name.replace('.', '__').replace('-', '_').upper()}" for name in OF_A_RUN}
 
 _NO_SETTING = ("DASK_HPC_", "DASK_CONFIG", "DASK_ROOT_CONFIG", "DASK_INTERNAL_INHERIT_CONFIG")
 
 
 def users(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return the variables and files that have a user's settings; a file of comments has none."""
+    """Return the variables and files with the user's settings; files that contain only comments are left out."""
     variables = [name for name in environ if name.startswith("DASK_") and not name.startswith(_NO_SETTING)]
     places = [Path(environ.get("DASK_CONFIG", "~/.config/dask")).expanduser()]
     files = [file for place in places for file in ([place] if place.is_file() else sorted(place.glob("*.y*ml")))]
@@ -37,10 +37,10 @@ def _says_something(file: Path) -> bool:
 
 @contextmanager
 def blamed() -> Iterator[None]:
-    """If Dask cannot be loaded or started, and the user has settings for it, turn its error into one that names them.
+    """Name the user's settings in Dask's error, if Dask cannot be loaded or started with them.
 
     Raises:
-        RequestError: in place of an error of Dask's.
+        RequestError: Dask raised an error, and the user has settings for it.
     """
     try:
         yield
@@ -50,14 +50,14 @@ def blamed() -> Iterator[None]:
         if not (own := users()):
             raise
         raise RequestError(
-            "Dask cannot be started with your settings for it.",
+            "Cannot start Dask with your settings for it.",
             "\n".join([_reason(error), *(f"  {one}" for one in own)]),
-            "correct the setting; without any, the run starts with DASK_CONFIG=/dev/null and no such variable.",
+            "correct the setting, or use none: set DASK_CONFIG=/dev/null and unset the variables.",
         ) from error
 
 
 def _reason(error: BaseException) -> str:
-    """Return what was wrong first, of those causes that say it in a sentence."""
+    """Return the innermost cause whose message has more than one word."""
     chain = [error]
     while inner := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(inner)
@@ -66,17 +66,17 @@ def _reason(error: BaseException) -> str:
 
 
 def without_theirs(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without the variables that would go before `OF_A_RUN`."""
+    """Return an environment without the variables that would override `OF_A_RUN`."""
     return {name: value for name, value in environ.items() if name.upper() not in _THEIR_VARIABLES}
 
 
 def refuse_unencrypted(*, tls: bool) -> None:
-    """Refuse `--no-tls` to a user whose settings want encryption."""
+    """Reject `--no-tls` if the user's settings require encryption."""
     from dask import config
 
     if not tls and config.get("distributed.comm.require-encryption", None):
         raise RequestError(
             "--no-tls contradicts your settings for Dask.",
             "Found: distributed.comm.require-encryption is true",
-            "leave --no-tls out, or change the setting.",
+            "omit --no-tls, or change the setting.",
         )

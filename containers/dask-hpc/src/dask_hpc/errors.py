@@ -1,14 +1,14 @@
-"""Errors for people: what failed, what was found, what to do.
+"""Errors with three parts: what failed, what was found, what to do.
 
 ::
 
     click.ClickException
     └── DaskHpcError            exit status 1: the run failed
-        ├── ClusterError        no Dask cluster, or it went away
-        │   └── CollectiveError     ranks did not come together, or one failed
+        ├── ClusterError        the Dask cluster did not start, or was lost
+        │   └── CollectiveError     ranks did not start together, or one failed
         ├── ResultsError        the results folder cannot be written
-        ├── WorkloadError       a workload's file cannot be used
-        └── RequestError        exit status 2: asked for what cannot be had
+        ├── WorkloadError       a workload's file cannot be loaded
+        └── RequestError        exit status 2: an invalid or impossible request
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class DaskHpcError(click.ClickException):
 
     Args:
         what: the failure, in one sentence.
-        seen: what was observed; may have several lines.
+        seen: what was found; may have several lines.
         todo: what to do about it.
     """
 
@@ -58,13 +58,13 @@ class RequestError(DaskHpcError):
 
 
 def did_you_mean(word: str, choices: Iterable[str], *, prefix: str = "", cutoff: float = 0.6) -> str:
-    """Return the question that names what was probably meant by a mistyped word, or nothing if no choice is near.
+    """Return a suggestion for a mistyped word, or '' if no choice is close.
 
     Args:
-        word: what was typed.
-        choices: what there is.
-        prefix: what stands before a choice where it is typed, such as an option's name and a blank.
-        cutoff: how near a choice must be: 1 is the same word.
+        word: the word as typed.
+        choices: the valid words.
+        prefix: text before the suggested word, such as an option's name and a space.
+        cutoff: the least similarity, from 0 to 1, which means equal.
     """
     near = difflib.get_close_matches(word, list(choices), n=1, cutoff=cutoff)
     return f"did you mean {prefix}{near[0]}?" if near else ""

@@ -1,4 +1,4 @@
-"""Which environment this is: the lock that it was installed from, and what the user has put over it."""
+"""Identify the environment: the lock that it was installed from, and packages that the user has added."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _PACKAGES = ("dask", "distributed", "dask-jobqueue", "numpy")
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The facts in an installed environment's `env.json`, and packages added to it; empty outside of one.
+    """The contents of an installed environment's `env.json`, and packages added to it; empty outside one.
 
     Attributes:
-        lock_sha256: of the lock that the environment was installed from.
-        channel: the lock's.
-        drifted: whether a package is newer than the lock says.
-        venv: the folder of the virtual environment that this runs in, if it does.
-        added: version by name of packages that are not the environment's own.
-        replaced: the same of packages that stand in the place of the environment's own, which have another version.
+        lock_sha256: SHA-256 of the lock that the environment was installed from.
+        channel: channel of the lock.
+        drifted: True if a package is newer than the lock says.
+        venv: folder of the virtual environment that this process runs in, if any.
+        added: versions, by name, of packages that are not the environment's own.
+        replaced: versions, by name, of packages that hide another version in the environment.
     """
 
     lock_sha256: str | None = None
@@ -48,7 +48,7 @@ def share_folder() -> Path:
 
 
 def environment(file: Path | None = None) -> Identity:
-    """Return the identity of this environment, or an empty one where nothing readable says."""
+    """Return the identity of this environment; an empty one if its file is missing or invalid."""
     try:
         found = msgspec.json.decode((file or share_folder() / "env.json").read_bytes(), type=Identity)
     except (OSError, msgspec.MsgspecError):
@@ -63,15 +63,15 @@ _BASE = {"base": sys.base_prefix, "platbase": sys.base_prefix}
 
 
 def venv() -> str | None:
-    """Return the folder of the virtual environment that this Python belongs to, if it is one's."""
+    """Return the folder of the virtual environment that this Python belongs to, or None."""
     return sys.prefix if sys.prefix != sys.base_prefix else None
 
 
 def over(found: Iterable[metadata.Distribution], base: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the packages that are added to those in a folder, and those that replace them by another version.
+    """Return the packages added to those in a folder, and those that replace them with another version.
 
     Args:
-        found: all packages, in the order in which Python looks for them.
+        found: all packages, in Python's search order.
         base: the environment's own folder of packages.
     """
     own = dict[str, str]()
@@ -87,7 +87,7 @@ def over(found: Iterable[metadata.Distribution], base: Path) -> tuple[dict[str, 
 
 
 def release() -> Release:
-    """Return which release this is; unknown outside of an image."""
+    """Return the release of this environment; unknown outside an image."""
     try:
         return msgspec.json.decode((share_folder() / "version.json").read_bytes(), type=Release)
     except (OSError, msgspec.MsgspecError):
@@ -95,7 +95,7 @@ def release() -> Release:
 
 
 def versions() -> dict[str, str]:
-    """Return the version of Python and of every package that decides about results."""
+    """Return the versions of Python and of the packages that affect results."""
     found = {"dask-hpc": f"{release().version} ({release().revision})", "python": platform.python_version()}
     for package in _PACKAGES:
         try:

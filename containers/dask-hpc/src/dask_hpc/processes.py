@@ -1,4 +1,4 @@
-"""Run a program to its end: without raising, for a limited time, and stoppable together with all that run."""
+"""Run programs without raising and with a time limit; all of them can be stopped at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from time import monotonic
 
 @dataclass(frozen=True)
 class Answer:
-    """A program's output; `status` is None if it could not run or timed out."""
+    """A program's exit status and output; `status` is None if it could not run or timed out."""
 
     status: int | None
     out: str
@@ -22,7 +22,7 @@ class Answer:
 
     @property
     def said(self) -> str:
-        """The line that says what went wrong."""
+        """The last line of standard error, else of standard output, else the status."""
         lines = [line.strip() for line in (self.err or self.out).splitlines() if line.strip()]
         return lines[-1] if lines else f"status {self.status}"
 
@@ -30,13 +30,13 @@ class Answer:
 def run(
     *command: str, timeout: float = 15, environ: Mapping[str, str] | None = None, stdin: str | None = None
 ) -> Answer:
-    """Run a program in a new process group, so that Ctrl-C reaches this process alone.
+    """Run a program in a new process group, so that Ctrl-C reaches only this process.
 
     Args:
         command: the program and its arguments.
-        timeout: seconds after which it is ended.
-        environ: its environment; that of this process, if none is given.
-        stdin: its standard input, which is empty if none is given.
+        timeout: seconds after which it is terminated.
+        environ: its environment; by default that of this process.
+        stdin: its standard input; empty by default.
     """
     try:
         with _RUNNING.start(command, os.environ if environ is None else environ, stdin) as process:
@@ -48,12 +48,12 @@ def run(
 
 
 def stop_all() -> None:
-    """Start no more programs, and return when those that run have ended."""
+    """Terminate all running programs, wait until they have ended, and start no more."""
     _RUNNING.stop()
 
 
 class _Running:
-    """All programs that run now, so that they can be ended when a person does not want to wait."""
+    """The running programs, which an interrupt stops."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -101,7 +101,7 @@ def _communicate(process: subprocess.Popen[str], timeout: float, stdin: str | No
         out, err = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as late:
         _end(process)
-        return Answer(None, "", f"{late.cmd[0]} has not answered for {timeout:.0f} s")
+        return Answer(None, "", f"{late.cmd[0]} timed out after {timeout:.0f} s")
     except BaseException:
         _end(process)
         raise
@@ -109,7 +109,7 @@ def _communicate(process: subprocess.Popen[str], timeout: float, stdin: str | No
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    process.terminate()  # srun ends its job then; after a SIGKILL it could not
+    process.terminate()  # srun then ends its job; after a SIGKILL it could not
     try:
         process.communicate(timeout=3)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Show tables, notes and progress to people. With --json, all of it goes to standard error."""
+"""Show tables, notes and progress to the user; with --json, all of them go to standard error."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from rich.progress import (
 )
 from rich.table import Table
 
-_PAUSE = 0.5  # seconds between two questions to the scheduler
+_PAUSE = 0.5  # seconds between two queries to the scheduler
 _PIPE_WIDTH = 110
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A cell of a table, in a colour."""
+    """A coloured cell of a table."""
 
     text: str
     colour: str
 
 
 class Screen:
-    """The destination of output.
+    """Output for the user, on a terminal or in a pipe.
 
     Args:
-        quiet_stdout: keep standard output free, for a program that reads the JSON there.
-        pipe_width: characters a line, where there is no terminal whose width could be asked for.
+        quiet_stdout: keep standard output free for JSON.
+        pipe_width: characters per line if the output is not a terminal.
     """
 
     def __init__(self, *, quiet_stdout: bool = False, pipe_width: int = _PIPE_WIDTH) -> None:
@@ -49,7 +49,7 @@ class Screen:
 
     @contextmanager
     def stage(self, text: str) -> Iterator[None]:
-        """Show that something is under way, on a terminal; say nothing in a pipe."""
+        """Show a spinner with a text on a terminal; print nothing in a pipe."""
         if not self._err.is_terminal:
             yield
             return
@@ -58,7 +58,7 @@ class Screen:
 
     @contextmanager
     def progress(self, text: str, tasks: Callable[[], tuple[int, int]]) -> Iterator[None]:
-        """Show how many tasks of how many are done, on a terminal; `tasks` is asked now and then."""
+        """Show a progress bar on a terminal; `tasks` is called regularly, and returns finished and total tasks."""
         if not self._err.is_terminal:
             yield
             return
@@ -75,7 +75,7 @@ class Screen:
                 asking.join(timeout=2)
 
     def json(self, content: bytes) -> None:
-        """Print what programs read, on standard output."""
+        """Print JSON for programs on standard output."""
         try:
             click.echo(content)
         except BrokenPipeError:
@@ -86,18 +86,18 @@ class Screen:
         self._out.print(escape(text), soft_wrap=True, highlight=False)
 
     def warn(self, text: str) -> None:
-        """Print a warning, on standard error."""
+        """Print a warning on standard error."""
         self._err.print(f"[yellow]Warning:[/] {escape(text)}", soft_wrap=True, highlight=False)
 
     def text(self, title: str, content: str) -> None:
-        """Print a text as it is, under a title."""
+        """Print a text unchanged, under a title."""
         self._out.print(f"[bold]{escape(title)}[/]")
         self._out.print(content.rstrip() + "\n", soft_wrap=True, highlight=False, markup=False)
 
     def table(
         self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Mark]], *, align: str = "left"
     ) -> None:
-        """Print a table; `align` is that of all columns but the first."""
+        """Print a table; `align` applies to all columns except the first."""
         table = Table()
         for number, column in enumerate(columns):
             justify = "right" if number and align == "right" else "left"
@@ -108,14 +108,14 @@ class Screen:
         self._out.print(table)
 
     def verdict(self, word: str, text: str) -> None:
-        """Print one line that begins with how something ended."""
+        """Print one line that begins with an outcome, such as ok or failed."""
         colour = {"ok": "green", "failed": "red", "refused": "red"}.get(word, "yellow")
         mark = f"[{colour}]{word.upper() if colour == 'red' else word}[/]{' ' * (6 - len(word))}"
         self._out.print(f"{mark} {escape(text)}", soft_wrap=True, highlight=False)
 
 
 class _Console(Console):
-    """A console that continues when its reader has gone: `dask-hpc run … | head` still keeps its result."""
+    """A console that continues without its reader: `dask-hpc run … | head` still keeps its result."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -123,7 +123,7 @@ class _Console(Console):
 
 
 def _nobody_reads() -> None:
-    """Let what is still written to standard output go nowhere, also what Python flushes at its end."""
+    """Discard further standard output, including what Python flushes at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -133,7 +133,7 @@ def _ask(bar: Progress, shown: TaskID, tasks: Callable[[], tuple[int, int]], ove
     while not over.wait(_PAUSE):
         try:
             done, total = tasks()
-        except Exception:  # noqa: BLE001 (a scheduler that has gone is the run's business, not that of its picture)
+        except Exception:  # noqa: BLE001 (the run itself reports a lost scheduler)
             return
         bar.update(shown, completed=done, total=total or None)
 

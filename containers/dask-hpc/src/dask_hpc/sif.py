@@ -1,4 +1,4 @@
-"""Workers in a SIF: where the driver runs in one, its jobs run the same one on their nodes."""
+"""Start workers in the SIF that the driver runs in."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from dask_hpc.identity import venv
 from dask_hpc.paths import in_bash
 
-# What passes from a job into its SIF, by name; --cleanenv keeps out the rest, such as a PYTHONPATH of some module.
+# Prefixes of variables that pass from a job into its SIF; --cleanenv removes others, such as a module's PYTHONPATH.
 _PASSED = ("SLURM", "DASK", "CUDA", "NVIDIA", "ROCR", "UCX", "OMP", "OPENBLAS", "MKL", "PMIX", "OMPI", "PRTE")
-_NO_DISK = 'fail "there is no folder to spill to, and none can be made" "name another --local-directory"'
+_NO_DISK = 'fail "cannot create the folder to spill to" "choose another --local-directory"'
 _GPU = re.compile(r"gpu|^-G")
 
 
@@ -23,10 +23,10 @@ class Sif:
     """The SIF that this process runs in.
 
     Attributes:
-        path: as the host sees it.
-        program: what starts it: apptainer or singularity.
-        binds: more folders to see in it, as --bind takes them.
-        venv: the virtual environment over it that this process runs in, if it does.
+        path: its path on the host.
+        program: the program that starts it: apptainer or singularity.
+        binds: further folders to bind, in the notation of --bind.
+        venv: folder of the virtual environment that this process runs in, if any.
     """
 
     path: str
@@ -35,27 +35,27 @@ class Sif:
     venv: str | None = None
 
     def python(self, folders: Iterable[str], sbatch_options: Iterable[str]) -> str:
-        """Return what starts Python in it from a job script: that of the virtual environment, if this runs in one.
+        """Return the command that starts Python in it from a job script; the virtual environment's Python, if any.
 
         Args:
-            folders: those that workers use; home, /tmp and the working directory are there already.
-            sbatch_options: where one asks for a GPU, its driver comes in, too.
+            folders: folders that workers use; home, /tmp and the working directory are always bound.
+            sbatch_options: options of the job; if one asks for a GPU, its driver is bound too.
         """
         gpu = any(_GPU.search(option) for option in sbatch_options)
         wanted = [folder for folder in folders if not _is_under(folder, "/tmp")]  # noqa: S108
         binds = [in_bash(folder) for folder in (*self.binds, *wanted, *([self.venv] if self.venv else []))]
         python = shlex.quote(f"{self.venv}/bin/python") if self.venv else "python"
-        # TMPDIR is the job's own affair: its script knows it, this process does not
+        # the job's own TMPDIR, which only its script knows
         bind = f'{",".join(binds)}"${{TMPDIR:+,$TMPDIR}}"' if binds else '"${TMPDIR:-/tmp}"'
         options = ["--cleanenv", "--bind", bind, *["--nv"] * gpu]
         return " ".join([self.program, "exec", *options, shlex.quote(self.path), python])
 
     def prologue(self, needed: Iterable[Path], disk: str | None = None) -> list[str]:
-        """Return the lines of bash that come before it: what may lack on a node is named, with the node.
+        """Return the lines of bash that precede it, which name the node and what it lacks.
 
         Args:
             needed: files that workers read.
-            disk: the folder that they spill to: it is made, since Apptainer binds only what there is.
+            disk: the folder that they spill to; it is created, since Apptainer binds only existing folders.
         """
         files = " ".join(shlex.quote(str(file)) for file in (self.path, *needed))
         variables = " ".join(f"${{!{prefix}_*}}" for prefix in _PASSED)
@@ -64,7 +64,7 @@ class Sif:
         return [
             'fail() { echo "dask-hpc: node $(hostname): $1. What to do: $2." >&2; exit 1; }',
             f"command -v {self.program} >/dev/null ||"
-            f' fail "there is no {self.program} on PATH" "leave it out: --sbatch-option=--exclude=$(hostname)"',
+            f' fail "{self.program} not found on PATH" "exclude the node: --sbatch-option=--exclude=$(hostname)"',
             f'for file in {files}; do [ -r "$file" ] ||'
             ' fail "$file cannot be read" "put it on a file system that all nodes share"; done',
             *make,
@@ -74,7 +74,7 @@ class Sif:
 
 
 def current(environ: Mapping[str, str] = os.environ) -> Sif | None:
-    """Return the SIF that this process runs in, if it does; the launcher tells which folders were bound."""
+    """Return the SIF that this process runs in, or None; the launcher reports the folders that it bound."""
     for program in ("apptainer", "singularity"):
         if path := environ.get(f"{program.upper()}_CONTAINER"):
             return Sif(path, program, tuple(filter(None, environ.get("DASK_HPC_BIND", "").split(","))), venv())

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a lost connection end a run the way an exception does, so that what it started is undone."""
+"""End a run on Ctrl-C, SIGTERM or a lost connection as an exception would, so that it cleans up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(SystemExit):
-    """A signal asked for the end; the exit status is the shell's, 128 + its number."""
+    """A signal ended the run; the exit status is the shell's, 128 + its number."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(128 + signum)
@@ -35,7 +35,7 @@ def stopping_cleanly() -> Iterator[None]:
 
 @contextmanager
 def not_interrupted() -> Iterator[None]:
-    """Hold those signals back while something is cleaned up: an impatient second Ctrl-C must not leave jobs."""
+    """Ignore those signals during cleanup: a second Ctrl-C must not leave jobs behind."""
     with handling(signal.SIG_IGN, *_SIGNALS):
         yield
 
@@ -50,7 +50,7 @@ def handling(handler: signal._HANDLER, *signals: signal.Signals) -> Iterator[Non
     """Handle signals inside the block, in the main thread; do nothing in any other thread.
 
     An exception that the handler raises ends the block, even if it is discarded at first. Python discards exceptions in
-    finalizers and in callbacks of weak references; some extensions do so as well, such as NumPy's during their import.
+    finalizers and in callbacks of weak references; so do some extensions, such as NumPy's during their import.
     A discarded exception is deleted, and the signal is then sent again. The exception's class must be defined in
     Python, since instances of built-in ones cannot be referenced weakly.
     """

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 NO_MEMORY = 0
-"""`--memory none`: Slurm is not asked for memory."""
+"""`--memory none`: ask Slurm for no memory."""
 
 UNLIMITED = 100 * 365 * 86400
-"""A wall time without an end, in seconds."""
+"""An unlimited wall time, in seconds."""
 
 
 class Count(click.ParamType[int]):
@@ -43,12 +43,12 @@ class Count(click.ParamType[int]):
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
-    """Whole numbers with commas between them, such as 7000,3000.
+    """Comma-separated whole numbers, such as 7000,3000.
 
     Args:
         minimum: the smallest number allowed.
         maximum: the largest number allowed.
-        length: how many there have to be; 0 for any.
+        length: the required number of values; 0 for any.
     """
 
     name = "counts"
@@ -58,10 +58,10 @@ class Counts(click.ParamType[tuple[int, ...]]):
         self.length = length
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Return the numbers; a usage error if one is not whole or out of range, or if there are too many or few."""
+        """Return the numbers; a usage error if one is not whole or out of range, or if their number is wrong."""
         parts = value if isinstance(value, tuple) else str(value).split(",")
         if self.length and len(parts) != self.length:
-            self.fail(f"{value!r} has {len(parts)} numbers; write {self.length}, with commas between.", param, ctx)
+            self.fail(f"{value!r} has {len(parts)} numbers; write {self.length}, separated by commas.", param, ctx)
         return tuple(self.count.convert(part, param, ctx) for part in parts)
 
 
@@ -71,7 +71,7 @@ class Memory(click.ParamType[int]):
     name = "memory"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return MiB, or `NO_MEMORY`; a usage error if it is no amount of at least 64 MiB."""
+        """Return MiB, or `NO_MEMORY`; a usage error if it is not an amount of at least 64 MiB."""
         from dask.utils import parse_bytes
 
         if isinstance(value, int):
@@ -88,7 +88,7 @@ class Memory(click.ParamType[int]):
 
 
 class Walltime(click.ParamType[int]):
-    """A wall time in any form that Slurm takes: minutes, M:S, H:M:S, D-H[:M[:S]] or UNLIMITED; the value is in seconds.
+    """A wall time in any of Slurm's forms: minutes, M:S, H:M:S, D-H[:M[:S]] or UNLIMITED; the value is in seconds.
 
     Slurm counts whole minutes, and rounds up.
     """
@@ -109,7 +109,7 @@ class Walltime(click.ParamType[int]):
         parts = [int(part) for part in match["rest"].split(":")]
         seconds = self._seconds(match["days"], parts)
         if not seconds:
-            self.fail(f"{value} is no time at all (write UNLIMITED for none).", param, ctx)
+            self.fail(f"{value} is zero (write UNLIMITED for no limit).", param, ctx)
         return min(-(-seconds // 60) * 60, UNLIMITED)
 
     @staticmethod
@@ -119,7 +119,7 @@ class Walltime(click.ParamType[int]):
 
 
 def format_walltime(seconds: int) -> str:
-    """Return seconds in the form that sbatch takes: [D-]HH:MM:SS, or UNLIMITED."""
+    """Return seconds in sbatch's form: [D-]HH:MM:SS, or UNLIMITED."""
     if seconds >= UNLIMITED:
         return "UNLIMITED"
     days, rest = divmod(seconds, 86400)

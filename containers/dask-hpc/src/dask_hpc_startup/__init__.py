@@ -1,10 +1,9 @@
 """Prepare every Python of the environment as it starts: `dask_hpc_startup.pth` imports this package.
 
-It does two things. A command of the environment runs in the virtual environment that is active, if that was made from
-this environment (`venv`). And what other packages get wrong is corrected as they are imported (`imports` has the list),
-without a change to their files.
+- `venv` runs the environment's commands in the active virtual environment, if that was made from this environment.
+- `imports` corrects other packages as they are imported, without changing their files.
 
-Every start of Python pays for what is imported here, so modules are imported where they are needed.
+Every start of Python pays for what is imported here, so modules are imported only where they are needed.
 """
 
 from __future__ import annotations

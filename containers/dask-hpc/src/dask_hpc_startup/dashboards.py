@@ -1,10 +1,10 @@
 """Close the HTTP servers of Dask's processes to other users.
 
-They have no password, and Dask opens them as TCP ports: a scheduler's, with the dashboard, on every interface unless
-told otherwise. Loopback protects nothing on a node that users share. Here a scheduler listens on a Unix socket that
-only its user can connect to, and workers do not listen. `ssh -L 8787:SOCKET HOST` leads to the dashboard.
+They have no password, and Dask opens them as TCP ports. A scheduler opens its port, with the dashboard, on every
+interface by default. Loopback protects nothing on a node that users share. Here a scheduler listens on a Unix socket
+that only its user can connect to, and workers do not listen. `ssh -L 8787:SOCKET HOST` forwards the dashboard.
 
-If you set another port than the default, such as :9000, the scheduler also listens on it, on loopback, and closes
+If you set a port other than the default, such as :9000, the scheduler also listens on it, on loopback, and closes
 connections from other users. For a TCP port that anyone can reach, give an address, such as 0.0.0.0:8787.
 """
 
@@ -38,9 +38,9 @@ class PrivateServer(HTTPServer):
     """An HTTP server that only its user can connect to.
 
     Attributes:
-        address: the host that links name; `ssh -L` makes it lead here.
-        port: the port that links name, and the name of the socket.
-        socket_path: where it listens, None if it does not.
+        address: the host in links, from which `ssh -L` forwards to the socket.
+        port: the port in links, which is also the socket's number.
+        socket_path: the path of the socket; None while the server does not listen on one.
     """
 
     address = "localhost"
@@ -48,19 +48,19 @@ class PrivateServer(HTTPServer):
     socket_path: Path | None = None
 
     def listen_privately(self, port: int) -> None:
-        """Listen on the socket of this number, or of the next one that is free."""
+        """Listen on the socket with this number, or with the next free one."""
         listener, self.socket_path, self.port = sockets.listen(port)
         self.add_socket(listener)
         owner = os.getpid()
         atexit.register(lambda: self._remove() if os.getpid() == owner else None)
 
     def listen_on_loopback(self, port: int) -> None:
-        """Listen on a TCP port as well, whose connections of other users are closed."""
+        """Also listen on a TCP port on loopback; connections from other users are closed."""
         for listener in bind_sockets(port, "127.0.0.1"):
             self.add_socket(listener)
 
     def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
-        """Serve a connection, unless another user of this machine has made it."""
+        """Serve a connection, unless it comes from another user of this machine."""
         if stream.socket.family == socket.AF_INET and sockets.user_of_peer(stream.socket) != os.geteuid():
             stream.close()
             return
@@ -90,7 +90,7 @@ def close_to_others(module: ModuleType) -> None:
         places = module.clean_dashboard_address(dashboard_address or default_port)
         if any(place["address"] and not _OF_ONE_MACHINE.fullmatch(place["address"]) for place in places):
             start(node, routes, dashboard_address, default_port, ssl_options)
-            if hasattr(node, "add_plugin"):  # a scheduler: localhost, which dask.yaml names, may be another machine
+            if hasattr(node, "add_plugin"):  # a scheduler: the localhost in dask.yaml may be another machine
                 config.set({_LINK: config.get(_LINK).replace("//localhost:", "//{host}:")})
             return
         node.http_application = module.RoutingApplication(routes)
@@ -109,11 +109,11 @@ def _listen(server: PrivateServer, *, own_port: bool) -> None:
         try:
             server.listen_on_loopback(server.port)
         except OSError as error:
-            logger.warning("No dashboard on port %d: %s", server.port, error)
+            logger.warning("Cannot open the dashboard on port %d: %s", server.port, error)
     try:
         server.listen_privately(server.port)
     except OSError as error:
-        logger.warning("No dashboard: its socket cannot be made. %s", error)
+        logger.warning("Cannot create the socket of the dashboard: %s", error)
     else:
         logger.info("  dashboard on: %25s", server.socket_path)
 

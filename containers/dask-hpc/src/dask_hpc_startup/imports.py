@@ -28,7 +28,7 @@ def _pools(module: ModuleType, execute: Callable[[], None]) -> None:
 
 def _tls(module: ModuleType, execute: Callable[[], None]) -> None:
     execute()
-    from dask_hpc_startup import listener, openssl  # noqa: F401 (the import of the latter is what does it)
+    from dask_hpc_startup import listener, openssl  # noqa: F401 (importing openssl applies its correction)
 
     listener.drop_what_comes_too_late(module)
 
@@ -61,11 +61,11 @@ CORRECTED: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {
     "mpi4py.MPI": _mpi,
     "mpi4py.futures._core": _pools,
 }
-"""A function called in place of a module's execution; it must call `execute`."""
+"""Functions by module, called in place of the module's execution; each must call `execute`."""
 
 
 class Corrections:
-    """A finder that passes on what the others find, with a loader that corrects it."""
+    """A finder that returns what other finders find, with a loader that corrects the module."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -82,7 +82,7 @@ class Corrections:
 
 
 class _Loader:
-    """The loader that was found, but for the execution of the module."""
+    """The loader that was found, except for the execution of the module."""
 
     def __init__(self, loader: Any, correct: Callable[[ModuleType, Callable[[], None]], None]) -> None:
         self._loader = loader
@@ -92,7 +92,7 @@ class _Loader:
         return getattr(self._loader, name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute the module, corrected; it sees its own loader."""
+        """Execute the module with its correction; it sees its own loader."""
         module.__loader__ = self._loader
         if module.__spec__:
             module.__spec__.loader = self._loader

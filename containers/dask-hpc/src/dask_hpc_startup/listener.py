@@ -1,7 +1,7 @@
 """Drop a connection whose TLS handshake is unfinished when its listener stops, without a traceback.
 
-Dask would log the listener's address then, which a stopped listener no longer has: an error in a task that is not
-awaited.
+Dask would log the listener's address, which a stopped listener no longer has. That error is raised in a task that
+nothing awaits.
 """
 
 from __future__ import annotations

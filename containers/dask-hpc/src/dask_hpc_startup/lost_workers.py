@@ -1,11 +1,11 @@
 """Keep Dask from closing a worker that restarts.
 
-Dask's clusters look 15 seconds after a worker has gone whether it is back, and close it for good if not: a job is
-cancelled, a nanny ends. If the worker has come back meanwhile, and happens to restart once more at that moment, it is
-closed as well. Here it is closed only if it has not been back.
+Fifteen seconds after a worker was lost, a Dask cluster checks whether it is back. If not, the cluster closes it for
+good: a job is cancelled, a nanny ends. A worker that came back in the meantime, but is restarting again at that moment,
+is closed too. Here a worker is closed only if it has not been back.
 
-`Cluster.wait_for_workers` asks the scheduler for its workers; a message that one of them has gone, which comes later,
-then ends the cluster's task with a KeyError, and closing the cluster raises it. Here the message is dropped.
+`Cluster.wait_for_workers` asks the scheduler for its workers. If a message that one of them was lost arrives later, it
+ends the cluster's task with a KeyError, which closing the cluster raises. Here the message is dropped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Keep one broken TLS connection from breaking others: importing this module is what does it.
+"""Keep one broken TLS connection from breaking others; importing this module applies the correction.
 
-CPython does not clear OpenSSL's error queue, which belongs to a thread, before it reads or writes. With OpenSSL 3.4 and
-later the EPIPE of a connection that its peer has closed stays in there, and the next connection that has nothing to
-read yet gets it: a healthy worker or client is cut off. Dask runs all its connections in one thread: it is hit often.
+OpenSSL has an error queue per thread, which CPython does not clear before it reads or writes. With OpenSSL 3.4 and
+later, the EPIPE of a connection that its peer has closed stays in the queue. The next connection with nothing to read
+yet gets the error, and a healthy worker or client is cut off. This happens often in Dask, which runs all its
+connections in one thread.
 https://github.com/python/cpython/issues/148594
 """
 
@@ -23,10 +24,10 @@ _METHODS = {
 
 def _apply() -> None:
     try:
-        # by way of Python's own module: what it is linked to is the OpenSSL whose queue matters
+        # from Python's own module, which is linked to the OpenSSL whose queue matters
         clear = ctypes.PyDLL(getattr(_ssl, "__file__", None)).ERR_clear_error
     except (AttributeError, OSError):
-        return  # linked in a way that cannot be reached: nothing worse than before
+        return  # linked out of reach: no worse than without the correction
     clear.restype = None
 
     def cleared(method: Callable[..., Any]) -> Callable[..., Any]:

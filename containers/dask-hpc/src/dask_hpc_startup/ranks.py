@@ -1,6 +1,6 @@
-"""Settings of Open MPI that depend on the machine and the job, so that only the rank itself can make them.
+"""Configure Open MPI for the machine and the job, which only the rank itself knows.
 
-They are variables, set before MPI is loaded. A value that the user has set wins.
+The settings are environment variables, set before MPI is loaded. A value that the user has set wins.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _NOT_BY_SLURM = {
     "Spawn_multiple",
     "Unpublish_name",
 }
-"""Calls that need services which Slurm's PMIx does not have."""
+"""Calls that need services that Slurm's PMIx lacks."""
 
 
 def load(execute: Callable[[], None]) -> None:
     """Load MPI by calling `execute`, after setting the variables that are not set yet."""
     for name, value in settings(os.environ).items():
         os.environ.setdefault(name, value)
-    _add_to_path(f"{sys.base_prefix}/bin")  # where Open MPI looks for what starts more processes
+    _add_to_path(f"{sys.base_prefix}/bin")  # where Open MPI looks for the program that starts more processes
     here = "OPAL_PREFIX" not in os.environ and (Path(sys.base_prefix) / "share/openmpi").is_dir()
     if here:
-        # Its texts are looked for where it was built. Not so for other programs that this one starts: they may have
-        # another Open MPI.
+        # Open MPI looks for its texts where it was built. The variable is removed after the import, since programs that
+        # this one starts may have another Open MPI.
         os.environ["OPAL_PREFIX"] = sys.base_prefix
     try:
         execute()
@@ -64,26 +64,27 @@ def settings(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables for a rank with this environment."""
     found = {}
     if "HOME" not in environ:
-        # Open MPI does not start without it, and takes no look into the list of users.
-        found["HOME"] = os.path.expanduser("~")  # noqa: PTH111 (Path.home() is an error for a user who is not in it)
+        # Open MPI does not start without it, and does not look it up in the list of users.
+        found["HOME"] = os.path.expanduser("~")  # noqa: PTH111 (Path.home() raises for a user who is not listed)
     if "PMIX_RANK" in environ and crowded(environ, len(os.sched_getaffinity(0))):
-        # A rank that waits spins. That is best while each has a core (1.4 µs for a message, 1.8 µs if it yields), and
-        # costs milliseconds a message where ranks are more than cores. Neither srun nor mpirun tells Open MPI.
+        # A rank that waits spins. That is best while each has a core (1.4 µs per message, 1.8 µs if it yields), but
+        # costs milliseconds per message with more ranks than cores. Neither srun nor mpirun tells Open MPI.
         found[YIELD] = "1"
     if folder := roomier(_SHM, Path(environ.get("TMPDIR", "/tmp"))):  # noqa: S108
-        # A window that does not fit into /dev/shm is an error on one rank, for which the others wait forever.
+        # A window that does not fit into /dev/shm fails on one rank, and the others wait for that rank forever.
         found |= dict.fromkeys(WINDOWS, str(folder))
     if not _FABRICS.is_dir():
-        # UCX's one-sided component then says for every window, on every rank, that it cannot be used.
+        # Without a fabric, UCX's one-sided component reports for every window, on every rank, that it cannot be used.
         found[ONE_SIDED] = "^ucx"
     if all(name == "lo" for _, name in socket.if_nameindex()):
-        # Processes that a rank starts are reached by TCP; without a network, by loopback, which Open MPI leaves out.
+        # A rank reaches the processes that it starts over TCP. Without a network only loopback works, which Open MPI
+        # excludes by default.
         found[LOOPBACK] = ""
     return found
 
 
 def crowded(environ: Mapping[str, str], cpus: int) -> bool:
-    """Return whether this node has more ranks than CPUs for them; `cpus` is how many it has, if Slurm does not say."""
+    """Return whether this node has more ranks than CPUs; `cpus` is its number of CPUs if Slurm does not say."""
     allocation = Allocation.from_environment(environ)
     ranks = allocation.tasks_on_node if allocation.by_srun else _of_mpirun(environ)
     return (ranks or 0) > (allocation.cpus or cpus)
@@ -95,7 +96,7 @@ def _of_mpirun(environ: Mapping[str, str]) -> int:
 
 
 def roomier(shm: Path, other: Path) -> Path | None:
-    """Return `other` for windows of shared memory, if `shm` is too small for most and `other` has more room."""
+    """Return `other` for windows of shared memory, if `shm` is too small for most and has less room than `other`."""
     room = _free(shm)
     return other if room < _LEAST and _free(other) > room else None
 
@@ -109,10 +110,10 @@ def _free(folder: Path) -> int:
 
 
 def explain_errors() -> None:
-    """Have an unhandled MPI error end all ranks, and name its cause if Slurm's PMIx is that.
+    """Make an unhandled MPI error end all ranks, and explain it if Slurm's PMIx is the cause.
 
-    The rank alone would wait in MPI_Finalize, and the others for it, forever. To end all is what MPI itself does with
-    an error; mpi4py makes an exception of it.
+    Otherwise the rank waits in MPI_Finalize, and the others wait for the rank, forever. MPI itself ends all ranks on an
+    error, but mpi4py turns the error into an exception.
     """
     show = sys.excepthook
 
@@ -132,7 +133,7 @@ def explain_errors() -> None:
 
 
 def unsupported(trace: TracebackType | None, environ: Mapping[str, str]) -> str:
-    """Return what to tell a user whose call failed because Slurm's PMIx lacks what it takes; '' if it does not."""
+    """Return a note on a call that failed because Slurm's PMIx lacks a service that it needs; '' on other failures."""
     while trace and trace.tb_next:
         trace = trace.tb_next
     function = trace.tb_frame.f_code.co_name.rpartition(".")[2] if trace else ""
@@ -140,7 +141,7 @@ def unsupported(trace: TracebackType | None, environ: Mapping[str, str]) -> str:
         return ""
     return (
         f"{function} does not work in ranks that srun has started: Slurm's PMIx has no such service. "
-        "Start all ranks at once, or start the program with mpirun inside of the allocation."
+        "Start all ranks at once, or start the program with mpirun inside the allocation."
     )
 
 

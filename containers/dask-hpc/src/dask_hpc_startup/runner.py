@@ -1,10 +1,10 @@
 """Correct `dask_jobqueue.runner`, which `import dask_jobqueue` imports, as it is imported.
 
-- It sets a handler for SIGINT that ends the program with status 0: Ctrl-C looks like success. Outside of the main
-  thread, where no handler can be set, the import fails. Here only a runner that is at work has a handler.
-- A runner's client goes on as soon as the scheduler is there. A task for a worker by its name, as in dask-jobqueue's
-  own test, then fails with "addresses should be strings or tuples, got 2" if that worker comes last. Here it waits for
-  all of them.
+- It sets a handler for SIGINT that exits with status 0, so Ctrl-C looks like success. Outside the main thread, where no
+  handler can be set, the import fails. Here a runner has a handler only while it runs.
+- A runner's client continues as soon as the scheduler is up. A task for a worker by name, as in dask-jobqueue's own
+  test, then fails with "addresses should be strings or tuples, got 2" if that worker connects last. Here the client
+  waits for all workers.
 
 https://github.com/dask/dask-jobqueue/blob/0.9.0/dask_jobqueue/runner.py
 """
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 INTERRUPTED = 130
-PATIENCE = 60  # seconds that a client waits for workers that do not come
+PATIENCE = 60  # seconds that a client waits for missing workers
 
 
 def load(module: ModuleType, execute: Callable[[], None]) -> None:
-    """Execute the module, but without the handlers that it sets for signals."""
+    """Execute the module without the signal handlers that it sets."""
     set_handler = signal.signal
 
     def set_by_others(number: Any, handler: Any) -> Any:
@@ -43,7 +43,7 @@ def load(module: ModuleType, execute: Callable[[], None]) -> None:
 
 
 def _end_by_signal(runner: Any) -> None:
-    """Have SIGINT end a runner's process: with 0 if its scheduler or worker has finished, as interrupted otherwise."""
+    """Make SIGINT end a runner's process: with 0 if its scheduler or worker has finished, else with 130."""
     init = runner.__init__
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
@@ -57,7 +57,7 @@ def _end_by_signal(runner: Any) -> None:
         try:
             init(self, *args, **kwargs)
         finally:
-            # one that is asynchronous starts later
+            # an asynchronous runner starts later
             if before is not None and not getattr(self, "_BaseRunner__asynchronous", False):
                 signal.signal(signal.SIGINT, before)
 
@@ -74,7 +74,7 @@ def _end_by_signal(runner: Any) -> None:
 
 
 async def _await_workers(runner: Any) -> None:
-    """Wait until all workers of the job are there, or for a minute."""
+    """Wait up to a minute for all workers of the job."""
     import asyncio
     from time import monotonic
 

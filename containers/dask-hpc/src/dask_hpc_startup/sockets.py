@@ -1,7 +1,7 @@
 """Unix sockets that only their user can connect to: numbered, in one folder per user and machine.
 
 The folder is in /tmp, which is local to the machine, survives a logout, and keeps paths within the 107 bytes that the
-kernel allows. Jupyter's proxy and the launcher of the SIF know it as well.
+kernel allows. Jupyter's proxy and the SIF's launcher use it too.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from pathlib import Path
 
 from tornado.netutil import bind_unix_socket
 
-_TMP = Path("/tmp")  # noqa: S108 (the folder in it is checked to be the user's)
-_FIRST = 8787  # where people look for Dask's dashboard
+_TMP = Path("/tmp")  # noqa: S108 (the owner of the folder in it is checked)
+_FIRST = 8787  # the default port of Dask's dashboard
 _LAST = 65535  # `ssh -L` can forward ports up to this
 
 
 def listen(number: int) -> tuple[socket.socket, Path, int]:
-    """Return a listening socket, its path and its number, which is the first free one from `number` on.
+    """Return a listening socket, its path and its number: the first free one from `number` on.
 
-    Sockets of processes that were killed are removed first.
+    Sockets of killed processes are removed first.
 
     Args:
-        number: a port's; 0 stands for Dask's own.
+        number: a port number; 0 stands for Dask's default.
 
     Raises:
-        OSError: no socket can be made.
+        OSError: the socket cannot be created.
     """
     with _locked(None) as folder:
         taken = {path for path in list(folder.iterdir()) if not _removed_if_stale(path)}
         free = (one for one in range(number or _FIRST, _LAST + 1) if folder / f"{one}.sock" not in taken)
         if (chosen := next(free, 0)) == 0:
-            raise OSError(f"{folder}: no number from {number} on is free")
+            raise OSError(f"{folder}: no free number from {number} on")
         path = folder / f"{chosen}.sock"
         return bind_unix_socket(str(path), mode=0o600), path, chosen
 
 
 def remove(path: Path) -> None:
-    """Remove a socket, and the folder with its last one."""
+    """Remove a socket, and its folder once that is empty."""
     with suppress(OSError), _locked(path.parent) as folder:
         path.unlink()
         folder.rmdir()
 
 
 def user_of_peer(connection: socket.socket) -> int | None:
-    """Return the user that has made a connection over IPv4 loopback, as the kernel lists it; None if that is over."""
+    """Return the user ID of the peer of an IPv4 loopback connection, as the kernel lists it; None if it has ended."""
     ends = [_as_listed(*end) for end in (connection.getpeername(), connection.getsockname())]
     with Path("/proc/self/net/tcp").open(encoding="ascii") as listed:
         return next((int(words[7]) for words in map(str.split, listed) if words[1:3] == ends), None)
@@ -76,7 +76,7 @@ def _removed_if_stale(path: Path) -> bool:
 
 @contextmanager
 def _locked(folder: Path | None) -> Iterator[Path]:
-    """Yield a folder, the user's own by default, that no other process changes meanwhile."""
+    """Yield a folder, by default the user's own, and keep other processes from changing it."""
     while True:
         path = folder or _own_folder()
         try:
@@ -91,7 +91,7 @@ def _locked(folder: Path | None) -> Iterator[Path]:
                 yield path
                 return
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile would keep the lock
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked in the meantime would keep the lock
             os.close(descriptor)
 
 
@@ -102,7 +102,7 @@ def _still_there(path: Path, descriptor: int) -> bool:
 
 
 def _own_folder() -> Path:
-    """Return the folder, made if need be; a new one if another user has taken its name."""
+    """Return the folder, created if needed; a new one if another user has taken its name."""
     path = _TMP / f"dask-hpc-{os.geteuid()}.dashboards"
     with suppress(FileExistsError):
         path.mkdir(0o700)

@@ -1,8 +1,8 @@
 """Run the environment's commands in the active virtual environment, if that was made from this environment.
 
 After `source ~/envs/mine/bin/activate`, `python` is the virtual environment's, but `dask-hpc`, `dask-mpi` and `pytest`
-are still files in the environment's own `bin`, whose first line names the environment's own Python. That would not see
-what was installed into `~/envs/mine`.
+are still files in the environment's own `bin`, whose first line names the environment's own Python. It does not see
+packages in `~/envs/mine`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import sys
 
 
 def follow_active() -> None:
-    """Start again in the active virtual environment, if this process runs one of the environment's own commands."""
+    """Restart in the active virtual environment, if this process runs one of the environment's own commands."""
     folder = os.environ.get("VIRTUAL_ENV")
     if folder and sys.prefix == sys.base_prefix and _is_command(sys.orig_argv) and is_ours(folder):
         python = f"{folder}/bin/python"
-        os.execv(python, [python, *sys.orig_argv[1:]])  # noqa: S606 (in this process's place)
+        os.execv(python, [python, *sys.orig_argv[1:]])  # noqa: S606 (replaces this process)
 
 
 def _is_command(words: list[str]) -> bool:

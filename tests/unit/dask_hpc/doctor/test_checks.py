@@ -33,7 +33,7 @@ def node(name: str, state: str = "shared", reached: bool = True, mark: str = "ab
 
 
 class Asked(Site):
-    """A login node whose nodes have answered."""
+    """A login node with answers of nodes."""
 
     reports: tuple[NodeReport, ...] = ()
 
@@ -50,10 +50,14 @@ def asked(*reports: NodeReport, **environ: str) -> Asked:
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("absent", "is not on c2"), ("elsewhere", "is another folder on c2"), ("unwritable", "cannot be written on c2")],
+    [
+        ("absent", "does not exist on c2"),
+        ("elsewhere", "is another folder on c2"),
+        ("unwritable", "is not writable on c2"),
+    ],
 )
 def test_names_node_without_shared_folder(state: str, words: str) -> None:
-    """The node on which a folder is not the same is named."""
+    """The verdict names the node on which the folder is not shared."""
     verdict = shared.judge([HOME], [node("c1"), node("c2", state)])
     assert verdict.status == "failure"
     assert f"{HOME} {words}" in verdict.seen
@@ -61,9 +65,9 @@ def test_names_node_without_shared_folder(state: str, words: str) -> None:
 
 
 def test_accepts_shared_folder() -> None:
-    """A folder that all nodes write to passes; without nodes that is not claimed."""
+    """A folder that all nodes can write to passes; without nodes, the verdict says that none was checked."""
     assert shared.judge([HOME], [node("c1"), node("c2")]) == ok("/home/hpc on c1 c2")
-    assert "nodes were not asked" in shared.judge([HOME], []).seen
+    assert "nodes were not checked" in shared.judge([HOME], []).seen
 
 
 def test_rejects_unwritable_folder(tmp_path: Path) -> None:
@@ -76,12 +80,12 @@ def test_rejects_unwritable_folder(tmp_path: Path) -> None:
 def test_rejects_missing_folder(tmp_path: Path) -> None:
     """A missing folder is a failure."""
     verdict = shared.folders(Site("machine without Slurm", folders=(tmp_path / "none",)))
-    assert "is not there" in verdict.seen
+    assert "no such folder" in verdict.seen
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0.02, "ok"), (-5.0, "warning"), (400.0, "failure")])
 def test_judges_clock_offset(seconds: float, status: str) -> None:
-    """An offset of seconds is a warning, of minutes a failure; the node is named."""
+    """An offset of seconds is a warning, an offset of minutes a failure; the node is named."""
     verdict = clocks.judge({"c1": 0.001, "c2": seconds})
     assert verdict.status == status
     assert status == "ok" or verdict.seen.startswith("c2 is")
@@ -100,15 +104,15 @@ def test_warns_if_dask_would_exceed_allocation() -> None:
     site = Site("allocation", environ={"SLURM_MEM_PER_NODE": "64", "SLURM_CPUS_PER_TASK": "99"})
     memory, cpus = limits.memory(site), limits.cpus(site)
     assert (memory.status, cpus.status) == ("warning", "warning")
-    assert "Slurm gave 64 MiB" in memory.seen
+    assert "Slurm allocated 64 MiB" in memory.seen
     assert "--memory-limit 64MiB" in memory.todo
     assert "--nthreads 99" in cpus.todo
 
 
-def test_a_sites_default_memory_is_the_controllers(commands: Commands) -> None:
-    """No variable tells it."""
+def test_reads_default_memory_from_controller(commands: Commands) -> None:
+    """No variable has a site's default memory."""
     commands["scontrol"] = "echo JobId=7 MinMemoryNode=65M"
-    assert "Slurm gave 65 MiB" in limits.memory(Site("allocation", environ={"SLURM_JOB_ID": "7"})).seen
+    assert "Slurm allocated 65 MiB" in limits.memory(Site("allocation", environ={"SLURM_JOB_ID": "7"})).seen
     commands["scontrol"] = "exit 1"
     assert limits.memory(Site("allocation", environ={"SLURM_JOB_ID": "7"})).status == "ok"
 
@@ -125,9 +129,9 @@ def test_names_node_with_other_environment(tmp_path: Path, monkeypatch: pytest.M
     absent = environment.on_nodes(asked(node("c1", mark=""), node("c2", mark=ours)))
     assert same == ok("the same on 1 node")
     assert other
-    assert other.seen.startswith("another one on c2")
+    assert other.seen.startswith("different on c2")
     assert absent
-    assert absent.seen.startswith("this environment is not on c1")
+    assert absent.seen.startswith("this environment not found on c1")
 
 
 def test_compares_nodes_if_sif_is_not_visible(tmp_path: Path) -> None:
@@ -151,7 +155,7 @@ def test_names_node_without_apptainer() -> None:
     """In a SIF, a node without Apptainer is named."""
     site = asked(node("c1", apptainer="/usr/bin/apptainer"), node("c2"), APPTAINER_CONTAINER="/home/hpc/a.sif")
     assert machine.namespaces(site) == failure(
-        "no apptainer on c2", "have it installed there: workers run in the SIF, too"
+        "apptainer not found on c2", "have it installed there: workers run in the SIF too"
     )
 
 

@@ -14,7 +14,7 @@ from dask_hpc.doctor.verdict import ok
 
 
 def test_check_that_raises_is_a_failure() -> None:
-    """A defect in one check is reported without a traceback, and the other checks run."""
+    """A bug in one check is reported without a traceback, and the other checks run."""
 
     def broken(_site: Site) -> None:
         raise ZeroDivisionError("of mine")
@@ -26,7 +26,7 @@ def test_check_that_raises_is_a_failure() -> None:
 
 @pytest.mark.soak
 def test_gives_up_hanging_check() -> None:
-    """A check that does not end is a failure, and the others are reported; those without a verdict are left out."""
+    """A check that hangs is a failure, and the others are reported; checks without a verdict are left out."""
     released = threading.Event()
 
     def hangs(_site: Site) -> None:
@@ -41,7 +41,7 @@ def test_gives_up_hanging_check() -> None:
     assert not released.is_set()
     released.set()
     assert [(one.check, one.status) for one in found] == [("hangs", "failure"), ("fine", "ok")]
-    assert found[0].seen == "no answer in time"
+    assert found[0].seen == "timed out"
 
 
 def test_all_checks_end_within_two_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,5 +61,5 @@ def test_all_checks_end_within_two_minutes(monkeypatch: pytest.MonkeyPatch) -> N
     found = examine(Site("login node"), {name: Check(hangs, check.seconds) for name, check in CHECKS.items()})
     released.set()
     assert [one.check for one in found] == list(CHECKS)
-    assert {one.seen for one in found} == {"no answer in time"}
+    assert {one.seen for one in found} == {"timed out"}
     assert 0 < clock[0] <= 120

@@ -1,4 +1,4 @@
-"""The answers of nodes."""
+"""Reports of nodes."""
 
 from __future__ import annotations
 

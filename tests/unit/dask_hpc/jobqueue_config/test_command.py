@@ -16,7 +16,7 @@ from dask_hpc.jobqueue_config.command import write
 
 
 def test_overwrites_file_only_with_force(tmp_path: Path) -> None:
-    """The same text is left alone, another one is rejected with the difference, and --force replaces it."""
+    """The same text is kept, a different file is rejected with the difference, and --force replaces it."""
     file = tmp_path / "dask" / "jobqueue.yaml"
     assert write(file, "a\nb\n", force=False) == "written"
     assert write(file, "a\nb\n", force=False) == "is up to date"
@@ -40,7 +40,7 @@ def test_replaces_target_of_link(tmp_path: Path) -> None:
 
 
 def test_reports_unwritable_file(tmp_path: Path) -> None:
-    """A folder in the file's place, or a file in its folder's, is an error."""
+    """A folder in place of the file, or a file in place of its folder, is an error."""
     (tmp_path / "file").write_text("")
     for target in (tmp_path, tmp_path / "file" / "jobqueue.yaml"):
         with pytest.raises(ResultsError, match=f"{re.escape(str(target))} cannot be written"):
@@ -53,19 +53,19 @@ def test_reports_missing_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("PATH", str(tmp_path))
     done = CliRunner().invoke(main, ["jobqueue-config", "--output", str(tmp_path / "x.yaml")])
     assert done.exit_code == 1
-    assert "There is no Slurm here" in done.output
+    assert "Slurm not found" in done.output
     assert not (tmp_path / "x.yaml").exists()
 
 
 def test_help_has_examples_and_suggestions() -> None:
-    """The help has commands to copy; a near miss is recognised."""
+    """The help has examples; a mistyped name gets a suggestion."""
     text = CliRunner().invoke(main, ["jobqueue-config", "--help"]).output
     assert all(word in text for word in ("Examples:", "--output -", "--force"))
     assert "Did you mean 'jobqueue-config'?" in CliRunner().invoke(main, ["jobqueue"]).output
 
 
-def test_folders_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home without ~/.config gets one; nothing is written elsewhere first, which may be another file system."""
+def test_creates_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing folders are created; nothing is written elsewhere first, which may be another file system."""
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     file = tmp_path / "config" / "dask" / "jobqueue.yaml"
     assert write(file, "a\n", force=False) == "written"
@@ -73,15 +73,15 @@ def test_folders_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("before", ["", "\n", "# jobqueue:\n", "# jobqueue:\n\n  # slurm:\n"])
-def test_a_file_without_settings_is_replaced(tmp_path: Path, before: str) -> None:
-    """dask-jobqueue leaves a file with nothing but comments when it is first imported."""
+def test_replaces_file_without_settings(tmp_path: Path, before: str) -> None:
+    """dask-jobqueue creates a file with only comments when it is first imported."""
     file = tmp_path / "jobqueue.yaml"
     file.write_text(before)
     assert write(file, "a\n", force=False) == "replaced"
 
 
-def test_a_file_in_another_encoding_is_not_lost(tmp_path: Path) -> None:
-    """A file that is no UTF-8 is refused like any other that differs."""
+def test_keeps_file_in_other_encoding(tmp_path: Path) -> None:
+    """A file that is not UTF-8 is not overwritten, like any other that differs."""
     file = tmp_path / "jobqueue.yaml"
     file.write_bytes(b"name: \xff\n")
     with pytest.raises(RequestError, match="name: "):
@@ -89,8 +89,8 @@ def test_a_file_in_another_encoding_is_not_lost(tmp_path: Path) -> None:
     assert file.read_bytes() == b"name: \xff\n"
 
 
-def test_the_difference_is_short_and_says_which_side_is_which(tmp_path: Path) -> None:
-    """One line around each change, from the file that is there to what this site needs."""
+def test_difference_is_short_and_labelled(tmp_path: Path) -> None:
+    """The difference has one line around each change, from the existing file to the new one."""
     file = tmp_path / "jobqueue.yaml"
     file.write_text("1\n2\n3\n4\n5\n")
     with pytest.raises(RequestError) as refused:
@@ -100,8 +100,8 @@ def test_the_difference_is_short_and_says_which_side_is_which(tmp_path: Path) ->
     assert shown[start : start + 7] == [f"--- {file}", "+++ this site", "@@ -2,3 +2,3 @@", " 2", "-3", "+three", " 4"]
 
 
-def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file that was there stays whole, and no half of a new one is beside it."""
+def test_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The existing file is unchanged, and no partial file is left beside it."""
     file = tmp_path / "jobqueue.yaml"
     file.write_text("old: 1\n")
 

@@ -1,6 +1,6 @@
-"""What Slurm and its nodes are asked for `jobqueue.yaml`, at a site whose commands answer as scripts say.
+"""Querying Slurm and its nodes for `jobqueue.yaml`, with scripts in place of Slurm's commands.
 
-A mini-cluster has no accounts and refuses no memory: these answers are those of other sites.
+A mini-cluster has no accounts and accepts --mem; the scripts answer like other sites.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def commands(commands: Commands) -> Commands:
 
 
 def seen(*, partition: str | None = None, jobs: bool = False, **environ: str) -> Facts:
-    """Look at the site."""
+    """Return the facts about the site."""
     return look(here({**os.environ, **environ}, (), jobs=jobs, partition=partition), "/home/me")
 
 
-def test_the_default_partition_is_slurms(commands: Commands) -> None:
-    """Without a wish it is the partition with the star; all partitions are listed, those without nodes as well."""
+def test_uses_default_partition(commands: Commands) -> None:
+    """The default is the partition with the star; all partitions are listed, also those without nodes."""
     facts = seen()
     assert (facts.partition, facts.asked_for) == ("short", False)
     assert {name: [node.name for node in nodes] for name, nodes in facts.partitions.items()} == {
@@ -58,36 +58,36 @@ def test_the_default_partition_is_slurms(commands: Commands) -> None:
     assert facts.home == "/home/me"
 
 
-def test_without_a_default_it_is_the_first_partition(commands: Commands) -> None:
+def test_uses_first_partition_without_default(commands: Commands) -> None:
     """Some sites have no default partition."""
     commands.sinfo("long", "short", nodes=NODES.replace("*", ""))
     assert seen().partition == "long"
 
 
-def test_a_partition_that_was_asked_for_is_taken(commands: Commands) -> None:
-    """A wish goes before the default."""
+def test_uses_requested_partition(commands: Commands) -> None:
+    """A requested partition overrides the default."""
     facts = seen(partition="long")
     assert (facts.partition, facts.asked_for, facts.smallest.name) == ("long", True, "n1")
 
 
-def test_rejects_a_partition_without_nodes(commands: Commands) -> None:
-    """The error names the partition and those that there are."""
+def test_rejects_partition_without_nodes(commands: Commands) -> None:
+    """The error names the partition and the existing ones."""
     with pytest.raises(RequestError) as refused:
         seen(partition="empty")
     assert "'empty'" in refused.value.message
     assert "long, short, empty" in refused.value.message
 
 
-def test_a_site_whose_sbatch_takes_everything_refuses_nothing(commands: Commands) -> None:
-    """Jobs are only tested, never submitted, in the partition of the file."""
+def test_reports_no_refusal_if_sbatch_accepts_jobs(commands: Commands) -> None:
+    """Jobs in the partition are only tested, never submitted."""
     facts = seen()
     assert (facts.refusal, facts.memory_refusal) == ("", "")
     words = "--test-only --ntasks=1 --time=1 --partition=short {}--wrap=true"
     assert set(commands.calls("sbatch")) == {words.format(""), words.format("--mem=50000M ")}
 
 
-def test_a_refusal_of_memory_is_told_from_a_refusal_of_all(commands: Commands) -> None:
-    """--mem is what is refused only if the same job without it is taken."""
+def test_distinguishes_refusal_of_memory_from_refusal_of_job(commands: Commands) -> None:
+    """--mem counts as rejected only if the same job without it is accepted."""
     commands["sbatch"] = 'case "$*" in *--mem*) echo "sbatch: no memory" >&2; exit 1;; esac'
     facts = seen()
     assert (facts.refusal, facts.memory_refusal) == ("", "sbatch: no memory")
@@ -97,8 +97,8 @@ def test_a_refusal_of_memory_is_told_from_a_refusal_of_all(commands: Commands) -
     assert (facts.refusal, facts.memory_refusal) == ("sbatch: closed", "")
 
 
-def test_memory_is_tested_with_the_account_that_sbatch_wants(commands: Commands) -> None:
-    """Where a job needs an account, that is no refusal of its memory."""
+def test_tests_memory_with_required_account(commands: Commands) -> None:
+    """A job that needs an account is not rejected because of its memory."""
     commands["sacctmgr"] = "case \"$*\" in *assoc*) printf 'chemistry\\nphysics\\n';; *) echo physics;; esac"
     commands["sbatch"] = """case "$*" in
       *--account=physics*--mem*) echo "no memory" >&2; exit 1;;
@@ -110,15 +110,15 @@ def test_memory_is_tested_with_the_account_that_sbatch_wants(commands: Commands)
     assert (facts.refusal, facts.memory_refusal) == ("Invalid account", "no memory")
 
 
-def test_an_account_is_not_charged_unasked(commands: Commands) -> None:
-    """Where sbatch takes jobs without an account, none is named."""
+def test_charges_no_account_unless_required(commands: Commands) -> None:
+    """If sbatch accepts jobs without an account, none is given."""
     commands["sacctmgr"] = "echo physics"
     seen()
     assert not [call for call in commands.calls("sbatch") if "--account" in call]
 
 
-def test_nodes_tell_of_themselves_in_a_short_job(commands: Commands) -> None:
-    """The idle nodes of the partition run this package's report, one task each; other lines are ignored."""
+def test_queries_nodes_in_short_job(commands: Commands) -> None:
+    """The idle nodes of the partition run the report, one task each; other output is ignored."""
     commands["srun"] = f"echo a banner; echo '{PRINTED}'"
     facts = seen(jobs=True)
     assert facts.reports.nodes == (REPORT,)
@@ -129,14 +129,14 @@ def test_nodes_tell_of_themselves_in_a_short_job(commands: Commands) -> None:
     assert call.endswith("-m dask_hpc.jobqueue_config.on_node")
 
 
-def test_nodes_are_those_of_the_partition_that_was_asked_for(commands: Commands) -> None:
-    """The file is for that one."""
+def test_queries_nodes_of_requested_partition(commands: Commands) -> None:
+    """The job runs in the requested partition."""
     seen(jobs=True, partition="long")
     assert {"--partition=long", "--nodelist=n1"} <= set(commands.calls("srun")[0].split())
 
 
-def test_in_an_allocation_its_nodes_are_asked(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step of the job that this runs in disturbs no other step, and does not take on the job's size."""
+def test_queries_nodes_of_allocation(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of the current job overlaps with other steps, and does not inherit the job's size."""
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     commands["srun"] = f"env >{commands.folder}/env; echo '{PRINTED}'"
     assert seen(jobs=True, **ALLOCATION).reports.nodes == (REPORT,)
@@ -145,7 +145,7 @@ def test_in_an_allocation_its_nodes_are_asked(commands: Commands, monkeypatch: p
     assert "SLURM_JOB_ID" not in (commands.folder / "env").read_text()
 
 
-def test_in_a_sif_nodes_run_the_same_one(commands: Commands) -> None:
+def test_nodes_run_same_sif(commands: Commands) -> None:
     """The report comes from the environment that workers will run in."""
     commands["srun"] = f"echo '{PRINTED}'"
     facts = seen(jobs=True, APPTAINER_CONTAINER="/x.sif")
@@ -153,8 +153,8 @@ def test_in_a_sif_nodes_run_the_same_one(commands: Commands) -> None:
     assert f"apptainer exec /x.sif {sys.executable} -m" in commands.calls("srun")[0]
 
 
-def test_silent_nodes_have_a_reason(commands: Commands) -> None:
-    """No wish, no idle node and no answer are told apart."""
+def test_reports_reason_without_reports(commands: Commands) -> None:
+    """--no-job, no answer and no idle node have different reasons."""
     assert "--no-job" in seen(jobs=False).reports.why_none
     assert commands.calls("srun") == []
     assert "srun: error" in seen(jobs=True).reports.why_none
@@ -162,16 +162,16 @@ def test_silent_nodes_have_a_reason(commands: Commands) -> None:
     assert "no node was idle" in seen(jobs=True).reports.why_none
 
 
-def test_nodes_that_cannot_be_listed_are_silent(commands: Commands) -> None:
-    """Slurm's own error is the reason, and the file can be written all the same."""
+def test_continues_if_nodes_cannot_be_listed(commands: Commands) -> None:
+    """Slurm's error is the reason for having no reports."""
     commands["scontrol"] = "echo 'slurm_load: down' >&2; exit 1"
     facts = seen(jobs=True, **ALLOCATION)
     assert facts.reports.nodes == ()
     assert "slurm_load: down" in facts.reports.why_none
 
 
-def test_the_smallest_node_is_one_that_is_up(commands: Commands) -> None:
-    """A job has to fit on every node that can run it: fewest CPUs first, then least memory."""
+def test_smallest_node_is_up(commands: Commands) -> None:
+    """The smallest node has the fewest CPUs, then the least memory; without a node that is up, all count."""
     assert seen().smallest.name == "n3"
     commands.sinfo("short*", nodes=NODES.replace("mix", "down"))
     assert seen().smallest.name == "n2"
@@ -179,8 +179,8 @@ def test_the_smallest_node_is_one_that_is_up(commands: Commands) -> None:
     assert seen().smallest.name == "n3"
 
 
-def test_the_schedulers_interface_is_this_hosts(commands: Commands) -> None:
-    """Name and reason come from where this runs."""
+def test_scheduler_uses_interface_of_this_host(commands: Commands) -> None:
+    """Name and reason are those of this host."""
     site = Site("login node", jobs=False, environ={})
     facts = look(site, "/home/me")
     assert facts.interface == site.interface

@@ -1,4 +1,4 @@
-"""A node's report about itself."""
+"""A node's report."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class Disks:
 
 @pytest.fixture
 def disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disks:
-    """A node without any local folder yet."""
+    """Simulate a node without any local folder yet."""
     return Disks(tmp_path, monkeypatch)
 
 
-def test_takes_the_first_disk_that_is_large_enough(disks: Disks) -> None:
-    """The size is in whole GiB; a full disk is passed over."""
+def test_chooses_first_disk_with_enough_space(disks: Disks) -> None:
+    """The size is in whole GiB; a full disk is skipped."""
     disks.add("full", "xfs", GIB - 1)
     first = disks.add("first", "ext4", 7 * GIB + 5)
     disks.add("second", "xfs", 90 * GIB)
@@ -69,13 +69,13 @@ def test_takes_the_first_disk_that_is_large_enough(disks: Disks) -> None:
 
 
 def test_one_gib_is_enough(disks: Disks) -> None:
-    """With less, there is no use in spilling."""
+    """1 GiB is the least free space for spilling."""
     folder = disks.add("small", "btrfs", GIB)
     assert own_disk() == Disk(folder=folder, type="btrfs", gib=1)
 
 
-def test_a_disk_is_better_than_memory_and_memory_than_a_network(disks: Disks) -> None:
-    """The order of the folders counts only among disks."""
+def test_prefers_disk_to_memory_and_memory_to_network(disks: Disks) -> None:
+    """The type of the file system counts before the order of the folders; a network never counts."""
     disks.add("network", "nfs4", 900 * GIB)
     assert own_disk() is None
     memory = disks.add("memory", "tmpfs", 60 * GIB)
@@ -84,20 +84,20 @@ def test_a_disk_is_better_than_memory_and_memory_than_a_network(disks: Disks) ->
     assert own_disk() == Disk(folder=disk, type="zfs", gib=2)
 
 
-def test_a_folder_that_is_missing_is_passed_over(disks: Disks) -> None:
-    """Not every node has every usual folder."""
+def test_skips_missing_folder(disks: Disks) -> None:
+    """Not every node has every common folder."""
     Path(disks.add("gone", "xfs", 9 * GIB)).rmdir()
     assert own_disk() is None
 
 
-def test_a_folder_outside_of_every_mount_has_no_type() -> None:
-    """A mount point is a folder, not the beginning of a name; the later of two mounts on one point hides the other."""
+def test_folder_outside_mounts_has_no_type() -> None:
+    """A mount point is a folder, not the beginning of a name; the last mount on a mount point hides the others."""
     assert file_system("/data", [mount("/dat", "ext4")]) == ""
     assert file_system("/data/x", [mount("/data", "ext4"), mount("/data", "nfs4")]) == "nfs4"
 
 
-def test_reads_this_machines_mounts() -> None:
-    """The report of a real node has its name, its interface and a disk or none."""
+def test_reports_this_machine() -> None:
+    """The report of a real machine has its name, its interface and possibly a disk."""
     seen = report({"SLURMD_NODENAME": "c1"})
     assert seen.node == "c1"
     assert seen.interface == network.choose().name
@@ -105,19 +105,19 @@ def test_reads_this_machines_mounts() -> None:
     assert report({}).node == ""
 
 
-def test_reports_are_told_from_other_output() -> None:
-    """What a node prints is one line of JSON, among the words of a site's prologue."""
+def test_ignores_other_output() -> None:
+    """A report is one line of JSON among the output of a site's prologue."""
     disk = Disk(folder="/local", type="xfs", gib=900)
     reports = [NodeFacts(node="c1", interface="ib0", disk=disk), NodeFacts(node="c2", interface="", disk=None)]
     printed = "\n".join(["Welcome {to} c1!", *(msgspec.json.encode(one).decode() for one in reports)])
     assert parse_reports(printed) == reports
 
 
-def test_a_node_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown interface is an empty one: the file then leaves the choice to the worker."""
+def test_interface_is_empty_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an empty interface, the file leaves the choice to the worker."""
 
     def none() -> network.Interface:
-        raise RequestError("No network leads off this host.")
+        raise RequestError("This host has no route to others.")
 
     monkeypatch.setattr(network, "choose", none)
     assert report({}).interface == ""

@@ -63,7 +63,7 @@ def test_job_fits_every_node() -> None:
     """Cores and memory are the smallest usable node's, and the wall time is within the partition's limit."""
     seen = loaded()
     assert (seen["queue"], seen["cores"], seen["memory"]) == ("short", 16, "58GiB")
-    assert "job-mem" not in seen, "it would go before the memory that is given to SLURMCluster"
+    assert "job-mem" not in seen, "it would override the memory argument of SLURMCluster"
     assert seen["walltime"] == "00:30:00", "a string: YAML reads a bare 00:30:00 as a number"
     assert loaded(partition="long")["walltime"] == "01:00:00"
 
@@ -89,12 +89,10 @@ def test_dask_jobqueue_knows_every_setting() -> None:
 def test_sets_account_only_if_required() -> None:
     """An account is set if sbatch requires one, and only mentioned otherwise."""
     assert loaded()["account"] is None
-    assert "yours: physics chemistry" in render(FACTS)
+    assert "your accounts: physics chemistry" in render(FACTS)
     assert loaded(refusal="Invalid account")["account"] == "physics"
-    unknown = dataclasses.replace(
-        FACTS, accounts=Accounts(why_none="sacctmgr is not here to be asked"), refusal="Invalid account"
-    )
-    assert "sbatch wants one (Invalid account); sacctmgr is not here to be asked" in render(unknown)
+    unknown = dataclasses.replace(FACTS, accounts=Accounts(why_none="sacctmgr not found"), refusal="Invalid account")
+    assert "sbatch requires one (Invalid account); sacctmgr not found" in render(unknown)
 
 
 def test_leaves_out_rejected_mem_option() -> None:
@@ -102,7 +100,7 @@ def test_leaves_out_rejected_mem_option() -> None:
     seen = loaded(memory_refusal="Memory specification can not be satisfied")
     assert seen["job-directives-skip"] == ["--mem="]
     assert "job-mem" not in seen
-    assert seen["memory"] == "60000MiB", "Dask has to know it all the same"
+    assert seen["memory"] == "60000MiB", "Dask still needs it"
 
 
 def test_scheduler_and_workers_have_own_interface() -> None:
@@ -119,13 +117,13 @@ def test_workers_run_in_same_sif() -> None:
     seen = loaded(sif=Sif("/home/me/my env.sif", "apptainer"))
     assert seen["python"].startswith("apptainer exec ")
     assert seen["python"].endswith(" '/home/me/my env.sif' python")
-    assert any("no apptainer" in line for line in seen["job-script-prologue"])
+    assert any("apptainer not found" in line for line in seen["job-script-prologue"])
     assert loaded()["python"] == sys.executable
 
 
 def test_marks_guesses_without_nodes() -> None:
-    """If no node could be asked, a setting is marked as a guess, with the reason."""
-    text = render(dataclasses.replace(FACTS, reports=Reports(why_none="no node was idle, to be asked")))
+    """If no node could be queried, a setting is marked as a guess, with the reason."""
+    text = render(dataclasses.replace(FACTS, reports=Reports(why_none="no node was idle")))
     assert "a guess, no node was idle" in text
     assert loaded(reports=Reports(why_none="x"))["local-directory"] == "/tmp"
 
@@ -133,12 +131,12 @@ def test_marks_guesses_without_nodes() -> None:
 def test_marks_local_directory_in_memory() -> None:
     """A /tmp in memory is used if there is no disk, and marked as such."""
     reports = Reports((replace(N1, disk=Disk(folder="/tmp", type="tmpfs", gib=60)),))
-    assert "in the node's memory, for want of a disk (tmpfs, 60 GiB free)" in render(
+    assert "in the node's memory, without a local disk (tmpfs, 60 GiB free)" in render(
         dataclasses.replace(FACTS, reports=reports)
     )
 
 
-def test_nothing_listens_to_the_network() -> None:
+def test_dashboards_are_closed_to_network() -> None:
     """Dashboards of scheduler and workers are off or on loopback."""
     seen = loaded()
     assert seen["scheduler-options"] == {
@@ -149,14 +147,14 @@ def test_nothing_listens_to_the_network() -> None:
     assert "--no-dashboard --dashboard-address 127.0.0.1:0" in words
 
 
-def test_a_job_is_one_process_that_gives_up_in_a_minute() -> None:
-    """A job without a scheduler ends by itself."""
+def test_job_is_one_process_that_ends_without_scheduler() -> None:
+    """A job is one process, which ends after a minute without a scheduler."""
     seen = loaded()
     assert (seen["name"], seen["processes"], seen["death-timeout"]) == ("dask-worker", 1, 60)
 
 
-def test_files_are_where_nodes_see_them() -> None:
-    """Credentials and logs are in the home that nodes share, and workers spill to the smallest disk that was seen."""
+def test_files_are_in_shared_home() -> None:
+    """Credentials and logs are in the shared home; workers spill to a local disk, whose least size is shown."""
     seen = loaded()
     assert (seen["shared-temp-directory"], seen["log-directory"]) == ("/home/me", "/home/me/.dask-hpc/logs")
     assert seen["local-directory"] == "/local"
@@ -164,34 +162,34 @@ def test_files_are_where_nodes_see_them() -> None:
     assert "(xfs, 9 GiB free)" in render(dataclasses.replace(FACTS, reports=Reports((N1, smaller))))
 
 
-def test_nodes_whose_disks_differ_spill_to_tmp() -> None:
+def test_uses_tmp_if_local_disks_differ() -> None:
     """A folder that one node lacks would end every worker there."""
     reports = Reports((N1, replace(N2, disk=Disk(folder="/scratch/local", type="ext4", gib=950))))
     assert loaded(reports=reports)["local-directory"] == "/tmp"
     assert "differ: /local /scratch/local" in render(dataclasses.replace(FACTS, reports=reports))
 
 
-def test_nodes_without_a_disk_are_passed_over() -> None:
-    """One node that could not say does not spoil what another one said."""
+def test_ignores_nodes_without_disk() -> None:
+    """Incomplete reports of one node do not discard those of others."""
     without = replace(N1, disk=None)
     assert loaded(reports=Reports((without, N2)))["local-directory"] == "/local"
-    assert "a guess, no usual folder there" in render(dataclasses.replace(FACTS, reports=Reports((without,))))
+    assert "a guess, no common folder is" in render(dataclasses.replace(FACTS, reports=Reports((without,))))
     assert loaded(reports=Reports((replace(N1, interface=""), N2)))["interface"] == "ib0"
 
 
-def test_reasons_name_what_was_seen() -> None:
+def test_reasons_contain_facts() -> None:
     """Other partitions, the partition's limit and the user's accounts are in the comments."""
     text = render(FACTS)
     assert "others: long" in text
     assert "ends jobs after 00:30:00" in text
     only = render(dataclasses.replace(FACTS, partitions={"short": FACTS.partitions["short"]}, asked_for=True))
-    assert "asked for, and the only one" in only
+    assert "requested, and the only one" in only
     assert "no limit" in render(dataclasses.replace(FACTS, partition="long"))
-    assert "yours: physics chemistry" in render(dataclasses.replace(FACTS, refusal="Invalid account"))
+    assert "your accounts: physics chemistry" in render(dataclasses.replace(FACTS, refusal="Invalid account"))
 
 
-def test_the_head_lists_every_partition() -> None:
-    """Size and limit are a partition's least; one without nodes is listed, too."""
+def test_header_lists_every_partition() -> None:
+    """Size and limit are the least in each partition; a partition without nodes is listed too."""
     partitions = {**FACTS.partitions, "empty": []}
     head = render(dataclasses.replace(FACTS, partitions=partitions)).partition("jobqueue:")[0].splitlines()
     assert "#   short: 2 nodes of 16 cores, 60000 MiB or more, 00:30:00" in head
@@ -200,6 +198,6 @@ def test_the_head_lists_every_partition() -> None:
     assert head[0].startswith("# dask-jobqueue's settings for this site")
 
 
-def test_text_beyond_ascii_is_kept() -> None:
-    """A path with an umlaut can be read in the file."""
+def test_keeps_non_ascii_text() -> None:
+    """A path with an umlaut is written unescaped."""
     assert "/home/jürgen/.dask-hpc/logs" in render(dataclasses.replace(FACTS, home="/home/jürgen"))

@@ -1,4 +1,4 @@
-"""A user's accounts, at sites whose sacctmgr answers as scripts say."""
+"""The user's accounts, with scripts in place of sacctmgr."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.support.site_commands import Commands
 
 @pytest.fixture(autouse=True)
 def no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the account of the person who runs the tests out of them."""
+    """Unset the account of the user who runs the tests."""
     monkeypatch.delenv("SBATCH_ACCOUNT", raising=False)
 
 
-def test_accounts_are_the_users_own_and_the_default_comes_first(commands: Commands) -> None:
+def test_lists_default_account_first(commands: Commands) -> None:
     """One account with several associations is listed once."""
     commands["sacctmgr"] = "case \"$*\" in *assoc*) printf 'b\\n a \\n\\nb\\nc\\n';; *) echo ' a ';; esac"
     assert accounts() == Accounts(("a", "b", "c"))
@@ -28,28 +28,28 @@ def test_accounts_are_the_users_own_and_the_default_comes_first(commands: Comman
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ("exit 0", "none of yours"),
+        ("exit 0", "no account of yours"),
         ("echo 'You are not running a supported accounting_storage plugin' >&2; exit 1", "keeps no accounts"),
         ("echo 'sacctmgr: error: down' >&2; exit 1", "sacctmgr: error: down"),
     ],
 )
-def test_without_accounts_the_reason_is_known(commands: Commands, script: str, why: str) -> None:
-    """No accounting, an error, and a user without any account are told apart."""
+def test_reports_reason_for_having_no_accounts(commands: Commands, script: str, why: str) -> None:
+    """No accounting, an error, and a user without an account have different reasons."""
     commands["sacctmgr"] = script
     found = accounts()
     assert found.names == ()
     assert why in found.why_none
 
 
-def test_without_sacctmgr_nothing_is_asked(commands: Commands) -> None:
+def test_reports_missing_sacctmgr(commands: Commands) -> None:
     """A login node may lack the command."""
     found = accounts()
     assert found.names == ()
-    assert "sacctmgr is not here" in found.why_none
+    assert "sacctmgr not found" in found.why_none
 
 
-def test_the_account_that_is_chosen_goes_before_all(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the only one, and sacctmgr is not asked."""
+def test_chosen_account_replaces_all_others(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`SBATCH_ACCOUNT` is the only account, and sacctmgr is not called."""
     commands["sacctmgr"] = "echo other"
     monkeypatch.setenv("SBATCH_ACCOUNT", "mine")
     assert accounts() == Accounts(("mine",))

@@ -1,4 +1,4 @@
-"""What Slurm gave to this process."""
+"""Reading the allocation of this process."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ IN_STEP = IN_BATCH_SCRIPT | {
 }
 
 
-def test_a_batch_script_is_no_task() -> None:
-    """It has the job's first node, and no step that srun has started."""
+def test_batch_script_has_no_task() -> None:
+    """A batch script has the job's first node, and no step."""
     assert Allocation.from_environment(IN_BATCH_SCRIPT) == Allocation(
         job="17", nodes="c[1-3]", submit_host="login", node="c1", rank=0, cpus=8, memory_per_node=4096
     )
 
 
-def test_a_task_knows_its_step() -> None:
-    """How many tasks there are, on all nodes and on this one, and which of them it is."""
+def test_reads_tasks_of_step() -> None:
+    """The number of tasks is known, on all nodes and on this one, and the rank of this task."""
     found = Allocation.from_environment(IN_STEP)
     assert (found.step, found.node, found.rank) == ("0", "c3", 9)
     assert (found.tasks, found.tasks_on_node, found.cpus_per_task) == (11, 3, 2)
     assert (found.mpi, found.by_srun, found.overcommit) == ("pmix", True, False)
 
 
-def test_without_slurm_nothing_is_known() -> None:
+def test_is_empty_without_slurm() -> None:
     """Every number is None, and every text empty."""
     assert Allocation.from_environment({"PATH": "/bin"}) == Allocation()
 
 
-def test_ranks_of_mpirun_are_not_sruns() -> None:
-    """They inherit the variables of the step that mpirun runs in, but for PMIx'."""
+def test_ranks_of_mpirun_are_not_started_by_srun() -> None:
+    """They inherit the variables of the step that mpirun runs in, except PMIx's."""
     assert not Allocation.from_environment(IN_STEP | {"PMIX_NAMESPACE": "prterun-c1-12@1"}).by_srun
 
 
@@ -76,16 +76,16 @@ def test_ranks_of_mpirun_are_not_sruns() -> None:
         ({}, None),
     ],
 )
-def test_memory_is_a_nodes_or_a_cpus_times_their_number(environ: dict[str, str], mib: int | None) -> None:
-    """Slurm writes MiB; a user's value, which srun takes as well, may have a unit; 0 means all that the node has."""
+def test_memory_is_per_node_or_per_cpu_times_cpus(environ: dict[str, str], mib: int | None) -> None:
+    """Slurm writes MiB; a user's value, which srun accepts too, may have a unit; 0 means all memory of the node."""
     assert Allocation.from_environment(environ).memory == mib
 
 
 @pytest.mark.parametrize(
     ("text", "cpus"), [("8", 8), ("8(x2)", 8), ("8(x2),4", 8), ("0", None), ("many", None), ("", None)]
 )
-def test_cpus_are_a_whole_number(text: str, cpus: int | None) -> None:
-    """Or begin with one: so do those of all nodes, the first of which runs the script."""
+def test_reads_cpus_of_first_node(text: str, cpus: int | None) -> None:
+    """In a list for all nodes, the first number is that of the node that runs the script."""
     assert Allocation.from_environment({"SLURM_CPUS_ON_NODE": text}).cpus == cpus
 
 
@@ -93,14 +93,14 @@ def test_cpus_are_a_whole_number(text: str, cpus: int | None) -> None:
     ("text", "node", "tasks"),
     [("5", "0", 5), ("2(x2),8", "1", 2), ("2(x2),8", "2", 8), ("2", "5", None), ("2", "", None), ("none", "0", None)],
 )
-def test_tasks_on_this_node_are_those_at_its_place(text: str, node: str, tasks: int | None) -> None:
-    """A number may stand for several nodes; without a place nothing is known."""
+def test_reads_tasks_of_this_node(text: str, node: str, tasks: int | None) -> None:
+    """A number may stand for several nodes; without a node number the result is None."""
     environ = {"SLURM_STEP_TASKS_PER_NODE": text, "SLURM_NODEID": node}
     assert Allocation.from_environment(environ).tasks_on_node == tasks
 
 
-def test_tasks_may_be_more_than_cpus_only_if_slurm_says_so() -> None:
-    """`--overcommit` sets the variable."""
+def test_reads_overcommit() -> None:
+    """srun's `--overcommit` sets the variable."""
     assert Allocation.from_environment({"SLURM_OVERCOMMIT": "1"}).overcommit
 
 
@@ -121,13 +121,13 @@ def test_tasks_may_be_more_than_cpus_only_if_slurm_says_so() -> None:
         (None, None),
     ],
 )
-def test_memory_has_slurms_units(text: str | None, mib: int | None) -> None:
+def test_parses_memory_with_slurm_units(text: str | None, mib: int | None) -> None:
     """A bare number is MiB, and kibibytes are rounded up."""
     assert mebibytes(text) == mib
 
 
 def test_import_is_cheap() -> None:
-    """Every rank of an MPI program imports the module: neither a command line nor Dask comes with it."""
+    """Every rank of an MPI program imports the module, which imports neither click nor Dask."""
     code = "import sys, dask_hpc.slurm.allocation; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(PACKAGE)}, capture_output=True, text=True, check=True

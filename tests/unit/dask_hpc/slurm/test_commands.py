@@ -13,7 +13,7 @@ from tests.support.site_commands import Commands
 
 
 def test_names_launcher_in_sif_without_bridge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A SIF that was started by hand has no sbatch; the error names the launcher."""
+    """A SIF started without its launcher has no sbatch; the error names the launcher."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("APPTAINER_CONTAINER", "/x.sif")
     with pytest.raises(ClusterError, match=r"\./dask-hpc run"):
@@ -21,8 +21,8 @@ def test_names_launcher_in_sif_without_bridge(monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.parametrize("absent", ["sbatch", "squeue", "scancel", "sinfo"])
-def test_every_command_is_needed(commands: Commands, absent: str) -> None:
-    """The error names the one that is missing, and no other."""
+def test_requires_every_command(commands: Commands, absent: str) -> None:
+    """The error names the missing command, and no other."""
     names = {"sbatch", "squeue", "scancel", "sinfo"}
     for name in names - {absent}:
         commands[name] = ""
@@ -33,7 +33,7 @@ def test_every_command_is_needed(commands: Commands, absent: str) -> None:
     require()
 
 
-def test_a_command_that_fails_is_quoted(commands: Commands) -> None:
+def test_reports_failed_command(commands: Commands) -> None:
     """The error quotes standard error, or standard output if that is empty; with `check=False` there is no error."""
     commands["squeue"] = "echo out; echo err >&2; exit 1"
     with pytest.raises(ClusterError, match=r"(?s)squeue -x.*err"):
@@ -44,8 +44,8 @@ def test_a_command_that_fails_is_quoted(commands: Commands) -> None:
         ask("squeue")
 
 
-def test_commands_speak_english_and_plain_times(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's locale and time format do not change what is read."""
+def test_commands_print_english_and_standard_times(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's locale and time format do not change the output."""
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
     monkeypatch.setenv("KEPT", "1")
@@ -53,16 +53,16 @@ def test_commands_speak_english_and_plain_times(commands: Commands, monkeypatch:
     assert ask("sinfo") == "C standard 1\n"
 
 
-def test_a_command_that_does_not_answer_is_an_error(commands: Commands) -> None:
-    """One that is not there, or takes too long: in neither case does it matter what the caller checks."""
+def test_reports_missing_or_hanging_command(commands: Commands) -> None:
+    """A missing command raises even with `check=False`; one that hangs has no status."""
     with pytest.raises(ClusterError, match=r"(?s)^squeue: No such file or directory\..*scontrol ping"):
         ask("squeue", check=False)
     commands["squeue"] = "exec sleep 9"  # hangs longer than the timeout
     assert run("squeue", timeout=0.1).status is None
 
 
-def test_commands_see_no_job_around_them(commands: Commands) -> None:
-    """Neither the options that a user has set in variables, nor those of the job; the site's own stay."""
+def test_commands_do_not_see_outer_job(commands: Commands) -> None:
+    """Variables with the user's options or of a job are removed; the site's are kept."""
     commands["sinfo"] = "env"
     environ = {"SLURM_JOB_ID": "7", "SINFO_FORMAT": "x", "SLURM_CONF": "/c"}
     out = run("sinfo", environ={**os.environ, **environ}).out
@@ -71,8 +71,8 @@ def test_commands_see_no_job_around_them(commands: Commands) -> None:
     assert "SINFO_FORMAT" not in out
 
 
-def test_a_script_is_submitted_with_the_users_environment(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The job inherits it: the language stays, and what describes a job does not."""
+def test_submits_script_with_user_environment(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job inherits the user's language, but no variable that describes a job."""
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     monkeypatch.setenv("SLURM_NTASKS", "9")
     commands["sbatch"] = f"cat >{commands.folder}/script; env >{commands.folder}/env; echo 7"
@@ -85,15 +85,15 @@ def test_a_script_is_submitted_with_the_users_environment(commands: Commands, mo
     assert commands.calls("sbatch") == ["--parsable"]
 
 
-def test_sbatch_is_asked_without_submitting(commands: Commands) -> None:
+def test_asks_sbatch_without_submitting(commands: Commands) -> None:
     """The options are added to those of a tiny job."""
     commands["sbatch"] = "echo refused >&2; exit 1"
     assert would_take("--mem=1M").said == "refused"
     assert commands.calls("sbatch") == ["--test-only --ntasks=1 --time=1 --mem=1M --wrap=true"]
 
 
-def test_missing_commands_are_named_in_order(commands: Commands) -> None:
-    """Where none is there, all are."""
+def test_lists_missing_commands_in_order(commands: Commands) -> None:
+    """Without Slurm all commands are missing."""
     assert missing() == COMMANDS
     commands["squeue"] = ""
     assert missing(("sinfo", "squeue", "srun")) == ("sinfo", "srun")

@@ -1,4 +1,4 @@
-"""Jobs in the queue: their states, their end, their logs, and whether to keep waiting for them."""
+"""Jobs in the queue: states, logs, cancelling, and whether to keep waiting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def job(state: str, reason: str = "None", number: str = "7") -> QueuedJob:
 
 
 @pytest.mark.parametrize("state", ["PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED"])
-def test_waits_for_a_job_that_may_start_or_runs(state: str, tmp_path: Path) -> None:
+def test_waits_for_job_that_runs_or_may_start(state: str, tmp_path: Path) -> None:
     """Priority and resources are reasons to wait."""
     judge([job(state, "Priority"), job(state, "Resources")], tmp_path)
     judge([], tmp_path)
@@ -40,22 +40,22 @@ def test_waits_for_a_job_that_may_start_or_runs(state: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "reason", ["PartitionTimeLimit", "InvalidAccount", "launch failed requeued held", "JobHeldUser"]
 )
-def test_does_not_wait_for_a_job_that_never_starts(reason: str, tmp_path: Path) -> None:
-    """Slurm keeps it pending all the same; only jobs that are stuck are shown."""
+def test_rejects_job_that_never_starts(reason: str, tmp_path: Path) -> None:
+    """Slurm keeps such a job pending; the error shows only the stuck jobs."""
     with pytest.raises(RequestError) as refused:
         judge([job("RUNNING"), job("PENDING", reason, "8")], tmp_path)
     assert f"job 8: PENDING ({reason}) c1" in refused.value.message
     assert "job 7" not in refused.value.message
 
 
-def test_a_running_job_may_have_any_reason(tmp_path: Path) -> None:
+def test_ignores_reason_of_running_job(tmp_path: Path) -> None:
     """squeue still shows the reason from before the job started."""
     judge([job("RUNNING", "PartitionDown")], tmp_path)
 
 
 @pytest.mark.parametrize("state", ["FAILED", "COMPLETED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"])
-def test_a_job_that_has_ended_is_an_error_with_its_log(state: str, tmp_path: Path) -> None:
-    """Its state, and the last lines of its log."""
+def test_reports_ended_job_with_log(state: str, tmp_path: Path) -> None:
+    """The error has the job's state and the last lines of its log."""
     (tmp_path / "one.err").write_text("it broke\n")
     with pytest.raises(ClusterError) as ended:
         judge([job("RUNNING", number="8"), job(state)], tmp_path)
@@ -65,20 +65,20 @@ def test_a_job_that_has_ended_is_an_error_with_its_log(state: str, tmp_path: Pat
     assert "--log-directory" not in ended.value.message
 
 
-def test_without_a_log_the_folder_may_not_be_shared(tmp_path: Path) -> None:
-    """A job that writes nothing probably could not."""
+def test_suggests_shared_folder_without_log(tmp_path: Path) -> None:
+    """A job without a log probably could not write one."""
     with pytest.raises(ClusterError, match="--log-directory"):
         judge([job("FAILED")], tmp_path)
 
 
-def test_no_job_is_said_to_be_none() -> None:
-    """An empty queue is not an empty message."""
+def test_empty_queue_has_message() -> None:
+    """An empty queue has its own line instead of an empty text."""
     assert queue_lines([]) == "  (no job in the queue)"
     assert queue_lines([job("A", number="1"), job("B")]) == "  job 1: A (None) c1\n  job 7: B (None) c1"
 
 
-def test_log_tails_leave_out_what_dask_always_says(tmp_path: Path) -> None:
-    """The last twelve lines of every log, in order of their names; output files are no logs."""
+def test_log_tails_leave_out_info_messages(tmp_path: Path) -> None:
+    """The last twelve lines of each error file are shown, sorted by name; output files are left out."""
     (tmp_path / "b.err").write_text("".join(f"line {number}\n" for number in range(20)))
     (tmp_path / "a.err").write_bytes(b"2026-01-01 - distributed - INFO - Start worker\n\xff\n")
     (tmp_path / "c.out").write_text("output")
@@ -87,15 +87,15 @@ def test_log_tails_leave_out_what_dask_always_says(tmp_path: Path) -> None:
     assert lines[3:] == [f"  line {number}" for number in range(8, 20)]
 
 
-def test_a_quiet_log_and_no_log_are_told_apart(tmp_path: Path) -> None:
-    """A job that ran without trouble is not one that never started."""
+def test_distinguishes_quiet_log_from_no_log(tmp_path: Path) -> None:
+    """A job without warnings differs from a job that never started."""
     assert "No log in" in log_tails(tmp_path)
     (tmp_path / "a.err").write_text("x - INFO - y\n")
-    assert log_tails(tmp_path) == f"{tmp_path}/a.err:\n  (no word of trouble)"
+    assert log_tails(tmp_path) == f"{tmp_path}/a.err:\n  (no warnings or errors)"
 
 
-def test_jobs_are_the_users_own_of_that_name(commands: Commands) -> None:
-    """Each has its number, state, reason and node; a reason may have blanks."""
+def test_lists_own_jobs_of_name(commands: Commands) -> None:
+    """Each job has its number, state, reason and node; a reason may contain spaces."""
     commands["squeue"] = "printf '7|RUNNING|None|c1\\n\\n8|PENDING|Nodes are DOWN|\\n'"
     assert jobs("one") == [
         QueuedJob(id="7", state="RUNNING", reason="None", node="c1"),
@@ -106,37 +106,37 @@ def test_jobs_are_the_users_own_of_that_name(commands: Commands) -> None:
 
 
 @pytest.mark.parametrize("state", ["PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "REQUEUED"])
-def test_a_job_that_lives_has_not_ended(commands: Commands, state: str) -> None:
-    """It may still start, or start again."""
+def test_active_job_has_not_ended(commands: Commands, state: str) -> None:
+    """A job that may still start, or start again, has not ended."""
     commands["squeue"] = f"echo {state}"
     assert ended("7") == ""
     assert commands.calls("squeue") == ["-h -t all -j 7 -o %T"]
 
 
 @pytest.mark.parametrize("state", ["COMPLETED", "COMPLETING", "FAILED", "TIMEOUT"])
-def test_a_job_that_has_ended_is_in_its_state(commands: Commands, state: str) -> None:
-    """One that is completing runs no more."""
+def test_ended_job_has_state(commands: Commands, state: str) -> None:
+    """A completing job has ended too."""
     commands["squeue"] = f"echo {state}"
     assert ended("7") == state
 
 
-def test_a_job_that_slurm_has_forgotten_has_ended(commands: Commands) -> None:
+def test_forgotten_job_has_ended(commands: Commands) -> None:
     """squeue rejects the number of a job that ended minutes ago; without squeue, the job counts as running."""
     commands["squeue"] = "echo 'slurm_load_jobs error: Invalid job id' >&2; exit 1"
-    assert "forgotten" in ended("7")
+    assert "no longer known" in ended("7")
     (commands.folder / "squeue").unlink()
     assert ended("7") == ""
 
 
-def test_jobs_are_cancelled_by_their_name(commands: Commands) -> None:
-    """Jobs that have ended are no error."""
+def test_cancels_jobs_by_name(commands: Commands) -> None:
+    """Jobs that have already ended are not an error."""
     commands["scancel"] = "exit 1"
     cancel("one")
     assert commands.calls("scancel") == ["--name one"]
 
 
-def test_waits_until_the_queue_is_empty(commands: Commands) -> None:
-    """It asks again as long as there is a job."""
+def test_waits_until_queue_is_empty(commands: Commands) -> None:
+    """squeue is called again until no job is left."""
     left = commands.folder / "left"
     left.write_text("xx")
     commands["squeue"] = f'[ -s {left} ] || exit 0; echo "7 COMPLETING"; truncate -s -1 {left}'
@@ -144,8 +144,8 @@ def test_waits_until_the_queue_is_empty(commands: Commands) -> None:
     assert commands.calls("squeue") == [f"-u {os.getuid()} --name one -h -o %i %T"] * 3
 
 
-def test_jobs_that_stay_are_an_error(commands: Commands) -> None:
-    """The error shows what is left."""
+def test_reports_jobs_that_stay_in_queue(commands: Commands) -> None:
+    """The error shows the remaining jobs."""
     commands["squeue"] = 'echo "7 COMPLETING"'
     with pytest.raises(ClusterError, match="7 COMPLETING"):
         wait_until_gone("one", timeout=0)
@@ -155,19 +155,19 @@ def test_jobs_that_stay_are_an_error(commands: Commands) -> None:
     ("state", "alive", "finished"),
     [("PENDING", True, False), ("RUNNING", True, False), ("COMPLETING", False, False), ("TIMEOUT", False, True)],
 )
-def test_a_completing_job_neither_lives_nor_has_finished(state: str, *, alive: bool, finished: bool) -> None:
-    """No worker comes from it any more, and it still holds its node."""
+def test_completing_job_is_neither_alive_nor_finished(state: str, *, alive: bool, finished: bool) -> None:
+    """It starts no more workers, but still holds its node."""
     assert (job(state).alive, job(state).finished) == (alive, finished)
 
 
-def test_queue_is_what_squeue_prints(commands: Commands) -> None:
-    """A person sees it as it is."""
+def test_queue_returns_output_of_squeue(commands: Commands) -> None:
+    """The output is unchanged."""
     commands["squeue"] = "echo 'JOBID  USER'"
     assert queue("one") == "JOBID  USER\n"
 
 
-def test_tasks_of_a_step_are_the_controllers(commands: Commands) -> None:
-    """Without Slurm, or for an unknown step, there is no number."""
+def test_reads_tasks_of_step_from_controller(commands: Commands) -> None:
+    """Without Slurm, or for an unknown step, the number is 0."""
     assert tasks_of_step("7.0") == 0
     commands["scontrol"] = "echo '   State=RUNNING Tasks=12 Name=python'"
     assert tasks_of_step("7.0") == 12
@@ -186,8 +186,8 @@ def test_tasks_of_a_step_are_the_controllers(commands: Commands) -> None:
         ("", None),
     ],
 )
-def test_memory_that_no_variable_tells_is_the_controllers(commands: Commands, said: str, memory: int | None) -> None:
-    """A site's default is in the job's record alone; 0 is all that the node has."""
+def test_reads_default_memory_from_controller(commands: Commands, said: str, memory: int | None) -> None:
+    """A site's default is only in the job's record; 0 means all memory of the node."""
     commands["scontrol"] = f"echo JobId=7 {said} Features=x"
     assert with_granted_memory(Allocation(job="7", cpus=2)).memory == memory
     assert commands.calls("scontrol") == ["show job 7 --oneliner"]

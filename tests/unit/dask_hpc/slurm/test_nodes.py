@@ -21,7 +21,7 @@ def test_parses_nodes() -> None:
 
 @pytest.mark.parametrize("line", ["banana", "c1|batch|x|1|idle|0/1/0/1|1", "c1|batch|1|1|idle|n/a|1"])
 def test_rejects_unexpected_sinfo_line(line: str) -> None:
-    """A line of another form is an error that quotes it."""
+    """An invalid line is an error that quotes it."""
     with pytest.raises(ClusterError, match=line.split("|", maxsplit=1)[0]):
         parse_nodes(line)
 
@@ -33,39 +33,41 @@ OTHERS = SLURM_SINFO + "c9|gpu|32|64000|idle|0/32/0/32|infinite\n"
     ("partition", "names"),
     [(None, ["c1", "c2", "c3", "c4"]), ("gpu", ["c9"]), ("gpu,batch", ["c1", "c2", "c3", "c4", "c9"])],
 )
-def test_nodes_are_those_of_one_partition(commands: Commands, partition: str | None, names: list[str]) -> None:
-    """Slurm's default, or those that were asked for."""
+def test_lists_nodes_of_partition(commands: Commands, partition: str | None, names: list[str]) -> None:
+    """The partition is Slurm's default, or the given one or several."""
     commands.sinfo("batch*", "gpu", nodes=OTHERS)
     assert [node.name for node in nodes(partition)] == names
     assert commands.calls("sinfo") == ["-h -a -N -o %N|%P|%c|%m|%t|%C|%l"]
 
 
-def test_without_a_default_partition_it_is_the_first(commands: Commands) -> None:
+def test_uses_first_partition_without_default(commands: Commands) -> None:
     """sinfo lists them in the order of slurm.conf."""
     commands.sinfo("batch", "gpu", nodes=OTHERS.replace("*|", "|", 4).replace("down*", "down"))
     assert {node.partition for node in nodes()} == {"batch"}
 
 
-def test_a_partition_without_nodes_has_none(commands: Commands) -> None:
-    """It exists, so it is no mistake."""
+def test_accepts_partition_without_nodes(commands: Commands) -> None:
+    """An empty partition exists, so it is not an error."""
     commands.sinfo("batch*", "empty", nodes=SLURM_SINFO)
     assert nodes("empty") == []
     commands.sinfo("batch*", nodes="")
     assert nodes() == []
 
 
-@pytest.mark.parametrize(("typed", "hint"), [("bacth", "did you mean --partition batch?"), ("x", "one of these")])
-def test_an_unknown_partition_is_refused(commands: Commands, typed: str, hint: str) -> None:
-    """The error lists what there is, and recognises a near miss."""
+@pytest.mark.parametrize(
+    ("typed", "hint"), [("bacth", "did you mean --partition batch?"), ("x", "give --partition one of these")]
+)
+def test_rejects_unknown_partition(commands: Commands, typed: str, hint: str) -> None:
+    """The error lists the partitions, and suggests a similar name."""
     commands.sinfo("batch*", "gpu", nodes=OTHERS)
     with pytest.raises(RequestError) as refused:
         nodes(typed)
-    assert "There are: batch, gpu" in refused.value.message
+    assert "Available: batch, gpu" in refused.value.message
     assert hint in refused.value.message
 
 
-def test_partitions_are_in_slurms_order_with_their_nodes(commands: Commands) -> None:
-    """One without nodes is there as well; sinfo is asked for all nodes once."""
+def test_lists_partitions_in_slurm_order(commands: Commands) -> None:
+    """A partition without nodes is listed too; sinfo is called once for all nodes."""
     commands.sinfo("gpu", "batch*", "empty", nodes=OTHERS)
     found = partitions()
     assert {name: [node.name for node in members] for name, members in found.items()} == {
@@ -76,8 +78,8 @@ def test_partitions_are_in_slurms_order_with_their_nodes(commands: Commands) -> 
     assert len(commands.calls("sinfo")) == 2
 
 
-def test_default_partition_is_the_one_with_the_star() -> None:
-    """Else the first; without nodes there is none."""
+def test_default_partition_has_star() -> None:
+    """Without a star the first is the default; without nodes there is none."""
     found = parse_nodes(OTHERS)
     assert default_partition(reversed(found)) == "batch"
     assert default_partition(found[-1:]) == "gpu"

@@ -1,4 +1,4 @@
-"""Options for sbatch: every form that it takes, our own beside them, and how they stand in a job script."""
+"""Options for sbatch: every accepted form, precedence over ours, and quoting in a job script."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from dask_hpc.slurm.sbatch import SbatchOption, combine, log_options, parse
         ("--from-tomorrows-slurm=1", ["--from-tomorrows-slurm=1"]),
     ],
 )
-def test_takes_every_form(text: str, options: list[str]) -> None:
-    """Long, short and abbreviated; with a value after a sign or a blank; several in one text."""
+def test_accepts_every_form(text: str, options: list[str]) -> None:
+    """Options may be long, short or abbreviated, with = or a space before the value; a text may have several."""
     assert [str(option) for option in parse([text])] == options
 
 
@@ -48,18 +48,18 @@ def test_takes_every_form(text: str, options: list[str]) -> None:
         ("--test-only", "sbatch"),
         ("qos=debug", "with the dashes"),
         ("--qos=a\n#SBATCH --uid=0", "one line"),
-        ("-Hx", "no value"),
-        ("", "no option"),
+        ("-Hx", "not take a value"),
+        ("", "not an option"),
     ],
 )
-def test_refuses_what_a_run_cannot_do_with(text: str, word: str) -> None:
-    """The error says why."""
+def test_rejects_unusable_option(text: str, word: str) -> None:
+    """The error has the reason."""
     with pytest.raises(RequestError, match=word):
         parse([text])
 
 
-def test_the_users_option_replaces_ours() -> None:
-    """So it does one that Slurm does not take beside it."""
+def test_user_option_replaces_ours() -> None:
+    """It also replaces an option that excludes it, such as --mem and --mem-per-cpu."""
     ours = [SbatchOption("mem", "1M"), SbatchOption("time", "1"), SbatchOption("no-requeue")]
     assert combine(ours, parse(["--mem-per-cpu=2M"])) == [*ours[1:], SbatchOption("mem-per-cpu", "2M")]
     assert combine(ours, parse(["--requeue"])) == [*ours[:2], SbatchOption("requeue")]
@@ -77,12 +77,12 @@ def test_the_users_option_replaces_ours() -> None:
     ],
 )
 def test_quotes_as_sbatch_reads(value: str, line: str) -> None:
-    """A blank, a quote, a backslash, and what would begin a comment."""
+    """Values with a space, a quote, a backslash or a # are quoted."""
     assert SbatchOption("comment", value).directive == line
 
 
-def test_logs_may_have_any_name_that_sbatch_can_write() -> None:
-    """A percent sign stands for itself; a backslash cannot."""
+def test_log_folder_may_have_any_name_but_backslash() -> None:
+    """A percent sign is escaped; a backslash is rejected."""
     output, error = log_options(Path("/100% mine"), "one")
     assert (output.value, error.value) == ("/100%% mine/one-%j.out", "/100%% mine/one-%j.err")
     with pytest.raises(RequestError, match="--log-directory"):

@@ -1,4 +1,4 @@
-"""Run the checks side by side, each for a limited time: none can hang the others, or end in a traceback."""
+"""Run the checks side by side, each with a time limit; none can block the others or end in a traceback."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Finding, Verdict, failure
 from dask_hpc.processes import stop_all
 
-_BUG = "this is a defect of the check: please report it"
+_BUG = "this is a bug in the check: please report it"
 
 
 class _Run(threading.Thread):
     def __init__(self, name: str, check: Check, site: Site) -> None:
-        super().__init__(daemon=True)  # one that hangs does not keep the program
+        super().__init__(daemon=True)  # a check that hangs does not block the exit
         self.title = name
         self._check = check
         self._site = site
@@ -27,20 +27,20 @@ class _Run(threading.Thread):
         start = perf_counter()
         try:
             self.verdict = self._check.look(self._site)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the other checks are of use)
+        except Exception as error:  # noqa: BLE001 (the other checks are still useful)
             self.verdict = failure(f"could not be checked: {type(error).__name__}: {error}", _BUG)
         self.seconds = perf_counter() - start
 
 
 def examine(site: Site, checks: Mapping[str, Check] = CHECKS) -> list[Finding]:
-    """Return what the checks found, in their order; those that have nothing to say here are left out."""
+    """Return the findings of the checks, in their order; checks that do not apply here are left out."""
     runs = [_Run(name, check, site) for name, check in checks.items()]
     start = monotonic()
     try:
         for run in runs:
             run.start()
         return _collect(runs, [start + check.seconds for check in checks.values()])
-    except BaseException:  # Ctrl-C: the job on the nodes ends, and what it left is removed
+    except BaseException:  # Ctrl-C: end the job on the nodes, and remove its files
         stop_all()
         for run in runs:
             if run.ident:  # it has been started
@@ -52,7 +52,7 @@ def _collect(runs: list[_Run], ends: list[float]) -> list[Finding]:
     found = []
     for run, end in zip(runs, ends, strict=True):
         run.join(max(0.0, end - monotonic()))
-        verdict = failure("no answer in time", "see whether a file system hangs") if run.is_alive() else run.verdict
+        verdict = failure("timed out", "check for a file system that hangs") if run.is_alive() else run.verdict
         if verdict:
             found.append(
                 Finding(

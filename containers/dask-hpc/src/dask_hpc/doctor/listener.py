@@ -1,4 +1,4 @@
-"""A server for nodes, which connect to it as workers will connect to a scheduler, and tell the time as they do."""
+"""A server that nodes connect to, as workers connect to a scheduler, and that compares their clocks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Self
 
 
 class Listener:
-    """Listen on one address while it is entered; without an address, on none.
+    """Listen on an address inside a `with` block; without an address, listen on none.
 
     Args:
-        address: IPv4 address of one of this machine's interfaces.
-        token: what a node has to say, so that a stranger's connection counts for nothing.
+        address: IPv4 address of an interface of this machine.
+        token: word that a node must send, so that other connections are ignored.
     """
 
     def __init__(self, address: str, token: str) -> None:
@@ -44,7 +44,7 @@ class Listener:
             self._socket.close()
 
     def clocks(self) -> dict[str, float]:
-        """Return by how many seconds each node's clock is ahead of ours."""
+        """Return the seconds by which each node's clock is ahead of ours."""
         return dict(self._clocks)
 
     def _serve(self) -> None:

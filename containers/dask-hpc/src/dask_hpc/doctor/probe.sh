@@ -1,5 +1,5 @@
 #!/bin/bash
-# What `dask-hpc doctor` asks a node, without Python: the answer is one line of NAME=VALUE with tabs between them.
+# Check a node for `dask-hpc doctor`, without Python, and print one line of NAME=VALUE separated by tabs.
 # usage: probe.sh TOKEN ADDRESS PORT MARK [FOLDER…]
 token=$1 address=$2 port=$3 mark=$4
 shift 4
@@ -7,7 +7,7 @@ node=${SLURMD_NODENAME:-$(hostname)}
 line=$token
 say() { line+=$'\t'"$1=$2"; }
 
-# Connects to where doctor runs and tells the time, as a worker connects to its scheduler.
+# Connect to doctor, as a worker connects to its scheduler, and send the time.
 # shellcheck disable=SC2016
 say reach "$([ -z "$address" ] || timeout 3 bash -c \
   'exec 3<>"/dev/tcp/$1/$2" && printf "%s %s %s\n" "$3" "$4" "$(date +%s.%N)" >&3 && echo yes' \
@@ -18,7 +18,7 @@ for folder; do
   file=$folder/.dask-hpc-doctor-$token
   if [ ! -d "$folder" ]; then state=absent
   elif [ ! -e "$file" ]; then state=elsewhere
-  elif [ -w "$folder" ]; then state=shared # asked, not tried: a job that is cancelled leaves no file behind
+  elif [ -w "$folder" ]; then state=shared # tested, not written to: a cancelled job leaves no file behind
   else state=unwritable; fi
   say "folder$n" "$state"
   n=$((n + 1))

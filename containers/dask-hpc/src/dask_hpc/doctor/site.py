@@ -1,4 +1,4 @@
-"""Find out where this runs: on a machine without Slurm, on a login node, or in an allocation."""
+"""Detect where this process runs: on a machine without Slurm, on a login node, or in an allocation."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ Place = Literal["machine without Slurm", "login node", "allocation"]
 
 @dataclass(frozen=True)
 class Site:
-    """The facts that all checks know.
+    """The facts that all checks share.
 
     Attributes:
-        place: where we are.
-        missing: those of Slurm's commands that are not on the PATH.
-        folders: what has to be shared: home, the working directory, and what was named.
-        jobs: whether nodes may be asked by a job; in an allocation it is a step of that.
-        partition: of the nodes that are asked; None for Slurm's default.
-        environ: this process's environment.
+        place: kind of place that this process runs in.
+        missing: Slurm's commands that are not on PATH.
+        folders: folders that must be shared: home, the working directory, and those that the user named.
+        jobs: True if a job, or a step in an allocation, may check the nodes.
+        partition: partition of the nodes to check; None for Slurm's default.
+        environ: environment of this process.
     """
 
     place: Place
@@ -52,17 +52,17 @@ class Site:
 
     @property
     def sif(self) -> Sif | None:
-        """The SIF that this runs in, if it does."""
+        """The SIF that this process runs in, or None."""
         return current(self.environ)
 
     @property
     def mark(self) -> Path:
-        """The file by which nodes are compared with this machine: the SIF, or the environment's own lock."""
+        """The file that nodes must share with this machine: the SIF, or the environment's `env.json`."""
         return Path(self.sif.path) if self.sif else share_folder() / "env.json"
 
     @property
     def node_python(self) -> list[str]:
-        """The command that is this Python on a node."""
+        """The command that starts this Python on a node."""
         return [self.sif.program, "exec", self.sif.path, sys.executable] if self.sif else [sys.executable]
 
     @cached_property
@@ -72,7 +72,7 @@ class Site:
 
     @cached_property
     def interface(self) -> network.Interface:
-        """The interface that others reach this machine by; raises `RequestError`."""
+        """The interface through which others reach this machine; raises `RequestError`."""
         return network.choose()
 
     @property
@@ -82,16 +82,16 @@ class Site:
 
     @property
     def survey(self) -> Survey:
-        """The nodes' answers; the first check that asks runs the job, and all others wait for it."""
+        """The nodes' answers; the first check to read them runs the job, and all others wait for it."""
         with self._asking:
             return self._survey
 
     @cached_property
     def _survey(self) -> Survey:
         if "srun" in self.missing:
-            return Survey(problem="srun is not on the PATH")
+            return Survey(problem="srun is not on PATH")
         if not self.jobs:
-            return Survey(problem="left out (--no-job)", quiet=True)
+            return Survey(problem="skipped (--no-job)", quiet=True)
         try:
             address = self.address
         except RequestError:
@@ -102,7 +102,7 @@ class Site:
 
 
 def here(environ: Mapping[str, str], folders: Sequence[Path], *, jobs: bool, partition: str | None) -> Site:
-    """Return the site; `folders` are those beside home and the working directory."""
+    """Return the site; `folders` are checked in addition to home and the working directory."""
     absent = missing()
     place: Place = "login node"
     if Allocation.from_environment(environ).job:

@@ -1,4 +1,4 @@
-"""Ask the nodes: one short job on every idle node, or a step on the nodes of the allocation that we are in."""
+"""Query the nodes, with one short job on every idle node, or a step on the nodes of the current allocation."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class NodeReport:
     """One node's answer.
 
     Attributes:
-        node: its name.
-        reached: whether it connected to where doctor runs.
-        folders: a folder's state there: shared, absent, elsewhere (another one of that name) or unwritable.
-        mark: what identifies the environment there; empty if it is not there.
-        shm: bytes of /dev/shm.
-        files: the limit of open files; None for no limit.
-        apptainer: the command's path, or nothing.
-        namespaces: whether a user may make user namespaces.
+        node: name of the node.
+        reached: True if the node connected to doctor.
+        folders: state of each folder: shared, absent, elsewhere (another folder of that name) or unwritable.
+        mark: fingerprint of the environment; empty if it is missing.
+        shm: size of /dev/shm in bytes.
+        files: limit of open files; None for no limit.
+        apptainer: path of the command, or empty.
+        namespaces: True if users may create user namespaces.
     """
 
     node: str
@@ -43,9 +43,15 @@ class NodeReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """The nodes' answers, the nodes that did not answer, and the reason if there are none; `quiet` if that was wanted.
+    """The nodes' answers.
 
-    `clocks` has by how many seconds a node's clock is ahead of this machine's; `options` are srun's that let it run.
+    Attributes:
+        nodes: reports of the nodes that answered.
+        silent: names of the nodes that did not answer.
+        problem: reason for having no reports, or empty.
+        quiet: True if the user wanted no reports.
+        clocks: seconds by which each node's clock is ahead of this machine's.
+        options: srun's options for a job or step on the nodes.
     """
 
     nodes: list[NodeReport] = field(default_factory=list)
@@ -59,7 +65,7 @@ class Survey:
 def take(
     *, environ: Mapping[str, str], partition: str | None, folders: Sequence[Path], mark: Path, address: str
 ) -> Survey:
-    """Ask the nodes, whose answers tell of these folders, of the file `mark`, and whether `address` is reached."""
+    """Have the nodes check these folders and the file `mark`, and connect to `address`."""
     token = secrets.token_hex(4)
     if (asked_first := run("sinfo", "--noheader", "--summarize", timeout=10)).status != 0:
         return Survey(problem=asked_first.said)
@@ -92,7 +98,7 @@ def take(
 
 
 def parse(text: str, token: str, folders: Sequence[str]) -> list[NodeReport]:
-    """Return what nodes said, sorted by name; lines of others (a site's prologue) are passed over."""
+    """Return the nodes' reports, sorted by name; other lines, such as those of a site's prologue, are ignored."""
     lines = [line.split("\t")[1:] for line in text.splitlines() if line.startswith(f"{token}\t")]
     return sorted((_report(dict(word.partition("=")[::2] for word in words), folders) for words in lines), key=_order)
 

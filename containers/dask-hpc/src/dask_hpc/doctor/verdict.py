@@ -10,7 +10,7 @@ Status = Literal["ok", "warning", "failure"]
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A check's outcome: what was seen, and what to do about it."""
+    """A check's outcome: what was found, and what to do about it."""
 
     status: Status
     seen: str
@@ -18,7 +18,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict, whose it is, and the seconds that it took."""
+    """A verdict with the name and the duration of its check."""
 
     check: str
     status: Status
@@ -28,21 +28,21 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ok(seen: str) -> Verdict:
-    """Return that all is well."""
+    """Return a verdict without problems."""
     return Verdict("ok", seen)
 
 
 def warning(seen: str, todo: str) -> Verdict:
-    """Return that something will be slower, or different from what was meant."""
+    """Return a verdict that something will be slower or different from what was intended."""
     return Verdict("warning", seen, todo)
 
 
 def failure(seen: str, todo: str) -> Verdict:
-    """Return that something will not work."""
+    """Return a verdict that something will not work."""
     return Verdict("failure", seen, todo)
 
 
 def names(nodes: list[str], most: int = 5) -> str:
-    """Return nodes' names, the first few of many."""
+    """Return the names of at most `most` nodes, and the number of others."""
     more = f" and {len(nodes) - most} more" if len(nodes) > most else ""
     return " ".join(nodes[:most]) + more

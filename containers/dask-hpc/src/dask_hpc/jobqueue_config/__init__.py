@@ -1,4 +1,4 @@
-"""`dask-hpc jobqueue-config`: a `jobqueue.yaml` for this site, after which `SLURMCluster()` needs no arguments.
+"""`dask-hpc jobqueue-config`: write a `jobqueue.yaml` for this site, so that `SLURMCluster()` needs no arguments.
 
-`look` asks Slurm and the nodes, `settings` decides and gives a reason for each line, `command` writes the file.
+`look` queries Slurm and the nodes, `settings` chooses each value and gives its reason, `command` writes the file.
 """

@@ -19,7 +19,7 @@ from dask_hpc.screen import Screen
 _EXAMPLES = """\b
 Examples:
   dask-hpc jobqueue-config
-  dask-hpc jobqueue-config --output -              look at it first
+  dask-hpc jobqueue-config --output -              print the file
   dask-hpc jobqueue-config --partition gpu --force"""
 
 
@@ -29,19 +29,19 @@ Examples:
     type=LocalPath(),
     default=Path("~/.config/dask/jobqueue.yaml"),
     show_default=True,
-    help="Where to write it; - is standard output.",
+    help="File to write; - for standard output.",
 )
 @click.option("--partition", help="Slurm partition. [default: $SBATCH_PARTITION, or Slurm's]")
-@click.option("--no-job", is_flag=True, help="Ask Slurm alone: run nothing on the nodes.")
-@click.option("--force", is_flag=True, help="Replace a file that differs.")
+@click.option("--no-job", is_flag=True, help="Query only Slurm: run nothing on the nodes.")
+@click.option("--force", is_flag=True, help="Replace an existing file that differs.")
 def jobqueue_config(output: Path, partition: str | None, no_job: bool, force: bool) -> None:
     """Write dask-jobqueue's settings for this site, so that SLURMCluster() needs no arguments.
 
-    Every line has its reason above it. A file that is there and differs is not touched without --force.
+    Each line has its reason above it. An existing file that differs is replaced only with --force.
     """
     site = here(os.environ, (), jobs=not no_job, partition=partition)
     screen = Screen(quiet_stdout=True)
-    with screen.stage("asking Slurm and its nodes"):
+    with screen.stage("querying Slurm and its nodes"):
         text = render(look(site, str(Path.home())))
     if str(output) == "-":
         click.echo(text, nl=False)
@@ -52,11 +52,11 @@ def jobqueue_config(output: Path, partition: str | None, no_job: bool, force: bo
 
 
 def write(file: Path, text: str, *, force: bool) -> str:
-    """Write a file whole or not at all, and return what was done.
+    """Write a file completely or not at all, and return what was done.
 
     Raises:
-        RequestError: there is another one, and `force` was not given; the message is the difference.
-        ResultsError: it cannot be written.
+        RequestError: the file exists and differs, and `force` is false; the message has the difference.
+        ResultsError: the file cannot be written.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,22 +64,22 @@ def write(file: Path, text: str, *, force: bool) -> str:
         if before == text:
             return "is up to date"
         if before is not None and _says_something(before) and not force:
-            raise RequestError(f"{file} is there already, and differs.", _difference(file, before, text), _TODO)
+            raise RequestError(f"{file} exists and differs.", _difference(file, before, text), _TODO)
         _put(file, text, replace=before is not None)
     except OSError as error:
         if isinstance(error, FileExistsError) and os.path.lexists(file):
             raise RequestError(f"{file} has just been created by another process.", todo=_TODO) from error
         raise ResultsError(
-            f"{file} cannot be written.", error.strerror or str(error), "name another --output."
+            f"{file} cannot be written.", error.strerror or str(error), "choose another --output."
         ) from error
     return "replaced" if before is not None else "written"
 
 
-_TODO = "look at the difference; then --force replaces it, or --output FILE writes beside it."
+_TODO = "check the difference, then replace the file with --force, or write another with --output FILE."
 
 
 def _says_something(text: str) -> bool:
-    """Return whether a file contains settings: dask-jobqueue writes one of comments only at its first import."""
+    """Return whether a file contains settings; on first import dask-jobqueue writes one with only comments."""
     return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
 
 
@@ -96,8 +96,8 @@ def _put(file: Path, text: str, *, replace: bool) -> None:
             out.write(text)
         partial.chmod(0o644)
         if replace:
-            partial.replace(file.resolve())  # a link stays one
+            partial.replace(file.resolve())  # keeps a symbolic link
         else:
-            file.hardlink_to(partial)  # unlike a rename, it does not take another file's place
+            file.hardlink_to(partial)  # unlike a rename, it does not replace a file
     finally:
         partial.unlink(missing_ok=True)

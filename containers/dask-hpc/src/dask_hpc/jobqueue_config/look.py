@@ -1,4 +1,4 @@
-"""Ask Slurm, and a short job on the idle nodes, for all that `jobqueue.yaml` has to know."""
+"""Query Slurm, and the idle nodes in a short job, for the facts that `jobqueue.yaml` needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dask_hpc.slurm.srun import find_room, once_a_node, srun
 
 @dataclass(frozen=True)
 class Reports:
-    """The nodes' answers, or the reason that there are none."""
+    """The nodes' reports, or the reason for having none."""
 
     nodes: tuple[NodeFacts, ...] = ()
     why_none: str = ""
@@ -30,16 +30,16 @@ class Facts:
     """The facts found on this site.
 
     Attributes:
-        partitions: their nodes.
-        partition: the one for the file.
-        asked_for: whether that was named, and not Slurm's default.
-        accounts: the user's.
-        refusal: what sbatch says to a job without an account, if it refuses that.
-        memory_refusal: what it says to --mem, if it refuses that alone.
-        interface: the login node's.
-        home: the user's home.
-        sif: the SIF that this runs in, if it does.
-        reports: of the nodes.
+        partitions: nodes of each partition.
+        partition: the partition for the file.
+        asked_for: True if the user named the partition, False if it is Slurm's default.
+        accounts: accounts of the user.
+        refusal: sbatch's error for a job without an account, or empty.
+        memory_refusal: sbatch's error for a job with --mem, if it accepts the same job without; else empty.
+        interface: interface of the login node.
+        home: home folder of the user.
+        sif: the SIF that this process runs in, or None.
+        reports: reports of the nodes.
     """
 
     partitions: Mapping[str, Sequence[Node]]
@@ -55,18 +55,18 @@ class Facts:
 
     @property
     def smallest(self) -> Node:
-        """The node with the fewest CPUs in the partition, of those that are up: a job has to fit on every one."""
+        """The node with the fewest CPUs in the partition, of those that are up: a job must fit on each of them."""
         nodes = [node for node in self.partitions[self.partition] if node.up] or self.partitions[self.partition]
         return min(nodes, key=lambda node: (node.cpus, node.memory))
 
 
 def look(site: Site, home: str) -> Facts:
-    """Return what is seen; raises `ClusterError` without Slurm, `RequestError` without nodes in the partition."""
+    """Return the facts; raise `ClusterError` without Slurm, `RequestError` without nodes in the partition."""
     require()
     there = partitions()
     partition = site.partition or default_partition(chain.from_iterable(there.values()))
     if not there.get(partition):
-        raise RequestError(f"There is no node in partition {partition!r}.", f"There are: {', '.join(there) or 'none'}")
+        raise RequestError(f"No nodes found in partition {partition!r}.", f"Available: {', '.join(there) or 'none'}")
     interface = site.interface
     reports = _ask_nodes(site)
     own = accounts()
@@ -88,13 +88,13 @@ def look(site: Site, home: str) -> Facts:
 
 def _ask_nodes(site: Site) -> Reports:
     if not site.jobs:
-        return Reports(why_none="no node was asked (--no-job)")
+        return Reports(why_none="nodes were not queried (--no-job)")
     try:
         room = find_room(site.environ, site.partition)
     except DaskHpcError as error:
         return Reports(why_none=error.message)
     if not room.nodes:
-        return Reports(why_none="no node was idle, to be asked")
+        return Reports(why_none="no node was idle")
     program = [*site.node_python, "-m", "dask_hpc.jobqueue_config.on_node"]
     answer = srun(*room.options, *once_a_node(room.nodes), *program, timeout=60, environ=site.environ)
     found = parse_reports(answer.out)

@@ -1,4 +1,4 @@
-"""Report what a node is like, as one line of JSON: `python -m dask_hpc.jobqueue_config.on_node`."""
+"""Report facts about a node as one line of JSON: `python -m dask_hpc.jobqueue_config.on_node`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dask_hpc.slurm.allocation import Allocation
 _CANDIDATES = ("/local", "/localscratch", "/scratch/local", "/tmp", "/var/tmp")  # noqa: S108 (Dask makes its own folder)
 _MEMORY = {"tmpfs", "ramfs"}
 _OWN = {"btrfs", "ext2", "ext3", "ext4", "overlay", "xfs", "zfs", "f2fs"}
-_LEAST = 1 << 30  # bytes: with less, there is no use in spilling to it
+_LEAST = 1 << 30  # bytes: less is of no use for spilling
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder on a disk of the node, the type of its file system, and the room there."""
+    """A folder on a disk of the node, the type of its file system, and its free space in GiB."""
 
     folder: str
     type: str
@@ -30,7 +30,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A node's name, the interface that others reach it by (or nothing), and where workers can spill to."""
+    """A node's name, the interface through which others reach it (or ''), and a disk for spilling."""
 
     node: str
     interface: str
@@ -38,7 +38,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mount(Protocol):
-    """The part of what psutil says of a mount that is of use here."""
+    """The attributes of psutil's mounts that are used here."""
 
     @property
     def mountpoint(self) -> str: ...  # noqa: D102
@@ -47,7 +47,7 @@ class Mount(Protocol):
 
 
 def report(environ: Mapping[str, str]) -> NodeFacts:
-    """Return what this node is like."""
+    """Return the facts about this node."""
     try:
         interface = network.choose().name
     except RequestError:
@@ -56,12 +56,12 @@ def report(environ: Mapping[str, str]) -> NodeFacts:
 
 
 def parse_reports(text: str) -> list[NodeFacts]:
-    """Return the reports in what nodes print; lines of others (a site's prologue) are passed over."""
+    """Return the reports in nodes' output; other lines, such as those of a site's prologue, are ignored."""
     return [msgspec.json.decode(line, type=NodeFacts) for line in text.splitlines() if line.startswith('{"node"')]
 
 
 def own_disk() -> Disk | None:
-    """Return the first of the usual folders that can be written and is on a disk of this node."""
+    """Return the first common folder that is writable and on a disk of this node."""
     mounts = psutil.disk_partitions(all=True)
     found = [(folder, file_system(folder, mounts)) for folder in _CANDIDATES if os.access(folder, os.W_OK | os.X_OK)]
     for kinds in (_OWN, _MEMORY):  # memory is better than a network
@@ -73,7 +73,7 @@ def own_disk() -> Disk | None:
 
 
 def file_system(folder: str, mounts: Sequence[Mount]) -> str:
-    """Return the type of the file system that a folder is on: the innermost mount, and the last of two on one point."""
+    """Return the type of a folder's file system: the innermost mount, and the last of several on one mount point."""
     around = [mount for mount in mounts if f"{folder}/".startswith(f"{mount.mountpoint.rstrip('/')}/")]
     return max(reversed(around), key=lambda mount: len(mount.mountpoint)).fstype if around else ""
 

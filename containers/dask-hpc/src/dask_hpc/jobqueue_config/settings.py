@@ -1,4 +1,4 @@
-"""Decide what goes into `jobqueue.yaml`, and why."""
+"""Choose the settings in `jobqueue.yaml`, and give their reasons."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _EVERYWHERE = "/tmp"  # noqa: S108 (Dask makes a private folder in it)
 _HOUR = 3600
 _QUIET = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
 _HEAD = """\
-# dask-jobqueue's settings for this site, made by 'dask-hpc jobqueue-config' out of what Slurm and its nodes said.
-# With it in ~/.config/dask, this starts two jobs:
+# dask-jobqueue's settings for this site, written by 'dask-hpc jobqueue-config' from what Slurm and its nodes report.
+# With this file in ~/.config/dask, this program starts two jobs:
 #
 #     from dask_jobqueue import SLURMCluster
 #     cluster = SLURMCluster(security=True)  # without it, anyone who reaches the scheduler can run code as you
 #     cluster.scale(jobs=2)
 #
-# What is given to SLURMCluster() goes before what is written here. https://jobqueue.dask.org/en/latest/configuration.html
+# Arguments of SLURMCluster() override this file. https://jobqueue.dask.org/en/latest/configuration.html
 """
 
 Value = str | int | Sequence[str] | Mapping[str, str] | None
@@ -43,11 +43,11 @@ def settings(facts: Facts) -> list[Setting]:
 
 def _place(facts: Facts) -> list[Setting]:
     others = [name for name in facts.partitions if name != facts.partition]
-    which = "asked for" if facts.asked_for else "Slurm's default partition"
+    which = "requested" if facts.asked_for else "Slurm's default partition"
     names = facts.accounts.names
-    yours = f"yours: {' '.join(names)}" if names else facts.accounts.why_none
+    yours = f"your accounts: {' '.join(names)}" if names else facts.accounts.why_none
     account = names[0] if names and facts.refusal else None
-    why = f"sbatch wants one ({facts.refusal}); {yours}" if facts.refusal else f"sbatch takes jobs without; {yours}"
+    why = f"sbatch requires one ({facts.refusal}); {yours}" if facts.refusal else f"sbatch requires none; {yours}"
     beside = f"; others: {' '.join(others)}" if others else ", and the only one"
     return [
         Setting("name", "dask-worker", "the jobs' name in squeue"),
@@ -61,24 +61,24 @@ def _size(facts: Facts) -> list[Setting]:
     limit = node.limit
     ends = f"the partition ends jobs after {format_walltime(limit)}" if limit else "the partition has no limit"
     return [
-        Setting("cores", node.cpus, f"of a job: all that {node.name} has, the smallest node here"),
-        Setting("processes", 1, "of a job: NumPy lets threads run side by side; more for pure Python"),
-        Setting("memory", _memory(facts), f"of a job: what {node.name} has; Dask spills before it is full"),
+        Setting("cores", node.cpus, f"per job: all cores of {node.name}, the smallest node"),
+        Setting("processes", 1, "per job: NumPy runs in parallel in threads; more processes suit pure Python"),
+        Setting("memory", _memory(facts), f"per job: all memory of {node.name}; Dask spills before it is full"),
         *_mem(facts),
-        Setting("walltime", format_walltime(min(limit or _HOUR, _HOUR)), f"of a job; {ends}; short jobs start sooner"),
+        Setting("walltime", format_walltime(min(limit or _HOUR, _HOUR)), f"per job; {ends}; short jobs start sooner"),
     ]
 
 
 def _mem(facts: Facts) -> list[Setting]:
     if facts.memory_refusal:
-        return [Setting("job-directives-skip", ["--mem="], f"sbatch refuses --mem here: {facts.memory_refusal}")]
-    return [Setting("job-directives-skip", [], "sbatch takes them all")]
+        return [Setting("job-directives-skip", ["--mem="], f"sbatch rejects --mem here: {facts.memory_refusal}")]
+    return [Setting("job-directives-skip", [], "sbatch accepts all directives")]
 
 
 def _memory(facts: Facts) -> str:
-    """Return a node's memory, in whole GiB where there are any: dask-jobqueue asks Slurm for so many, rounded up.
+    """Return a node's memory, in whole GiB if it has at least one: dask-jobqueue rounds its request to Slurm up.
 
-    A line `job-mem`, which would say it to the MiB, would also go before the `memory` that is given to SLURMCluster().
+    A line `job-mem` would be exact to the MiB, but would also override the `memory` argument of SLURMCluster().
     """
     mib = facts.smallest.memory
     if facts.memory_refusal:
@@ -91,17 +91,19 @@ def _network(facts: Facts) -> list[Setting]:
     seen = sorted({node.interface for node in facts.reports.nodes if node.interface})
     scheduler = {"interface": name, "dashboard_address": "127.0.0.1:0"}
     if len(seen) == 1:
-        worker = Setting("interface", seen[0], "the workers': what nodes are reached by")
+        worker = Setting("interface", seen[0], "for workers: the interface through which nodes are reached")
     else:
         reason = f"nodes have several: {' '.join(seen)}" if seen else facts.reports.why_none
-        worker = Setting("interface", None, f"the workers' is the one that leads to the scheduler: {reason}")
+        worker = Setting("interface", None, f"for workers: the route to the scheduler decides ({reason})")
     return [
         worker,
         Setting(
-            "scheduler-options", scheduler, f"the scheduler runs here: {why}; its dashboard is a socket of yours alone"
+            "scheduler-options",
+            scheduler,
+            f"the scheduler runs here: {why}; its dashboard is a socket only you can open",
         ),
-        Setting("worker-extra-args", list(_QUIET), "workers show nothing to the network"),
-        Setting("death-timeout", 60, "seconds: a worker that finds no scheduler ends, and its job with it"),
+        Setting("worker-extra-args", list(_QUIET), "workers open no dashboard to the network"),
+        Setting("death-timeout", 60, "seconds after which a worker without a scheduler ends, and its job with it"),
     ]
 
 
@@ -111,21 +113,23 @@ def _files(facts: Facts) -> list[Setting]:
         *_python(facts, folder),
         Setting("local-directory", folder, why),
         Setting(
-            "shared-temp-directory", facts.home, "credentials of security=True: shared with the nodes, yours alone"
+            "shared-temp-directory",
+            facts.home,
+            "credentials of security=True: shared with the nodes, readable only by you",
         ),
-        Setting("log-directory", f"{facts.home}/.dask-hpc/logs", "what jobs print: a shared folder"),
+        Setting("log-directory", f"{facts.home}/.dask-hpc/logs", "output of jobs: a folder shared with the nodes"),
     ]
 
 
 def _python(facts: Facts, folder: str) -> list[Setting]:
     if facts.sif is None:
-        return [Setting("python", sys.executable, "the Python that this ran in, the same on the nodes")]
+        return [Setting("python", sys.executable, "the Python of this command, the same on the nodes")]
     return [
-        Setting("python", facts.sif.python([folder], []), "the one in the SIF that this ran in"),
+        Setting("python", facts.sif.python([folder], []), "the Python in the SIF of this command"),
         Setting(
             "job-script-prologue",
             facts.sif.prologue([], folder),
-            "names what a node lacks, and passes variables into the SIF",
+            "reports what a node lacks, and passes variables into the SIF",
         ),
     ]
 
@@ -133,13 +137,13 @@ def _python(facts: Facts, folder: str) -> list[Setting]:
 def _disk(facts: Facts) -> tuple[str, str]:
     disks = [node.disk for node in facts.reports.nodes if node.disk]
     if not disks:
-        reason = facts.reports.why_none or "no usual folder there is on the node's own disk with 1 GiB free"
-        return _EVERYWHERE, f"where workers spill to: a guess, {reason}"
+        reason = facts.reports.why_none or "no common folder is on a local disk with 1 GiB free"
+        return _EVERYWHERE, f"folder that workers spill to: a guess, {reason}"
     if len(folders := sorted({disk.folder for disk in disks})) > 1:
-        return _EVERYWHERE, f"where workers spill to: every node has it; their own disks differ: {' '.join(folders)}"
+        return _EVERYWHERE, f"folder that workers spill to: every node has it; local disks differ: {' '.join(folders)}"
     least = min(disks, key=lambda disk: disk.gib)
-    kind = "in the node's memory, for want of a disk" if least.type == "tmpfs" else "the node's own disk"
-    return least.folder, f"where workers spill to: {kind} ({least.type}, {least.gib} GiB free)"
+    kind = "in the node's memory, without a local disk" if least.type == "tmpfs" else "on the node's local disk"
+    return least.folder, f"folder that workers spill to: {kind} ({least.type}, {least.gib} GiB free)"
 
 
 def render(facts: Facts) -> str:

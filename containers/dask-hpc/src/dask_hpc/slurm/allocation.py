@@ -1,7 +1,7 @@
 """Read the resources of this process's job and step from the environment.
 
-Slurm writes whole numbers, memory in MiB: `SLURM_MEM_PER_NODE=2048`, `SLURM_CPUS_ON_NODE=8`. A user's value may stand
-there as well, since srun reads `SLURM_MEM_PER_NODE` as its `--mem`: `2G` is as good as 2048. Numbers for all nodes have
+Slurm writes whole numbers, memory in MiB: `SLURM_MEM_PER_NODE=2048`, `SLURM_CPUS_ON_NODE=8`. The user may have set
+these too, with units such as `2G`, since srun reads `SLURM_MEM_PER_NODE` as its `--mem`. Numbers for all nodes have
 repetitions: `4(x2),3`. https://slurm.schedmd.com/sbatch.html#SECTION_OUTPUT-ENVIRONMENT-VARIABLES
 
 Every rank of an MPI program imports this module, so it imports little.
@@ -34,7 +34,7 @@ VARIABLES = {
     "overcommit": "SLURM_OVERCOMMIT",
     "pmix": "PMIX_NAMESPACE",
 }
-"""The variable that each fact is from."""
+"""Slurm's variable for each fact."""
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([kmgt]?)b?", re.IGNORECASE)
 _MEBIBYTES = {"k": 1 / 1024, "": 1, "m": 1, "g": 1024, "t": 1024 * 1024}
@@ -45,21 +45,21 @@ class Allocation:
     """The resources that Slurm reports to a process; a missing number is None, a missing text is empty.
 
     Attributes:
-        job: the job's number.
-        step: the step's number, which a batch script does not have.
-        node: the name of this node.
-        nodes: those of the job, as Slurm abbreviates them.
-        submit_host: where the job was submitted.
-        cpus: those that the job has on this node.
-        cpus_per_task: those that were asked for.
-        memory_per_node: MiB; None also where the job has all of the node's.
-        memory_per_cpu: MiB, likewise.
-        tasks: how many srun has started in this step, on all nodes.
-        tasks_on_node: how many of them are on this node.
-        rank: which of them this process is.
-        mpi: what srun's --mpi said.
-        overcommit: whether there may be more tasks than CPUs.
-        by_srun: whether Slurm's PMIx knows this process, and not that of an mpirun around it or in it.
+        job: number of the job.
+        step: number of the step; empty in a batch script.
+        node: name of this node.
+        nodes: names of the job's nodes, in Slurm's notation.
+        submit_host: name of the host that submitted the job.
+        cpus: the job's CPUs on this node.
+        cpus_per_task: requested CPUs per task.
+        memory_per_node: memory per node in MiB; None also if the job has all of the node's.
+        memory_per_cpu: memory per CPU in MiB; None likewise.
+        tasks: number of tasks that srun started in this step, on all nodes.
+        tasks_on_node: number of these tasks on this node.
+        rank: number of this task in the step.
+        mpi: value of srun's --mpi.
+        overcommit: True if the step may have more tasks than CPUs.
+        by_srun: True if this process has its PMIx from Slurm, and not from an mpirun inside or outside the step.
     """
 
     job: str = ""
@@ -80,7 +80,7 @@ class Allocation:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Return what a process with this environment has."""
+        """Return the allocation of a process with this environment."""
 
         def text(fact: str) -> str:
             return environ.get(VARIABLES[fact], "")
@@ -114,19 +114,19 @@ class Allocation:
 
 
 def mebibytes(text: str | None) -> int | None:
-    """Return an amount of memory in Slurm's notation, in MiB: a bare number has that unit; None for anything else."""
+    """Parse memory in Slurm's notation; return MiB, also the unit of a bare number, or None if it is invalid."""
     match = _MEMORY.fullmatch((text or "").strip())
     return math.ceil(float(match[1]) * _MEBIBYTES[match[2].lower()]) if match else None
 
 
 def _number(text: str) -> int | None:
-    """Return the number that a text begins with."""
+    """Return the number at the start of a text, or None."""
     found = re.match(r"\d+", text)
     return int(found[0]) if found else None
 
 
 def _per_node(text: str) -> list[int]:
-    """Return one number a node: `4(x2),3` is 4, 4 and 3."""
+    """Return one number per node: `4(x2),3` is 4, 4 and 3."""
     numbers: list[int] = []
     for number, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", text):
         numbers += [int(number)] * int(times or 1)

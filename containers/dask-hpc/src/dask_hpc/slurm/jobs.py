@@ -1,4 +1,4 @@
-"""Jobs: what the queue, the controller and their logs tell of them, and how they are ended."""
+"""Jobs: read their state from the queue, the controller and their logs, and cancel them."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _HOPELESS = frozenset(
         "launch failed requeued held",
     }
 )
-"""For these Slurm keeps a job pending although waiting does not help: https://slurm.schedmd.com/job_reason_codes.html"""
+"""Reasons of a pending job that will never start: https://slurm.schedmd.com/job_reason_codes.html"""
 
 _TABLE = "%.10i %.12P %.28j %.10u %.2t %.8M %.4C %.8m %R"
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueuedJob:
-    """A job as squeue shows it; `reason` says why it waits."""
+    """A job as squeue shows it; `reason` is the reason for waiting."""
 
     id: str
     state: str
@@ -68,31 +68,31 @@ class QueuedJob:
 
 
 def jobs(name: str) -> list[QueuedJob]:
-    """Return the user's jobs of that name that wait, run or ended a moment ago."""
+    """Return the user's jobs with that name that wait, run or ended recently."""
     text = _squeue(name, "-h", "-t", "all", "-o", "%i|%T|%r|%N")
     return [_parse_job(line) for line in text.splitlines() if line.strip()]
 
 
 def ended(job: str) -> str:
-    """Return how a job has ended, in Slurm's word; nothing if it has not, or if there is no Slurm to ask here."""
+    """Return the state in which a job ended, as Slurm names it; '' if it has not ended or Slurm is not available."""
     if not shutil.which("squeue"):
         return ""
     state = ask("squeue", "-h", "-t", "all", "-j", job, "-o", "%T", check=False).strip()
-    return "" if state in _ALIVE else state or "Slurm has forgotten it"
+    return "" if state in _ALIVE else state or "no longer known to Slurm"
 
 
 def queue(name: str) -> str:
-    """Return what squeue prints for the jobs of that name."""
+    """Return squeue's output for the jobs with that name."""
     return _squeue(name, "-o", _TABLE)
 
 
 def cancel(name: str) -> None:
-    """Cancel the jobs of that name; those that have ended are no error."""
+    """Cancel the jobs with that name; jobs that have ended are not an error."""
     ask("scancel", "--name", name, check=False)
 
 
 def wait_until_gone(name: str, timeout: float = 60) -> None:
-    """Wait until none of the jobs is in the queue; raise `ClusterError` after `timeout` seconds."""
+    """Wait until none of the jobs is left in the queue; raise `ClusterError` after `timeout` seconds."""
     deadline = monotonic() + timeout
     pause = 0.02
     while rest := _squeue(name, "-h", "-o", "%i %T").strip():
@@ -100,18 +100,18 @@ def wait_until_gone(name: str, timeout: float = 60) -> None:
             raise ClusterError(
                 f"Jobs are still in the queue {timeout:.0f} s after scancel.", rest, "scancel them again."
             )
-        sleep(pause)  # Slurm sends no notice of an empty queue, and frequent queries load the controller
+        sleep(pause)  # Slurm does not report an empty queue by itself, and frequent queries load the controller
         pause = min(pause * 1.5, 1)
 
 
 def tasks_of_step(step: str) -> int:
-    """Return how many tasks a step has, such as `7.0`; 0 if Slurm cannot be asked, as in a SIF."""
+    """Return the number of tasks of a step such as `7.0`; 0 if Slurm is not available, as in a SIF."""
     found = re.search(r"\bTasks=(\d+)", run("scontrol", "show", "step", step, timeout=5).out)
     return int(found[1]) if found else 0
 
 
 def with_granted_memory(allocation: Allocation) -> Allocation:
-    """Return what a job has, with its memory as the controller tells it: a site's default is in no variable."""
+    """Return the allocation with the memory from the controller, since no variable has a site's default."""
     said = run("scontrol", "show", "job", allocation.job, "--oneliner").out
     per_node = re.search(r"MinMemoryNode=(\S+)", said)
     per_cpu = re.search(r"MinMemoryCPU=(\S+)", said)
@@ -123,39 +123,39 @@ def with_granted_memory(allocation: Allocation) -> Allocation:
 
 
 def judge(found: Sequence[QueuedJob], logs: Path) -> None:
-    """Raise if it makes no sense to wait for these jobs.
+    """Raise if waiting for these jobs is pointless.
 
     Raises:
-        RequestError: Slurm says that they will never start.
+        RequestError: Slurm will never start one of them.
         ClusterError: one has ended.
     """
     if stuck := [job for job in found if job.hopeless]:
         raise RequestError(
-            "Slurm will not start the jobs as they are.", queue_lines(stuck), "ask for less, see 'sinfo'."
+            "Slurm will not start these jobs.", queue_lines(stuck), "request less; 'sinfo' shows the limits."
         )
     if over := [job for job in found if job.finished]:
         shared = any(logs.glob("*.err"))
-        todo = "" if shared else f"see that {logs} is shared with the nodes, or try another --log-directory."
-        raise ClusterError("A job has ended before its workers came.", f"{queue_lines(over)}\n{log_tails(logs)}", todo)
+        todo = "" if shared else f"check that {logs} is shared with the nodes, or choose another --log-directory."
+        raise ClusterError("A job ended before its workers connected.", f"{queue_lines(over)}\n{log_tails(logs)}", todo)
 
 
 def queue_lines(found: Sequence[QueuedJob]) -> str:
-    """Return one line a job."""
+    """Return one line per job."""
     lines = [f"  job {job.id}: {job.state} ({job.reason}) {job.node}" for job in found]
     return "\n".join(lines) or "  (no job in the queue)"
 
 
 def describe(found: Sequence[QueuedJob], logs: Path) -> str:
-    """Return what became of jobs: a line for each, and the end of their logs."""
+    """Return the state of jobs, one line each, and the end of their logs."""
     return f"{queue_lines(found)}\n{log_tails(logs)}"
 
 
 def log_tails(logs: Path, lines: int = 12) -> str:
-    """Return the last lines of each job's log, and where they are; what Dask tells when all is well is left out."""
+    """Return the path and the last lines of each job's log, without Dask's INFO messages."""
     parts = []
     for file in sorted(logs.glob("*.err")):
         text = [line for line in file.read_text(errors="replace").splitlines() if " - INFO - " not in line][-lines:]
-        parts.append("\n".join([f"{file}:", *(f"  {line}" for line in text or ["(no word of trouble)"])]))
+        parts.append("\n".join([f"{file}:", *(f"  {line}" for line in text or ["(no warnings or errors)"])]))
     return "\n".join(parts) or f"No log in {logs}: no job has started, or none could write there."
 
 

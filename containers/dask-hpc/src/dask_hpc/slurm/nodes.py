@@ -21,14 +21,14 @@ class Node:
     """A node as a member of one partition.
 
     Attributes:
-        name: the node's.
-        partition: the partition's name.
-        default: whether jobs go to that partition unless they name another one.
-        cpus: all of the node's.
-        memory: in MiB.
-        state: sinfo's short one: a word, and a sign for what happens to the node.
-        idle_cpus: those that no job has.
-        limit: seconds that the partition lets a job run for; None if it has no limit.
+        name: name of the node.
+        partition: name of the partition.
+        default: True if the partition is Slurm's default.
+        cpus: number of all CPUs.
+        memory: all memory, in MiB.
+        state: sinfo's short state: a word, and possibly a sign.
+        idle_cpus: number of CPUs that no job uses.
+        limit: time limit of jobs in the partition, in seconds; None if it has no limit.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Node:
 
     @property
     def up(self) -> bool:
-        """True if jobs can start on the node, now or later: a node that is asleep, planned or under maintenance counts.
+        """True if jobs can start on the node, now or later, even if it is asleep, planned or under maintenance.
 
-        The sign `*` says that the node does not respond.
+        The sign `*` marks a node that does not respond.
         """
         word, sign = re.fullmatch(r"(\w*)(.*)", self.state, re.DOTALL).groups()  # type: ignore[union-attr]
         return word not in _UNUSABLE and "*" not in sign
@@ -56,14 +56,14 @@ class Node:
 
 
 def nodes(partition: str | None = None, source: str = "--partition") -> list[Node]:
-    """Return the nodes of a partition; without one, of Slurm's default, or of the first if none is the default.
+    """Return the nodes of a partition; by default Slurm's default partition, or the first if there is no default.
 
     Args:
-        partition: its name, or several with commas between them.
-        source: the option or variable that has named it.
+        partition: its name, or several separated by commas.
+        source: the option or variable that names it, for the error.
 
     Raises:
-        RequestError: Slurm has no partition of that name.
+        RequestError: the partition is unknown.
     """
     found = _all_nodes()
     wanted = (partition or default_partition(found)).split(",")
@@ -74,20 +74,20 @@ def nodes(partition: str | None = None, source: str = "--partition") -> list[Nod
 
 
 def partitions() -> dict[str, list[Node]]:
-    """Return the nodes of every partition that is not hidden, in Slurm's order."""
+    """Return the nodes of each partition that is not hidden, in Slurm's order."""
     found = _all_nodes()
     return {name: [node for node in found if node.partition == name] for name in _partition_names()}
 
 
 def default_partition(found: Iterable[Node]) -> str:
-    """Return the partition that jobs go to, or the first if there is no default; nothing if there is no node."""
+    """Return the default partition, or the first if there is no default; '' without nodes."""
     members = list(found)
     first = members[0].partition if members else ""
     return next((node.partition for node in members if node.default), first)
 
 
 def parse_nodes(text: str) -> list[Node]:
-    """Return the nodes in sinfo's lines; raise `ClusterError` for lines of another form."""
+    """Return the nodes in sinfo's lines; raise `ClusterError` for an invalid line."""
     return [_parse_node(line) for line in text.splitlines()]
 
 
@@ -100,13 +100,13 @@ def _partition_names(*options: str) -> list[str]:
 
 
 def _refuse_unknown(wanted: Sequence[str], source: str) -> None:
-    there = _partition_names("-a")  # those without a node as well
+    there = _partition_names("-a")  # also partitions without nodes
     for partition in wanted:
         if partition not in there:
             raise RequestError(
-                f"There is no partition {partition!r}.",
-                f"There are: {', '.join(there) or '(none)'}",
-                did_you_mean(partition, there, prefix=f"{source} ") or f"{source} takes one of these.",
+                f"Unknown partition {partition!r}.",
+                f"Available: {', '.join(there) or '(none)'}",
+                did_you_mean(partition, there, prefix=f"{source} ") or f"give {source} one of these.",
             )
 
 
@@ -124,11 +124,11 @@ def _parse_node(line: str) -> Node:
             limit=_limit(limit),
         )
     except (ValueError, IndexError) as error:
-        raise ClusterError("sinfo answered something unexpected.", line) from error
+        raise ClusterError("Unexpected output of sinfo.", line) from error
 
 
 def _least(text: str) -> int:
-    return int(text.rstrip("+"))  # "4+" is how groups of unlike nodes read
+    return int(text.rstrip("+"))  # "4+" stands for a group of different nodes
 
 
 def _limit(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Options for sbatch: the user's, in any form that sbatch takes, and ours, as the directives of a job script.
+"""Options for sbatch: the user's, in any form that sbatch accepts, and ours, as directives of a job script.
 
 The user's replace ours. https://slurm.schedmd.com/sbatch.html
 """
@@ -68,12 +68,12 @@ _ONE_OF = (
     frozenset({"requeue", "no-requeue"}),
     frozenset({"cpus-per-task", "cpus-per-gpu"}),
 )
-_TO_SBATCH_ALONE = "It tells sbatch how to behave, not Slurm what a job needs."
+_TO_SBATCH_ALONE = "It changes the behaviour of sbatch, not the job."
 _REFUSED = {
     "job-name": "A run finds its jobs by their name.",
-    "array": "--jobs or --nodes says how large the Dask cluster is.",
-    "clusters": "A run asks for nodes, and watches its jobs, on this cluster.",
-    "wrap": "The job script is the run's own.",
+    "array": "--jobs or --nodes sets the size of the Dask cluster.",
+    "clusters": "A run requests nodes and watches its jobs on this cluster only.",
+    "wrap": "A run writes its own job script.",
     **dict.fromkeys(
         ("help", "parsable", "quiet", "test-only", "usage", "verbose", "version", "wait"), _TO_SBATCH_ALONE
     ),
@@ -93,7 +93,7 @@ class SbatchOption:
 
     @property
     def argument(self) -> str:
-        """The option as a directive has it: quoted as sbatch, which is no shell, takes it."""
+        """The option as in a directive, quoted for sbatch, which is not a shell."""
         text = str(self)
         return text if _PLAIN.fullmatch(text) else '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
@@ -104,20 +104,20 @@ class SbatchOption:
 
 
 def parse(texts: Iterable[str]) -> list[SbatchOption]:
-    """Return the options in the values of `--sbatch-option`; each may have several.
+    """Return the options in the values of `--sbatch-option`; each value may have several.
 
     Raises:
-        RequestError: one is no option, or one that a run cannot do with.
+        RequestError: one is not an option, or not allowed in a run.
     """
     return [_option(words) for text in texts for words in _split(text)]
 
 
 def _split(text: str) -> list[str]:
-    """Return the options in a text; blanks belong to a value unless an option follows them."""
+    """Split a text into options; spaces belong to a value unless an option follows them."""
     if not re.match(r"\s*--?[A-Za-z]", text) or "\n" in text:
         raise RequestError(
-            f"{text!r} is no option of sbatch's.",
-            todo="write --sbatch-option=--qos=debug: with the dashes, on one line.",
+            f"{text!r} is not an option of sbatch.",
+            todo="write it with the dashes and on one line, such as --sbatch-option=--qos=debug.",
         )
     try:
         quoted = shlex.split(text) if re.search(r"[\"'\\]", text) else None
@@ -140,24 +140,24 @@ def _option(text: str) -> SbatchOption:
         option = SbatchOption(_long(typed), value if len(typed) + 2 < len(text) else None)
     elif text[1] in _FLAGS:
         if rest := text[2:].strip():
-            raise RequestError(f"-{text[1]} takes no value.", f"Found: {rest!r}", "write one option at a time.")
+            raise RequestError(f"-{text[1]} does not take a value.", f"Found: {rest!r}", "write one option at a time.")
         option = SbatchOption(_SHORT[text[1]])
     else:
         option = SbatchOption(_SHORT.get(text[1], text[1]), text[2:].strip())
     if why := _REFUSED.get(option.name):
-        raise RequestError(f"--sbatch-option cannot be {text}.", why, "leave it out.")
+        raise RequestError(f"--sbatch-option cannot be {text}.", why, "omit it.")
     return option
 
 
 def _long(typed: str) -> str:
-    """Return the name that an option is short for, as sbatch does: one that begins like no other."""
+    """Expand an abbreviated option name, as sbatch does, if it is unambiguous."""
     name = typed.replace("tasks-per-node", "ntasks-per-node") if typed == "tasks-per-node" else typed
     near = [long for long in _LONG if long.startswith(name)]
     return near[0] if name not in _LONG and len(near) == 1 else name
 
 
 def combine(ours: Iterable[SbatchOption], given: Sequence[SbatchOption]) -> list[SbatchOption]:
-    """Return our options and the user's; his replace ours of the same meaning."""
+    """Return our options and the user's, which replace ours of the same meaning."""
     taken = {option.name for option in given}
     for group in _ONE_OF:
         taken |= group if taken & group else set()
@@ -165,16 +165,16 @@ def combine(ours: Iterable[SbatchOption], given: Sequence[SbatchOption]) -> list
 
 
 def log_options(folder: Path, name: str) -> list[SbatchOption]:
-    r"""Return where a job writes to; raises `RequestError` for a folder that sbatch cannot be told.
+    r"""Return the options for a job's output files; raise `RequestError` for a folder that sbatch cannot write to.
 
-    sbatch replaces %-signs in a file's name by the job's number and so on, and leaves them alone in one with a \\.
+    sbatch replaces patterns such as %j in a file name, unless the name contains a \\.
     """
     text = str(folder)
     if "\\" in text or "\n" in text:
         raise RequestError(
             f"Slurm cannot write logs to {text!r}.",
-            "sbatch removes a backslash from the name of a file.",
-            "name another --log-directory.",
+            "sbatch removes backslashes from file names.",
+            "choose another --log-directory.",
         )
     stem = f"{text.replace('%', '%%')}/{name}-%j"
     return [SbatchOption("output", f"{stem}.out"), SbatchOption("error", f"{stem}.err")]

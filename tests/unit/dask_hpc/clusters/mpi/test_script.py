@@ -38,7 +38,7 @@ def test_script_checks_every_node_for_sif() -> None:
     """In a SIF, each rank's shell reports what its node lacks, and PMIx's variables pass into the SIF."""
     text = script(Sif("/shared/dask hpc.sif", "apptainer", ("/data",)))
     assert "exec srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=1 bash -c '" in text
-    for word in ("there is no apptainer on PATH", "${!PMIX_*}", "${!SLURM_*}", "/data", "dask hpc.sif"):
+    for word in ("apptainer not found on PATH", "${!PMIX_*}", "${!SLURM_*}", "/data", "dask hpc.sif"):
         assert word in text
 
 

@@ -12,7 +12,7 @@ from dask_hpc.doctor.verdict import Verdict
 
 @dataclass(frozen=True)
 class Check:
-    """A function that returns a verdict, or None where it has nothing to say; and the seconds that it may take."""
+    """A function that returns a verdict, or None if it does not apply, and its time limit in seconds."""
 
     look: Callable[[Site], Verdict | None]
     seconds: float
@@ -31,7 +31,7 @@ CHECKS = {
     "shared folders": Check(shared.folders, 60),
     "interface": Check(network.interface, 60),
     "clocks": Check(clocks.skew, 60),
-    "/dev/shm": Check(machine.shared_memory, 60),  # noqa: S108 (a name, no file)
+    "/dev/shm": Check(machine.shared_memory, 60),  # noqa: S108 (a name, not a file)
     "open files": Check(machine.open_files, 60),
     "user namespaces": Check(machine.namespaces, 60),
     "CPUs": Check(limits.cpus, 30),

@@ -1,4 +1,4 @@
-"""Which environment this is, and whether nodes have the same."""
+"""Identify the environment, and check that nodes have the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok, warning
 from dask_hpc.identity import environment, release, share_folder
 
-_LARGE = 1_000_000  # bytes: of a SIF only the size is compared, since a hundred nodes would read it at once
+_LARGE = 1_000_000  # bytes: only the size of a SIF is compared, since a hundred nodes would read it at once
 
 
 def lock(_site: Site) -> Verdict:
@@ -20,27 +20,27 @@ def lock(_site: Site) -> Verdict:
     this = release()
     if identity.lock_sha256 is None:
         return warning(
-            "not an installed environment: no lock says what is in it",
-            "for results that can be repeated, run it in the image or the SIF",
+            "not an installed environment: its packages are not locked",
+            "for reproducible results, run it in the image or the SIF",
         )
     seen = f"dask-hpc {this.version} ({this.revision}), lock {identity.lock_sha256[:12]}"
     if identity.drifted:
         return warning(
             f"{seen}, drifted: {_drift()}",
-            "'make lock && make images' locks what there is now; LOCKED=1 makes a build stop instead",
+            "'make lock && make images' locks the new versions; with LOCKED=1 a build stops instead",
         )
     return ok(seen)
 
 
 def own_packages(_site: Site) -> Verdict | None:
-    """Return what this Python sees beside the locked packages, and warn about what it sees in their place."""
+    """Return the packages added to the locked ones, and warn about packages that replace them."""
     found = environment()
     where = found.venv or "PYTHONPATH or a home folder"
     if found.replaced:
         others = ", ".join(f"{name} {version}" for name, version in found.replaced.items())
         return warning(
             f"not the locked version, from {where}: {others}",
-            "uninstall it there, or install the locked version; results are not those of the locked environment",
+            "uninstall it there, or install the locked version: results may differ from the locked environment's",
         )
     if found.added:
         return ok(f"{_listed(found.added)} from {where}")
@@ -81,12 +81,12 @@ def on_nodes(site: Site) -> Verdict | None:
     here = site.sif.path if site.sif else str(site.mark)
     absent = [one.node for one in reports if not one.mark]
     if absent:
-        return failure(f"{what} is not on {names(absent)} ({here})", "put it where all nodes see it, at the same path")
-    # the SIF that this runs in need not be seen from within: then nodes are compared with each other
+        return failure(f"{what} not found on {names(absent)} ({here})", "put it at the same path on all nodes")
+    # the SIF may be invisible from inside; then nodes are compared with each other
     ours = fingerprint(site.mark) or reports[0].mark
     others = [one.node for one in reports if one.mark != ours]
     if others:
-        return failure(f"another one on {names(others)} than here ({here})", "install the same everywhere")
+        return failure(f"different on {names(others)} than here ({here})", "install the same everywhere")
     return ok(f"the same on {_count(len(reports))}")
 
 
@@ -95,7 +95,7 @@ def _count(nodes: int) -> str:
 
 
 def fingerprint(file: Path) -> str:
-    """Return what identifies a file, as the nodes work it out: a large one's size, else its sha256; '' without it."""
+    """Return a file's fingerprint, as nodes compute it: the size of a large file, else its SHA-256; '' if missing."""
     try:
         size = file.stat().st_size
         return str(size) if size > _LARGE else hashlib.sha256(file.read_bytes()).hexdigest()

@@ -11,32 +11,34 @@ from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok, warning
 from dask_hpc.processes import run
 
-_SHM = 64 << 20  # bytes: what a container has by default
-_FILES = 1024  # a scheduler holds several for each worker
+_SHM = 64 << 20  # bytes: the default of a container
+_FILES = 1024  # a scheduler opens several per worker
 _HERE = "this machine"
 
 
 def shared_memory(site: Site) -> Verdict:
-    """Return the size of /dev/shm, by which the MPI ranks of one node talk."""
+    """Return the size of /dev/shm, through which MPI ranks on one node communicate."""
     try:
         here = os.statvfs("/dev/shm")  # noqa: S108 (the mount, not a file in it)
     except OSError as error:
-        return failure(f"not there: {error.strerror}", "have it mounted: MPI ranks of one node talk through it")
+        return failure(
+            f"not available: {error.strerror}", "have it mounted: MPI ranks on one node communicate through it"
+        )
     sizes = {_HERE: here.f_blocks * here.f_frsize} | _of_nodes(site, "shm")
     least = min(sizes, key=lambda node: sizes[node])
     seen = f"{sizes[least] >> 20} MiB on {least}"
     if sizes[least] <= _SHM:
-        return warning(seen, "in a container, give it more (docker run --shm-size=1g): large MPI messages need it")
+        return warning(seen, "in a container, enlarge it (docker run --shm-size=1g): large MPI messages need it")
     return ok(seen + (", or more elsewhere" if len(sizes) > 1 else ""))
 
 
 def open_files(site: Site) -> Verdict:
-    """Return how many files and connections a process may have open."""
+    """Return the number of files and connections that a process may have open."""
     limits = {_HERE: resource.getrlimit(resource.RLIMIT_NOFILE)[0]} | _of_nodes(site, "files")
     least = min(limits, key=lambda node: limits[node])
     seen = f"{limits[least]} on {least}"
     if limits[least] < _FILES:
-        return failure(seen, f"'ulimit -n {_FILES}' or more, before the start: a scheduler holds several a worker")
+        return failure(seen, f"first run 'ulimit -n {_FILES}' or more: a scheduler opens several files per worker")
     return ok(seen + (", or more elsewhere" if len(limits) > 1 else ""))
 
 
@@ -46,19 +48,21 @@ def _of_nodes(site: Site, what: str) -> dict[str, int]:
 
 
 def namespaces(site: Site) -> Verdict:
-    """Return whether Apptainer can run: it needs user namespaces, unless it is installed setuid."""
+    """Check that Apptainer can run: it needs user namespaces, unless it is installed setuid."""
     if site.sif:
         without = [one.node for one in site.survey.nodes if not one.apptainer] if site.slurm else []
         if without:
-            return failure(f"no apptainer on {names(without)}", "have it installed there: workers run in the SIF, too")
-        return ok("Apptainer runs here" + (", and is on all nodes that were asked" if site.survey.nodes else ""))
+            return failure(
+                f"apptainer not found on {names(without)}", "have it installed there: workers run in the SIF too"
+            )
+        return ok("Apptainer runs here" + (", and is on all nodes that were checked" if site.survey.nodes else ""))
     allowed = _allowed_here()
     command = shutil.which("apptainer") or shutil.which("singularity")
     if allowed or not command:
-        return ok("allowed" if allowed else "not allowed here; only Apptainer needs them, which is not on the PATH")
+        return ok("allowed" if allowed else "not allowed here, but only Apptainer needs them, which is not on PATH")
     return warning(
         f"not allowed here, and {command} needs them unless it is installed setuid",
-        "sysctl user.max_user_namespaces; kernel.unprivileged_userns_clone or AppArmor may forbid them, too",
+        "see sysctl user.max_user_namespaces; kernel.unprivileged_userns_clone or AppArmor may also forbid them",
     )
 
 

@@ -1,4 +1,4 @@
-"""MPI under Slurm: PMIx on both sides, and as many ranks as tasks."""
+"""Check MPI under Slurm: PMIx on both sides, and one rank per task."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ def pmix(site: Site) -> Verdict | None:
     versions = pmix_versions(answer.out + answer.err)
     if not versions:
         return failure(
-            "this Slurm has no PMIx, through which Open MPI 5 finds its ranks",
-            "start ranks by mpirun in an allocation, on one node in the SIF; ask for Slurm's pmix plugin",
+            "Slurm has no PMIx, which Open MPI 5 needs to find its ranks",
+            "start ranks with mpirun in an allocation (in the SIF, on one node); ask for Slurm's pmix plugin",
         )
     code = "from mpi4py import MPI; from dask_hpc.mpi.check import pmix_version; print(pmix_version())"
     alone = processes.run(sys.executable, "-c", code, environ=plain(site.environ))
     ours = alone.out.strip() if alone.status == 0 else f"unknown ({alone.said})"
-    return ok(f"Slurm has {' '.join(versions)}; ours is {ours}: srun --mpi=pmix")
+    return ok(f"Slurm has {' '.join(versions)}, this environment {ours}: use srun --mpi=pmix")
 
 
 def pmix_versions(listing: str) -> list[str]:
-    """Return the names for --mpi that mean PMIx, out of what srun --mpi=list says."""
+    """Return the values of --mpi for PMIx in the output of srun --mpi=list."""
     return sorted(set(re.findall(r"\bpmix(?:_v\d+)?\b(?! plugin)", listing)))
 
 
 def fences(site: Site) -> Verdict | None:
-    """Tell whether MPI_Init may rely on Slurm's fences, through which ranks of several nodes wait for each other.
+    """Check that MPI_Init can rely on Slurm's fences, at which ranks on several nodes wait for each other.
 
-    With any but `ring`, ranks of one node pass while those of another have not come (seen with Slurm 24.11.5), and a
-    message meets a rank that cannot take it yet: a crash in mca_pml_ob1_recv_frag_callback_match.
+    With any type but `ring`, ranks on one node may pass before those on another arrive (seen with Slurm 24.11.5). A
+    message to a rank that cannot receive it yet crashes in mca_pml_ob1_recv_frag_callback_match.
     """
     if not site.slurm or "scontrol" in site.missing:
         return None
@@ -62,13 +62,13 @@ def fences(site: Site) -> Verdict | None:
     if fence == "ring":
         return ok("ring")
     return warning(
-        f"{fence.strip('()')}: MPI_Init over several nodes may crash, now and then",
+        f"{fence.strip('()')}: MPI_Init on several nodes may crash now and then",
         "export SLURM_PMIX_FENCE=ring before srun, as our scripts do; or ask for PMIxCollFence=ring in mpi.conf",
     )
 
 
 def ranks(site: Site) -> Verdict | None:
-    """Start ranks, and count them; in a step of several tasks those are the ranks."""
+    """Start ranks and count them; in a step of several tasks, count the tasks as ranks."""
     found = launch(site.environ)
     if found and found.tasks != 1:
         return _verdict(
@@ -85,10 +85,10 @@ def ranks(site: Site) -> Verdict | None:
 def _verdict(answer: Answer, how: str) -> Verdict:
     if answer.status == 0:
         seen = [msgspec.json.decode(line, type=_World) for line in answer.out.splitlines() if line.startswith("{")]
-        return ok(f"{how}: {seen[0].size} ranks, as many as tasks" if seen else f"{how}: as many as tasks")
+        return ok(f"{how}: {seen[0].size} ranks, one per task" if seen else f"{how}: one rank per task")
     what = {line.partition(": ")[0]: line.partition(": ")[2] for line in answer.err.splitlines()}
     if "MPI" in what:
         return failure(f"{how}: {what['MPI']} {what.get('Cause', '')}", what.get("What to do", ""))
     if "Unable to allocate" in answer.err:
-        return warning(f"{how}: no node came free", "try again later")
+        return warning(f"{how}: no node became idle", "try again later")
     return failure(f"{how}: {answer.said}", "try 'python -m dask_hpc.mpi' under srun, and 'srun --mpi=list'")

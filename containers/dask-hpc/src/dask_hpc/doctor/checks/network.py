@@ -1,4 +1,4 @@
-"""The way between scheduler and workers."""
+"""Check the connection between scheduler and workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dask_hpc.network import addresses
 
 
 def interface(site: Site) -> Verdict:
-    """Return the interface that others reach this machine by; nodes have connected to it, if they were asked."""
+    """Return the interface through which others reach this machine, and check that the nodes connected to it."""
     try:
         name, why = site.interface
     except RequestError as error:
@@ -17,10 +17,10 @@ def interface(site: Site) -> Verdict:
     reports = site.survey.nodes if site.slurm else []
     away = [one.node for one in reports if not one.reached]
     if away:
-        others = " ".join(other for other in addresses() if other not in ("lo", name)) or "no other"
+        others = " ".join(other for other in addresses() if other not in ("lo", name)) or "none"
         return failure(
-            f"{names(away)} cannot connect to {name} ({site.address}) of this machine",
-            f"name another one by --interface (there is {others}), or run the driver in a job, behind the firewall",
+            f"{names(away)} cannot connect to {name} ({site.address}) on this machine",
+            f"choose another --interface (available: {others}), or run the driver in a job, behind the firewall",
         )
     reached = f"; reached from {names([one.node for one in reports])}" if reports else ""
     return ok(f"{name}: {why}{reached}")

@@ -1,4 +1,4 @@
-"""Folders that the login node and all nodes must share: job scripts, credentials and results go through them."""
+"""Check folders that the login node and all nodes must share for job scripts, credentials and results."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.survey import NodeReport
 from dask_hpc.doctor.verdict import Verdict, failure, names, ok
 
-_SAID = {"absent": "is not on", "elsewhere": "is another folder on", "unwritable": "cannot be written on"}
+_SAID = {"absent": "does not exist on", "elsewhere": "is another folder on", "unwritable": "is not writable on"}
 
 
 def folders(site: Site) -> Verdict:
-    """Write in every folder here, and see from each node what was written."""
+    """Check that every folder is writable here and shared with the nodes."""
     refused = [f"{folder}: {error}" for folder in site.folders if (error := _refusal(folder))]
     if refused:
-        return failure("; ".join(refused), "work in another folder, or make room and rights in that one")
+        return failure("; ".join(refused), "work in another folder, or make that one writable and free some space")
     if not site.slurm:
-        return ok(f"{' '.join(map(str, site.folders))} can be written")
+        return ok(f"writable: {' '.join(map(str, site.folders))}")
     return judge(site.folders, site.survey.nodes)
 
 
 def judge(wanted: Sequence[Path], nodes: Sequence[NodeReport]) -> Verdict:
-    """Return what the nodes say of folders that can be written here."""
+    """Return the verdict on folders that are writable here, from the nodes' reports."""
     listed = " ".join(map(str, wanted))
     if not nodes:
-        return ok(f"{listed} can be written here; nodes were not asked")
+        return ok(f"writable here: {listed}; nodes were not checked")
     faults = []
     for folder in map(str, wanted):
         for state, words in _SAID.items():
@@ -39,14 +39,14 @@ def judge(wanted: Sequence[Path], nodes: Sequence[NodeReport]) -> Verdict:
         return ok(f"{listed} on {names([one.node for one in nodes])}")
     return failure(
         "not shared: " + "; ".join(faults),
-        "start from a folder on the shared file system, and let --results and --log-directory be there",
+        "start from a folder on the shared file system, and put --results and --log-directory there",
     )
 
 
 def _refusal(folder: Path) -> str:
     if not folder.is_dir():
-        return "is not there"
-    # by a name of our own: a signal that came while `tempfile` makes one would leave the file
+        return "no such folder"
+    # our own name: a signal while `tempfile` creates a file would leave it behind
     probe = folder / f".dask-hpc-doctor-{secrets.token_hex(4)}"
     try:
         with probe.open("xb") as file:
