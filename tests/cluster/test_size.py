@@ -71,7 +71,7 @@ def test_refuses_to_grow_beyond_table_of_neighbours(slurm_sim: SlurmSim) -> None
 def test_refuses_size_beyond_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mini-cluster is refused if the engine's networks have fewer addresses than it has nodes."""
     monkeypatch.setattr(_size, "_addresses", lambda _network: 256)
-    with pytest.raises(StartError, match=r"256 addresses each[^\0]*take 251 at most"):
+    with pytest.raises(StartError, match=r"256 addresses each[^\0]*use at most 251"):
         SlurmSim(name=name, nodes=252).start()
 
 

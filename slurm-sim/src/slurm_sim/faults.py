@@ -35,8 +35,8 @@ class Fault(StrEnum):
     NODE_DRAINED = "node-drained"
     """An administrator drains the node: running jobs finish, and no new ones start."""
     CONTROLLER_LOST = "controller-lost"
-    """slurmctld is killed; jobs keep running, but commands fail. Slurm forgets all events since it last saved its state,
-    up to 5 s ago: it lists a job that ended then as running until the job's node reports."""
+    """slurmctld is killed; jobs keep running, but commands fail. Slurm forgets what happened since it last saved its
+    state, up to 5 s ago: it lists a job that ended then as running until the job's node reports."""
     CONTROLLER_RESTARTED = "controller-restarted"
     """slurmctld is stopped, which saves its state, and started again from that state."""
     HEAL = "heal"
