@@ -107,9 +107,7 @@ def test_reports_rejection_by_slurm(slurm_sim: SlurmSim, tmp_path: Path, line: s
     assert slurm_sim.exec("squeue", "--noheader").stdout == ""
 
 
-@pytest.mark.parametrize(
-    ("wrong", "hint"), [("banana", "use one of general"), ("genreal", "did you mean 'general'?")]
-)
+@pytest.mark.parametrize(("wrong", "hint"), [("banana", "use one of general"), ("genreal", "did you mean 'general'?")])
 def test_rejects_unknown_partition(slurm_sim: SlurmSim, tmp_path: Path, wrong: str, hint: str) -> None:
     """For an unknown partition, the error suggests the nearest one or lists the existing ones."""
     with pytest.raises(JobError) as no:

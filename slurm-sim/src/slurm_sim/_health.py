@@ -58,7 +58,7 @@ def _fields(row: str) -> tuple[str, str, str]:
 
 
 def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
-    """Restart the daemons, replace broken nodes, and return the controller's configuration.
+    """Restart broken daemons, replace broken nodes, and return the controller's configuration.
 
     Args:
         sim: The mini-cluster.
