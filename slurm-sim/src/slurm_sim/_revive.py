@@ -64,9 +64,7 @@ def revive(engine: Engine, found: Found, timeout: float) -> dict[str, float]:
         _lifecycle.await_jupyter(engine, spec, timeout)
     except SlurmSimError as error:
         seen = error.seen if isinstance(error, StartError) else f"{error.what}\n{error.seen}"
-        todo = (
-            error.todo or f"'slurm-sim logs' shows the reason, 'slurm-sim down --name {spec.name}' removes everything."
-        )
+        todo = error.todo or f"'slurm-sim logs' shows why; 'slurm-sim down --name {spec.name}' removes all of it."
         raise StartError(f"Mini-cluster {spec.name!r} did not come back.", seen, todo) from None
     return {"containers": started, "nodes": time.monotonic() - began - started}
 

@@ -104,7 +104,7 @@ def _check_limit(limit: _Limit, has: int, *, there: int, wanted: int) -> None:
 def _check_memory(has: int, wanted: int) -> None:
     if has < _NODE_MB * wanted:
         raise StartError(
-            f"The engine's host has not enough memory for {wanted} more nodes.",
+            f"The engine's host does not have enough memory for {wanted} more nodes.",
             f"{has} MB available; a node needs {_NODE_MB} MB while a job starts, in addition to the job's own memory",
             "free memory" + _or_at_most(has // _NODE_MB),
         )

@@ -152,7 +152,7 @@ def _checked(engine: Engine, nodes: tuple[str, ...]) -> tuple[str, ...]:
     unknown = [node for node in nodes if node not in present]
     if unknown or not nodes:
         what = f"Unknown node {unknown[0]!r}." if unknown else "The name of a node is missing."
-        raise SpecError(what, ", ".join(present), "use one of these.")
+        raise SpecError(what, f"existing: {', '.join(present)}", "use one of these.")
     return nodes
 
 
