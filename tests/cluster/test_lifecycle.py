@@ -120,7 +120,7 @@ def test_rejects_missing_image(name: str) -> None:
 
 @pytest.mark.soak
 def test_slurm_conf_line_that_slurm_rejects_is_reported(name: str) -> None:
-    """A key that Slurm does not know ends the start in Slurm's own words; what is no line is refused before."""
+    """An unknown key fails the start with Slurm's own error; an invalid line is rejected before the start."""
     with pytest.raises(StartError, match="exited") as failed:
         SlurmSim(name=name, nodes=1, slurm_conf={"Banana": 1}).start()
     assert "unrecognized key: Banana" in failed.value.seen
