@@ -1,5 +1,5 @@
--- Read where slurm.conf has CliFilterPlugins=cli_filter/lua, as a mini-cluster that tests share: each test has a partition
--- of its own, which is meant by a command that names the default one, and by a job of the test's that has lost its environment.
+-- Read if slurm.conf has CliFilterPlugins=cli_filter/lua, as in a mini-cluster that tests share. Each test has its own
+-- partition. This selects it for commands that name the default one, and for the test's jobs that lost its environment.
 -- https://slurm.schedmd.com/cli_filter_plugins.html
 function slurm_cli_pre_submit(options, pack_offset)
   local own = os.getenv("SLURM_SIM_PARTITION") or os.getenv("SLURM_JOB_PARTITION") or ""

@@ -52,11 +52,11 @@ def of_another_architecture(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("damage", "apptainers", "ours"),
     [
-        (cut_off, "trying to read the squashfs image", "is cut off"),
-        (cut_off_early, "unexpected EOF", "is cut off"),
-        (empty, "image format not recognized", "is no SIF"),
-        (an_error_page, "image format not recognized", "is no SIF"),
-        (of_another_architecture, "could not run on the host", "is for another machine"),
+        (cut_off, "trying to read the squashfs image", "is truncated"),
+        (cut_off_early, "unexpected EOF", "is truncated"),
+        (empty, "image format not recognized", "is not a SIF"),
+        (an_error_page, "image format not recognized", "is not a SIF"),
+        (of_another_architecture, "could not run on the host", "is for another architecture"),
     ],
 )
 def test_rejects_damaged_sif(
@@ -95,7 +95,7 @@ def test_rejects_unreadable_sif(bare: SlurmSim, sif: Path, tmp_path: Path) -> No
     own.chmod(0o600)
     with pytest.raises(SpecError, match="not world-readable") as refused:
         SlurmSim(bare=True, sif=own)
-    assert refused.value.todo == f"'chmod a+r {own}'."
+    assert refused.value.todo == f"run 'chmod a+r {own}'."
     bare.put(sif, "/home/hpc/own.sif")
     bare.exec("chmod", "0200", "own.sif", workdir="/home/hpc")
     done = bare.exec("srun", "apptainer", "exec", "own.sif", "true", check=False, timeout=150)

@@ -90,10 +90,10 @@ def test_works_over_tcp_and_ssh(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"DOCKER_HOST": "tcp://127.0.0.1:1"}, "see that DOCKER_HOST (tcp://127.0.0.1:1) is right"),
+        ({"DOCKER_HOST": "tcp://127.0.0.1:1"}, "check that DOCKER_HOST (tcp://127.0.0.1:1) is right"),
         ({"DOCKER_HOST": "unix:///nowhere/docker.sock"}, "start Docker"),
-        ({"DOCKER_HOST": "foo://bar"}, "as unix://…, tcp://… or ssh://…"),
-        ({"DOCKER_CONTEXT": "no-such-context"}, "'docker context ls' lists them"),
+        ({"DOCKER_HOST": "foo://bar"}, "to unix://…, tcp://… or ssh://…"),
+        ({"DOCKER_CONTEXT": "no-such-context"}, "'docker context ls' lists the contexts"),
         ({"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/nowhere"}, "DOCKER_CERT_PATH"),
         ({"DOCKER_API_VERSION": "9.9"}, "unset DOCKER_API_VERSION"),
     ],
@@ -126,7 +126,7 @@ def test_reports_missing_compose(client: str, name: str) -> None:
         docker("exec", client, "mv", "/tmp/docker-compose", plugin)
     assert done.returncode == 1
     assert "did not start" in done.stderr
-    assert "What to do: install the plugin" in done.stderr
+    assert "What to do: install Docker's Compose plugin" in done.stderr
 
 
 def test_names_conflicting_container(name: str, versions: dict[str, str]) -> None:

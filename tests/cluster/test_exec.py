@@ -61,7 +61,7 @@ def test_rejects_unknown_node(slurm_sim: SlurmSim) -> None:
     said = refused("exec", "--name", slurm_sim.name, "--on", "c99", "--", "true", status=1)
     assert "'c99'" in said
     assert "c1, c2" in said
-    with pytest.raises(NotRunningError, match="has no 'c99'"):
+    with pytest.raises(NotRunningError, match="'c99' not found"):
         slurm_sim.exec("true", on="c99")
 
 
@@ -186,7 +186,7 @@ def test_cp_rejects_invalid_paths(slurm_sim: SlurmSim, tmp_path: Path) -> None:
     there.touch()
     assert "missing" in refused("cp", *name, missing, "login:/tmp", status=1)
     assert "no-such" in refused("cp", *name, "login:/no-such", missing, status=1)
-    assert "could not be copied" in refused("cp", *name, str(there), "login:/no/such/folder", status=1)
+    assert "Cannot copy" in refused("cp", *name, str(there), "login:/no/such/folder", status=1)
     assert "One side" in refused("cp", *name, str(there), missing)
-    assert "has no 'c99'" in refused("cp", *name, str(there), "c99:/tmp", status=1)
-    assert "has no 'c99'" in refused("cp", *name, "c99:/tmp", missing, status=1)
+    assert "'c99' not found" in refused("cp", *name, str(there), "c99:/tmp", status=1)
+    assert "'c99' not found" in refused("cp", *name, "c99:/tmp", missing, status=1)

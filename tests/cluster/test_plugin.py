@@ -228,11 +228,11 @@ def test_fixture(request, site, slurm_sim):
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
-        ("ndoes=3", ["no option 'ndoes'", "did you mean 'nodes'?"]),
-        ("nodes=0", ["0 nodes cannot be had", "from 1 to 512"]),
-        ("3", ["takes keywords only", "slurm_sim(nodes=4)"]),
-        ("scope='modul'", ["no scope 'modul'", "did you mean 'module'?"]),
-        ("image='no-such-image:0'", ["no image no-such-image:0"]),
+        ("ndoes=3", ["Unknown mini-cluster option 'ndoes'", "did you mean 'nodes'?"]),
+        ("nodes=0", ["nodes must be between 1 and 512, not 0"]),
+        ("3", ["accepts keywords only", "slurm_sim(nodes=4)"]),
+        ("scope='modul'", ["Unknown scope 'modul'", "did you mean 'module'?"]),
+        ("image='no-such-image:0'", ["Image no-such-image:0 not found"]),
     ],
 )
 def test_invalid_marker_fails_test_with_explanation(pytester: pytest.Pytester, marker: str, words: list[str]) -> None:
@@ -325,7 +325,7 @@ def test_kept_mini_cluster_is_reused_unless_it_differs(pytester: pytest.Pytester
     again, said = session()
     assert again == first
     assert "was replaced" not in said
-    assert f"'slurm-sim down --name {KEPT}' ends it" in said
+    assert f"'slurm-sim down --name {KEPT}' removes it" in said
     other, said = session("--slurm-sim-cpus-per-node=3")
     assert other != first
     assert f"the kept {KEPT} was replaced: cpus_per_node was 2, not 3" in said
@@ -370,7 +370,7 @@ def test_kept_mini_cluster_is_replaced_after_image_rebuild(
         SlurmSim(name=KEPT).down()
         docker("rmi", "--force", tag)
     assert "was replaced" not in said[0]
-    assert f"the kept {KEPT} was replaced: {tag} was built anew" in said[1]
+    assert f"the kept {KEPT} was replaced: {tag} was rebuilt" in said[1]
 
 
 WORKERS = """
@@ -446,7 +446,7 @@ def test_failed_start_fails_every_test_with_explanation(pytester: pytest.Pyteste
     pytester.makepyfile("def test_no(slurm_sim):\n    pass\n\n\ndef test_nor(slurm_sim):\n    pass\n")
     done = pytester.runpytest_subprocess("--slurm-sim-nodes=0")
     done.assert_outcomes(errors=2)
-    done.stdout.fnmatch_lines(["*0 nodes cannot be had*", "*What to do: take a number from 1*"])
+    done.stdout.fnmatch_lines(["*nodes must be between 1 and 512, not 0*"])
     done.stdout.no_fnmatch_line("*Traceback*")
 
 

@@ -129,7 +129,7 @@ def test_too_many(slurm_sim):
     two_files(pytester, source)
     done = session(pytester, "-n2", "--slurm-sim-max-nodes=1")
     done.assert_outcomes(passed=6, errors=2)
-    done.stdout.fnmatch_lines(["*The test needs 2 nodes, and the shared mini-cluster has 1 at most*"])
+    done.stdout.fnmatch_lines(["*The test needs 2 nodes, but the shared mini-cluster is limited to 1*"])
     assert {nodes for _, *nodes_ in said(done) for nodes in nodes_} == {"c1"}
 
 
@@ -192,7 +192,7 @@ def test_break(slurm_sim, how):
     [
         (lambda sim: sim.fault("controller-lost"), "The fault controller-lost would affect all tests"),
         (lambda sim: sim.down(), r"down\(\) would affect all tests"),
-        (lambda sim: sim.fault("node-lost", "c2"), "no node 'c2'"),
+        (lambda sim: sim.fault("node-lost", "c2"), "Unknown node 'c2'"),
         (lambda sim: sim.exec("true", on="c2"), "'c2' does not belong to this test"),
     ],
 )
@@ -275,12 +275,12 @@ def test_two_sessions_share_kept_mini_cluster(pytester: pytest.Pytester, no_kept
         finally:
             first.kill()
     other.assert_outcomes(errors=1)
-    other.stdout.fnmatch_lines(["*cpus_per_node was 2, not 3*", "*another session is using it*"])
+    other.stdout.fnmatch_lines(["*cpus_per_node was 2, not 3*", "*the other session that uses it*"])
     second.assert_outcomes(passed=1)
     assert first.returncode == 0, output
     (one,) = (line.split()[1:] for line in output.splitlines() if line.startswith("said "))
     assert sorted([one, *said(second)]) == [[f"{KEPT}-shared", "c1"], [f"{KEPT}-shared", "c2"]]
-    assert f"'slurm-sim down --name {KEPT}-shared' ends it" in output
+    assert f"'slurm-sim down --name {KEPT}-shared' removes it" in output
 
 
 def test_second_session_does_not_disturb_first(pytester: pytest.Pytester) -> None:

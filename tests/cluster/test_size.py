@@ -71,7 +71,7 @@ def test_rejects_growth_beyond_neighbour_table(slurm_sim: SlurmSim) -> None:
 def test_rejects_size_beyond_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mini-cluster is rejected if the engine's networks have fewer addresses than it has nodes."""
     monkeypatch.setattr(_size, "_addresses", lambda _network: 256)
-    with pytest.raises(StartError, match=r"256 addresses each[^\0]*take 251 at most"):
+    with pytest.raises(StartError, match=r"256 addresses each[^\0]*use at most 251"):
         SlurmSim(name=name, nodes=252).start()
 
 

@@ -36,7 +36,7 @@ def test_wait_shows_every_task_of_array(slurm_sim: SlurmSim, tmp_path: Path) -> 
     tasks = [f"==> task {task}: " for task in (1, 2, 7, 8, 9)]
     assert [line[: len(tasks[0])] for line in output.splitlines() if line.startswith("==>")] == tasks
     assert [line for line in output.splitlines() if line.startswith("task")] == [f"task {n}" for n in (1, 2, 7, 8, 9)]
-    assert "ended as FAILED.\n1 of 5 tasks failed\ntask 2: FAILED, status 1, reason" in errors
+    assert "ended in state FAILED.\n1 of 5 tasks failed\ntask 2: FAILED, status 1, reason" in errors
 
 
 def test_record_of_array_has_its_tasks(slurm_sim: SlurmSim, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_names_output_on_stopped_node(slurm_sim: SlurmSim, tmp_path: Path) -> No
     slurm_sim.fault("node-hangs", "c2")
     try:
         with pytest.raises(
-            JobError, match=r"wrote to /tmp/there cannot be read\.\n.*\npaused: c2\nWhat to do: 'slurm-sim up"
+            JobError, match=r" in /tmp/there cannot be read\.\n.*\npaused: c2\nWhat to do: 'slurm-sim up"
         ):
             job.output()
     finally:
@@ -131,7 +131,7 @@ def test_passes_on_sbatch_output(slurm_sim: SlurmSim, tmp_path: Path, option: st
     status, output, errors = submit(slurm_sim, path, "--", option)
     assert status == 0
     assert words in output + errors
-    with pytest.raises(JobError, match="sbatch submitted nothing"):
+    with pytest.raises(JobError, match="sbatch did not submit"):
         slurm_sim.submit(path, option)
     assert "not available" in refused(
         "submit", "--name", slurm_sim.name, str(path), "--", "--test-only", "-N9", status=1
@@ -180,7 +180,8 @@ def test_interrupted_wait_leaves_job(slurm_sim: SlurmSim, tmp_path: Path, signum
         _, said = waiting.communicate(timeout=100)
     assert waiting.returncode == status
     assert (
-        f"job {job.id} goes on; `slurm-sim exec --name {slurm_sim.name} -- scancel {job.id}` ends it" in said.decode()
+        f"job {job.id} continues; `slurm-sim exec --name {slurm_sim.name} -- scancel {job.id}` cancels it"
+        in said.decode()
     )
     assert job.state == "RUNNING"
     job.cancel()

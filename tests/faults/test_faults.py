@@ -177,9 +177,9 @@ def test_rejects_invalid_fault(sim: SlurmSim) -> None:
     """An unknown fault, an unknown node and a missing node name are rejected before anything is broken."""
     with pytest.raises(SpecError, match="did you mean 'node-lost'"):
         sim.fault("node-lsot", "c1")
-    with pytest.raises(SpecError, match="no node 'c99'") as unknown:
+    with pytest.raises(SpecError, match="Unknown node 'c99'") as unknown:
         sim.fault("node-lost", "c1", "c99")
     assert "c1, c2" in unknown.value.seen
-    with pytest.raises(SpecError, match="No node is named"):
+    with pytest.raises(SpecError, match="The name of a node is missing"):
         sim.fault("node-lost")
     assert_whole(sim)

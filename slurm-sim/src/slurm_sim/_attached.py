@@ -19,7 +19,7 @@ def attached(container: str, command: Sequence[str], *, user: str, workdir: str 
     """Run a command with this process's streams and signals, and return its exit status.
 
     Raises:
-        Stopped: A signal asked for the end; the command got it, and has ended.
+        Stopped: A signal arrived; the command received it, and has ended.
     """
     terminal = _on_terminal()
     lifeline = Lifeline(container, user, terminal=terminal)
@@ -32,13 +32,13 @@ def attached(container: str, command: Sequence[str], *, user: str, workdir: str 
         lifeline.send(signal.Signals(signum).name.removeprefix("SIG"))
 
     def give_up() -> None:
-        time.sleep(GRACE)  # a container that hangs ends nothing
+        time.sleep(GRACE)  # in a container that hangs, the command never ends
         client.kill()
 
     with handling(forward, *INTERRUPTS):
         lifeline.start()
         arguments = exec_arguments(container, lifeline.tie(command), user=user, workdir=workdir, tty=terminal)
-        # Ctrl-C is for the command, so not for the client, which needs the terminal where that is what it reads
+        # Ctrl-C must not reach the client, only the command; but a client that reads the terminal must be in its group
         group = None if _is_terminal(0) else 0
         client = start_docker(*arguments, stdin=_input(), process_group=group)
         status = client.wait()
@@ -64,7 +64,7 @@ def _in_foreground() -> bool:
     """Return whether the terminal lets this process read; a process in the background would be stopped."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
-    except OSError:  # not the terminal that controls this process
+    except OSError:  # not this process's controlling terminal
         return True
 
 
@@ -73,7 +73,7 @@ def _on_terminal() -> bool:
 
 
 def _input() -> int | None:
-    """Return what the client reads: this process's input, unless that is closed or cannot be read."""
+    """Return the client's standard input: this process's own, unless that is closed or cannot be read."""
     try:
         os.fstat(0)
     except OSError:

@@ -1,4 +1,4 @@
-"""Claims on nodes of a shared mini-cluster: files that are locked as long as their owners live."""
+"""Claims on nodes of a shared mini-cluster: files that stay locked while their owners run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import msgspec
 from slurm_sim import _locking
 
 Kind = Literal["waiting", "test", "lasting"]
-"""State of a claim: it waits for nodes, or has them for one test, or for a fixture that outlives a test."""
+"""State of a claim: it waits for nodes, has them for one test, or has them for a fixture that outlives a test."""
 
 _OPEN: weakref.WeakSet[Claim] = weakref.WeakSet()
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """The text of a claim: the run of tests that it belongs to, its state and its nodes."""
+    """The content of a claim: its test run, state and nodes."""
 
     run: str = ""
     kind: Kind = "waiting"
@@ -48,24 +48,24 @@ class Claim:
             return None if _is_held(path) else cls(path)
 
     def write(self, entry: Entry) -> None:
-        """Replace the text of the claim."""
+        """Replace the content of the claim."""
         text = msgspec.json.encode(entry)
         os.ftruncate(self._file, os.pwrite(self._file, text, 0))
 
     def drop(self) -> None:
-        """Give the nodes back, in order."""
+        """Release the nodes, which work and run no jobs."""
         self.path.unlink(missing_ok=True)
         self.abandon()
 
     def abandon(self) -> None:
-        """Leave the nodes as a crash would: the next process that looks at them puts them in order."""
-        with suppress(OSError):  # closed already
+        """Leave the nodes as a crash would: the next process that finds the claim repairs them."""
+        with suppress(OSError):  # already closed
             os.close(self._file)
         self._file = -1
 
 
 def _close_in_child() -> None:
-    """Close a forked child's copies: with one of them open, a claim would outlive its owner."""
+    """Close a forked child's copies: an open one would let the claim outlive its owner."""
     for claim in list(_OPEN):
         claim.abandon()
 
@@ -74,7 +74,7 @@ os.register_at_fork(after_in_child=_close_in_child)
 
 
 class Book:
-    """All claims on one mini-cluster. Read and change it inside `locked` only."""
+    """All claims on one mini-cluster. Read and change them only inside `locked`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -87,7 +87,7 @@ class Book:
             yield self
 
     def join(self, run: str) -> Claim:
-        """Return a new claim, which waits behind all others."""
+        """Add a claim, which waits behind all others."""
         with self.locked():
             self._folder.mkdir(mode=0o700, exist_ok=True)
             claim = Claim(self._folder / f"{time.time_ns():020d}-{secrets.token_hex(3)}")
@@ -95,11 +95,11 @@ class Book:
         return claim
 
     def living(self) -> dict[Path, Entry]:
-        """Return the claims whose owners live, in the order of their arrival."""
+        """Return the claims whose owners still run, in order of arrival."""
         return {path: _read(path) for path in self._paths() if _is_held(path)}
 
     def dead(self) -> dict[Path, Entry]:
-        """Return the claims that a crash, or a test that failed, has left."""
+        """Return the claims that a crash or a failed test has left behind."""
         return {path: _read(path) for path in self._paths() if not _is_held(path)}
 
     def _paths(self) -> list[Path]:
@@ -107,7 +107,7 @@ class Book:
 
     @property
     def condemned(self) -> Path:
-        """The file that says why the mini-cluster has to be replaced."""
+        """The file that says why the mini-cluster must be replaced."""
         return self._folder / "condemned"
 
 
@@ -128,5 +128,5 @@ def _is_held(path: Path) -> bool:
 def _read(path: Path) -> Entry:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Entry)
-    except (FileNotFoundError, msgspec.DecodeError):  # its owner was killed as it wrote
+    except (FileNotFoundError, msgspec.DecodeError):  # its owner was killed while writing
         return Entry()

@@ -22,7 +22,7 @@ from slurm_sim.spec import Arguments, check_name
 
 
 def main() -> None:
-    """Run the command; a signal ends it as an exception does, so that nothing is left behind."""
+    """Run the command; a signal raises an exception, so that nothing is left behind."""
     with handling(stop, *INTERRUPTS):
         cli(prog_name="slurm-sim")
 
@@ -39,14 +39,14 @@ def cli() -> None:
 
 @cli.command()
 @size_options
-@click.option("--jupyter", is_flag=True, help="JupyterLab on the login node, on a port of this host's loopback.")
+@click.option("--jupyter", is_flag=True, help="Run JupyterLab on the login node, published on this host's loopback.")
 @name_option
 @json_option
 @click.pass_context
 def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Unpack[Arguments]) -> None:
-    """Start a mini-cluster; returns when all of its nodes are idle and a job has run.
+    """Start a mini-cluster; return when all of its nodes are idle and a job has run.
 
-    One that is stopped comes back as it was, with its files and its queue.
+    A stopped mini-cluster comes back with its files and its queue.
     """
     sim = SlurmSim(name=name, **wanted)
     found = _found.existing(name)
@@ -57,7 +57,7 @@ def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Unpack[Argumen
         sim.start()
     try:
         _show.status(sim, as_json=as_json, note=f"ready in {seconds():.1f} s")
-        ignore_interrupts()  # it is up, and the caller was told so
+        ignore_interrupts()  # the caller knows that it is up
     except Stopped:
         if not found:
             sim.down()
@@ -67,13 +67,17 @@ def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Unpack[Argumen
 @cli.command(context_settings={"allow_interspersed_args": False})
 @size_options
 @click.option(
-    "--get", "wanted_files", multiple=True, metavar="PATH", help="Copy it from hpc's home to here at the end."
+    "--get",
+    "wanted_files",
+    multiple=True,
+    metavar="PATH",
+    help="Copy PATH from hpc's home to the current folder at the end (repeatable).",
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(wanted_files: tuple[str, ...], command: tuple[str, ...], **wanted: Unpack[Arguments]) -> None:
-    """Run a command on the login node of a mini-cluster that lasts as long as the command.
+    """Run one command on the login node of a throw-away mini-cluster.
 
-    Its streams, signals and exit status pass through.
+    Streams, signals and exit status pass through.
 
     Example: slurm-sim run --nodes 4 -- srun -N4 hostname
     """
@@ -98,15 +102,15 @@ def status(name: str, as_json: bool) -> None:
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--on", default="login", show_default=True, help="login, slurmctld, or a node such as c1.")
-@click.option("--user", default=USER, show_default=True, help="Whom it runs as.")
-@click.option("--workdir", help="Where it runs. [default: the user's home]")
+@click.option("--on", default="login", show_default=True, help="Run on login, slurmctld or a node such as c1.")
+@click.option("--user", default=USER, show_default=True, help="User to run as.")
+@click.option("--workdir", help="Folder to run in. [default: the user's home]")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @name_option
 def exec(*, name: str, on: str, user: str, workdir: str | None, command: tuple[str, ...]) -> None:  # noqa: A001
-    """Run a command in a mini-cluster: streams, signals and exit status pass through.
+    """Run a command in a mini-cluster; streams, signals and exit status pass through.
 
-    If slurm-sim is killed, or loses its terminal, the command ends as well.
+    The command ends if slurm-sim is killed or loses its terminal.
 
     Example: slurm-sim exec --on c1 -- ps aux
     """
@@ -116,8 +120,8 @@ def exec(*, name: str, on: str, user: str, workdir: str | None, command: tuple[s
 
 
 @cli.command()
-@click.option("--on", default="login", show_default=True, help="login, slurmctld, or a node such as c1.")
-@click.option("--user", default=USER, show_default=True, help="Whom it runs as.")
+@click.option("--on", default="login", show_default=True, help="Run on login, slurmctld or a node such as c1.")
+@click.option("--user", default=USER, show_default=True, help="User to run as.")
 @name_option
 @click.pass_context
 def shell(ctx: click.Context, *, name: str, on: str, user: str) -> None:
@@ -130,7 +134,7 @@ def shell(ctx: click.Context, *, name: str, on: str, user: str) -> None:
 @click.argument("target")
 @name_option
 def cp(name: str, source: str, target: str) -> None:
-    """Copy files into a mini-cluster or out of it: one side is NODE:PATH.
+    """Copy files into or out of a mini-cluster; one side is NODE:PATH.
 
     Example: slurm-sim cp job.sbatch login:/home/hpc
     """
@@ -142,7 +146,8 @@ def cp(name: str, source: str, target: str) -> None:
             sim.get(path, target, on=on)
         case _:
             raise SpecError(
-                "One side has to be in the mini-cluster, the other one here.", todo="write login:PATH, c1:PATH."
+                "One side must be in the mini-cluster, the other on this host.",
+                todo="write one side as login:PATH or c1:PATH.",
             )
 
 
@@ -157,15 +162,15 @@ def _place(text: str) -> tuple[str, str] | None:
 @click.option(
     "--wait",
     is_flag=True,
-    help="Wait until all of it has ended: prints its output, and fails if any of it failed.",
+    help="Wait for the job's end and print its output; fail if any part of it failed.",
 )
-@click.option("--timeout", default=600.0, show_default=True, help="Seconds that --wait waits.")
+@click.option("--timeout", default=600.0, show_default=True, help="Time limit of --wait, in seconds.")
 @name_option
 @json_option
 def submit(*, name: str, script: str, options: tuple[str, ...], wait: bool, timeout: float, as_json: bool) -> None:
-    """Submit a batch script of this host, with OPTIONS of sbatch behind `--`.
+    """Submit a batch script from this host, with sbatch's OPTIONS after `--`.
 
-    Ctrl-C ends --wait, not the job, which goes on: `scancel` ends it.
+    Ctrl-C ends the wait, not the job; cancel the job with `scancel`.
 
     Example: slurm-sim submit job.sbatch --wait -- --nodes=2
     """
@@ -174,7 +179,7 @@ def submit(*, name: str, script: str, options: tuple[str, ...], wait: bool, time
     if done.job_id is None and done.sbatch.returncode:
         raise _submission.no_job(sim.engine, script, done.sbatch)
     click.echo(done.sbatch.stderr, nl=False, err=True)
-    if done.job_id is None:  # sbatch was asked for something else, such as --test-only
+    if done.job_id is None:  # sbatch submitted no job, as with --test-only
         click.echo(done.sbatch.stdout, nl=False)
         return
     job = sim.job(done.job_id)
@@ -182,7 +187,7 @@ def submit(*, name: str, script: str, options: tuple[str, ...], wait: bool, time
         _show.end_of(job, timeout, as_json=as_json)
         return
     click.echo(msgspec.json.encode(job.record()) if as_json else job.id)
-    raise SystemExit(done.sbatch.returncode)  # that of the job with sbatch's own --wait
+    raise SystemExit(done.sbatch.returncode)  # the job's, with sbatch's own --wait
 
 
 @cli.command()
@@ -190,7 +195,7 @@ def submit(*, name: str, script: str, options: tuple[str, ...], wait: bool, time
 @name_option
 @json_option
 def scale(name: str, nodes: int, as_json: bool) -> None:
-    """Add nodes, or take the last ones away."""
+    """Add nodes, or remove the last ones."""
     sim = SlurmSim.attach(name)
     with _show.progress(f"scaling to {nodes} nodes"):
         sim.scale(nodes)
@@ -199,13 +204,13 @@ def scale(name: str, nodes: int, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("service", default="slurmctld")
-@click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
-@click.option("--lines", default=200, show_default=True, help="How many of the last lines.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the log until Ctrl-C.")
+@click.option("--lines", default=200, show_default=True, help="Number of lines to show from the end.")
 @name_option
 def logs(*, name: str, service: str, follow: bool, lines: int) -> None:
-    """Show what a daemon wrote; SERVICE is slurmctld, login or a node."""
+    """Show a daemon's log; SERVICE is slurmctld, login or a node."""
     sim = SlurmSim.attach(name)
-    if not sim.state(service):  # one that is stopped has said why
+    if not sim.state(service):  # a stopped one still has its log
         sim.check_service(service)
     replace_by_docker("logs", f"--tail={lines}", *["--follow"] * follow, sim.container(service))
 
@@ -215,7 +220,7 @@ def logs(*, name: str, service: str, follow: bool, lines: int) -> None:
 @click.argument("nodes", nargs=-1)
 @name_option
 def fault(name: str, kind: str, nodes: tuple[str, ...]) -> None:
-    """Break something on purpose, or heal it.
+    """Inject a fault, or repair it.
 
     KIND: node-lost, node-hangs, node-cut-off, node-drained, controller-lost, controller-restarted, heal.
 
@@ -227,20 +232,22 @@ def fault(name: str, kind: str, nodes: tuple[str, ...]) -> None:
 @cli.command(name="list")
 @json_option
 def list_(as_json: bool) -> None:
-    """Show every mini-cluster of this engine."""
+    """List all mini-clusters of this engine."""
     _show.listing(as_json=as_json)
 
 
 @cli.command()
-@click.option("--all", "everything", is_flag=True, help="Every mini-cluster of this engine.")
+@click.option("--all", "everything", is_flag=True, help="Remove all mini-clusters of this engine.")
 @name_option
 def down(name: str, everything: bool) -> None:
-    """End a mini-cluster, with its containers, networks and volumes."""
+    """Remove a mini-cluster with its containers, networks and volumes."""
     check_engine()
     names = sorted(_lifecycle.projects()) if everything else [check_name(name)]
     for one in names:
-        with _show.progress(f"ending {one}"):
+        with _show.progress(f"removing {one}"):
             was_there = _lifecycle.remove(one)
         if not was_there:
-            others = ", ".join(_found.find_all()) or "none runs"
-            raise NotRunningError(f"There is no mini-cluster {one!r}.", others, "'slurm-sim list' shows all.")
+            others = ", ".join(_found.find_all()) or "none"
+            raise NotRunningError(
+                f"Mini-cluster {one!r} not found.", f"existing: {others}", "'slurm-sim list' shows all mini-clusters."
+            )

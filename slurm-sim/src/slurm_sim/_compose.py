@@ -1,4 +1,4 @@
-"""testcontainers' Compose support, with what it lacks: a project name, variables, errors that say what was printed."""
+"""Add a project name, variables and errors with Compose's output to testcontainers' Compose support."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _ETC = "/usr/local/share/slurm-sim/etc"
 """Folder in which the controller's entrypoint finds Slurm's configuration."""
 
 _PATIENCE = 30
-"""Seconds that an interrupted start has to end by itself; it takes two, or twenty with 128 nodes."""
+"""Seconds for an interrupted start to end by itself; it needs 2, or 20 with 128 nodes."""
 
 
 class Project(DockerCompose):
     """The Compose project of a mini-cluster, under its name.
 
     Args:
-        spec: the mini-cluster's.
-        files: Compose's.
-        nodes: one more file, as text: Compose reads it from standard input, so that nothing is left by a killed `up`.
+        spec: Specification of the mini-cluster.
+        files: Paths of Compose files.
+        nodes: One more file, as text. Compose reads it from standard input, so that a killed `up` leaves no file.
     """
 
     def __init__(self, spec: Spec, files: list[str], nodes: str) -> None:
@@ -43,12 +43,12 @@ class Project(DockerCompose):
 
     @cached_property
     def compose_command_property(self) -> list[str]:
-        """The command that every call starts with (testcontainers has no argument for `--project-name`)."""
+        """The start of every command line (testcontainers has no argument for `--project-name`)."""
         docker, compose, *rest = super().compose_command_property
         return [docker, compose, "--project-name", self.spec.name, *rest]
 
     def up(self, *services: str) -> None:
-        """Start the services that do not run, leaving the others alone. Raises `SlurmSimError`."""
+        """Start those of the services that are not running. Raises `SlurmSimError`."""
         how = ["up", "--detach", "--no-recreate", "--quiet-pull"]
         self._run_command([*self.compose_command_property, *how, *services])
 
@@ -63,12 +63,12 @@ class Project(DockerCompose):
         if done.returncode:
             said = done.stderr.decode(errors="replace")
             raise _engine_errors.no_engine(said) or SlurmSimError(
-                "Compose could not do it.", _engine_errors.explanation(said), _engine_errors.advice(said)
+                "Docker Compose failed.", _engine_errors.explanation(said), _engine_errors.advice(said)
             )
         return done
 
     def _environment(self) -> dict[str, str]:
-        """Return what compose.yaml asks for; variables that would change what Compose does are left out."""
+        """Return this environment with compose.yaml's variables, but without COMPOSE_…, which reconfigure Compose."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
         return own | {
             "SLURM_SIM_CONTROLLER_IMAGE": self.spec.controller_image,
@@ -98,7 +98,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def project(spec: Spec, nodes: Iterable[str]) -> Project:
     """Return the Compose project of a mini-cluster with these nodes, one service each.
 
-    Services, not replicas: so a node's name is its hostname, which takes a capability to change from inside.
+    Services, not replicas, so that a node's hostname is its name: changing it from inside would need a capability.
     """
     names = ["compose.yaml", *["bare.yaml"] * spec.bare, *["jupyter.yaml"] * spec.jupyter]
     files = [str(_files.root() / "compose" / name) for name in names]
@@ -116,9 +116,9 @@ def project(spec: Spec, nodes: Iterable[str]) -> Project:
 
 
 def _controller(spec: Spec) -> tuple[dict[str, object], dict[str, object]]:
-    """Return what the controller has beside compose.yaml: Slurm's configuration, and /shared, filled through it.
+    """Return the controller's additions to compose.yaml: Slurm's configuration, and /shared, filled through it.
 
-    The configuration is in the text that Compose reads: a file would be mounted, and the engine may be on another host.
+    The configuration is part of the text that Compose reads: a file would be mounted, but the engine may be remote.
     """
     files = sorted((_files.root() / "slurm-sim" / "etc").iterdir())
     contents = {file.stem: {"content": file.read_text(encoding="utf-8").replace("$", "$$")} for file in files}

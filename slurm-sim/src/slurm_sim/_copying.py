@@ -1,4 +1,4 @@
-"""Files into a mini-cluster and out of it, as `cp -r` would."""
+"""Copy files into and out of a mini-cluster, like `cp -r`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _UID = 1000
 
 
 def put(engine: Engine, source: Path, target: PurePosixPath, *, on: str) -> None:
-    """Copy into a container. A folder that exists takes the source inside it; files belong to `hpc`."""
+    """Copy into a container, or into `target` if that is an existing folder. The copies belong to `hpc`."""
     if not source.exists():
-        raise SlurmSimError(f"There is no {source}.", todo="see the path.")
+        raise SlurmSimError(f"{source} not found.", todo="check the path.")
     engine.require(on)
     inside = engine.exec("test", "-d", str(target), on=on, check=False).returncode == 0
     folder, name = (target, source.resolve().name) if inside else (target.parent, target.name)
@@ -25,7 +25,7 @@ def put(engine: Engine, source: Path, target: PurePosixPath, *, on: str) -> None
         tar.add(source, arcname=name, filter=_as_hpc)
     done = docker("cp", "-", f"{engine.container(on)}:{folder}", stdin=packed.getvalue())
     if done.returncode:
-        raise SlurmSimError(f"{source} could not be copied to {on}:{target}.", done.stderr)
+        raise SlurmSimError(f"Cannot copy {source} to {on}:{target}.", done.stderr)
 
 
 def get(engine: Engine, source: PurePosixPath, target: Path, *, on: str) -> None:
@@ -33,7 +33,7 @@ def get(engine: Engine, source: PurePosixPath, target: Path, *, on: str) -> None
     engine.require(on)
     done = docker("cp", f"{engine.container(on)}:{source}", str(target))
     if done.returncode:
-        raise SlurmSimError(f"{on}:{source} could not be copied to {target}.", done.stderr)
+        raise SlurmSimError(f"Cannot copy {on}:{source} to {target}.", done.stderr)
 
 
 def _as_hpc(member: tarfile.TarInfo) -> tarfile.TarInfo:

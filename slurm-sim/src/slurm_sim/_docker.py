@@ -1,4 +1,4 @@
-"""Run the engine's own client, the command `docker`, and its Compose."""
+"""Run the engine's client, the command `docker`, and its Compose plugin."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from slurm_sim._signals import deferred, uninterrupted
 from slurm_sim.errors import CommandError, EngineError
 
 Stream = int | IO[bytes] | None
-"""A stream of a process, as `subprocess` takes it."""
+"""A stream of a process, as `subprocess` accepts it."""
 
 
 class Completed(msgspec.Struct, frozen=True):
-    """A command that has ended: its status, and what it wrote."""
+    """The exit status and the output of a command."""
 
     returncode: int
     stdout: str
@@ -28,16 +28,16 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 def docker(*args: str, stdin: bytes = b"") -> Completed:
-    """Run the engine's client, which reads `stdin`, never the terminal. Raises `EngineError` if there is no engine."""
+    """Run the engine's client, which reads `stdin`, never the terminal. Raises `EngineError` if no engine answers."""
     try:
         done = subprocess.run(["docker", *args], input=stdin, capture_output=True, process_group=0, check=False)
     except FileNotFoundError:
-        raise EngineError("There is no docker command.", todo="run containers/engine.sh, or install Docker.") from None
+        raise EngineError("Command 'docker' not found.", todo="run containers/engine.sh, or install Docker.") from None
     return completed(done)
 
 
 def docker_output(*args: str, stdin: bytes = b"") -> str:
-    """Run the engine's client for what has to succeed, and return its output. Raises `EngineError` with the reason."""
+    """Run the engine's client and return its output. Raises `EngineError` with the reason if it fails."""
     done = docker(*args, stdin=stdin)
     if done.returncode:
         seen = _engine_errors.explanation(done.stderr)
@@ -59,7 +59,7 @@ def start_docker(
 
 
 def stream_docker(*args: str, stdin: bytes, stdout: Stream = None) -> None:
-    """Run the engine's client on this process's own output, or another."""
+    """Run the engine's client with its output on this process's own, or on another stream."""
     subprocess.run(["docker", *args], input=stdin, stdout=stdout, check=False)
 
 
@@ -76,19 +76,19 @@ def run_to_its_end(
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command as a process group, which Ctrl-C does not reach.
+    """Run a command in its own process group, which Ctrl-C does not reach.
 
     Args:
         command: The program and its arguments.
         talk: Gives the process its input, waits for its end, and returns its output and its errors.
-        end: Ends the process if this one is interrupted meanwhile; is itself not interrupted.
+        end: Ends the process if this one is interrupted; is not interrupted itself.
         cwd: Its working directory.
         env: Its environment.
     """
     process: subprocess.Popen[bytes] | None = None
     pipe = subprocess.PIPE
     try:
-        with deferred():  # or it could run without anyone who knows of it
+        with deferred():  # an interrupt just after the start would leave it running
             process = subprocess.Popen(command, cwd=cwd, env=env, stdin=pipe, stdout=pipe, stderr=pipe, process_group=0)
         output, errors = talk(process)
     except BaseException:
@@ -100,7 +100,7 @@ def run_to_its_end(
 
 
 def completed(done: subprocess.CompletedProcess[bytes]) -> Completed:
-    """Return what the engine's client did, as text. Raises `EngineError` if there is no engine."""
+    """Return the result of the engine's client as text. Raises `EngineError` if no engine answered."""
     errors = done.stderr.decode(errors="replace")
     if done.returncode and (error := _engine_errors.no_engine(errors)):
         raise error

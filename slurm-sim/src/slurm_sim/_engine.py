@@ -1,4 +1,4 @@
-"""One mini-cluster as the Docker engine has it."""
+"""One mini-cluster, as the Docker engine sees it."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from slurm_sim._docker import (
 from slurm_sim._lifeline import Lifeline
 
 USER = "hpc"
-"""The person that work runs as."""
+"""User that jobs and commands run as by default."""
 
 HOME = "/home/hpc"
-"""That person's home, shared by the login node and all nodes."""
+"""That user's home, shared by the login node and all nodes."""
 
 _TIMED_OUT = (124, 137)
-"""Exit status of `timeout` after it ended a command; it runs beside it, where the engine's client cannot reach."""
+"""Exit statuses of `timeout` after it ended a command; it runs in the container, since the client cannot end one."""
 
 _REFUSALS = ("Error response from daemon", "Error: No such container", "OCI runtime exec failed")
-"""The first words of the engine where it ran no command; a command may write them, too."""
+"""First words of the engine's errors if it ran no command; a command may print them, too."""
 
 _PATIENCE = 10
-"""Seconds that `timeout` has in a container to end what it runs; a container that hangs needs longer."""
+"""Seconds for `timeout` to end its command; only a container that hangs needs longer."""
 
 _BRIEF = 0.3
-"""Seconds after which a command gets a lifeline, which costs as much as a short command does."""
+"""Seconds after which a command gets a lifeline, which costs as much as a short command."""
 
 
 class Engine:
-    """The containers of one mini-cluster, one for each service: `slurmctld`, `login` and the nodes c1…cN.
+    """The containers of one mini-cluster, one per service: `slurmctld`, `login` and the nodes c1…cN.
 
     Args:
-        name: The mini-cluster's.
-        env: Variables that every command of `exec` gets.
+        name: Name of the mini-cluster.
+        env: Environment variables for every command of `exec`.
     """
 
     def __init__(self, name: str, *, env: Mapping[str, str] | None = None) -> None:
@@ -57,33 +57,33 @@ class Engine:
         return f"{self.name}_default"
 
     def container(self, service: str) -> str:
-        """Return the name that the engine knows a service's container by."""
+        """Return the name of a service's container."""
         return _found.container_name(self.name, service)
 
     def nodes(self) -> list[str]:
-        """Return its compute nodes, in order."""
+        """Return the names of the compute nodes, in order."""
         return _found.find(self.name).nodes
 
     def state(self, service: str) -> str:
-        """Return the engine's word for a service's container: `running`, `exited`, `paused`; "" without one."""
+        """Return a service's state in the engine's words: `running`, `exited`, `paused`; "" without a container."""
         return _found.find(self.name).states.get(service, "")
 
     def require(self, *services: str) -> _found.Found:
-        """Return the mini-cluster if these services run. Raises `NotRunningError` that says what to do."""
+        """Return the mini-cluster if these services are running; else raise `NotRunningError` with advice."""
         return _found.require(self.name, *services)
 
     def logs(self, service: str, lines: int) -> str:
-        """Return the last lines that a daemon wrote."""
+        """Return the last lines of a daemon's log."""
         done = docker("logs", "--tail", str(lines), self.container(service))
         return done.stdout + done.stderr
 
     def run(self, service: str, *command: str, user: str = "", stdin: bytes = b"") -> Completed:
-        """Run a command that ends by itself, and soon, as the container's user unless another is named."""
+        """Run a short command, as the container's user unless another is given."""
         options = [f"--user={user}"] * bool(user) + ["--interactive"] * bool(stdin)
         return docker("exec", *options, self.container(service), *command, stdin=stdin)
 
     def stream(self, *command: str, on: str, user: str, stdin: bytes, stdout: Stream = None) -> None:
-        """Run a command whose output, however much, goes to this process's own, or to another stream."""
+        """Run a command with its output, of any size, on this process's own, or on another stream."""
         stream_docker(*exec_arguments(self.container(on), command, user=user), stdin=stdin, stdout=stdout)
 
     def exec(
@@ -97,7 +97,7 @@ class Engine:
         check: bool = True,
         timeout: float | None = None,
     ) -> Completed:
-        """Run any command, as `SlurmSim.exec`: it ends if this process ends, is interrupted, or loses patience."""
+        """Run any command, see `SlurmSim.exec`. It ends when this process ends, is interrupted or times out."""
         sent = stdin.encode() if isinstance(stdin, str) else stdin
         limited = command if timeout is None else ("timeout", "--kill-after=2", str(timeout), *command)
         late = f"{shlex.join(command)!r} did not end within {timeout:g} s" if timeout is not None else ""

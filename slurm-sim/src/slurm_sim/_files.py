@@ -17,11 +17,11 @@ def root() -> Path:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return what `versions.env` says."""
+    """Return the variables in `versions.env`."""
     lines = (root() / "versions.env").read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def is_checkout() -> bool:
-    """Return whether this runs from a checkout, which can build every image, and not from a wheel."""
+    """Return whether this runs from a checkout, which can build every image, rather than from a wheel."""
     return (root() / "Makefile").is_file()

@@ -1,4 +1,4 @@
-"""Mini-clusters that the engine has. It is the only memory: labels, no files."""
+"""Find the engine's mini-clusters. All state is in the engine: in labels, not in files."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from slurm_sim.errors import NotRunningError
 from slurm_sim.spec import Spec
 
 SPEC_LABEL = "io.slurm-sim.spec"
-"""The label of all that a mini-cluster consists of."""
+"""Label of every container, network and volume of a mini-cluster."""
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A mini-cluster that the engine has: its spec, its compute nodes in order, and each container's state."""
+    """A mini-cluster of the engine: its spec, its compute nodes in order, and each container's state."""
 
     spec: Spec
     nodes: list[str]
@@ -25,44 +25,44 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def all_nodes(self) -> list[str]:
-        """Its compute nodes, and those between them whose containers are gone: nodes are numbered without a gap."""
+        """Its compute nodes, and those between them whose containers were removed: nodes are numbered without gaps."""
         return node_names(int(self.nodes[-1][1:])) if self.nodes else node_names(self.spec.nodes)
 
     @property
     def stopped(self) -> dict[str, str]:
-        """The services that do not run, each with the engine's word for its state, or "removed"."""
+        """Services that are not running, each with its state in the engine's words, or "removed"."""
         services = ["slurmctld", "login", *self.all_nodes]
         states = {service: self.states.get(service, "removed") for service in services}
         return {service: state for service, state in states.items() if state != "running"}
 
     @property
     def state(self) -> str:
-        """One word for it: `running`, `stopped`, or `partly stopped`."""
+        """Overall state: `running`, `stopped` or `partly stopped`."""
         if not self.stopped:
             return "running"
         return "partly stopped" if "running" in self.states.values() else "stopped"
 
 
 def spec_label(spec: Spec) -> str:
-    """Return the label that remembers a spec: the engine holds all state, so none can go stale."""
+    """Return the label that stores a spec: the engine holds all state, so none can go stale."""
     return msgspec.json.encode(spec).decode()
 
 
 def find(name: str) -> Found:
-    """Return the mini-cluster of that name. Raises `NotRunningError`, naming those that there are."""
+    """Return the named mini-cluster. Raises `NotRunningError`, which lists the existing ones."""
     found = existing(name)
     if found is None:
         others = ", ".join(sorted(find_all()))
         raise NotRunningError(
-            f"There is no mini-cluster {name!r}.",
-            others or "none runs",
-            f"--name one of these, or 'slurm-sim up --name {name}'." if others else "'slurm-sim up' starts one.",
+            f"Mini-cluster {name!r} not found.",
+            f"existing: {others or 'none'}",
+            f"{'use one of these, or ' if others else ''}run 'slurm-sim up{name_option(name)}'.",
         )
     return found
 
 
 def existing(name: str) -> Found | None:
-    """Return the mini-cluster of that name, or None. Raises `NotRunningError` for one of another version."""
+    """Return the named mini-cluster, or None. Raises `NotRunningError` if another version of slurm-sim made it."""
     rows = _listed("ps", "--all")
     rows += [] if any(row[0] == name and row[-1] for row in rows) else _listed("volume", "ls")
     labels = _labels(rows)
@@ -71,21 +71,21 @@ def existing(name: str) -> Found | None:
     found = _found(name, labels[name], rows)
     if found is None:
         raise NotRunningError(
-            f"Mini-cluster {name!r} is of another version of slurm-sim.",
+            f"Mini-cluster {name!r} was made by another version of slurm-sim.",
             todo=f"use that version, or remove it with 'slurm-sim down --name {name}'.",
         )
     return found
 
 
 def find_all() -> dict[str, Found]:
-    """Return every mini-cluster that the engine has, by name, also one of which only volumes are left."""
+    """Return all mini-clusters of the engine by name, including those of which only volumes are left."""
     rows = [*_listed("ps", "--all"), *_listed("volume", "ls")]
     found = {name: _found(name, label, rows) for name, label in _labels(rows).items()}
     return {name: one for name, one in found.items() if one}
 
 
 def count_nodes() -> int:
-    """Return how many nodes all mini-clusters of the engine have together."""
+    """Return the total number of nodes of all mini-clusters in the engine."""
     return sum(len(found.nodes) for found in find_all().values())
 
 
@@ -106,7 +106,7 @@ def _labels(rows: list[list[str]]) -> dict[str, str]:
 
 
 def _found(name: str, label: str, rows: list[list[str]]) -> Found | None:
-    """Read one mini-cluster; None if a version wrote its label that knew other fields."""
+    """Read one mini-cluster; return None if a version with other fields wrote its label."""
     try:
         spec = msgspec.json.decode(label, type=Spec)
     except msgspec.MsgspecError:
@@ -117,12 +117,14 @@ def _found(name: str, label: str, rows: list[list[str]]) -> Found | None:
 
 
 def require(name: str, *services: str) -> Found:
-    """Return the mini-cluster of that name if these services run. Raises `NotRunningError` that says what to do."""
+    """Return the named mini-cluster if these services are running; else raise `NotRunningError` with advice."""
     found = find(name)
     for service in services:
         if service not in found.states and service not in found.stopped:
             raise NotRunningError(
-                f"Mini-cluster {name!r} has no {service!r}.", ", ".join(sorted(found.states)), "--on one of these."
+                f"{service!r} not found in mini-cluster {name!r}.",
+                f"existing: {', '.join(sorted(found.states))}",
+                "use one of these.",
             )
     if found.stopped.keys() & set(services):
         raise NotRunningError(f"Mini-cluster {name!r} is {found.state}.", seen_states(found), up_again(name))
@@ -130,7 +132,7 @@ def require(name: str, *services: str) -> Found:
 
 
 def seen_states(found: Found) -> str:
-    """Return which services are in which state, each state in a line."""
+    """Return the services in each state, one state per line."""
     lines: dict[str, list[str]] = {}
     for service, state in (found.stopped or found.states).items():
         lines.setdefault(state, []).append(service)
@@ -138,23 +140,23 @@ def seen_states(found: Found) -> str:
 
 
 def up_again(name: str) -> str:
-    """Return how a stopped mini-cluster comes back."""
+    """Return how to bring back a stopped mini-cluster, or to remove it."""
     option = name_option(name)
     return f"'slurm-sim up{option}' brings it back with its files and its queue, 'slurm-sim down{option}' removes it."
 
 
 def name_option(name: str) -> str:
-    """Return the option that a command of slurm-sim needs for a mini-cluster, after a space; "" for the default one."""
+    """Return the option that selects a mini-cluster in a command, after a space; "" for the default one."""
     return "" if name == "slurm-sim" else f" --name {name}"
 
 
 def differences(found: Found, spec: Spec) -> list[str]:
-    """Return how a mini-cluster that runs differs from a spec; its name and its number of nodes do not count."""
+    """Return how a mini-cluster differs from a running one of this spec, except in name and number of nodes."""
     return [f"{service} is {state}" for service, state in found.stopped.items()] or unlike(found, spec)
 
 
 def unlike(found: Found, spec: Spec) -> list[str]:
-    """Return how what a mini-cluster is made of differs from a spec; its name and number of nodes do not count."""
+    """Return how a mini-cluster's settings and images differ from a spec, except in name and number of nodes."""
     told = []
     for field in msgspec.structs.fields(Spec):
         was = getattr(found.spec, field.name)
@@ -165,7 +167,7 @@ def unlike(found: Found, spec: Spec) -> list[str]:
 
 
 def _rebuilt_images(found: Found) -> list[str]:
-    """Return those of its images whose tag means another build by now."""
+    """Return a line for each image whose tag now points to another build."""
     services = {"slurmctld": found.spec.controller_image, "login": found.spec.login_image}
     services |= dict.fromkeys(found.nodes[:1], found.spec.node_image)
     built = {image: docker("image", "inspect", "--format={{.Id}}", image).stdout for image in services.values()}
@@ -173,7 +175,7 @@ def _rebuilt_images(found: Found) -> list[str]:
         image: docker("inspect", "--format={{.Image}}", container_name(found.spec.name, service)).stdout
         for service, image in services.items()
     }
-    return [f"{image} was built anew" for image in runs if runs[image] != built[image]]
+    return [f"{image} was rebuilt" for image in runs if runs[image] != built[image]]
 
 
 def container_name(name: str, service: str) -> str:

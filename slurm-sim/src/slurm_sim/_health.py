@@ -1,4 +1,4 @@
-"""The condition of a mini-cluster between two tests: what is broken, and how it is mended."""
+"""Check and repair a mini-cluster between two tests."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import NotRunningError, SlurmSimError, StartError
 
 PATIENCE = 30
-"""Seconds for an answer from a mini-cluster that may be broken."""
+"""Seconds to wait for an answer from a mini-cluster that may be broken."""
 
 CONFIGURATION = (
     AWAIT_CONTROLLER
     + "scontrol show config && scontrol show partition --oneliner && scontrol show reservation --oneliner\n"
 )
-"""Everything that an administrator can change in the controller, but for its nodes."""
+"""Shell commands that print all that an administrator can change in the controller, except nodes."""
 
 LEASE = "pytest-"
 """Prefix of partitions that belong to one test."""
 
 _ENDING = 10
-"""Seconds that a suspected node has to end its jobs, KillWait included. One that takes longer is replaced."""
+"""Seconds for a suspect node to end its jobs, including KillWait; a slower node is replaced."""
 
 _COLUMNS = label_field(SERVICE_LABEL) + "\t{{.State}}\t{{.Networks}}"
 _SERVICES = ("login", "slurmctld")
@@ -39,12 +39,12 @@ _OF_THE_MOMENT = re.compile(
 
 
 def ailments(engine: Engine, nodes: Sequence[str]) -> dict[str, str]:
-    """Return what is wrong with the containers of the daemons and of these nodes; nothing if all of them run."""
+    """Return the problems of the daemons' and these nodes' containers, by service; empty if all are running."""
     done = docker("ps", "--all", f"--filter=label={PROJECT_LABEL}={engine.name}", f"--format={_COLUMNS}")
     seen = {service: (state, networks) for service, state, networks in map(_fields, done.stdout.splitlines())}
     wrong = {}
     for service in (*_SERVICES, *nodes):
-        state, networks = seen.get(service, ("gone", ""))
+        state, networks = seen.get(service, ("removed", ""))
         if state != "running":
             wrong[service] = state
         elif engine.network not in networks.split(","):
@@ -58,15 +58,15 @@ def _fields(row: str) -> tuple[str, str, str]:
 
 
 def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
-    """Bring back the daemons and these nodes, as new where they are broken, and return the controller's configuration.
+    """Restart broken daemons, replace broken nodes, and return the controller's configuration.
 
     Args:
         sim: The mini-cluster.
-        nodes: Those that have to work. One that is missing is added.
-        suspect: A test has failed on them: they also have to run a job.
+        nodes: Nodes that must work; missing ones are added.
+        suspect: Whether a test has failed on these nodes: they must also run a job.
 
     Raises:
-        SlurmSimError: Its daemons cannot be brought back.
+        SlurmSimError: The daemons cannot be restarted.
         TimeoutError: The controller does not answer.
     """
     wrong = ailments(sim.engine, nodes)
@@ -80,17 +80,17 @@ def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
 
 
 def revive(sim: SlurmSim, wrong: Mapping[str, str]) -> bool:
-    """Bring back the daemons that all nodes need, and return whether any was broken. Raises `NotRunningError`."""
+    """Restart broken daemons that all nodes need, and return whether there were any. Raises `NotRunningError`."""
     broken = [service for service in _SERVICES if service in wrong]
     for service in broken:
-        if wrong[service] == "gone":
+        if wrong[service] == "removed":
             raise NotRunningError(f"The container of {service} was removed.")
         faults.revive(sim.engine, service)
     return bool(broken)
 
 
 def _asked(sim: SlurmSim, nodes: Sequence[str]) -> tuple[str, set[str]]:
-    """Ask the controller, from the login node, for its configuration and those nodes that are not up."""
+    """Return the controller's configuration and the nodes that are not up, as seen from the login node."""
     ask = f"{CONFIGURATION}sinfo --noheader --Node --format='%N %t'"
     said = sim.exec("sh", "-c", ask, timeout=PATIENCE).stdout
     configuration, *states = re.split(r"^(c\d+) +(\S+)\n", said, flags=re.MULTILINE)
@@ -99,12 +99,12 @@ def _asked(sim: SlurmSim, nodes: Sequence[str]) -> tuple[str, set[str]]:
 
 
 def settled(configuration: str) -> str:
-    """Return a configuration without what changes by itself."""
+    """Return a configuration without the parts that change by themselves."""
     return _OF_THE_MOMENT.sub("", configuration)
 
 
 def configuration(sim: SlurmSim) -> str:
-    """Return the controller's configuration, without what changes by itself."""
+    """Return the controller's configuration, without the parts that change by themselves."""
     return settled(sim.exec("sh", "-c", CONFIGURATION, on="slurmctld", user="root", timeout=PATIENCE).stdout)
 
 
@@ -120,7 +120,7 @@ def reason(error: SlurmSimError | TimeoutError) -> str:
 
 
 def differences(before: str, after: str) -> list[str]:
-    """Return what is new in a configuration, or what is missing."""
+    """Return the new parts of a configuration or, without any, the missing ones."""
     old = dict.fromkeys(before.splitlines())
     new = dict.fromkeys(after.splitlines())
     words = {word for line in old for word in line.split()}
@@ -133,7 +133,7 @@ def differences(before: str, after: str) -> list[str]:
 
 
 def _probe(sim: SlurmSim, nodes: Sequence[str]) -> None:
-    """Run a job on these nodes. Those where none can run are replaced."""
+    """Run a job on these nodes, and replace them if it fails."""
     if not runs_a_job(sim, nodes):
         _scaling.replace(sim.engine, sim.spec, list(nodes))
         if not runs_a_job(sim, nodes):
@@ -141,7 +141,7 @@ def _probe(sim: SlurmSim, nodes: Sequence[str]) -> None:
 
 
 def runs_a_job(sim: SlurmSim, nodes: Sequence[str]) -> bool:
-    """Return whether a job runs on all of these nodes, once their jobs have been cancelled."""
+    """Cancel the jobs of these nodes, and return whether a new job runs on all of them."""
     listed = ",".join(nodes)
     job = ("srun", "--quiet", f"--nodelist={listed}", f"--nodes={len(nodes)}", "--time=1", "true")
     try:

@@ -1,4 +1,4 @@
-"""The images of a mini-cluster: which they are, and how they come to be where they are missing."""
+"""Choose the images of a mini-cluster, and build missing ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slurm_sim.errors import EngineError
 
 
 class Images(TypedDict):
-    """The images of each role, by `Spec`'s names."""
+    """The image of each role, under the names of `Spec`'s fields."""
 
     controller_image: str
     login_image: str
@@ -21,13 +21,13 @@ class Images(TypedDict):
 
 
 def default_images(image: str | None = None, *, bare: bool = False, jupyter: bool = False) -> Images:
-    """Return the images of each role.
+    """Return the image of each role.
 
     Args:
-        image: What the login node and the compute nodes run. Without it: $SLURM_SIM_IMAGE; else slurm-sim/node,
-            which has the user's environment beside Slurm, where it has been built; else plain Slurm.
-        bare: Without `image`, Slurm and Apptainer.
-        jupyter: Without `image`, slurm-sim/node, and JupyterLab over it on the login node.
+        image: Image of login and compute nodes. Default: $SLURM_SIM_IMAGE; else slurm-sim/node, if built, which has the
+            user's environment beside Slurm; else plain Slurm.
+        bare: Without `image`, use the one with Slurm and Apptainer.
+        jupyter: Use slurm-sim/node, with JupyterLab over it on the login node.
     """
     slurm = _files.versions()["SLURM_VERSION"]
     own = _files.versions()["VERSION"]
@@ -44,7 +44,7 @@ def default_images(image: str | None = None, *, bare: bool = False, jupyter: boo
 
 
 def ensure(images: list[str], *, verbose: bool = False) -> None:
-    """Build those of our images that the engine lacks. Raises `EngineError`, also for a missing image not ours."""
+    """Build our missing images. Raises `EngineError`, also if an image that is not ours is missing."""
     check_engine()
     missing = [image for image in dict.fromkeys(images) if not exists(image)]
     if not missing:
@@ -62,7 +62,7 @@ def ensure(images: list[str], *, verbose: bool = False) -> None:
         raise EngineError(
             f"Could not build {', '.join(missing)}.",
             "\n".join((build.stderr or "").strip().splitlines()[-8:]),
-            "the build wants Debian's packages, or a registry: see that one of them can be reached.",
+            "the build needs Debian's packages or a registry: check that one of them can be reached.",
         )
 
 
@@ -77,16 +77,16 @@ def _built_node_image() -> str | None:
 
 
 def _target(image: str) -> tuple[str, str]:
-    """Return the bake target that makes an image of ours."""
+    """Return the bake target of one of our images, and the image."""
     repository = image.rsplit(":", 1)[0]
     prefix, _, target = repository.partition("/")
     if prefix != "slurm-sim" or target not in {"slurmctld", "login", "slurmd", "node", "bare", "jupyter"}:
-        raise EngineError(f"The engine has no image {image}.", todo="build or pull it, or leave out --image.")
+        raise EngineError(f"Image {image} not found.", todo="build or pull it, or leave out --image.")
     return target, image
 
 
 def _cache() -> Path:
-    """Return where a bootstrapped base image is kept: in the checkout, or with the user's caches."""
+    """Return the folder for a bootstrapped base image: in the checkout, or in the user's caches."""
     if _files.is_checkout():
         return _files.root() / ".cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slurm-sim"

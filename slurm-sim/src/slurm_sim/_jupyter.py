@@ -1,4 +1,4 @@
-"""JupyterLab on the login node: started with it, found here. What it serves is its image's affair."""
+"""Find JupyterLab on the login node, which starts it; its image decides what it serves."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from slurm_sim._docker import docker
 from slurm_sim._engine import USER, Engine
 from slurm_sim.errors import NotRunningError, SpecError, StartError
 
-# The image's side: a healthcheck, the token's file, a port, and a label that names further pages behind that port.
+# The image provides a healthcheck, the token's file, a port, and a label with more pages behind that port.
 _PORT = "8888/tcp"
 _ANSWERS = "jupyter-healthcheck && cat /run/jupyter/token"
 _PAGES = '{{index .Config.Labels "io.slurm-sim.pages"}}'
-# Nothing tells when a server has begun to answer.
+# No event says that a server has begun to answer.
 _AWAIT = "until jupyter-healthcheck 2>/dev/null; do pgrep -f '[j]upyter-lab' >/dev/null || exit 3; sleep 0.1; done"
 _ENDED = 3
 _REACH_SECONDS = 5
@@ -28,10 +28,10 @@ class Jupyter(msgspec.Struct, frozen=True, kw_only=True):
     """The addresses of JupyterLab.
 
     Attributes:
-        address: on the loopback of the engine's host, with the token that lets one in.
-        pages: further addresses behind the same port, by what they show.
-        tunnel: the command that makes these addresses work on another machine.
-        elsewhere: the engine's host, if these addresses are not reached from here without the tunnel; else "".
+        address: URL on the loopback of the engine's host, with the access token.
+        pages: URLs of other pages behind the same port, by title.
+        tunnel: ssh command that makes these URLs work on another machine.
+        elsewhere: the engine's host if this process needs the tunnel, too; else "".
     """
 
     address: str
@@ -41,29 +41,30 @@ class Jupyter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(*, bare: bool, image: str | None) -> None:
-    """Raise `SpecError` for what JupyterLab cannot be had with: its image is the login node's."""
+    """Raise `SpecError` for options that exclude JupyterLab, whose image is the login node's."""
     if bare:
-        raise SpecError("Bare nodes have no JupyterLab, nor what it would run.", todo="leave out --bare, or --jupyter.")
+        what = "Bare nodes have no JupyterLab and no environment to run in it."
+        raise SpecError(what, todo="leave out --bare or --jupyter.")
     if image:
-        todo = "leave out --image ($SLURM_SIM_IMAGE), or build JupyterLab into it."
-        raise SpecError("JupyterLab is in an image of its own.", f"the image {image}", todo)
+        todo = "leave out --image (or unset SLURM_SIM_IMAGE), or build JupyterLab into it."
+        raise SpecError("JupyterLab needs its own image.", f"the image {image}", todo)
 
 
 def await_answer(engine: Engine, timeout: float) -> None:
-    """Return when it answers. Raises `StartError` with its last words."""
+    """Wait until JupyterLab answers. Raises `StartError` with the end of its log."""
     done = engine.run("login", "timeout", str(timeout), "bash", "-c", _AWAIT, user=USER)
     if done.returncode:
-        what = "ended as it started" if done.returncode == _ENDED else f"did not answer within {timeout:.0f} s"
+        what = "exited at startup" if done.returncode == _ENDED else f"did not answer within {timeout:.0f} s"
         raise StartError(f"JupyterLab {what}.", engine.logs("login", 12))
 
 
 def find(engine: Engine) -> Jupyter:
-    """Return where the JupyterLab of a mini-cluster is. Raises `NotRunningError` if it does not answer."""
+    """Return the addresses of a mini-cluster's JupyterLab. Raises `NotRunningError` if it does not answer."""
     container = engine.container("login")
     token = engine.run("login", "sh", "-c", _ANSWERS, user=USER)
     port = docker("port", container, _PORT).stdout.rpartition(":")[2].strip()
     if token.returncode or not port:
-        raise NotRunningError("JupyterLab does not answer.", token.stderr, "'slurm-sim logs login' has its log.")
+        raise NotRunningError("JupyterLab does not answer.", token.stderr, "'slurm-sim logs login' shows its log.")
     pages = msgspec.json.decode(docker("inspect", "--format", _PAGES, container).stdout or "{}", type=dict[str, str])
     root = f"http://127.0.0.1:{port}"
     query = f"?token={token.stdout.strip()}"
@@ -78,17 +79,17 @@ def find(engine: Engine) -> Jupyter:
 
 
 def _answers(address: str) -> bool:
-    """Return whether this process reaches it: the engine may be on another host, or this process in a container."""
+    """Return whether this process reaches an address: the engine may be remote, or this process in a container."""
     try:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with direct.open(address, timeout=_REACH_SECONDS) as answer:
             return bool(answer.status == http.client.OK)
-    except (OSError, http.client.HTTPException):  # also what another server on that port says of the token
+    except (OSError, http.client.HTTPException):  # another server on that port rejects the token
         return False
 
 
 def _engine_login() -> str:
-    """Return what ssh needs to reach the engine's host, as the client's context and $DOCKER_HOST say."""
+    """Return ssh's arguments for the engine's host, from the client's context and $DOCKER_HOST."""
     endpoint = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").stdout.strip()
     where = urllib.parse.urlsplit(endpoint)
     if not where.hostname:  # a socket: this is a container on the engine's host

@@ -16,7 +16,7 @@ from slurm_sim.errors import EngineError, SlurmSimError, StartError
 from slurm_sim.spec import Spec
 
 _GATE = "/usr/local/lib/slurm-sim/gate"
-_KINDS = (  # what a mini-cluster consists of: how it is listed, and how it is removed
+_KINDS = (  # commands that list and remove each kind of object in a mini-cluster
     (("ps", "--all"), ("rm", "--force", "--volumes")),
     (("network", "ls"), ("network", "rm")),
     (("volume", "ls"), ("volume", "rm", "--force")),
@@ -25,10 +25,10 @@ _REMOVED_BY_ANOTHER = re.compile("already in progress|no such|not found", re.IGN
 
 
 def start(spec: Spec, timeout: float) -> dict[str, float]:
-    """Start a mini-cluster and wait at the gate; on any error and on Ctrl-C, nothing of it is left.
+    """Start a mini-cluster and wait at the gate; on any error and on Ctrl-C, remove it.
 
     Returns:
-        The seconds that each part took.
+        The duration of each part, in seconds.
     """
     _size.check_room(_found.count_nodes(), spec.nodes, spec.controller_image)
     try:
@@ -45,20 +45,20 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
 
 
 def compose_up(spec: Spec, nodes: Iterable[str], *services: str) -> None:
-    """Start services of a mini-cluster that has these nodes, all services if none is named."""
+    """Start services of a mini-cluster with these nodes; all services if none is given."""
     from slurm_sim._compose import project  # slow to import, and only starting needs it
 
     project(spec, nodes).up(*services)
 
 
 def _await(spec: Spec, timeout: float) -> dict[str, float]:
-    """Wait for all that a mini-cluster should have. Returns the seconds that each part took."""
+    """Wait for all parts of a mini-cluster. Returns the duration of each part, in seconds."""
     engine = Engine(spec.name)
     began = time.monotonic()
     try:
         _sif.share(engine, spec)
     except EngineError:
-        fail_if_one_died(engine)  # which explains it
+        fail_if_one_died(engine)  # its log explains the error
         raise
     pass_gate(engine, spec.nodes, timeout)
     took = {"gate": time.monotonic() - began}
@@ -68,14 +68,14 @@ def _await(spec: Spec, timeout: float) -> dict[str, float]:
 
 
 def await_jupyter(engine: Engine, spec: Spec, timeout: float) -> bool:
-    """Wait until JupyterLab answers, and return whether there is one to wait for."""
+    """Wait until JupyterLab answers, if the spec includes it; return whether it does."""
     if spec.jupyter:
         _jupyter.await_answer(engine, timeout)
     return spec.jupyter
 
 
 def pass_gate(engine: Engine, nodes: int, timeout: float) -> None:
-    """Return when all nodes are idle and a job has run. Raises `StartError` with what explains it."""
+    """Wait until all nodes are idle and a job has run. Raises `StartError` with the reason."""
     end = time.monotonic() + timeout
     gate = ["exec", f"--user={USER}", engine.container("login"), _GATE, str(nodes)]
     with start_docker(*gate, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as waiting:
@@ -96,12 +96,12 @@ def pass_gate(engine: Engine, nodes: int, timeout: float) -> None:
 
 
 def fail_if_one_died(engine: Engine) -> None:
-    """Raise `StartError` with a container's last words if it has ended."""
+    """Raise `StartError` with the end of a container's log if it has exited."""
     filters = ("--filter", f"label={_found.PROJECT_LABEL}={engine.name}", "--filter", "status=exited")
     dead = docker("ps", "--all", "--format", _found.label_field(_found.SERVICE_LABEL), *filters).stdout.split()
     if dead:
         names = ", ".join(map(engine.container, dead))
-        raise StartError(f"Mini-cluster {engine.name!r} did not start: {names} ended.", engine.logs(dead[0], 8))
+        raise StartError(f"Mini-cluster {engine.name!r} did not start: {names} exited.", engine.logs(dead[0], 8))
 
 
 def _not_ready(engine: Engine, nodes: int, why: str) -> StartError:
@@ -111,10 +111,7 @@ def _not_ready(engine: Engine, nodes: int, why: str) -> StartError:
 
 
 def projects(prefix: str = "") -> set[str]:
-    """Return the names that begin with `prefix` of which the engine has a container, a network or a volume.
-
-    There are none if there is no engine.
-    """
+    """Return the mini-clusters, by prefix, that have a container, a network or a volume; none without an engine."""
     of_ours = ("--filter", f"label={_found.SPEC_LABEL}", "--format", _found.label_field(_found.PROJECT_LABEL))
     try:
         listed = [docker_output(*listing, *of_ours) for listing, _ in _KINDS]
@@ -124,7 +121,7 @@ def projects(prefix: str = "") -> set[str]:
 
 
 def remove(name: str) -> bool:
-    """Remove what there is of a mini-cluster, also when asked to stop, and return whether there was anything."""
+    """Remove all parts of a mini-cluster, ignoring interrupts, and return whether there were any."""
     with uninterrupted():
         return _remove(name)
 
@@ -152,7 +149,7 @@ def _remove_all(name: str, removal: tuple[str, ...], ids: list[str]) -> None:
     problems = [line for line in done.stderr.splitlines() if not _REMOVED_BY_ANOTHER.search(line)]
     if done.returncode and problems:
         raise EngineError(
-            f"Not all of mini-cluster {name!r} can be removed.",
+            f"Cannot remove all of mini-cluster {name!r}.",
             "\n".join(problems[-5:]),
-            f"then run 'slurm-sim down --name {name}' again.",
+            f"fix this, then run 'slurm-sim down --name {name}' again.",
         )

@@ -1,8 +1,8 @@
 """Tie a command in a container to the process that asked for it.
 
-The engine leaves a command running when its client has gone, and closes the command's standard input, which is no sign:
-many inputs are empty. So a second session beside the command, the lifeline, does nothing but read. It passes on the
-signals that it is told, and when its input ends, the client has gone, even by SIGKILL, and the command is ended.
+The engine leaves a command running when its client exits. It closes the command's standard input, but that proves
+nothing: many inputs are empty. So a second session beside the command, the lifeline, only reads. It passes on the
+signals that it reads. When its input ends, the client has exited, even by SIGKILL, and the lifeline ends the command.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from contextlib import suppress
 from slurm_sim._docker import start_docker
 
 GRACE = 20
-"""Seconds after which a command that was told to end is gone: those of the script below, and a few more."""
+"""Seconds until a command that was told to end has ended: those of the script below, and a few more."""
 
-# Whichever makes the link first decides: the command, which then begins, or a client that has gone, and it never does.
-# Links of commands that have ended lead nowhere.
+# The first to make the link wins: the command, which then begins, or the lifeline of a client that has exited, so that
+# the command never begins. Links of commands that have ended lead nowhere.
 _BEGIN = """
 for old in "${0%-*}"-*; do [ -e "$old" ] || ! [ -L "$old" ] || rm -f "$old" 2>/dev/null; done
 ln -s /proc/$$ "$0" 2>/dev/null || ! [ -L "$0" ] || { rm -f "$0"; exit 143; }
@@ -27,7 +27,7 @@ command -v -- "$1" >/dev/null || { echo "slurm-sim: $1: command not found" >&2; 
 exec "$@"
 """
 
-# A command that the engine starts leads a session of its own; background jobs of a shell are in it, daemons are not.
+# A command that the engine starts leads its own session, which includes a shell's background jobs but not daemons.
 _WATCH = r"""
 link=$1 terminal=$2
 members() { # the processes of the session, without those that have ended
@@ -38,7 +38,7 @@ members() { # the processes of the session, without those that have ended
     [ "$4" = "$leader" ] && [ "$1" != Z ] && stat=${stat%/stat} && echo "${stat#/proc/}"
   done 2>/dev/null
 }
-left() { # what has to end; a lost terminal leaves what `nohup` protects
+left() { # succeeds if something must still end; a lost terminal does not end what `nohup` protects
   if [ -n "$terminal" ]; then [ -d "/proc/$leader" ]; else [ -n "$(members)" ]; fi
 }
 pass() { kill -s "$1" $(members) 2>/dev/null; }
@@ -46,7 +46,7 @@ pass() { kill -s "$1" $(members) 2>/dev/null; }
 read -r word || word=HUP
 [ "$word" != done ] || exec rm -f "$link"
 if ln -s / "$link" 2>/dev/null; then
-  # the command removes the link if it still comes, which it does within seconds or, if its client was killed, never
+  # a command that comes late removes the link, within seconds; if its client was killed, it never comes
   {
     while [ -L "$link" ] && [ $SECONDS -lt 60 ]; do sleep 0.1; done # nothing here can wait for a file's removal
     rm -f "$link"
@@ -62,7 +62,7 @@ if [ -d "/proc/$leader" ]; then
       [ "$word" != done ] || break
       pass "$word"
     elif [ $? -le 128 ]; then
-      sleep 0.1 # the end of the input, not of the 0.1 s; the kernel tells no other process when a session is empty
+      sleep 0.1 # end of input, not a timeout; the kernel sends other processes no event when a session is empty
     fi
     # srun needs more than one Ctrl-C, and interactive shells ignore SIGTERM
     if [ -z "$told" ] && [ $((SECONDS - began)) -ge 5 ]; then told=1 && pass HUP; fi
@@ -70,7 +70,7 @@ if [ -d "/proc/$leader" ]; then
       kill -s KILL "$leader" 2>/dev/null
       [ -n "$terminal" ] || pass KILL
     fi
-    [ $((SECONDS - began)) -lt 18 ] || break # another user's: nothing can be done
+    [ $((SECONDS - began)) -lt 18 ] || break # another user's processes cannot be killed
   done
 fi
 rm -f "$link"
@@ -78,23 +78,23 @@ rm -f "$link"
 
 
 class Lifeline:
-    """Ends a command in a container with this process.
+    """Ends a command in a container when this process ends.
 
     Args:
         container: The container's name.
         user: The user that the command runs as.
-        terminal: Whether the command has a terminal: losing that does not end what `nohup` protects.
+        terminal: Whether the command has a terminal; losing it does not end what `nohup` protects.
     """
 
     def __init__(self, container: str, user: str, *, terminal: bool = False) -> None:
-        # in memory: links of before a restart of the container would lead to processes of after it
+        # in memory: after a restart of the container, an old link would lead to a new process
         self._link = f"/dev/shm/.slurm-sim-{secrets.token_hex(8)}"  # noqa: S108 - the container's
         watch = ["bash", "-c", _WATCH, "slurm-sim-lifeline", self._link, "1" if terminal else ""]
         self._session = ["exec", "--interactive", f"--user={user}", container, *watch]
         self._client: subprocess.Popen[bytes] | None = None
 
     def tie(self, command: Sequence[str]) -> list[str]:
-        """Return the command line that begins `command` so that this lifeline finds it."""
+        """Return the command line that starts `command` so that this lifeline finds it."""
         return ["sh", "-c", _BEGIN, self._link, *command]
 
     def start(self) -> None:
@@ -103,16 +103,16 @@ class Lifeline:
         self._client = start_docker(*self._session, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)
 
     def send(self, word: str) -> None:
-        """Pass a signal on, such as INT, to every process of the command."""
+        """Send a signal, such as INT, to every process of the command."""
         if self._client is None:
             self.start()
         assert self._client
         assert self._client.stdin
-        with suppress(OSError):  # the container has gone, and the command with it
+        with suppress(OSError):  # the container has exited, and the command with it
             self._client.stdin.write(f"{word}\n".encode())
 
     def await_end(self) -> None:
-        """Return when the command that was told to end has ended; if it does not, it is killed."""
+        """Wait for the end of a command that was told to end; the session kills it if it does not."""
         assert self._client
         try:
             self._client.wait(GRACE)
@@ -121,7 +121,7 @@ class Lifeline:
         self._close()
 
     def release(self) -> None:
-        """Let go of a command that has ended by itself."""
+        """Close the lifeline of a command that has ended by itself."""
         if self._client is not None:
             self.send("done")
             _thread.start_new_thread(self._close, ())  # nothing depends on the session's end

@@ -1,4 +1,4 @@
-"""Locks of this host: one change of a mini-cluster at a time, whichever process asks for it."""
+"""Locks on this host: only one process at a time changes a mini-cluster."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 @contextmanager
 def exclusive(name: str) -> Iterator[None]:
-    """Hold a mini-cluster's lock; another process that asks for it meanwhile waits. It ends with the process.
+    """Hold a mini-cluster's lock, for which other processes wait. It ends with the process.
 
-    The file goes when the lock is released; a process that waited for it has a file that is none any more, and makes
-    another.
+    Releasing the lock removes the file. A process that waited for it holds a file that no longer exists, and makes a
+    new one.
     """
     _folder().mkdir(mode=0o700, exist_ok=True)
     path = _folder() / f"{name}.lock"
@@ -43,12 +43,12 @@ def _is(path: Path, file: int) -> bool:
 
 
 def broken_off(prefix: str) -> list[str]:
-    """Return the names that begin with `prefix` of which SIGKILL has left a lock, or claims."""
+    """Return the mini-clusters, by prefix, whose locks or claims were left behind by SIGKILL."""
     return sorted({file.stem for kind in ("lock", "claims") for file in _folder().glob(f"{prefix}*.{kind}")})
 
 
 def forget(name: str) -> None:
-    """Remove the lock and the claims of a mini-cluster that is gone for good."""
+    """Remove the lock and the claims of a mini-cluster that was removed."""
     (_folder() / f"{name}.lock").unlink(missing_ok=True)
     shutil.rmtree(claims_of(name), ignore_errors=True)
 

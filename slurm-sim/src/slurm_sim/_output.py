@@ -1,4 +1,4 @@
-"""Find what a job wrote: on /home, which all nodes share, or in a node's own file system."""
+"""Read a job's output: on /home, which all nodes share, or in a node's own file system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slurm_sim.errors import JobError, NotRunningError
 
 _SHARED = "/home/"
 
-# Reads pairs of title and path. A FIFO or a device would be read for ever.
+# Reads pairs of title and path. Only regular files: reading a FIFO or a device might never end.
 _SHOW = r"""
 while IFS= read -r -d '' title && IFS= read -r -d '' path; do
   printf %s "$title"
@@ -37,7 +37,7 @@ class File(msgspec.Struct, kw_only=True):
 
 
 def files(record: JobRecord, *, errors: bool) -> list[File]:
-    """Return the files of a job's output, or those of its error output that are not the former."""
+    """Return the files of a job's output, or the separate files of its error output."""
     found: dict[tuple[str, str], File] = {}
     for part in record.tasks or (record,):
         path = part.errors if errors else part.output
@@ -51,7 +51,7 @@ def files(record: JobRecord, *, errors: bool) -> list[File]:
 
 
 def read(engine: Engine, record: JobRecord, *, errors: bool) -> str:
-    """Return what is in these files. Raises `JobError` for one on a node that does not run."""
+    """Return the contents of these files. Raises `JobError` for a file on a node that is not running."""
     said = ""
     for service, uid, request in _requests(files(record, errors=errors)):
         try:
@@ -62,10 +62,10 @@ def read(engine: Engine, record: JobRecord, *, errors: bool) -> str:
 
 
 def show(engine: Engine, record: JobRecord, *, errors: bool) -> None:
-    """Copy these files to standard output, or standard error; whatever they hold, and however much.
+    """Copy these files, of any content and size, to standard output or standard error.
 
     Raises:
-        JobError: One is on a node that does not run.
+        JobError: A file is on a node that is not running.
     """
     for service, uid, request in _requests(files(record, errors=errors)):
         try:
@@ -76,7 +76,7 @@ def show(engine: Engine, record: JobRecord, *, errors: bool) -> None:
 
 
 def _requests(found: list[File]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield a container, a user and the files to read there, in the order of the tasks, as few times as that allows."""
+    """Yield a container, a user and the files to read there; keep the tasks' order, and group neighbours."""
     titled = len(found) > 1 or any(len(file.tasks) > 1 for file in found)
     for (service, uid), there in groupby(found, key=lambda file: (file.service, file.uid)):
         pairs = (item for file in there for item in (_title(file, first=file is found[0]) if titled else "", file.path))
@@ -92,4 +92,4 @@ def _title(file: File, *, first: bool) -> str:
 
 def _out_of_reach(record: JobRecord, request: bytes, error: NotRunningError) -> JobError:
     path = request.decode().split("\0")[1]
-    return JobError(f"What job {record.id} wrote to {path} cannot be read.", f"{error.what}\n{error.seen}", error.todo)
+    return JobError(f"Output of job {record.id} in {path} cannot be read.", f"{error.what}\n{error.seen}", error.todo)

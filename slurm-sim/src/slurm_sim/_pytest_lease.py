@@ -39,7 +39,7 @@ class LeasedEngine(Engine):
         return list(self.leased)
 
     def container(self, service: str) -> str:
-        """Return the name that the engine knows a service's container by. Raises `NotRunningError` for others."""
+        """Return the name of a service's container. Raises `NotRunningError` for other tests' nodes."""
         own = ["login", "slurmctld", *self.leased]
         if service not in own:
             raise NotRunningError(
@@ -51,16 +51,16 @@ class LeasedEngine(Engine):
 
 
 class Lease(SlurmSim):
-    """The nodes that one test has in a shared mini-cluster: its commands see and use these only.
+    """One test's nodes in a shared mini-cluster: its commands see and use only these.
 
     Methods of `SlurmSim` that would change the mini-cluster for other tests raise `SpecError`.
 
     Args:
         sim: The shared mini-cluster.
-        claim: The entry in the book of those who have nodes.
-        run: The run of tests that it belongs to.
+        claim: Its claim on nodes.
+        run: The test run that it belongs to.
         resize: Called by `scale`.
-        lasting: It outlives a test.
+        lasting: Whether it outlives a test.
     """
 
     engine: LeasedEngine
@@ -88,30 +88,30 @@ class Lease(SlurmSim):
         return partition_of(self.path)
 
     def take(self, nodes: Sequence[str]) -> None:
-        """Enter these nodes in the book."""
+        """Claim these nodes."""
         self.engine.leased = sorted(nodes, key=node_number)
         self._claim.write(Entry(self._run, "lasting" if self.lasting else "test", self.engine.leased))
 
     def leave(self, *, mended: bool) -> None:
-        """Give the nodes back; unless they are mended, the next test that needs nodes mends them first."""
+        """Release the nodes; if they are not mended, the next test that needs nodes repairs them first."""
         if mended:
             self._claim.drop()
         else:
             self._claim.abandon()
 
     def scale(self, nodes: int) -> None:
-        """Take more nodes, or give the last ones back."""
+        """Lease more nodes, or release the last ones."""
         self._resize(self, check_count("nodes", nodes, MAX_NODES))
 
     def fault(self, kind: faults.Fault | str, *targets: str) -> None:
-        """Break one of the test's nodes, or mend it. Raises `SpecError` for faults of the controller."""
+        """Break one of the test's nodes, or repair it. Raises `SpecError` for faults of the controller."""
         fault = faults.Fault.parse(kind)
         if fault in _OF_ALL:
             self._refuse(f"The fault {fault.value}")
         super().fault(fault, *targets)
 
     def start(self, *, timeout: float | None = None) -> NoReturn:  # noqa: ARG002
-        """Raise `SpecError`: it runs already."""
+        """Raise `SpecError`: it is already running."""
         self._refuse("start()")
 
     def down(self) -> NoReturn:
@@ -121,5 +121,5 @@ class Lease(SlurmSim):
     def _refuse(self, what: str) -> NoReturn:
         raise SpecError(
             f"{what} would affect all tests on the shared mini-cluster {self.name!r}.",
-            todo='@pytest.mark.slurm_sim(scope="function") starts a mini-cluster for the test alone.',
+            todo='give the test its own mini-cluster: @pytest.mark.slurm_sim(scope="function").',
         )

@@ -16,7 +16,7 @@ from slurm_sim.spec import MAX_NODES, Arguments, check_count
 Scope = Literal["function", "class", "module", "package", "session"]
 
 Place = pytest.Item | pytest.Collector
-"""A test, or what a fixture of wider scope belongs to: its class, module, package or session."""
+"""A test, or the class, module, package or session that a fixture of wider scope belongs to."""
 
 DEFAULT_NODES = 2
 MARKER = "slurm_sim"
@@ -32,7 +32,7 @@ _KINDS: dict[str, type[Place]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """The mini-cluster that a place in the tests asks for, and the part of the tests at whose end it ends."""
+    """The mini-cluster that a place in the tests asks for, and the place with which it ends."""
 
     arguments: Arguments
     until: Place
@@ -44,11 +44,11 @@ class Wanted:
 
     @property
     def short_kind(self) -> str:
-        """A short word for its kind."""
+        """A short hash of its kind."""
         return _short(self.kind)
 
     def special(self, usual: Arguments) -> str:
-        """Return a short word for what markers and overridden fixtures add to the usual arguments; "" for nothing."""
+        """Return a short hash of what markers and overridden fixtures add to the usual arguments; "" for nothing."""
         theirs = {name: value for name, value in self.arguments.items() if usual.get(name) != value}
         theirs.pop("nodes", None)
         return _short(_kind(theirs)) if theirs else ""
@@ -63,50 +63,50 @@ def _short(kind: str) -> str:
 
 
 def wanted(base: Mapping[str, object], node: Place, scope: str) -> Wanted:
-    """Return what a place asks for: an inner marker's arguments go before an outer one's.
+    """Return what a place asks for; an inner marker's arguments override an outer one's.
 
     Args:
         base: Arguments of `SlurmSim`; markers add to them and replace them.
         node: The place.
-        scope: How long the mini-cluster lasts, unless a marker says so.
+        scope: Scope of the mini-cluster, unless a marker sets it.
 
     Raises:
-        SpecError: An argument or a scope that cannot be.
+        SpecError: An argument or a scope is unknown or invalid.
     """
     given = dict(base)
     for mark in reversed(list(node.iter_markers(MARKER))):
         if mark.args:
             raise SpecError(
-                "The marker slurm_sim takes keywords only.", repr(mark.args[0]), "write slurm_sim(nodes=4)."
+                "The marker slurm_sim accepts keywords only.", repr(mark.args[0]), "write slurm_sim(nodes=4)."
             )
         given |= mark.kwargs
     known = [*_ARGUMENTS, "scope"]
     for name in given:
         if name not in known:
-            todo = did_you_mean(name, known, f"take one of {', '.join(known)}.")
-            raise SpecError(f"A mini-cluster has no option {name!r}.", todo=todo)
+            todo = did_you_mean(name, known, f"use one of {', '.join(known)}.")
+            raise SpecError(f"Unknown mini-cluster option {name!r}.", todo=todo)
     until = _end_of(node, str(given.pop("scope", scope)))
     arguments = cast(Arguments, given | {"nodes": needed_nodes(base, node)})
     return Wanted(arguments=arguments, until=until)
 
 
 def needed_nodes(base: Mapping[str, object], node: Place) -> int:
-    """Return how many nodes a place in the tests needs: its marker's if those are more than all tests have."""
+    """Return the number of nodes that a place in the tests needs: its marker's, but at least the usual number."""
     usual = cast(Arguments, base).get("nodes", DEFAULT_NODES)
     marked: list[int] = [mark.kwargs["nodes"] for mark in node.iter_markers(MARKER) if "nodes" in mark.kwargs]
     return max(usual, check_count("nodes", marked[0], MAX_NODES)) if marked else usual
 
 
 def _end_of(node: Place, scope: str) -> Place:
-    """Return the part of the tests at whose end a mini-cluster of that scope ends."""
+    """Return the place with which a mini-cluster of this scope ends."""
     if scope not in _KINDS:
         raise SpecError(
-            f"There is no scope {scope!r}.", todo=did_you_mean(scope, _KINDS, f"take one of {', '.join(_KINDS)}.")
+            f"Unknown scope {scope!r}.", todo=did_you_mean(scope, _KINDS, f"use one of {', '.join(_KINDS)}.")
         )
     found = node.getparent(_KINDS[scope])
     if found is not None:
         return found
-    if scope == "package":  # pytest's own fixtures of that scope last for the session, too, outside of packages
+    if scope == "package":  # outside packages, pytest's own fixtures of this scope last for the session, too
         return node.session
     if scope == "class" and isinstance(node, pytest.Item):
         return node

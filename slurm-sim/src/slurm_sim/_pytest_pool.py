@@ -19,7 +19,7 @@ from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, StartE
 from slurm_sim.spec import Arguments
 
 KEPT = "slurm-sim-pytest"
-"""The name of the mini-cluster that `--slurm-sim-keep` leaves running, and that the next such session uses."""
+"""Name of the mini-cluster that `--slurm-sim-keep` leaves running for the next such session."""
 
 _KEPT_GATE_SECONDS = 15
 _USED = pytest.StashKey[list[SlurmSim]]()
@@ -29,12 +29,12 @@ class Pool:
     """The mini-clusters of one process that runs tests.
 
     Args:
-        run: The run's name, which every mini-cluster's begins with.
-        worker: The name of this worker of pytest-xdist, or "".
-        keep: Whether those of scope session stay when the run has ended.
-        usual: The arguments of `SlurmSim` that the command line and the ini file give.
-        notes: What the user is told at the end is added here.
-        sharing: How all processes share those of scope session, if they do.
+        run: Name of the test run, with which the names of its mini-clusters begin.
+        worker: Name of this worker of pytest-xdist, or "".
+        keep: Whether mini-clusters of scope session stay after the run.
+        usual: Arguments of `SlurmSim` from the command line and the ini file.
+        notes: List for messages to the user at the end of the run.
+        sharing: How all processes share mini-clusters of scope session, if they do.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class Pool:
         self._leases = sharing and Leases(sharing)
 
     def get(self, node: Place, base: Mapping[str, object], scope: str) -> SlurmSim:
-        """Return the mini-cluster for a place in the tests: the one that is there, or a new one; see `wanted`."""
+        """Return the mini-cluster for a place in the tests, an existing or a new one; see `wanted`."""
         asked = wanted(base, node, scope)
         key = asked.until.nodeid, asked.kind
-        if key in self._failed:  # trying again for each test would take its time each time
+        if key in self._failed:  # fail at once, or each test would wait for the same failure
             raise self._failed[key]
         if self._leases and isinstance(asked.until, pytest.Session):
             sim = self._lease(self._leases, node, asked, key=key)
@@ -79,19 +79,19 @@ class Pool:
         return sim in self._sims.values() or bool(self._leases and sim in self._leases)
 
     def used_by(self, item: pytest.Item) -> list[SlurmSim]:
-        """Return those that a test, or a fixture of wider scope around it, has asked for and that still run."""
+        """Return the mini-clusters that a test, or a fixture of wider scope around it, uses and that still run."""
         used = [sim for node in item.listchain() for sim in node.stash.get(_USED, []) if sim in self]
         return list(dict.fromkeys(used))
 
     def suspect(self, sim: SlurmSim) -> None:
-        """Have a mini-cluster run a job before the next test gets it: a test has failed on it."""
+        """Make a mini-cluster on which a test has failed run a job before the next test gets it."""
         if isinstance(sim, Lease):
             sim.suspect = True
         else:
             self._state(sim).suspect = True
 
     def ready(self, sim: SlurmSim, nodes: int) -> None:
-        """Give a test what it is promised: so many nodes, which are up, whatever earlier tests have done to them."""
+        """Give a test this number of nodes, all of them up, regardless of what earlier tests did to them."""
         if isinstance(sim, Lease):
             if self._leases:
                 self._leases.ready(sim)
@@ -101,7 +101,7 @@ class Pool:
             sim.scale(nodes)
 
     def end_test(self, sim: SlurmSim) -> None:
-        """Cancel the jobs of a test, and look at what else it has left."""
+        """Cancel a test's jobs, and check what else it has left behind."""
         try:
             if isinstance(sim, Lease):
                 if sim.lasting:  # the jobs of other leases end with the lease
@@ -112,7 +112,7 @@ class Pool:
                 self._state(sim).after = _health.configuration(sim)
             else:
                 self._state(sim).after = _health.end_jobs(sim)
-        except (SlurmSimError, TimeoutError):  # the next test gets one that works
+        except (SlurmSimError, TimeoutError):  # the next test gets a repaired one
             self.suspect(sim)
 
     def _end_jobs_of_lease(self, lease: Lease) -> None:
@@ -122,7 +122,7 @@ class Pool:
             lease.cancel_all(timeout=_health.PATIENCE)
 
     def close(self) -> None:
-        """End all but those that are kept."""
+        """Remove all mini-clusters except those that are kept."""
         for key, sim in list(self._sims.items()):
             if not sim.name.startswith(KEPT):
                 self._end(key)
@@ -179,9 +179,9 @@ class Pool:
             asked.until.addfinalizer(lambda: self._end(key))
 
     def _kept(self, asked: Wanted) -> SlurmSim:
-        """Return the kept mini-cluster as it is wanted; one that differs, or does not work, is replaced and named.
+        """Return the kept mini-cluster; one that differs or does not work is replaced, with a note to the user.
 
-        One run at a time uses it: another one would cancel its jobs.
+        Only one run at a time uses it: another would cancel its jobs.
         """
         name = self._name_of_kept(self._worker, asked)
         claim = Claim.sole(name)
@@ -195,7 +195,7 @@ class Pool:
         try:
             found = _found.find(name)
         except NotRunningError:
-            sim.down()  # its containers, if a test has removed some
+            sim.down()  # a test may have removed only some of its containers
             sim.start()
             return sim
         differences = _found.differences(found, sim.spec) or _ailments(found)
@@ -211,7 +211,7 @@ class Pool:
 
 
 class _State(msgspec.Struct):
-    """The condition in which tests have left a mini-cluster: its configuration before and after the last one."""
+    """The condition of a mini-cluster after a test: whether it is suspect, and its configuration before and after."""
 
     suspect: bool = False
     before: str = ""
@@ -226,7 +226,7 @@ class _State(msgspec.Struct):
 
 
 def _runs_on(sim: SlurmSim) -> str:
-    return f"{sim.name} runs on; 'slurm-sim down --name {sim.name}' ends it"
+    return f"{sim.name} keeps running; 'slurm-sim down --name {sim.name}' removes it"
 
 
 def _new(run: str, asked: Wanted) -> SlurmSim:
@@ -236,17 +236,17 @@ def _new(run: str, asked: Wanted) -> SlurmSim:
 
 
 def new_run() -> str:
-    """Return a name for a run of tests, which no other has."""
+    """Return a unique name for a test run."""
     return f"slurm-sim-{secrets.token_hex(3)}"
 
 
 def new_name(run: str) -> str:
-    """Return a name for a mini-cluster of a run."""
+    """Return a unique name for a mini-cluster of a run."""
     return f"{run}-{secrets.token_hex(2)}"
 
 
 def remove_all(run: str) -> None:
-    """Remove whatever a run has started on this host and left."""
+    """Remove everything that a run has left behind on this host."""
     for name in {*_lifecycle.projects(f"{run}-"), *_locking.broken_off(f"{run}-")}:
         _lifecycle.remove(name)
         _locking.forget(name)

@@ -1,4 +1,4 @@
-"""One mini-cluster for all processes of a test run: tests lease nodes of it, each with a partition of its own."""
+"""Share one mini-cluster among all processes of a test run: tests lease its nodes, each with its own partition."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ empty() {{
 edit() {{ flock /etc/slurm sed --in-place --expression="/^PartitionName=$1 /d" /etc/slurm/slurm.conf; }}
 exists() {{ scontrol show partition "$1" >/dev/null 2>&1; }}
 """
-# In slurm.conf as well: `scontrol reconfigure` would take away a partition that is not.
+# Also in slurm.conf: `scontrol reconfigure` would remove a partition that is not.
 _OPEN = (
     _JOBS
     + r"""
@@ -53,13 +53,13 @@ if exists "$1"; then exec scontrol delete partition="$1"; fi
 
 
 class Sharing(msgspec.Struct, frozen=True, kw_only=True):
-    """The way in which workers share mini-clusters.
+    """Settings of the workers that share mini-clusters.
 
     Attributes:
-        run: The name of the run of tests.
-        most: The nodes that tests have at the same time; further tests wait.
+        run: Name of the test run.
+        most: Maximum number of nodes that tests lease at the same time; other tests wait.
         strict: Whether a test that needs more than `most` fails, and whether other sessions' tests count.
-        notes: What the user is told at the end is added here.
+        notes: List for messages to the user at the end of the run.
     """
 
     run: str
@@ -69,7 +69,7 @@ class Sharing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shared:
-    """A mini-cluster that several processes lease nodes of.
+    """A mini-cluster whose nodes several processes lease.
 
     Args:
         sim: The mini-cluster. It starts when a test first needs it, and grows when tests need more nodes.
@@ -83,21 +83,21 @@ class Shared:
         self._compared = False
 
     def lease(self, count: int, *, lasting: bool) -> Lease:
-        """Return a lease of nodes that work and have no jobs, once so many are free.
+        """Return a lease of working nodes without jobs, once enough are free.
 
         Args:
-            count: The number of nodes.
-            lasting: It outlives a test. Such a lease does not wait for others, or two processes could wait for each
+            count: Number of nodes.
+            lasting: Whether it outlives a test. Such a lease does not wait, since two processes could wait for each
                 other: the mini-cluster grows instead.
 
         Raises:
-            SpecError: More nodes than there may be.
-            SlurmSimError: The mini-cluster cannot be started or mended.
+            SpecError: The test needs more nodes than allowed.
+            SlurmSimError: The mini-cluster cannot be started or repaired.
         """
         if self._how.strict and count > self._how.most:
             raise SpecError(
-                f"The test needs {count} nodes, and the shared mini-cluster has {self._how.most} at most.",
-                todo=f"take --slurm-sim-max-nodes={count}.",
+                f"The test needs {count} nodes, but the shared mini-cluster is limited to {self._how.most}.",
+                todo=f"use --slurm-sim-max-nodes={count}.",
             )
         run = self._how.run
         lease = Lease(self.sim, claim=self._book.join(run), run=run, resize=self.resize, lasting=lasting)
@@ -109,7 +109,7 @@ class Shared:
         return lease
 
     def ready(self, lease: Lease, count: int) -> None:
-        """Give a lease its nodes, if it has none, and see that they work."""
+        """Give a lease its nodes, if it has none, and make sure that they work."""
         for attempt in range(1, _ATTEMPTS + 1):
             fresh = not lease.nodes()
             while not self._take(lease, count):
@@ -120,7 +120,7 @@ class Shared:
             except (SlurmSimError, TimeoutError) as error:
                 reason = _health.reason(error)
                 if attempt == _ATTEMPTS:
-                    raise StartError(f"The shared mini-cluster {self.sim.name!r} cannot be mended.", reason) from None
+                    raise StartError(f"The shared mini-cluster {self.sim.name!r} cannot be repaired.", reason) from None
                 self._condemn(reason)
                 if not lease.lasting:
                     lease.take([])  # or two tests would wait for each other to replace the mini-cluster
@@ -129,11 +129,11 @@ class Shared:
                 return
 
     def release(self, lease: Lease) -> None:
-        """Give the nodes of a lease back. Nodes that a failed test had, or that are broken, are mended later."""
+        """Release the nodes of a lease. Broken nodes, and those of a failed test, are repaired later."""
         mended = False
         try:
             if not _health.ailments(self.sim.engine, lease.nodes()):
-                if lease.suspect:  # its nodes may never tell that a job has ended
+                if lease.suspect:  # its nodes may never report that a job has ended
                     self._admin('scancel --partition="$1"', lease.partition)
                 else:
                     self._admin(_CLOSE, lease.partition, ",".join(lease.nodes()))
@@ -145,7 +145,7 @@ class Shared:
             lease.leave(mended=mended)
 
     def resize(self, lease: Lease, count: int) -> None:
-        """Give a lease more nodes, or fewer, at once: two tests that have nodes could wait for each other for ever."""
+        """Resize a lease at once: if it waited, two tests that have nodes could wait for each other forever."""
         had = lease.nodes()
         if count < len(had):
             self._open(lease, had[count:], nodes=had[:count])
@@ -158,7 +158,7 @@ class Shared:
             self._open(lease, fresh)
 
     def _open(self, lease: Lease, emptied: Sequence[str], nodes: Sequence[str] | None = None) -> None:
-        """Make the lease's partition one of its nodes, with no jobs on those that are emptied."""
+        """Set the nodes of the lease's partition, and cancel all jobs on the emptied ones."""
         listed = ",".join(nodes or lease.nodes())
         self._admin(_OPEN, lease.partition, listed, ",".join(emptied))
 
@@ -178,27 +178,27 @@ class Shared:
         return True
 
     def _is_turn(self, lease: Lease, others: Mapping[Path, Entry], count: int) -> bool:
-        """Return whether so many nodes are free, and no earlier test waits for them."""
+        """Return whether this number of nodes is free, and no earlier test waits for them."""
         counted = {path: entry for path, entry in others.items() if self._how.strict or entry.run == self._how.run}
         busy = sum(len(entry.nodes) for entry in counted.values() if entry.kind == "test")
         earlier = any(entry.kind == "waiting" and path < lease.path for path, entry in counted.items())
         return not earlier and (not busy or busy + count <= self._how.most)
 
     def _choose(self, count: int) -> list[str]:
-        """Return nodes without a claim: the first ones, which may not be there yet."""
+        """Return the first nodes without a claim; they may not exist yet."""
         taken = {node for entry in self._book.living().values() for node in entry.nodes}
         return list(islice((node for number in numbers(1) if (node := f"c{number}") not in taken), count))
 
     def _works(self, others: Mapping[Path, Entry], count: int) -> bool:
-        """Start or replace the mini-cluster if that is necessary; not while tests run on one that is broken."""
+        """Start or replace the mini-cluster if necessary, but not while tests run on a broken one."""
         there = _found.find_all().get(self.sim.name)
-        reason = self._condemned() if there else "it was gone"
+        reason = self._condemned() if there else "it was removed"
         if there and not self._compared and (unlike := _found.unlike(there, self.sim.spec)):
             if others:
                 raise StartError(
-                    f"The kept mini-cluster {self.sim.name!r} is not like this session wants it.",
+                    f"The kept mini-cluster {self.sim.name!r} does not have this session's settings.",
                     "; ".join(unlike),
-                    "another session is using it: wait for its end, or leave out --slurm-sim-keep.",
+                    "wait for the end of the other session that uses it, or leave out --slurm-sim-keep.",
                 )
             reason = "; ".join(unlike)
         if reason and any(entry.kind == "test" and entry.nodes for entry in others.values()):
@@ -211,7 +211,7 @@ class Shared:
         return True
 
     def _start(self, others: Mapping[Path, Entry], count: int) -> None:
-        """Start the mini-cluster anew, with the nodes and partitions of leases that outlive it."""
+        """Start the mini-cluster again, with the nodes and partitions of existing leases."""
         self.sim.down()
         for path in (*self._book.dead(), self._book.condemned):
             path.unlink(missing_ok=True)
@@ -223,7 +223,7 @@ class Shared:
                 self._admin(_OPEN, partition_of(path), ",".join(entry.nodes), "")
 
     def _reclaim(self, path: Path, entry: Entry) -> None:
-        """Put the nodes of a claim in order whose owner has crashed, or whose test has failed."""
+        """Repair the nodes of a claim whose owner has crashed or whose test has failed."""
         try:
             if entry.nodes:
                 _health.restore(self.sim, entry.nodes, suspect=True)
@@ -233,7 +233,7 @@ class Shared:
         path.unlink(missing_ok=True)
 
     def _compare(self, lease: Lease) -> None:
-        """Condemn the mini-cluster if its configuration is not as it was when the lease began."""
+        """Condemn the mini-cluster if its configuration has changed since the lease began."""
         after = _health.configuration(self.sim)
         if after != lease.configuration:
             changed = _health.differences(lease.configuration, after)
@@ -243,7 +243,7 @@ class Shared:
         self._book.condemned.write_text(f"{reason}\n{before}", encoding="utf-8")
 
     def _condemned(self) -> str:
-        """Return why the mini-cluster has to be replaced; "" if it is as before, since another test was to blame."""
+        """Return why the mini-cluster must be replaced; "" if another test has undone its change meanwhile."""
         try:
             reason, _, before = self._book.condemned.read_text(encoding="utf-8").partition("\n")
         except FileNotFoundError:
@@ -258,7 +258,7 @@ class Shared:
 
 
 class Leases:
-    """Leases by the place in the tests that they belong to: each ends with its place."""
+    """Leases by their place in the tests; each ends with its place."""
 
     def __init__(self, sharing: Sharing) -> None:
         self._sharing = sharing
@@ -290,7 +290,7 @@ class Leases:
         return lease
 
     def ready(self, lease: Lease) -> None:
-        """See that the nodes of a lease work that earlier tests have had."""
+        """Make sure that the nodes of a lease still work after earlier tests."""
         if lease.lasting:
             (shared,) = (shared for shared in self._shared.values() if shared.sim.name == lease.name)
             shared.ready(lease, len(lease.nodes()))

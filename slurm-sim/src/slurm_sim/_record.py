@@ -1,4 +1,4 @@
-"""Read what Slurm says of a job, of an array's tasks and of a heterogeneous job's components."""
+"""Parse Slurm's records of a job, of an array's tasks and of a heterogeneous job's components."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ENDED = {
     *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE"),
     *("OUT_OF_MEMORY", "REVOKED"),
 }
-# Only what begins a line is Slurm's: a user may have written anything into a name, a comment or a path.
+# Only the start of a line is Slurm's own: a name, a comment or a path may contain anything.
 _FIRST = (
     r"JobId=(?P<id>\d+)(?: ArrayJobId=\d+ ArrayTaskId=(?P<task>\S+))?(?: HetJobId=\d+ HetJobOffset=(?P<component>\d+))?"
 )
@@ -33,18 +33,18 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     COMPLETED if all of them are.
 
     Attributes:
-        id: Slurm's job id.
-        state: Slurm's word: COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, …
-        reason: Why it waits or ended, in Slurm's words.
-        exit_code: The status that its script ended with.
-        signal: The signal that ended it, or 0.
+        id: Slurm's job ID.
+        state: State in Slurm's words: COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, …
+        reason: Reason for its state, in Slurm's words.
+        exit_code: Exit status of its script.
+        signal: Number of the signal that ended it, or 0.
         nodes: Slurm's list of its nodes, such as c[1-2].
-        output: The path of its output.
-        errors: The path of its error output, which by default is that of its output.
-        host: The node that its script runs on; empty if it has not started.
-        uid: Its user's number.
-        task: The task of an array, such as 3 (1-2%2 for those that wait), or a component, such as +1.
-        tasks: The records of an array's tasks, or of a heterogeneous job's components.
+        output: Path of its output file.
+        errors: Path of its error file; by default, that of its output file.
+        host: Node that its script runs on; empty before the start.
+        uid: ID of its user.
+        task: Task of an array, such as 3 (1-2%2 for pending ones), or component, such as +1.
+        tasks: Records of an array's tasks, or of a heterogeneous job's components.
     """
 
     id: int
@@ -83,7 +83,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_records(text: str) -> list[JobRecord]:
-    """Read what `scontrol show job` says: a record for each task of an array and component of a heterogeneous job."""
+    """Parse the output of `scontrol show job`: one record per task of an array or component of a heterogeneous job."""
     return [_parse(part) for part in re.split(r"^(?=JobId=)", text, flags=re.MULTILINE)[1:]]
 
 
@@ -114,7 +114,7 @@ def _parse(text: str) -> JobRecord:
 
 
 def _expand(path: str, job_id: str, host: str) -> str:
-    """Fill in what only the node knows, and scontrol leaves; a batch script is task 0 on node 0 of its job."""
+    """Expand the patterns that scontrol leaves to the node; a batch script is task 0 on node 0 of its job."""
     values = {"N": host, "n": "0", "t": "0", "s": "batch", "J": job_id}
 
     def value(match: re.Match[str]) -> str:
@@ -130,7 +130,7 @@ def _number(record: JobRecord) -> int:
 
 
 def sum_up(job_id: int, records: Sequence[JobRecord]) -> JobRecord:
-    """Return the record of a job out of those of its parts."""
+    """Combine the records of a job's parts into the job's record."""
     if len(records) == 1 and not records[0].task:
         return records[0]
     records = sorted(records, key=_number)

@@ -1,4 +1,4 @@
-"""Bring back a mini-cluster whose containers are stopped, paused or removed: its volumes have its files and queue."""
+"""Bring back a mini-cluster whose containers are stopped, paused or removed: its volumes hold its files and queue."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from slurm_sim._found import Found
 from slurm_sim.errors import SlurmSimError, SpecError, StartError
 from slurm_sim.spec import Spec
 
-# What Slurm says of a node, in one line; times are as TZ says.
+# Slurm's record of a node, in one line; its times are in the zone of $TZ.
 _NODE = re.compile(r"^NodeName=(?P<name>\S+) .*? State=(?P<state>\S+) .*? SlurmdStartTime=(?P<since>\S+)", re.MULTILINE)
 _NETWORK = '{{{{.Name}}}}\t{{{{with index .NetworkSettings.Networks "{}"}}}}{{{{.NetworkID}}}}{{{{end}}}}'
 _SECONDS = len("2026-01-01T00:00:00")
-_ENDING_SECONDS = 2  # that a node may be completing: the epilog takes a fraction of one
+_ENDING_SECONDS = 2  # for a node to be completing: the epilog needs less than one
 
 
 def refuse_others(found: Found, spec: Spec, fields: Iterable[str] = Spec.__struct_fields__) -> None:
@@ -27,8 +27,8 @@ def refuse_others(found: Found, spec: Spec, fields: Iterable[str] = Spec.__struc
     name = found.spec.name
     if found.state == "running":
         raise SpecError(
-            f"There is a mini-cluster {name!r} already.",
-            todo=f"use it, end it with 'slurm-sim down --name {name}', or take another --name.",
+            f"Mini-cluster {name!r} is already running.",
+            todo=f"use it, remove it with 'slurm-sim down --name {name}', or use another --name.",
         )
     was = msgspec.structs.replace(found.spec, nodes=len(found.all_nodes))
     differs = [
@@ -36,17 +36,17 @@ def refuse_others(found: Found, spec: Spec, fields: Iterable[str] = Spec.__struc
     ]
     if differs:
         seen = "\n".join(f"{field} is {getattr(was, field)}, not {getattr(spec, field)}" for field in differs)
-        todo = f"leave the options out to bring it back as it was, or 'slurm-sim down --name {name}' first."
-        raise SpecError(f"The mini-cluster {name!r} is {found.state}, and it is another one.", seen, todo)
+        todo = f"leave out these options to bring it back as it was, or run 'slurm-sim down --name {name}' first."
+        raise SpecError(f"Mini-cluster {name!r} is {found.state}, with other settings.", seen, todo)
 
 
 def revive(engine: Engine, found: Found, timeout: float) -> dict[str, float]:
-    """Start what does not run; return when every node is back in Slurm, and Slurm knows which of its jobs have ended.
+    """Start what is stopped; return when every node is back in Slurm, and Slurm knows which of its jobs have ended.
 
-    Raises `StartError`; nothing is removed then, since that would be the mini-cluster's files and its queue.
+    Raises `StartError`, without removing anything: that would delete the mini-cluster's files and queue.
 
     Returns:
-        The seconds that each part took.
+        The duration of each part, in seconds.
     """
     began = time.monotonic()
     spec = found.spec
@@ -64,15 +64,13 @@ def revive(engine: Engine, found: Found, timeout: float) -> dict[str, float]:
         _lifecycle.await_jupyter(engine, spec, timeout)
     except SlurmSimError as error:
         seen = error.seen if isinstance(error, StartError) else f"{error.what}\n{error.seen}"
-        todo = (
-            error.todo or f"'slurm-sim logs' shows why; nothing was removed, 'slurm-sim down --name {spec.name}' does."
-        )
+        todo = error.todo or f"'slurm-sim logs' shows why; 'slurm-sim down --name {spec.name}' removes all of it."
         raise StartError(f"Mini-cluster {spec.name!r} did not come back.", seen, todo) from None
     return {"containers": started, "nodes": time.monotonic() - began - started}
 
 
 def _prepare(engine: Engine, found: Found) -> None:
-    """Let paused containers go on, and remove those that cannot start: Compose makes them anew."""
+    """Resume paused containers, and remove those that cannot start: Compose creates them again."""
     containers = [engine.container(service) for service in found.states]
     paused = [engine.container(service) for service, state in found.states.items() if state == "paused"]
     if paused:
@@ -82,7 +80,7 @@ def _prepare(engine: Engine, found: Found) -> None:
     rows = docker_output("inspect", "--format", template, *containers).splitlines() if containers else []
     apart = [row.split("\t")[0].removeprefix("/") for row in rows if row.split("\t")[1] != current or not current]
     dead = [engine.container(service) for service, state in found.states.items() if state in ("dead", "removing")]
-    if apart or dead:  # a network that was removed, or made anew, is not the one that they would look for
+    if apart or dead:  # they would look for the old network, which was removed or recreated
         docker_output("rm", "--force", *apart, *dead)
 
 
@@ -91,7 +89,7 @@ def _await_nodes(engine: Engine, nodes: list[str], end: float) -> list[str]:
     containers = map(engine.container, nodes)
     times = docker_output("inspect", "--format={{.State.StartedAt}}", *containers).splitlines()
     since = dict(zip(nodes, times, strict=True))
-    ending: dict[str, float] = {}  # since when nodes whose slurmd answers are completing
+    ending: dict[str, float] = {}  # since when a node whose slurmd answers has been completing
     while True:
         seen = _seen(engine)
         late = [node for node in nodes if not (_answers(seen.get(node), since[node]) and _serves(seen[node][0]))]
@@ -123,21 +121,21 @@ def _forget_jobs(engine: Engine, node: str) -> None:
 
 
 def _seen(engine: Engine) -> dict[str, tuple[str, str]]:
-    """Return each node's state, and since when its slurmd has run, as Slurm knows them; nothing if Slurm is silent."""
+    """Return each node's state and its slurmd's start time, as Slurm knows them; empty if Slurm does not answer."""
     said = engine.run("login", "env", "TZ=UTC", "scontrol", "--oneliner", "show", "nodes").stdout
     return {node["name"]: (node["state"], node["since"]) for node in _NODE.finditer(said)}
 
 
 def _answers(node: tuple[str, str] | None, since: str) -> bool:
-    """Return whether Slurm has heard from the slurmd that was started last; before, a state is what it remembers."""
+    """Return whether Slurm has heard from the current slurmd; before that, the state is an old one."""
     if node is None:
         return False
     state, heard = node
-    silent = "*" in state or "NOT_RESPONDING" in state.split("+")  # an asterisk is the same
+    silent = "*" in state or "NOT_RESPONDING" in state.split("+")  # an asterisk means the same
     return not silent and heard[:1].isdigit() and since[:_SECONDS] <= heard  # "None" before the first time
 
 
 def _serves(state: str) -> bool:
-    """Return whether a node runs jobs, or is free to, or is drained, which stays so."""
+    """Return whether a node runs jobs, is free to, or is drained and will stay so."""
     base, *flags = state.split("+")
     return "DRAIN" in flags or base in {"MIXED", "ALLOCATED"} or (base == "IDLE" and "COMPLETING" not in flags)

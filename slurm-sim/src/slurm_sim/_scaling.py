@@ -1,4 +1,4 @@
-"""More nodes, or fewer, while a mini-cluster runs."""
+"""Add and remove nodes while a mini-cluster runs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from slurm_sim._signals import interrupted_once
 from slurm_sim.errors import SlurmSimError, StartError
 from slurm_sim.spec import Spec
 
-# Down only when it is gone: a node that answers once more is taken back (ReturnToService), with jobs that never end.
+# Set a node down only after its container is removed: if it answered again, Slurm would take it back (ReturnToService),
+# with jobs that never end.
 _FORGET = """
 ! scontrol delete nodename="$1" 2>/dev/null || exit 0
-for node in ${1//,/ }; do # one by one: some of them may be gone, and their names would make every list invalid
+for node in ${1//,/ }; do # one by one: an unknown name, of a deleted node, makes a whole list invalid
   until ! scontrol show node "$node" >/dev/null || scontrol delete nodename="$node" 2>/dev/null; do
     [ $SECONDS -lt 30 ] || exec scontrol delete nodename="$node"
-    scontrol update nodename="$node" state=down reason="scaled away" # its jobs are queued again
-    sleep 0.05 # and are completing for a moment; nothing says when that is over
+    scontrol update nodename="$node" state=down reason="scaled away" # its jobs are requeued
+    sleep 0.05 # and are completing for a moment; Slurm sends no event when that is over
   done
 done
 """
 
-# The controller hands its configuration on to the nodes and the login node.
+# The controller passes its configuration on to the nodes and the login node.
 _SET_TIMEOUTS = "cat >/etc/slurm/timeouts && /usr/local/lib/slurm-sim/configure && scontrol reconfigure"
 
 
 def scale(engine: Engine, spec: Spec, wanted: int) -> None:
-    """Bring a running mini-cluster to that number of nodes, and return when Slurm agrees."""
+    """Scale a running mini-cluster to this number of nodes, and return when Slurm agrees."""
     with exclusive(engine.name), interrupted_once():
         present = engine.require("slurmctld", "login").nodes
         names = node_names(wanted)
@@ -53,15 +54,15 @@ def scale(engine: Engine, spec: Spec, wanted: int) -> None:
 
 
 def set_timeouts(engine: Engine, nodes: int) -> None:
-    """Give a running Slurm the timeouts that so many nodes ask for; the controller has them after a restart as well."""
+    """Set a running Slurm's timeouts for this number of nodes; they last across restarts of the controller."""
     lines = _size.conf_lines(_size.timeouts(nodes)).encode()
     done = engine.run("slurmctld", "sh", "-ec", _SET_TIMEOUTS, stdin=lines)
     if done.returncode:
-        raise StartError("Slurm did not accept longer timeouts.", done.stdout + done.stderr)
+        raise StartError("Slurm rejected longer timeouts.", done.stdout + done.stderr)
 
 
 def replace(engine: Engine, spec: Spec, nodes: list[str]) -> None:
-    """Put fresh nodes in the place of these, whatever has become of them; those that are missing are added.
+    """Replace these nodes with new ones, regardless of their state; missing ones are added.
 
     Jobs on them are cancelled.
     """
@@ -80,7 +81,7 @@ def _add(engine: Engine, spec: Spec, names: list[str], *, added: list[str]) -> N
         _await_nodes(engine, added, timeout=30 + len(added))
         _await_answers(engine, added)
         _await_nodes(engine, added, timeout=30)  # they are completing for a moment: the epilog runs
-    except BaseException as error:  # what did not come up is taken away again, and what ran goes on
+    except BaseException as error:  # remove the new nodes again; the old ones keep running
         _take_back(engine, added)
         if isinstance(error, SlurmSimError) and not isinstance(error, StartError):
             raise StartError(f"Could not add {', '.join(added)}.", error.seen, error.todo) from None
@@ -107,7 +108,7 @@ def _await_nodes(engine: Engine, nodes: list[str], *, timeout: float) -> None:
 
 
 def _await_answers(engine: Engine, nodes: list[str]) -> None:
-    """Run a job on new nodes, and return when each has answered, or when they are taken by other jobs already."""
+    """Run a job on new nodes, and return when each has answered, or when other jobs already use them."""
     job = (
         "srun",
         "--quiet",
@@ -120,12 +121,12 @@ def _await_answers(engine: Engine, nodes: list[str]) -> None:
     done = engine.run("login", *job, "hostname", user=USER)
     silent = set(nodes) - set(done.stdout.split())
     if silent and "Unable to allocate resources" not in done.stderr:
-        what = f"{len(nodes) - len(silent)} of {len(nodes)} new nodes answered a job on all of them."
+        what = f"Only {len(nodes) - len(silent)} of {len(nodes)} new nodes answered a job on all of them."
         raise StartError(what, done.stderr)
 
 
 def _known(engine: Engine, nodes: list[str]) -> list[str]:
-    """Return those of the nodes that Slurm knows."""
+    """Return the nodes that Slurm knows."""
     states = _states(engine, nodes)
     return [node for node in nodes if node in states]
 
@@ -137,13 +138,13 @@ def _states(engine: Engine, nodes: list[str]) -> dict[str, str]:
 
 
 def _forget(engine: Engine, gone: list[str]) -> None:
-    """Remove nodes from Slurm first, so that no job is sent to a node that is going; then the containers."""
+    """Drain nodes, so that Slurm sends them no more jobs; then remove their containers, and the nodes from Slurm."""
     listed = ",".join(gone)
     engine.run("slurmctld", "scontrol", "update", f"nodename={listed}", "state=drain", "reason=scaled away")
     _remove_containers(engine, gone)
     done = engine.run("slurmctld", "bash", "-c", _FORGET, "forget", listed)
     if done.returncode:
-        raise StartError(f"Slurm would not forget {listed}.", done.stderr, "a job may still be ending there.")
+        raise StartError(f"Slurm did not remove {listed}.", done.stderr, "try again: a job may still be ending there.")
 
 
 def _remove_containers(engine: Engine, nodes: list[str]) -> None:

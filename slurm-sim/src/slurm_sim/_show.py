@@ -1,4 +1,4 @@
-"""Show progress and tables to people, and JSON to programs."""
+"""Print progress and tables for users, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST = 10  # failed tasks that are named
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[], float]]:
-    """Show that something goes on, on a terminal's standard error only. Yields a clock in seconds."""
+    """Show progress, but only if standard error is a terminal. Yields a clock in seconds."""
     start = time.monotonic()
     with Console(stderr=True).status(f"{what} …"):
         yield lambda: time.monotonic() - start
@@ -39,13 +39,13 @@ def end_of(job: Job, timeout: float, *, as_json: bool) -> None:
     def note_held(record: JobRecord) -> None:
         if record.held:
             release = f"`{within} scontrol release {record.id}`"
-            click.echo(f"slurm-sim: job {record.id} is held ({record.reason}); {release} lets it start", err=True)
+            click.echo(f"slurm-sim: job {record.id} is held ({record.reason}); {release} releases it", err=True)
 
     try:
         with progress(f"job {job.id}"):
             record = job.wait(timeout, on_change=note_held)
     except Stopped:
-        click.echo(f"slurm-sim: job {job.id} goes on; `{within} scancel {job.id}` ends it", err=True)
+        click.echo(f"slurm-sim: job {job.id} continues; `{within} scancel {job.id}` cancels it", err=True)
         raise
     if as_json:
         click.echo(msgspec.json.encode(record))
@@ -53,7 +53,7 @@ def end_of(job: Job, timeout: float, *, as_json: bool) -> None:
         for errors in (False, True):
             _output.show(job.engine, record, errors=errors)
     if record.state != "COMPLETED":
-        raise JobError(f"Job {job.id} ended as {record.state}.", "\n".join(_failures(record)))
+        raise JobError(f"Job {job.id} ended in state {record.state}.", "\n".join(_failures(record)))
 
 
 def _failures(record: JobRecord) -> list[str]:
@@ -99,7 +99,7 @@ class _Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
-    """Print the nodes and the queue, and what of the mini-cluster is stopped."""
+    """Print the nodes, the queue and the stopped services."""
     found = sim.engine.require("slurmctld", "login")
     nodes = _rows(sim, "sinfo", "--noheader", "--Node", f"--format={_NODE_FORMAT}")
     jobs = _rows(sim, "squeue", "--noheader", f"--format={_QUEUE_FORMAT}")
@@ -118,7 +118,7 @@ def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     console = Console()
     console.print(_table(f"mini-cluster {sim.name}", ["node", "state", "CPUs", "MiB"], [row[:4] for row in nodes]))
     if jobs:
-        console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "where or why"], jobs))
+        console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "nodelist (reason)"], jobs))
     for what, address in _addresses(lab):
         console.print(f"{what:22}{address}", highlight=False, markup=False, soft_wrap=True)
     if found.stopped:
@@ -142,7 +142,7 @@ def _queued_job(row: list[str]) -> _QueuedJob:
 
 
 def _jupyter(sim: SlurmSim) -> Jupyter | _NoJupyter | None:
-    """Return where it is, or why it cannot be found: a status is asked for most where something is wrong."""
+    """Return its addresses, or the error: the status must work when something is wrong."""
     try:
         return sim.jupyter() if sim.spec.jupyter else None
     except SlurmSimError as error:
@@ -164,7 +164,7 @@ def _addresses(lab: Jupyter | _NoJupyter | None) -> list[tuple[str, str]]:
 
 
 def listing(*, as_json: bool) -> None:
-    """Print every mini-cluster of this engine."""
+    """Print all mini-clusters of this engine."""
     found = _found.find_all()
     if as_json:
         _print_json([msgspec.to_builtins(one) | {"state": one.state} for one in found.values()])
@@ -179,7 +179,7 @@ def listing(*, as_json: bool) -> None:
         ]
         for name, f in sorted(found.items())
     ]
-    Console().print(_table("mini-clusters", ["name", "nodes", "CPUs each", "MiB each", "containers"], rows))
+    Console().print(_table("mini-clusters", ["name", "nodes", "CPUs per node", "MiB per node", "containers"], rows))
 
 
 def _print_json(value: object) -> None:

@@ -1,4 +1,4 @@
-"""A SIF: checked before anything starts (its header says for which machine it is, and how long), then shared."""
+"""Check a SIF before anything starts (its header has its architecture and size), then share it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from slurm_sim._engine import Engine
 from slurm_sim.errors import EngineError, SpecError
 from slurm_sim.spec import Spec
 
-# https://github.com/apptainer/sif: launcher, magic, version, architecture, id; times, counts, and where the data lies.
+# https://github.com/apptainer/sif: launcher, magic, version, architecture, id; times, counts, and offsets of the data.
 _HEADER = struct.Struct("<32s 10s 3s 3s 16s 8q")
 SHARED = "/shared"
-"""The folder in which all nodes find it, read-only; a volume, which the controller's container alone can write to."""
+"""The folder in which all nodes find it, read-only; a volume that only the controller's container can write to."""
 
 _ARCHITECTURES = {b"01": "i386", b"02": "x86_64", b"03": "arm", b"04": "aarch64", b"06": "ppc64le", b"09": "s390x"}
 
@@ -25,7 +25,7 @@ def of_bare(file: str | Path | None, *, bare: bool) -> str | None:
     if file is None:
         return None
     if not bare:
-        raise SpecError("Only bare nodes have Apptainer for a SIF.", f"sif {file}", "ask for --bare, too.")
+        raise SpecError("Only bare nodes have Apptainer for a SIF.", f"sif {file}", "add --bare.")
     return str(check_sif(file))
 
 
@@ -37,27 +37,28 @@ def check_sif(file: str | Path) -> Path:
             header = stream.read(_HEADER.size)
         status = path.stat()
     except OSError as error:
-        raise SpecError(f"The SIF {path} cannot be read.", str(error.strerror), "'make sif' makes one.") from None
-    again = "make or copy it again, and compare its sha256."
+        raise SpecError(f"The SIF {path} cannot be read.", str(error.strerror), "'make sif' builds one.") from None
+    again = "build or copy it again, and compare its sha256."
     if len(header) < _HEADER.size or header[32:41] != b"SIF_MAGIC":
-        raise SpecError(f"{path} is no SIF.", f"{status.st_size} bytes without a SIF's header", again)
+        raise SpecError(f"{path} is not a SIF.", f"{status.st_size} bytes without a SIF header", again)
     _, _, _, code, _, *numbers = _HEADER.unpack(header)
     whole = numbers[6] + numbers[7]
     if status.st_size < whole:
-        raise SpecError(f"The SIF {path} is cut off.", f"{status.st_size} of {whole} bytes", again)
+        raise SpecError(f"The SIF {path} is truncated.", f"{status.st_size} of {whole} bytes", again)
     architecture = _ARCHITECTURES.get(code[:2], "unknown")
     if architecture != platform.machine():
         seen = f"it is for {architecture}, this machine is {platform.machine()}"
-        raise SpecError(f"The SIF {path} is for another machine.", seen, "build it on a machine like this one.")
+        raise SpecError(f"The SIF {path} is for another architecture.", seen, "build it on a machine like this one.")
     if not status.st_mode & 0o004:
-        raise SpecError(f"The SIF {path} is not world-readable.", todo=f"'chmod a+r {path}'.")
+        raise SpecError(f"The SIF {path} is not world-readable.", todo=f"run 'chmod a+r {path}'.")
     return path
 
 
 def share(engine: Engine, spec: Spec, *, again: bool = False) -> None:
-    """Copy a mini-cluster's SIF to where its nodes find it, through the engine, which may be on another host.
+    """Copy a mini-cluster's SIF to its nodes' shared folder, through the engine, which may be on another host.
 
-    It appears there whole. Does nothing without a SIF and, `again`, where it is already. Raises `EngineError`.
+    The file appears there only when complete. Does nothing without a SIF or, with `again`, if the file exists already.
+    Raises `EngineError`.
     """
     if spec.sif is None:
         return
@@ -69,5 +70,5 @@ def share(engine: Engine, spec: Spec, *, again: bool = False) -> None:
     if not done.returncode:
         done = engine.run("slurmctld", "mv", new, target)
     if done.returncode:
-        todo = _engine_errors.advice(done.stderr) or "see that the file is still there."
-        raise EngineError(f"{spec.sif} could not be copied to the nodes.", done.stderr, todo)
+        todo = _engine_errors.advice(done.stderr) or "check that the file still exists."
+        raise EngineError(f"Cannot copy {spec.sif} to the nodes.", done.stderr, todo)

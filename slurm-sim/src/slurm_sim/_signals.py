@@ -1,4 +1,4 @@
-"""Signals that ask for the end of what runs, Ctrl-C, SIGTERM, a lost connection: handled, put off, ignored."""
+"""Handle, defer or ignore the signals that end a command: Ctrl-C, SIGTERM and a lost connection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 class Stopped(SystemExit):
-    """A signal ended the command; the exit status is the shell's, 128 + its number."""
+    """A signal ended the command; the exit status is 128 + its number, as in a shell."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(128 + signum)
@@ -41,7 +41,7 @@ def stop(signum: int, _frame: FrameType | None) -> None:
 def handling(handler: Handler, *signals: signal.Signals) -> Iterator[None]:
     """Handle signals inside the block, in the main thread; do nothing in any other thread.
 
-    Signals that are ignored (nohup) stay so. While an exception that the handler raised ends the block, further signals
+    Ignored signals (nohup) stay ignored. While an exception that the handler raised ends the block, further signals
     are ignored. If Python discards the exception, as it does in finalizers and in callbacks of weak references, the
     signal is sent again.
     """
@@ -69,7 +69,7 @@ def handling(handler: Handler, *signals: signal.Signals) -> Iterator[None]:
             raise
 
     def send_again(signum: int) -> None:
-        time.sleep(0.01)  # nothing signals the end of the code that discards exceptions; if it still runs, this repeats
+        time.sleep(0.01)  # no event marks the end of the code that discards exceptions; if it still runs, this repeats
         if signal.getsignal(signum) is handle:
             signal.pthread_kill(threading.main_thread().ident or 0, signum)
 
@@ -92,14 +92,14 @@ def handling(handler: Handler, *signals: signal.Signals) -> Iterator[None]:
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM through and ignore those that follow, for what cleans up when it is interrupted.
+    """Let the first Ctrl-C or SIGTERM through and ignore later ones, for code that cleans up when interrupted.
 
-    `uninterrupted` alone leaves a moment for a second Ctrl-C, between the first and the cleaning up.
+    `uninterrupted` alone leaves a moment for a second Ctrl-C, between the first and the clean-up.
     """
     if not _in_main_thread():
         yield
         return
-    # what is ignored, or ends the process at once, goes on to do so
+    # signals that are ignored, or that end the process at once, keep doing so
     before = {number: handler for number in INTERRUPTS if callable(handler := signal.getsignal(number))}
 
     def first(number: int, frame: FrameType | None) -> None:
@@ -111,7 +111,7 @@ def interrupted_once() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM come a moment later, when what is done inside is done."""
+    """Defer Ctrl-C and SIGTERM to the end of the block."""
     came: list[int] = []
     try:
         with _handled_by(dict.fromkeys(INTERRUPTS, lambda number, _frame: came.append(number))):
@@ -123,7 +123,7 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM inside the block: cleaning up is stopping."""
+    """Ignore Ctrl-C and SIGTERM inside the block, which cleans up."""
     with _handled_by(dict.fromkeys(INTERRUPTS, signal.SIG_IGN)):
         yield
 
@@ -136,14 +136,14 @@ def ignore_interrupts() -> None:
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that `timeout pytest` and a CI job that is cancelled leave nothing behind either."""
+    """Treat SIGTERM as Ctrl-C, so that `timeout pytest` and a cancelled CI job leave nothing behind either."""
     with _handled_by({signal.SIGTERM: signal.default_int_handler}):
         yield
 
 
 @contextmanager
 def _handled_by(handlers: Mapping[signal.Signals, Handler | signal.Handlers]) -> Iterator[None]:
-    """Set these handlers inside the block, in the main thread, which alone gets signals; do nothing in any other."""
+    """Set these handlers inside the block, in the main thread, the only one to get signals; do nothing in any other."""
     if not _in_main_thread():
         yield
         return

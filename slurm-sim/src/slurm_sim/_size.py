@@ -12,11 +12,11 @@ from slurm_sim._docker import docker
 from slurm_sim.errors import StartError
 
 _SMALL = 64
-"""Mini-clusters of fewer nodes altogether fit every host: it is not asked."""
+"""Fewer nodes in total fit every host, whose limits are then not read."""
 
 
 class _Limit(msgspec.Struct, frozen=True):
-    """A limit that the kernel shares among all containers, and what a node needs of it while a job starts on all nodes.
+    """A limit that the kernel shares among all containers, and a node's part of it while a job starts on all nodes.
 
     Measured with 128, 256 and 512 nodes, rounded up.
     """
@@ -31,27 +31,27 @@ class _Limit(msgspec.Struct, frozen=True):
 
 
 _LIMITS = (
-    # 7.1 neighbours: controller, login node and node know one another (4 entries), and so do a node and its parent in
-    # the tree that a step's end goes up (2); the rest is the loopback's and the gateway's.
+    # 7.1 neighbours: 4 entries between controller, login node and node, and 2 between a node and its parent in the tree
+    # that reports a step's end; the rest are the loopback's and the gateway's.
     _Limit("net.ipv4.neigh.default.gc_thresh3", 7.5),
-    # 50 threads: slurmd, munged and the engine's shim have 29, a step's start takes the others.
+    # 50 threads: slurmd, munged and the engine's shim have 29, and a step's start needs the others.
     _Limit("kernel.pid_max", 52),
     _Limit("kernel.threads-max", 52),
 )
 _MEMINFO = "/proc/meminfo"
 _NODE_MB = 22
-"""Memory that a node takes while a job starts on all of them: 10 MB are its daemons', the rest a step's."""
+"""Memory per node while a job starts on all of them: 10 MB for its daemons, the rest for a step."""
 
 _BESIDE_NODES = 5
-"""Addresses of a network that are no node's: controller, login node, gateway, and the first and the last."""
+"""Addresses per network that no node can have: controller, login node, gateway, and the first and the last."""
 
 
 def timeouts(nodes: int) -> dict[str, str]:
-    """Return slurm.conf's timeouts for that many nodes, as keys and values.
+    """Return slurm.conf's timeouts for this number of nodes, as keys and values.
 
-    Nodes share one host's cores: on two, a step takes 30 s to start on 512 nodes. A message that is given up meanwhile
-    costs a task its output, and a node that begins after the job's credential has expired refuses its task. The values
-    of slurm.conf do for 80 nodes.
+    Nodes share one host's cores: on two cores, a step takes 30 s to start on 512 nodes. If a message times out
+    meanwhile, a task loses its output. A node that begins after the job's credential has expired rejects its task. The
+    values in slurm.conf are enough for 80 nodes.
     """
     message = min(max(10, nodes // 8), 100)
     return {
@@ -71,11 +71,11 @@ def check_room(there: int, wanted: int, image: str, *, network: str | None = Non
     """Raise `StartError` if the engine's host has no room for more nodes.
 
     Args:
-        there: nodes that all of the engine's mini-clusters have already: they share the same limits.
-        wanted: how many will be added.
-        image: any image with a shell.
-        network: the network that they will be in, if it exists already.
-        inside: nodes that are in it already.
+        there: Number of nodes in all of the engine's mini-clusters, which share the same limits.
+        wanted: Number of nodes to add.
+        image: Any image with a shell.
+        network: Their network, if it exists already.
+        inside: Number of nodes in that network.
     """
     if there + wanted < _SMALL:
         return
@@ -97,15 +97,15 @@ def _check_limit(limit: _Limit, has: int, *, there: int, wanted: int) -> None:
     raise StartError(
         f"The engine's host has no room for {wanted} more nodes.",
         f"{limit.key} is {has}, enough for {most} nodes in all mini-clusters{others}",
-        f"as root on that host: sysctl -w {limit.key}={_rounded(needs)}" + _or_at_most(most - there),
+        f"run 'sysctl -w {limit.key}={_rounded(needs)}' as root on that host" + _or_at_most(most - there),
     )
 
 
 def _check_memory(has: int, wanted: int) -> None:
     if has < _NODE_MB * wanted:
         raise StartError(
-            f"The engine's host has no memory for {wanted} more nodes.",
-            f"{has} MB available; a node takes {_NODE_MB} MB while a job starts, without what it runs",
+            f"The engine's host does not have enough memory for {wanted} more nodes.",
+            f"{has} MB available; a node needs {_NODE_MB} MB while a job starts, in addition to the job's own memory",
             "free memory" + _or_at_most(has // _NODE_MB),
         )
 
@@ -113,27 +113,27 @@ def _check_memory(has: int, wanted: int) -> None:
 def _check_addresses(has: int | None, wanted: int) -> None:
     if has is not None and has < wanted + _BESIDE_NODES:
         raise StartError(
-            f"The engine has no network with addresses for {wanted} nodes.",
+            f"The engine has no network with enough addresses for {wanted} nodes.",
             f"its networks have {has} addresses each, {_BESIDE_NODES} of which are not for nodes",
-            'in the engine\'s daemon.json, "default-address-pools" with a smaller "size", such as 20'
+            'set "default-address-pools" with a smaller "size", such as 20, in the engine\'s daemon.json'
             + _or_at_most(has - _BESIDE_NODES),
         )
 
 
 def _or_at_most(nodes: int) -> str:
-    return f"; or take {nodes} at most." if nodes > 0 else "; or end another mini-cluster."
+    return f"; or use at most {nodes}." if nodes > 0 else "; or end another mini-cluster."
 
 
 def _rounded(count: int) -> int:
-    """Return the next power of two: the kernel's own limits are such."""
+    """Return the next power of two, like the kernel's own limits."""
     return 1 << (count - 1).bit_length()
 
 
 def _host(image: str) -> dict[str, str]:
-    """Return the contents of the host's files, by path.
+    """Return the contents of the files with the limits of the engine's host, by path.
 
-    The engine may be elsewhere, and these limits are the host's: a container of its own shows the table of neighbours
-    of no namespace but the first. What cannot be read (a rootless engine has its own namespaces) is left out.
+    The engine may be remote, so a container reads them. It uses the host's namespaces: only the first one shows the
+    limit of the table of neighbours. Unreadable files (a rootless engine has its own namespaces) are left out.
     """
     paths = [*(limit.path for limit in _LIMITS), _MEMINFO]
     script = 'for file; do [ ! -r "$file" ] || { echo "=$file"; cat "$file"; }; done'
@@ -152,7 +152,7 @@ def _available_mb(meminfo: str) -> int:
 
 
 def _addresses(network: str | None) -> int | None:
-    """Return how many addresses the network has; without one, the largest that the engine would make, if it says."""
+    """Return the number of addresses in a network or, without one, in the largest that the engine would make."""
     if network:
         done = docker("network", "inspect", "--format={{range .IPAM.Config}}{{.Subnet}} {{end}}", network)
         subnets = [ipaddress.ip_network(subnet) for subnet in done.stdout.split()]

@@ -1,10 +1,9 @@
-"""Shell commands that several parts of slurm-sim ask Slurm with."""
+"""Shell commands for Slurm that several parts of slurm-sim use."""
 
 from __future__ import annotations
 
-# no notice comes when the controller answers again
 AWAIT_CONTROLLER = "until scontrol ping >/dev/null; do sleep 0.1; done # slurmctld sends no notice when it answers\n"
-"""Return when the controller answers."""
+"""Waits until the controller answers."""
 
 
 def empty_queue(selection: str = "") -> str:

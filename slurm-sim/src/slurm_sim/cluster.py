@@ -1,4 +1,4 @@
-"""The mini-cluster: started, used, scaled, and taken down."""
+"""Start, use, scale and remove a mini-cluster."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ __all__ = ["SlurmSim"]
 
 
 class SlurmSim:
-    """A real Slurm cluster in containers; as a context manager, it is up inside and gone after.
+    """A real Slurm cluster in containers; as a context manager, it starts on entry and is removed on exit.
 
     Args:
-        nodes: Compute nodes, named c1…cN; 512 at most.
-        cpus_per_node: What a node tells Slurm that it has, whatever the host has.
-        memory_per_node: As Slurm says it: `4G`, `512M`, or a number of MiB.
-        name: A Compose project's name; by default, an unused one.
-        image: What login node and nodes run; it must be built on ours (see README). Default: $SLURM_SIM_IMAGE, else
-            slurm-sim/node where it has been built, else plain Slurm.
-        bare: Login node and nodes have Slurm, PMIx and Apptainer, and nothing to run but what a SIF brings.
-        sif: Only with `bare`: a SIF of this host, which all nodes find in /shared, read-only.
-        jupyter: JupyterLab on the login node, see `jupyter()`.
+        nodes: Number of compute nodes, named c1…cN; at most 512.
+        cpus_per_node: CPUs per node, as reported to Slurm, regardless of the host's.
+        memory_per_node: Memory per node, as reported to Slurm: `4G`, `512M`, or a number of MiB.
+        name: Name of the Compose project; by default, an unused one.
+        image: Image of login and compute nodes; it must be built on ours (see README). Default: $SLURM_SIM_IMAGE, else
+            slurm-sim/node if built, else plain Slurm.
+        bare: Give login and compute nodes only Slurm, PMIx and Apptainer; a SIF brings the programs.
+        sif: With `bare`: a SIF on this host, which all nodes find in /shared, read-only.
+        jupyter: Run JupyterLab on the login node, see `jupyter()`.
         slurm_conf: Lines of slurm.conf that replace the default ones: `{"KillWait": 2}`.
-        verbose: Show what an image build prints.
+        verbose: Show the output of image builds.
 
     Raises:
-        SpecError: A number, a name, a memory, a SIF or a line of slurm.conf that makes no sense.
+        SpecError: A number, name, memory size, SIF or line of slurm.conf is invalid.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SlurmSim:
 
     @classmethod
     def attach(cls, name: str) -> Self:
-        """Return the mini-cluster of that name, which runs or is stopped. Raises `NotRunningError`."""
+        """Return an existing mini-cluster, running or stopped. Raises `NotRunningError` if it is not found."""
         sim = cls.__new__(cls)
         sim.spec = _found.find(check_name(name)).spec
         sim.engine = Engine(name)
@@ -82,7 +82,7 @@ class SlurmSim:
 
     @property
     def name(self) -> str:
-        """Its Compose project."""
+        """Its name, which is that of its Compose project."""
         return self.spec.name
 
     def __repr__(self) -> str:
@@ -98,22 +98,22 @@ class SlurmSim:
         self.down()
 
     def start(self, *, timeout: float | None = None) -> dict[str, float]:
-        """Start it; return when all nodes are idle and a job has run.
+        """Start the mini-cluster; return when all nodes are idle and a job has run.
 
-        One that is stopped, in whole or in part, comes back with its files and its queue: this returns when all of its
-        nodes are back.
+        A mini-cluster that is stopped, wholly or partly, comes back with its files and its queue: this returns when all
+        of its nodes are back.
 
         Args:
-            timeout: Seconds; without it, 30 and one more for each node, and two minutes more with JupyterLab.
+            timeout: Seconds. Default: 30, plus 1 per node, plus 120 with JupyterLab.
 
         Raises:
-            EngineError: No engine, or no image and no way to build it.
-            SpecError: It runs already, or there is a stopped one of that name which differs.
-            StartError: It did not become ready; the message has the log lines that explain it. Nothing is left of a new
-                one, and nothing is removed of one that was stopped.
+            EngineError: No engine answers, or an image is missing and cannot be built.
+            SpecError: It is already running, or a stopped one of that name has other settings.
+            StartError: It did not become ready; the message has the log lines that explain it. A new mini-cluster is
+                removed; nothing is removed of a stopped one.
 
         Returns:
-            The seconds that each part took.
+            The duration of each part, in seconds.
         """
         images = [self.spec.controller_image, self.spec.login_image, self.spec.node_image]
         _images.ensure(images, verbose=self._verbose)
@@ -126,11 +126,11 @@ class SlurmSim:
             return _revive.revive(self.engine, found, timeout)
 
     def down(self) -> None:
-        """End it, with its containers, networks and volumes. Does nothing where it is down."""
+        """Remove the mini-cluster with its containers, networks and volumes. Does nothing if it does not exist."""
         _lifecycle.remove(self.name)
 
     def nodes(self) -> list[str]:
-        """Return the compute nodes' names, in order."""
+        """Return the names of the compute nodes, in order."""
         return self.engine.nodes()
 
     def exec(
@@ -144,28 +144,28 @@ class SlurmSim:
         check: bool = True,
         timeout: float | None = None,
     ) -> Completed:
-        """Run a command in a container and return its status, output and errors.
+        """Run a command in a container and return its exit status, output and errors.
 
         Args:
-            command: The program and its arguments; no shell reads them.
+            command: Program and arguments, which no shell interprets.
             on: `login`, `slurmctld` or a node such as `c1`.
-            user: Whom it runs as.
-            workdir: Its working directory; the user's home without it.
-            env: More environment variables.
-            stdin: What it reads.
-            check: Raise `CommandError` if its status is not 0.
-            timeout: Seconds until it is ended and `TimeoutError` is raised.
+            user: User to run the command as.
+            workdir: Working directory. Default: the user's home.
+            env: Additional environment variables.
+            stdin: Standard input.
+            check: Raise `CommandError` if the exit status is not 0.
+            timeout: Seconds after which the command is ended and `TimeoutError` is raised.
         """
         return self.engine.exec(
             *command, on=on, user=user, workdir=workdir, env=env, stdin=stdin, check=check, timeout=timeout
         )
 
     def submit(self, script: str | Path, *options: str, user: str = USER) -> Job:
-        """Submit a batch script of this host, with options of sbatch.
+        """Submit a batch script from this host, with sbatch's options.
 
         Raises:
-            FileNotFoundError: There is no such script.
-            JobError: Slurm refused it, or was asked for something else, such as `--test-only`; the message is Slurm's.
+            FileNotFoundError: The script was not found.
+            JobError: sbatch rejected it, or did not submit it, as with `--test-only`; the message is sbatch's.
         """
         done = _submission.submit(self.engine, Path(script), options, user=user)
         if done.job_id is None:
@@ -181,27 +181,27 @@ class SlurmSim:
         self.exec("sh", "-c", empty_queue(), on="slurmctld", user="root", timeout=timeout)
 
     def scale(self, nodes: int) -> None:
-        """Add nodes, or take the last ones away; return when Slurm agrees.
+        """Add nodes, or remove the last ones; return when Slurm agrees.
 
-        Jobs on a node that goes end as Slurm ends them when a node is lost: batch jobs are queued again.
+        Jobs on a removed node end as if the node was lost: Slurm requeues batch jobs.
         """
         _scaling.scale(self.engine, self.spec, check_count("nodes", nodes, MAX_NODES))
 
     def fault(self, kind: faults.Fault | str, *targets: str) -> None:
-        """Break something on purpose, or mend it: see `Fault`. Raises `SpecError` for what cannot be broken."""
+        """Inject a fault, or repair it; see `Fault`. Raises `SpecError` for an unknown fault or node."""
         faults.inject(self.engine, faults.Fault.parse(kind), *targets)
 
     def logs(self, service: str = "slurmctld", *, lines: int = 200) -> str:
-        """Return the last lines that a daemon wrote."""
+        """Return the last lines of a daemon's log."""
         return self.engine.logs(service, lines)
 
     def jupyter(self) -> _jupyter.Jupyter:
-        """Return where its JupyterLab is. Raises `NotRunningError` without one that answers."""
+        """Return the addresses of its JupyterLab. Raises `NotRunningError` if it does not answer."""
         self.check_service("login")
         return _jupyter.find(self.engine)
 
     def put(self, source: str | Path, target: str, *, on: str = "login") -> None:
-        """Copy a file or a folder of this host into a container, where it belongs to `hpc`."""
+        """Copy a file or a folder from this host into a container, where it belongs to `hpc`."""
         _copying.put(self.engine, Path(source), PurePosixPath(target), on=on)
 
     def get(self, source: str, target: str | Path, *, on: str = "login") -> None:
@@ -209,13 +209,13 @@ class SlurmSim:
         _copying.get(self.engine, PurePosixPath(source), Path(target), on=on)
 
     def check_service(self, service: str) -> None:
-        """Raise `NotRunningError` unless the container of that service runs."""
+        """Raise `NotRunningError` unless this service is running."""
         self.engine.require(service)
 
     def state(self, service: str) -> str:
-        """Return the engine's word for a service's container: `running`, `exited`, `paused`; "" without one."""
+        """Return a service's state in the engine's words: `running`, `exited`, `paused`; "" without a container."""
         return self.engine.state(service)
 
     def container(self, service: str) -> str:
-        """Return the name that the engine knows a service's container by."""
+        """Return the name of a service's container."""
         return self.engine.container(service)

@@ -1,13 +1,13 @@
-"""Errors for people: what failed, what was found, what to do.
+"""Errors that say what failed, what was found and what to do.
 
 SlurmSimError
-├── SpecError           what was asked for makes no sense (also a ValueError)
-├── EngineError         no Docker engine answers, it refused, or an image cannot be built
-├── StartError          the mini-cluster did not become ready; nothing is left of a new one
-├── NotRunningError     there is no mini-cluster, or no container, of that name, or it is stopped
-├── CommandError        a command in a container ended with a status other than 0
-└── JobError            a Slurm job was refused or failed
-    └── JobTimeoutError it did not end in time (also a TimeoutError)
+├── SpecError           the request is invalid (also a ValueError)
+├── EngineError         no Docker engine answers, it reports an error, or an image cannot be built
+├── StartError          the mini-cluster did not become ready; a new one is removed
+├── NotRunningError     a mini-cluster or a container was not found, or is stopped
+├── CommandError        a command in a container failed
+└── JobError            a Slurm job was rejected or failed
+    └── JobTimeoutError a job did not end in time (also a TimeoutError)
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ __all__ = [
 
 
 class SlurmSimError(Exception):
-    """The base of every error here.
+    """Base class of all errors of slurm-sim.
 
     Args:
         what: The failure, in one sentence.
-        seen: What was observed; may have several lines.
-        todo: What to do about it.
+        seen: The observation; may have several lines.
+        todo: Advice for the user.
     """
 
     def __init__(self, what: str, seen: str = "", todo: str = "") -> None:
@@ -52,19 +52,19 @@ class SpecError(SlurmSimError, ValueError):
 
 
 class EngineError(SlurmSimError):
-    """No Docker engine answers, it refused, or an image cannot be built."""
+    """No Docker engine answers, it reports an error, or an image cannot be built."""
 
 
 class StartError(SlurmSimError):
-    """The mini-cluster did not become ready; nothing is left of a new one, and all of one that was stopped."""
+    """The mini-cluster did not become ready; a new one is removed, and one that was stopped is kept."""
 
 
 class NotRunningError(SlurmSimError):
-    """There is no mini-cluster, or no container, of that name, or it is stopped."""
+    """A mini-cluster or a container was not found, or is stopped."""
 
 
 class JobError(SlurmSimError):
-    """A Slurm job was refused or failed."""
+    """A Slurm job was rejected or failed."""
 
 
 class JobTimeoutError(JobError, TimeoutError):
@@ -72,18 +72,18 @@ class JobTimeoutError(JobError, TimeoutError):
 
 
 class CommandError(SlurmSimError):
-    """A command in a container ended with a status other than 0."""
+    """A command in a container exited with a status other than 0."""
 
     def __init__(self, command: str, *, returncode: int, stdout: str, stderr: str) -> None:
         self.command = command
         self.returncode = returncode
         self.stdout = stdout
         self.stderr = stderr
-        super().__init__(f"{command!r} ended with status {returncode}.", stderr or stdout)
+        super().__init__(f"{command!r} exited with status {returncode}.", stderr or stdout)
 
 
 def _restored(kind: type[SlurmSimError], arguments: tuple[object, ...], attributes: dict[str, object]) -> SlurmSimError:
-    """Return an error as it was: pytest-xdist and multiprocessing hand errors to other processes."""
+    """Restore a pickled error: pytest-xdist and multiprocessing pass errors to other processes."""
     error = kind.__new__(kind, *arguments)
     vars(error).update(attributes)
     return error

@@ -15,42 +15,42 @@ from slurm_sim.errors import CommandError, SlurmSimError, SpecError
 
 __all__ = ["Fault"]
 
-_SOCKETS = "/proc/net/unix"  # listening sockets; a node that was stopped still has the files of others
-_BATCH_STEP = 4294967291  # Slurm's number of a batch script's step; slurmstepd listens on a socket of that name
+_SOCKETS = "/proc/net/unix"  # listening sockets; after a stop, a node still has the files of old ones
+_BATCH_STEP = 4294967291  # Slurm's ID of a batch script's step, and part of the name of its slurmstepd's socket
 _AS_BEFORE = ("--driver-opt", "com.docker.network.endpoint.ifname=eth0")  # ignored by engines before 28
-_DOWN = re.compile("No such container|is not running|is paused")  # Slurm finds out itself that such a node is lost
+_DOWN = re.compile("No such container|is not running|is paused")  # Slurm notices by itself that such a node is lost
 _FREEZES = 20
-_TRUTH_SECONDS = 120  # BatchStartTimeout and 10 s, and far more for a busy machine
+_TRUTH_SECONDS = 120  # BatchStartTimeout plus 10 s, and much more for a busy machine
 
 
 class Fault(StrEnum):
-    """A fault to inject; all except the controller's take names of nodes."""
+    """A fault to inject; all except those of the controller need names of nodes."""
 
     NODE_LOST = "node-lost"
-    """The node's power is cut: its processes are gone, and Slurm finds out by itself."""
+    """The node loses power: its processes are killed, and Slurm notices by itself."""
     NODE_HANGS = "node-hangs"
-    """Every process of the node stops where it is."""
+    """Every process of the node freezes."""
     NODE_CUT_OFF = "node-cut-off"
-    """The node runs on, and the network to it does not."""
+    """The node keeps running but loses its network."""
     NODE_DRAINED = "node-drained"
-    """An administrator takes it out of service: running jobs end, none is started."""
+    """An administrator drains the node: running jobs finish, and no new ones start."""
     CONTROLLER_LOST = "controller-lost"
-    """slurmctld is killed; jobs run on, commands fail. Slurm forgets what it was told since it last saved its state, up
-    to 5 s ago: a job that ended then runs once more for it, until its node says what runs there."""
+    """slurmctld is killed; jobs keep running, but commands fail. Slurm forgets what happened since it last saved its
+    state, up to 5 s ago: it lists a job that ended then as running until the job's node reports."""
     CONTROLLER_RESTARTED = "controller-restarted"
-    """slurmctld is stopped, which saves its state, and starts again from that."""
+    """slurmctld is stopped, which saves its state, and started again from that state."""
     HEAL = "heal"
     """Repairs any of the above: the controller, or the named nodes. The controller then knows what
-    its nodes run: a batch job whose end it has missed is queued again, or failed, as Slurm does with such jobs."""
+    its nodes run: a batch job whose end it has missed is requeued or fails, as usual in Slurm."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the fault of that name. Raises `SpecError` that names the nearest."""
+        """Return the named fault. Raises `SpecError`, which suggests the nearest one."""
         try:
             return cls(text)
         except ValueError:
-            todo = did_you_mean(text, [fault.value for fault in cls], f"take one of {', '.join(cls)}.")
-            raise SpecError(f"There is no fault {text!r}.", todo=todo) from None
+            todo = did_you_mean(text, [fault.value for fault in cls], f"use one of {', '.join(cls)}.")
+            raise SpecError(f"Unknown fault {text!r}.", todo=todo) from None
 
 
 def inject(engine: Engine, fault: Fault, *nodes: str) -> None:
@@ -87,19 +87,19 @@ def _inject_node(engine: Engine, fault: Fault, node: str) -> None:
 
 
 def _pause(engine: Engine, node: str) -> None:
-    """Stop every process of a container. The kernel gives up, now and then, while many of them start and end."""
+    """Freeze every process of a container. The kernel sometimes gives up while many of them start and end."""
     for _ in range(_FREEZES):
         done = docker("pause", engine.container(node))
         if "unable to freeze" not in done.stderr:
             break
-    _check(engine, node, done, what=f"pause {node}")
+    _check(engine, node, done, what=f"pause {engine.container(node)}")
 
 
 def revive(engine: Engine, service: str) -> None:
     """Make the container of a service run, with its network. Raises `SlurmSimError` if the engine cannot."""
     container = engine.container(service)
-    docker("unpause", container)  # fails, rightly, unless it hangs
-    # likewise, unless cut off
+    docker("unpause", container)  # fails, rightly, unless it is paused
+    # likewise, unless it is cut off
     docker("network", "connect", *_AS_BEFORE, f"--alias={service}", engine.network, container)
     _client(engine, service, "start", container)
 
@@ -109,21 +109,21 @@ def _heal(engine: Engine, node: str) -> None:
     try:
         _admin(engine, f"nodename={node}", "state=resume")
     except CommandError as error:
-        if "Invalid node state" not in error.stderr:  # which it is where Slurm has not missed the node
+        if "Invalid node state" not in error.stderr:  # Slurm's error if it has not missed the node
             raise
 
 
 def await_truth(engine: Engine) -> None:
-    """Return when Slurm believes of no batch job that it runs whose node knows nothing of it.
+    """Wait until every batch job that Slurm believes to be running is known to its node.
 
-    By itself Slurm asks a node for its jobs at each 20th ping, which is every 200 s here, and takes its word once a job
-    is older than BatchStartTimeout and 10 s. A node that is told to read its configuration again tells Slurm unasked.
+    By itself Slurm asks a node for its jobs at every 20th ping, which is every 200 s here, and believes the answer once
+    a job is older than BatchStartTimeout plus 10 s. A node that is told to reread its configuration reports unasked.
     """
     end = time.monotonic() + _TRUTH_SECONDS
     engine.exec("sh", "-c", AWAIT_CONTROLLER, timeout=_TRUTH_SECONDS)
     wrong = before = _nodes_without_their_jobs(engine)
     while wrong and time.monotonic() < end:
-        time.sleep(2)  # nothing tells that Slurm has listened; and a job that has just ended is none that it missed
+        time.sleep(2)  # Slurm sends no event; and a job that has just ended was not missed
         wrong = _nodes_without_their_jobs(engine)
         for node in wrong & before:
             docker("kill", "--signal=HUP", engine.container(node))
@@ -151,16 +151,16 @@ def _checked(engine: Engine, nodes: tuple[str, ...]) -> tuple[str, ...]:
     present = engine.nodes()
     unknown = [node for node in nodes if node not in present]
     if unknown or not nodes:
-        what = f"There is no node {unknown[0]!r}." if unknown else "No node is named."
-        raise SpecError(what, ", ".join(present), "name one of these.")
+        what = f"Unknown node {unknown[0]!r}." if unknown else "The name of a node is missing."
+        raise SpecError(what, f"existing: {', '.join(present)}", "use one of these.")
     return nodes
 
 
 def _client(engine: Engine, service: str, *arguments: str) -> None:
-    _check(engine, service, docker(*arguments), what=f"{arguments[0]} {arguments[-1]}")
+    _check(engine, service, docker(*arguments), what=" ".join(arguments))
 
 
 def _check(engine: Engine, service: str, done: Completed, *, what: str) -> None:
     if done.returncode:
         engine.require(service)
-        raise SlurmSimError(f"The engine would not {what}.", done.stderr)
+        raise SlurmSimError(f"'docker {what}' failed.", done.stderr)

@@ -1,4 +1,4 @@
-"""A Slurm job: what Slurm says of it, and waiting for its end."""
+"""Query a Slurm job, and wait for its end."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Job:
 
     @property
     def state(self) -> str:
-        """Slurm's word for what it does, or how it ended; see `record`."""
+        """Its state, in Slurm's words; see `record`."""
         return self.record().state
 
     def record(self) -> JobRecord:
-        """Return what Slurm says of it now; of a job that Slurm has forgotten (MinJobAge), the last that it said.
+        """Return Slurm's current record of the job or, once Slurm has forgotten it (MinJobAge), the last one.
 
         Raises:
             CommandError: Slurm does not know the job.
-            JobError: Slurm has forgotten the job, and when last asked, did not yet know how it ended.
+            JobError: Slurm has forgotten the job, which had not ended when last queried.
         """
         try:
             said = self.engine.exec("scontrol", "show", "job", str(self.id)).stdout
@@ -48,7 +48,7 @@ class Job:
                 raise self._forgotten(self._last) from None
             return self._last
         now = {record.task: record for record in parse_records(said)}
-        # Slurm forgets tasks that have ended one by one, and those that failed must not be missing at the end.
+        # Slurm forgets ended tasks one by one, but failed ones must not be missing at the end.
         for record in self._parts.values():
             if record.task.isdigit() and not record.ended and record.task not in now:
                 raise self._forgotten(record)
@@ -59,25 +59,25 @@ class Job:
 
     def _forgotten(self, last: JobRecord) -> JobError:
         return JobError(
-            f"Slurm has forgotten job {self.id}, and how it ended is unknown.",
-            f"{last.state}, {last.summary}, when last asked",
+            f"Slurm has forgotten job {self.id}, whose end is unknown.",
+            f"{last.state}, {last.summary}, when last queried",
             "set a longer MinJobAge: 'slurm-sim up --slurm-conf MinJobAge=3600'.",
         )
 
     def wait(self, timeout: float = 600, *, on_change: Callable[[JobRecord], None] | None = None) -> JobRecord:
-        """Return when the job has ended, however it ended; an array or a heterogeneous job, when all of it has.
+        """Wait until the job has ended, in any state; an array or a heterogeneous job, until all of its parts have.
 
         Args:
-            timeout: Seconds. When they are over, `JobTimeoutError` says what the job was doing.
-            on_change: Called with each new state.
+            timeout: Seconds, after which `JobTimeoutError` says what the job was doing.
+            on_change: Called with the record at each new state.
 
         Raises:
-            JobError: The job can never start, since what it depends on has failed.
+            JobError: The job can never start, because a job that it depends on has failed.
         """
         return self._await("end", lambda record: record.ended, timeout=timeout, on_change=on_change)
 
     def wait_until_running(self, timeout: float = 600) -> JobRecord:
-        """Return when the job has started; as `wait`, otherwise."""
+        """Wait until the job has started or ended; otherwise like `wait`."""
         return self._await("start", lambda record: record.state == "RUNNING" or record.ended, timeout=timeout)
 
     def _await(
@@ -101,16 +101,16 @@ class Job:
             if record and record.hopeless:
                 raise JobError(
                     f"Job {self.id} will never start: {record.reason}.",
-                    "A job that it depends on did not end as the dependency asks.",
-                    f"'scancel {self.id}'.",
+                    "a job that it depends on did not end as required",
+                    f"run 'scancel {self.id}'.",
                 )
             if time.monotonic() > end:
                 raise self._late(what, timeout, record=record, trouble=trouble)
-            # Slurm sends no event when a job ends; a query takes as long as this, and longer for a large array
+            # Slurm sends no event when a job ends; wait as long as the query took, which is longer for a large array
             time.sleep(max(0.05, time.monotonic() - began))
 
     def _try_record(self) -> tuple[JobRecord | None, str]:
-        """Return the record, or why the controller, which may be restarting, does not give it."""
+        """Return the record, or the error of a controller that may be restarting."""
         try:
             return self.record(), ""
         except CommandError as error:
@@ -126,23 +126,23 @@ class Job:
             except SlurmSimError as error:
                 written = error.what
             seen = f"{record.state}, reason {record.reason}, nodes {record.nodes or 'none'}\n{written}"
-        todo = "take a longer timeout, or 'scancel' it and see why it waits."
+        todo = "use a longer timeout, or check why it waits, and 'scancel' it."
         if record and record.held:
-            todo = f"'scontrol release {self.id}' lets it start."
+            todo = f"release it with 'scontrol release {self.id}'."
         return JobTimeoutError(f"Job {self.id} did not {what} within {timeout:g} s.", seen, todo)
 
     def output(self) -> str:
-        """Return what it has written to its output file so far; with a heading for each file if there are several.
+        """Return the contents of its output file so far, with a heading for each file if there are several.
 
         Raises:
-            JobError: The file is in the file system of a node that does not run.
+            JobError: The file is on a node that is not running.
         """
         return _output.read(self.engine, self.record(), errors=False)
 
     def errors(self) -> str:
-        """Return what it has written to its error file so far, if that is not the output file; as `output`."""
+        """Return the contents of its error file so far, unless that is the output file; see `output`."""
         return _output.read(self.engine, self.record(), errors=True)
 
     def cancel(self) -> None:
-        """End it, with all of its tasks or components. `wait` returns when it is gone."""
+        """Cancel the job with all of its tasks or components. `wait` returns when it has ended."""
         self.engine.exec("scancel", str(self.id))

@@ -6,8 +6,8 @@
 Fixtures:
     slurm_sim: A mini-cluster for the test. Tests that need the same one share it; each finds its nodes up and its
         queue empty.
-    slurm_sim_options: The arguments of `SlurmSim` that `slurm_sim` is started with. Override it, in any scope.
-    slurm_sim_for: `slurm_sim_for(request)` is the same mini-cluster in a fixture of wider scope.
+    slurm_sim_options: The arguments of `SlurmSim` for `slurm_sim`. Override it, in any scope.
+    slurm_sim_for: `slurm_sim_for(request)` returns the same mini-cluster in a fixture of wider scope.
     slurm_sim_factory: Starts mini-clusters that belong to one test.
 
 Marker: `@pytest.mark.slurm_sim(nodes=4, cpus_per_node=8, image="mine", scope="module")` says what a test, a class or a
@@ -15,7 +15,7 @@ module needs. All arguments of `SlurmSim` are allowed. `nodes` is a minimum: the
 and shrinks for the next. Any other argument starts a separate mini-cluster. `scope` says how long it lasts.
 
 Command line, and keys of the ini file: see `pytest --help`. pytest-xdist: every worker has its own mini-clusters, or
-with `--slurm-sim-shared` all workers share one: each test has nodes of its own in it, see `slurm_sim.nodes()`.
+with `--slurm-sim-shared` all workers share one: each test has its own nodes in it, see `slurm_sim.nodes()`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     text = "share one mini-cluster among all workers of pytest-xdist: each test has its own nodes in it"
     group.addoption("--slurm-sim-shared", action="store_true", help=text)
     parser.addini("slurm_sim_shared", text, type="bool")
-    text = "nodes that tests on a shared mini-cluster have at the same time; others wait [nodes x workers]"
+    text = "nodes that tests on a shared mini-cluster can have at the same time; others wait [nodes x workers]"
     group.addoption("--slurm-sim-max-nodes", metavar="N", help=text)
     parser.addini("slurm_sim_max_nodes", text)
     group.addoption(
@@ -73,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and name this run, so that its mini-clusters are found whichever process started them."""
+    """Declare the marker, and name this run, so that its mini-clusters are found in every process."""
     text = "slurm_sim(nodes, cpus_per_node, memory_per_node, image, …, scope): the mini-cluster that a test needs"
     config.addinivalue_line("markers", text)
     given = getattr(config, "workerinput", {}).get("slurm_sim_run")
@@ -95,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Pass the run's name to a worker of pytest-xdist, whose mini-clusters this process removes if it does not."""
+    """Pass the run's name to a worker of pytest-xdist; this process removes mini-clusters that the worker leaves."""
     node.workerinput["slurm_sim_run"] = node.config.stash[_RUN]
     if _SIGTERM not in node.config.stash:
         node.config.stash[_SIGTERM] = stack = ExitStack()
@@ -104,24 +104,24 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Collect what a worker of pytest-xdist has to say."""
+    """Collect the notes of a pytest-xdist worker."""
     node.config.stash[_NOTES] += getattr(node, "workeroutput", {}).get("slurm_sim_notes", [])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand a worker's notes to the process that reports them."""
+    """Pass a worker's notes to the process that reports them."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["slurm_sim_notes"] = session.config.stash[_NOTES]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which mini-clusters were kept, and which kept ones were replaced."""
-    for note in sorted({*config.stash[_NOTES]}):  # workers that share a mini-cluster say the same
+    """Report which mini-clusters were kept or replaced."""
+    for note in sorted({*config.stash[_NOTES]}):  # workers that share a mini-cluster have the same notes
         terminalreporter.write_line(f"slurm-sim: {note}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove what workers of pytest-xdist have left, because they crashed or were killed."""
+    """Remove what workers of pytest-xdist that crashed or were killed have left behind."""
     if _RUN in config.stash and not hasattr(config, "workerinput"):
         _pytest_pool.remove_all(config.stash[_RUN])
     if _SIGTERM in config.stash:
@@ -130,9 +130,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def slurm_sim_options(pytestconfig: pytest.Config) -> dict[str, Any]:
-    """Return the arguments of `SlurmSim` that `slurm_sim` is started with: the options and the ini file's keys.
+    """Return the arguments of `SlurmSim` for `slurm_sim`, from the command line and the ini file.
 
-    Override it in a conftest.py, a module or a class to choose others.
+    Override it in a conftest.py, a module or a class to change them.
     """
     return {**_usual(pytestconfig)}
 
@@ -160,7 +160,7 @@ def _slurm_sim_pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
 def slurm_sim_for(_slurm_sim_pool: Pool) -> Callable[[pytest.FixtureRequest], SlurmSim]:
     """Return a function: `slurm_sim_for(request)` is the mini-cluster that tests at this place get as `slurm_sim`.
 
-    For fixtures of a wider scope than a test's. Its jobs are the fixture's own business.
+    Use it in fixtures of wider scope, which must end their own jobs.
     """
 
     def sim_for(request: pytest.FixtureRequest) -> SlurmSim:
@@ -171,16 +171,16 @@ def slurm_sim_for(_slurm_sim_pool: Pool) -> Callable[[pytest.FixtureRequest], Sl
 
 @pytest.fixture
 def slurm_sim(_slurm_sim_pool: Pool, request: pytest.FixtureRequest) -> Iterator[SlurmSim]:
-    """A mini-cluster whose nodes are up and whose queue is empty; a test's jobs end with the test."""
+    """Return a mini-cluster with all nodes up and an empty queue; a test's jobs end with the test."""
     sim = _started(_slurm_sim_pool, request, ready=True)
     yield sim
-    if sim in _slurm_sim_pool:  # one of scope function has gone before
+    if sim in _slurm_sim_pool:  # one of scope function is already removed
         _slurm_sim_pool.end_test(sim)
 
 
 @pytest.fixture
 def slurm_sim_factory(pytestconfig: pytest.Config) -> Iterator[Callable[..., SlurmSim]]:
-    """Start mini-clusters of the test's own, with the arguments of `SlurmSim`; they end with the test."""
+    """Return a function with the arguments of `SlurmSim` that starts mini-clusters, which end with the test."""
     with ExitStack() as stack:
 
         def start(*args: Any, **kwargs: Any) -> SlurmSim:
@@ -192,7 +192,7 @@ def slurm_sim_factory(pytestconfig: pytest.Config) -> Iterator[Callable[..., Slu
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add what its mini-clusters looked like to the report of a test that failed on them."""
+    """Add the state of its mini-clusters to the report of a failed test."""
     report = yield
     if report.failed and (pool := item.config.stash.get(_POOL, None)):
         for sim in pool.used_by(item):
@@ -202,7 +202,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def _started(pool: Pool, request: pytest.FixtureRequest, *, ready: bool = False) -> SlurmSim:
-    """Return the mini-cluster of this place, perhaps ready for a test; errors fail the test in their own words."""
+    """Return the mini-cluster of this place, on request ready for a test; errors fail the test with their message."""
     scope = _setting(request.config, "scope") or "session"
     base = _base(request)
     try:
@@ -213,7 +213,7 @@ def _started(pool: Pool, request: pytest.FixtureRequest, *, ready: bool = False)
         what = str(error)
     else:
         return sim
-    pytest.fail(what, pytrace=False)  # here, or pytest would show the exception that it comes from as well
+    pytest.fail(what, pytrace=False)  # inside `except`, pytest would show the original exception, too
 
 
 def _base(request: pytest.FixtureRequest) -> Mapping[str, object]:
@@ -222,7 +222,7 @@ def _base(request: pytest.FixtureRequest) -> Mapping[str, object]:
 
 
 def _usual(config: pytest.Config) -> Arguments:
-    """Return the arguments of `SlurmSim` that the command line and the ini file give."""
+    """Return the arguments of `SlurmSim` from the command line and the ini file."""
     usual: Arguments = {}
     if (nodes := _number("nodes", _setting(config, "nodes"))) is not None:
         usual["nodes"] = nodes
@@ -272,4 +272,4 @@ def _snapshot(sim: SlurmSim) -> str:
         seen = sim.exec("sh", "-c", "sinfo --Node --long; squeue", check=False, timeout=10).stdout
         return seen + sim.logs("slurmctld", lines=_LOG_LINES)
     except (SlurmSimError, TimeoutError) as error:  # the test's own failure is the one to report
-        return f"could not be asked: {error}"
+        return f"state unknown: {error}"

@@ -14,7 +14,7 @@ from slurm_sim.errors import SpecError
 __all__ = ["Spec"]
 
 MAX_NODES = 512
-"""More containers than this are more than one host's bridge and process table take with ease."""
+"""Limit of one host, whose bridge and process table do not cope with many more containers."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 _CONF_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -29,16 +29,16 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """The size of a mini-cluster and the images that it is made of.
 
     Attributes:
-        name: Its Compose project; a DNS label.
-        nodes: Compute nodes when it starts.
-        cpus_per_node: What a node tells Slurm, whatever the host has.
-        memory_mb: Memory of a node in MiB, likewise.
-        controller_image: The image of slurmctld.
-        login_image: The image of the login node.
-        node_image: The image of the compute nodes.
-        bare: Whether login node and compute nodes may run Apptainer, and have nothing else to run.
-        sif: A file of this host that they find in /shared, if there is one.
-        jupyter: Whether the login node has JupyterLab, on a port of this host's loopback.
+        name: Name of the Compose project; a DNS label.
+        nodes: Number of compute nodes at the start.
+        cpus_per_node: CPUs per node, as reported to Slurm, regardless of the host's.
+        memory_mb: Memory per node in MiB, likewise.
+        controller_image: Image of slurmctld.
+        login_image: Image of the login node.
+        node_image: Image of the compute nodes.
+        bare: Whether login and compute nodes can run Apptainer, and have nothing else to run.
+        sif: File on this host that they find in /shared, or None.
+        jupyter: Whether the login node has JupyterLab, published on this host's loopback.
         slurm_conf: Lines of slurm.conf that replace the default ones, as keys and values.
     """
 
@@ -56,7 +56,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arguments(TypedDict, total=False):
-    """The arguments of `SlurmSim`, but for its name, which an option, a marker or a fixture may leave out."""
+    """The arguments of `SlurmSim` except `name`; options, markers and fixtures may leave any of them out."""
 
     nodes: int
     cpus_per_node: int
@@ -70,11 +70,11 @@ class Arguments(TypedDict, total=False):
 
 
 def check_name(name: str) -> str:
-    """Return `name` if Compose and DNS take it; else raise `SpecError`."""
+    """Return `name` if Compose and DNS accept it; else raise `SpecError`."""
     if not _NAME.fullmatch(name):
         raise SpecError(
-            f"{name!r} cannot name a mini-cluster.",
-            todo="take small letters, digits, '-' and '_', starting with a letter or a digit, 41 at most.",
+            f"Invalid mini-cluster name {name!r}.",
+            todo="use at most 41 lowercase letters, digits, '-' and '_', starting with a letter or a digit.",
         )
     return name
 
@@ -82,29 +82,29 @@ def check_name(name: str) -> str:
 def check_count(what: str, count: int, most: int) -> int:
     """Return `count` if it is from 1 to `most`; else raise `SpecError`."""
     if not 1 <= count <= most:
-        raise SpecError(f"{count} {what} cannot be had.", todo=f"take a number from 1 to {most}.")
+        raise SpecError(f"{what} must be between 1 and {most}, not {count}.")
     return count
 
 
 def parse_memory(text: str | int) -> int:
-    """Return mebibytes: `4G` is 4096, and a bare number is MiB, as in Slurm. Raises `SpecError`."""
+    """Return a memory size in MiB: `4G` is 4096, and a bare number is MiB, as in Slurm. Raises `SpecError`."""
     match = _MEMORY.fullmatch(str(text).strip())
     mebibytes = int(float(match[1]) * _MEBIBYTES[match[2].upper()]) if match else 0
     if not 64 <= mebibytes <= _MOST_MEBIBYTES:
         raise SpecError(
-            f"{text!r} is no memory of a node.",
+            f"Invalid memory size {text!r}.",
             f"{mebibytes} MiB" if match else "not a number with a unit",
-            "say it as Slurm does: 512M, 4G; from 64M to 1024T.",
+            "use Slurm's notation, such as 512M or 4G, from 64M to 1024T.",
         )
     return mebibytes
 
 
 def check_slurm_conf(lines: Mapping[str, object]) -> dict[str, str]:
-    """Return keys and values for slurm.conf as text. Raises `SpecError` for what would not be one line of it."""
+    """Return keys and values for slurm.conf as text. Raises `SpecError` for an invalid line."""
     for key, value in lines.items():
         if not _CONF_KEY.fullmatch(key) or not str(value).strip() or not str(value).isprintable():
             raise SpecError(
-                f"{key}={value} is not a line of slurm.conf.",
+                f"{key}={value} is not a valid line of slurm.conf.",
                 todo="write KEY=VALUE, such as KillWait=2: https://slurm.schedmd.com/slurm.conf.html.",
             )
     return {key: str(value) for key, value in lines.items()}

@@ -17,7 +17,7 @@ def text(root: Path) -> str:
 
 
 def test_adds_only_options_that_apptainer_needs(text: str) -> None:
-    """Bare nodes get no capability and no privilege, and every option has its reason."""
+    """Bare nodes get no capability and no privilege, and every option has a comment with its reason."""
     assert not re.search(r"cap_add|privileged|SYS_ADMIN|seccomp.unconfined", text)
     options = [line for line in text.splitlines() if re.match(r"\s+- ", line)]
     assert options
@@ -32,7 +32,7 @@ def test_login_and_nodes_have_same_options(text: str) -> None:
 
 
 def test_seccomp_profile_denies_only_listed_calls(root: Path) -> None:
-    """The profile denies what Docker's own denies, except namespaces and mounts, and says why."""
+    """The profile denies what Docker's own denies, except namespaces and mounts, with the reason."""
     profile = json.loads((root / "compose/seccomp-userns.json").read_text(encoding="utf-8"))
     (rule,) = profile["syscalls"]
     assert rule["action"] == "SCMP_ACT_ERRNO"

@@ -1,4 +1,4 @@
-"""compose.yaml keeps the promises of the design."""
+"""The services, capabilities and volumes of compose.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with Compose's own tags."""
+    """YAML with Compose's tags."""
 
 
 _Loader.add_constructor("!reset", lambda _loader, _node: None)
@@ -54,7 +54,7 @@ def test_publishes_ports_on_loopback_only(compose: dict[str, Any]) -> None:
 
 
 def test_only_login_node_fills_home(compose: dict[str, Any]) -> None:
-    """Only the login node's image is copied into the new /home volume: containers that start side by side collide."""
+    """Only the login node's image is copied into the new /home volume: two containers would collide."""
     mounts = {name: mount for name, one in services(compose) for mount in one["volumes"] if mount.startswith("home:")}
     assert mounts == {"login": "home:/home", "slurmd": "home:/home:nocopy"}
 
@@ -73,7 +73,7 @@ def test_no_service_has_powerful_capability(compose: dict[str, Any]) -> None:
 
 
 def capability_blocks(text: str) -> list[list[str]]:
-    """Return the lines of each cap_add: its own, and those of its list."""
+    """Return the lines of each cap_add: the key's, and those of its list."""
     blocks: list[list[str]] = []
     for line in text.splitlines():
         if "cap_add:" in line:

@@ -1,4 +1,4 @@
-"""jupyter.yaml: what it adds to the login node."""
+"""The login node's settings in jupyter.yaml."""
 
 from __future__ import annotations
 

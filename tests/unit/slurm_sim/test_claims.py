@@ -27,13 +27,13 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give claims a folder of the test's own."""
+    """Give claims the test's own folder."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
 def test_claims_are_kept_in_order_of_arrival() -> None:
-    """The book has all claims of a mini-cluster, with what was last written."""
+    """The book has all claims of a mini-cluster, with their last content."""
     book = Book("one")
     first = book.join("run")
     second = book.join("other")
@@ -48,8 +48,8 @@ def test_claims_are_kept_in_order_of_arrival() -> None:
     assert Book("two").living() == {}
 
 
-def test_dropped_claims_are_gone_and_abandoned_ones_are_dead() -> None:
-    """Nodes that are given back in order have no claim; those that are not have one without an owner."""
+def test_drop_removes_claim_and_abandon_leaves_dead_one() -> None:
+    """A dropped claim no longer exists; an abandoned one has no owner."""
     book = Book("one")
     first = book.join("run")
     second = book.join("run")
@@ -61,7 +61,7 @@ def test_dropped_claims_are_gone_and_abandoned_ones_are_dead() -> None:
 
 
 def test_claim_of_a_killed_process_is_dead(temporary: Path) -> None:
-    """A claim lives as long as its process, even if that is killed."""
+    """A claim ends with its process, even if that is killed."""
     command = [sys.executable, "-c", OWNER, str(temporary)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         assert owner.stdout
@@ -74,7 +74,7 @@ def test_claim_of_a_killed_process_is_dead(temporary: Path) -> None:
 
 
 def test_forked_child_does_not_keep_a_claim() -> None:
-    """A process that a test has forked does not hold the test's nodes after the test's process has gone."""
+    """A process that a test has forked does not hold the test's nodes after the test's process has ended."""
     claim = Book("one").join("run")
     held, release = os.pipe()
     seen, ready = os.pipe()
@@ -93,7 +93,7 @@ def test_forked_child_does_not_keep_a_claim() -> None:
 
 
 def test_only_one_process_uses_a_mini_cluster_alone() -> None:
-    """The claim on a whole mini-cluster is refused while another one lives."""
+    """A claim on a whole mini-cluster is rejected while another process has one."""
     first = Claim.sole("one")
     assert first is not None
     assert Claim.sole("one") is None
@@ -102,7 +102,7 @@ def test_only_one_process_uses_a_mini_cluster_alone() -> None:
 
 
 def test_half_written_claim_has_no_nodes() -> None:
-    """A claim whose owner was killed as it wrote is one that waits."""
+    """A claim whose owner was killed while writing counts as waiting."""
     claim = Book("one").join("run")
     claim.path.write_text("{")
     assert Book("one").living() == {claim.path: Entry()}

@@ -1,4 +1,4 @@
-"""The command `slurm-sim` where Docker is missing."""
+"""The command `slurm-sim` without Docker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.scripts import run
 
 
 def test_reports_missing_engine(tmp_path: Path) -> None:
-    """Without an engine, each command says so and what to do, without a traceback."""
+    """Without an engine, each command reports that and what to do, without a traceback."""
     for command in (["up"], ["list"], ["down"], ["status"]):
         done = run(
             [sys.executable, "-c", "from slurm_sim._cli import main; main()", *command],
@@ -23,7 +23,7 @@ def test_reports_missing_engine(tmp_path: Path) -> None:
 
 
 def test_reports_missing_docker_command(tmp_path: Path) -> None:
-    """Without a docker command, slurm-sim says so."""
+    """Without a docker command, slurm-sim reports that and what to do."""
     done = run([sys.executable, "-c", "from slurm_sim._cli import main; main()", "up"], PATH=str(tmp_path))
     assert done.returncode == 1
-    assert "Error: There is no docker command.\nWhat to do: " in done.stderr
+    assert "Error: Command 'docker' not found.\nWhat to do: " in done.stderr

@@ -20,7 +20,7 @@ def test_has_two_nodes_of_two_cpus_by_default() -> None:
     assert one.name.startswith("slurm-sim-")
 
 
-def test_keeps_what_was_asked_for() -> None:
+def test_arguments_reach_spec() -> None:
     """Every argument reaches the spec, and containers are named after the mini-cluster."""
     sim = SlurmSim(nodes=3, cpus_per_node=1024, memory_per_node="2G", name="mine", image="i", bare=True)
     assert (sim.spec.nodes, sim.spec.cpus_per_node, sim.spec.memory_mb, sim.spec.name) == (3, 1024, 2048, "mine")
@@ -31,7 +31,7 @@ def test_keeps_what_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [
-        ({"nodes": 513}, "513 nodes"),
+        ({"nodes": 513}, "nodes must be between 1 and 512, not 513"),
         ({"nodes": 0}, "nodes"),
         ({"cpus_per_node": 0}, "CPUs per node"),
         ({"cpus_per_node": 1025}, "CPUs per node"),
@@ -40,14 +40,14 @@ def test_keeps_what_was_asked_for() -> None:
         ({"name": ""}, "''"),
     ],
 )
-def test_rejects_what_makes_no_sense(wrong: dict[str, Any], word: str) -> None:
-    """The error names the value, and nothing has been started."""
+def test_rejects_invalid_arguments(wrong: dict[str, Any], word: str) -> None:
+    """The error names the argument or its value, and nothing is started."""
     with pytest.raises(SpecError, match=word):
         SlurmSim(bare=True, **wrong)
 
 
-def test_arguments_have_a_type() -> None:
-    """Options, markers and fixtures may give every argument but the name."""
+def test_arguments_type_has_all_but_name() -> None:
+    """`Arguments` has all arguments of `SlurmSim` except the name."""
     assert [*Arguments.__annotations__, "name"] == sorted(
         inspect.signature(SlurmSim).parameters, key=lambda name: name == "name"
     )

@@ -1,4 +1,4 @@
-"""The Compose project of a mini-cluster: its files, its nodes, and the label that stores its spec."""
+"""The Compose project of a mini-cluster: its files, its nodes and the label that stores its spec."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def whole(compose: Project) -> dict[str, Any]:
 
 
 def test_nodes_extend_bare_pattern() -> None:
-    """Every bare node extends the bare service; without a SIF nothing is shared."""
+    """Every bare node extends the bare service; without a SIF, no volume is added."""
     files, services = generated(SPEC)
     assert files == ["compose.yaml", "bare.yaml"]
     assert set(services) == {"c1", "c2"}
@@ -50,7 +50,7 @@ def test_nodes_extend_bare_pattern() -> None:
 
 
 def test_shares_sif_read_only() -> None:
-    """Login node and nodes have /shared read-only, the controller, through which it is filled, has it writable."""
+    """Login node and nodes mount /shared read-only; the controller, which fills it, mounts it writable."""
     spec = msgspec.structs.replace(SPEC, sif="/data/$HOME/my env.sif")
     _, services = generated(spec)
     assert set(services) == {"login", "c1", "c2"}
@@ -61,7 +61,7 @@ def test_shares_sif_read_only() -> None:
 
 
 def test_mounts_no_file_of_this_host(root: Path) -> None:
-    """The engine may be on another host: every volume is the engine's own, and Slurm's configuration is text."""
+    """All volumes are the engine's, which may be on another host, and Slurm's configuration is passed as text."""
     compose = project(msgspec.structs.replace(SPEC, sif="/x.sif"), ["c1"])
     own = whole(compose)
     assert not any("file" in config for config in own["configs"].values())
@@ -73,7 +73,7 @@ def test_mounts_no_file_of_this_host(root: Path) -> None:
 
 
 class Plain(yaml.SafeLoader):
-    """YAML without Compose's own tags."""
+    """YAML without Compose's tags."""
 
 
 Plain.add_constructor("!reset", lambda _loader, _node: None)
@@ -87,7 +87,7 @@ def test_plain_nodes_extend_plain_pattern() -> None:
 
 
 def test_label_restores_spec(tmp_path: Path) -> None:
-    """The spec is read back from its label, also from a label of an older version."""
+    """The spec is restored from its label, even from a label of an older version."""
     spec = msgspec.structs.replace(SPEC, sif="/x.sif")
     assert msgspec.json.decode(spec_label(spec), type=Spec) == spec
     older = {name: value for name, value in msgspec.to_builtins(spec).items() if name not in ("bare", "sif")}
@@ -105,8 +105,8 @@ def test_jupyter_adds_one_file() -> None:
     assert spec.node_image.startswith("slurm-sim/node:")
 
 
-def test_compose_gets_the_size_and_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every variable of compose.yaml is set, and a user's own COMPOSE_… changes nothing."""
+def test_environment_has_size_and_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variable of compose.yaml is set, and the user's COMPOSE_… variables are left out."""
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "other")
     monkeypatch.setenv("KEPT", "1")
     spec = Spec(
@@ -122,22 +122,22 @@ def test_compose_gets_the_size_and_the_images(monkeypatch: pytest.MonkeyPatch) -
     assert ours == {"CONTROLLER_IMAGE": "a", "LOGIN_IMAGE": "b", "NODE_IMAGE": "c"} | sizes
 
 
-def test_every_variable_of_the_compose_files_is_set(root: Path) -> None:
-    """No variable that the files ask for is left to the user's environment."""
+def test_environment_sets_every_variable_of_compose_files(root: Path) -> None:
+    """No variable of the Compose files is taken from the user's environment."""
     asked = set(re.findall(r"\$\{(SLURM_SIM_\w+)", "".join(file.read_text() for file in root.glob("compose/*.yaml"))))
     assert asked <= project(SPEC, ["c1"])._environment().keys()
 
 
-def test_the_project_has_the_mini_clusters_name() -> None:
-    """The name stands where Compose reads it, before the files."""
+def test_project_name_is_name_of_mini_cluster() -> None:
+    """The command line has the name first, and then the files."""
     compose = project(SPEC, ["c1"])
     command = compose.compose_command_property
     assert command[:4] == ["docker", "compose", "--project-name", "s"]
     assert [command[number + 1] for number, word in enumerate(command) if word == "-f"] == compose.compose_file_name
 
 
-def test_nodes_have_their_names_and_always_start() -> None:
-    """A node's hostname is its name; the pattern's profile, which never starts, is not inherited."""
+def test_hostname_of_node_is_its_name() -> None:
+    """A node's hostname is its name, and it does not inherit the pattern's profile, which never starts."""
     text = project(SPEC, ["c1", "c2"]).nodes
     assert text.count('"profiles": !reset []') == 2
     _, services = generated(msgspec.structs.replace(SPEC, bare=False))
@@ -146,13 +146,13 @@ def test_nodes_have_their_names_and_always_start() -> None:
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `docker` command of the test's own."""
+    """Return the path for a fake `docker` command."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return tmp_path / "docker"
 
 
-def test_a_failure_shows_composes_errors(engine: Path) -> None:
-    """Lines with an error are shown, the last five; without any, the last lines."""
+def test_failure_shows_errors_of_compose(engine: Path) -> None:
+    """The error shows the last five lines with an error, or the last lines if none has one."""
     errors = "".join(f"Error {number}\\n" for number in range(7))
     for said, seen in ((f"pulling\\n{errors}done\\n", "Error 2\nError 3\nError 4\nError 5\nError 6"), ("no\\n", "no")):
         executable(engine, f"#!/bin/sh\nprintf '{said}' >&2\nexit 1\n")
@@ -161,12 +161,12 @@ def test_a_failure_shows_composes_errors(engine: Path) -> None:
         assert caught.value.seen == seen
 
 
-def test_starts_only_the_services_that_are_named(engine: Path) -> None:
-    """Containers that run are never made again; the nodes come on standard input, and no file is left."""
+def test_starts_only_named_services(engine: Path) -> None:
+    """Running containers are never recreated; the nodes are read from standard input, and no file is left."""
     executable(engine, f'#!/bin/sh\necho "$@" >{engine.parent}/called\ncat >{engine.parent}/read\n')
     project(SPEC, ["c3"]).up("c3")
     read = json.loads((engine.parent / "read").read_text().replace("!reset ", ""))["services"]
-    assert read.keys() == {"c3", "slurmctld"}  # the controller's own part of the file, and no request to start it
+    assert read.keys() == {"c3", "slurmctld"}  # the controller's part of the file does not start it
     called = (engine.parent / "called").read_text().split()
     assert called[-5:] == ["up", "--detach", "--no-recreate", "--quiet-pull", "c3"]
 
@@ -176,7 +176,7 @@ import signal, sys
 from slurm_sim import Spec, _compose
 from slurm_sim._signals import interrupted_once
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored if tests run in the background
 _compose._PATIENCE = float(sys.argv[1])
 spec = Spec(name="s", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
 try:
@@ -201,7 +201,7 @@ def interrupted_up(patience: float) -> str:
 
 
 def test_interrupted_compose_finishes_first(engine: Path) -> None:
-    """Compose goes on to its end, and a second Ctrl-C does not change that."""
+    """Compose runs to its end, even after a second Ctrl-C."""
     done = engine.parent / "done"
     executable(engine, f"#!/bin/sh\nfor _ in 1 2 3; do kill -INT $PPID; sleep 0.1; done\ntouch {done}\n")
     assert interrupted_up(patience=30) == "interrupted\n"
@@ -209,7 +209,7 @@ def test_interrupted_compose_finishes_first(engine: Path) -> None:
 
 
 def test_interrupted_compose_that_hangs_ends_with_its_processes(engine: Path) -> None:
-    """Compose that does not end is killed with all that it has started."""
+    """If Compose does not end, it is killed with all processes that it has started."""
     waits_for_a_reader = "head -c 1000000 /dev/zero"
     executable(
         engine, f"#!/bin/sh\nsleep 300 &\necho $! >{engine.parent}/pid\n{waits_for_a_reader}\nkill -INT $PPID\nwait\n"

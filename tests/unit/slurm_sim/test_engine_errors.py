@@ -1,4 +1,4 @@
-"""Errors of the engine, its client and Compose, in their own words."""
+"""Errors of the engine, its client and Compose, and the advice for them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_ENGINE = {
     "Error response from daemon: client version 1.60 is too new. Maximum supported API version is 1.45": "API_VERSION",
     "Error response from daemon: client version 1.20 is too old. Minimum supported is 1.24": "update the docker",
 }
-"""What clients print that can ask no engine, with a part of the advice."""
+"""Errors of clients that reach no engine, with a part of the advice."""
 
 FAILURES = {
     "Error response from daemon: could not find an available, non-overlapping IPv4 address pool among the defaults to "
@@ -44,11 +44,11 @@ FAILURES = {
     "Error response from daemon: network 4f2a not found": "slurm-sim down",
     "unexpected EOF": "start Docker",
 }
-"""What the engine and Compose print where they could not do something, with a part of the advice."""
+"""Errors of the engine and Compose, with a part of the advice."""
 
 
 @pytest.mark.parametrize(("said", "todo"), NO_ENGINE.items())
-def test_names_what_keeps_it_from_the_engine(said: str, todo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explains_why_no_engine_answers(said: str, todo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error has the client's last line, and advice for it."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://x")
     error = no_engine(said + "\n")
@@ -60,7 +60,7 @@ def test_names_what_keeps_it_from_the_engine(said: str, todo: str, monkeypatch: 
 
 @pytest.mark.parametrize(("said", "todo"), FAILURES.items())
 def test_advises_on_failures(said: str, todo: str) -> None:
-    """Each failure has its advice, and none is taken for an engine that does not answer."""
+    """Each failure has its advice, and none is mistaken for an engine that does not answer."""
     assert todo in advice(said)
     assert no_engine(said) is None
 
@@ -69,17 +69,17 @@ def test_advises_on_failures(said: str, todo: str) -> None:
     "said", ["", "bash: x: command not found\n", "srun: error: see\nCannot connect to the Docker daemon at tcp://x\n"]
 )
 def test_output_of_commands_is_no_engine_error(said: str) -> None:
-    """A command in a container may print anything, also about another engine."""
+    """A command in a container may print anything, even errors about another engine."""
     assert no_engine(said) is None
 
 
 def test_unknown_failures_have_no_advice() -> None:
-    """Advice that does not fit would mislead."""
+    """An unknown failure gets no advice, which could mislead."""
     assert advice("Error response from daemon: something new") == ""
 
 
 def test_shows_lines_with_errors() -> None:
-    """Five lines with an error, or the last five lines; a silent client has none."""
+    """The explanation has the last five lines with an error, or the last five lines; none for a silent client."""
     assert explanation("".join(f"Error {n}\nok\n" for n in range(7))).split() == [
         "Error",
         "2",

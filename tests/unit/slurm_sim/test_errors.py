@@ -1,4 +1,4 @@
-"""Errors: their message, their place among Python's, and pickling."""
+"""Errors: their messages, their built-in base classes, and pickling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def command_error(stdout: str, stderr: str) -> CommandError:
 
 
 def test_message_has_failure_observation_and_advice() -> None:
-    """An error reads: what failed, what was seen, what to do."""
+    """The message says what failed, what was seen and what to do."""
     error = SlurmSimError("It broke.", "one\ntwo\n", "mend it.")
     assert str(error) == "It broke.\none\ntwo\nWhat to do: mend it."
     assert str(SlurmSimError("It broke.")) == "It broke."
@@ -25,7 +25,7 @@ def test_errors_extend_builtin_errors() -> None:
 
 
 def test_errors_survive_pickling() -> None:
-    """An error that one test process hands to another, as pytest-xdist does, arrives whole."""
+    """An error that is passed to another process, as pytest-xdist does, keeps all its attributes."""
     for error in (SlurmSimError("w", "s", "t"), command_error("", "oops")):
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error)
@@ -35,5 +35,5 @@ def test_errors_survive_pickling() -> None:
 
 def test_command_error_shows_output() -> None:
     """The message has the command, its status and its errors, or its output if there are none."""
-    assert str(command_error("out", "oops")) == "'false' ended with status 7.\noops"
-    assert str(command_error("out", "")) == "'false' ended with status 7.\nout"
+    assert str(command_error("out", "oops")) == "'false' exited with status 7.\noops"
+    assert str(command_error("out", "")) == "'false' exited with status 7.\nout"

@@ -9,7 +9,7 @@ from slurm_sim import Fault, SpecError
 
 @pytest.mark.parametrize("fault", list(Fault))
 def test_parses_every_fault(fault: Fault) -> None:
-    """A fault is found by its name, and passes as itself."""
+    """A fault is parsed from its name, or returned as it is."""
     assert Fault.parse(fault.value) is fault
     assert Fault.parse(fault) is fault
 

@@ -1,4 +1,4 @@
-"""The files that a mini-cluster is made of."""
+"""The files of a mini-cluster, in a checkout and in a wheel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slurm_sim import _files
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package at some other place."""
+    """Return the folder of a package in another place."""
     folder = tmp_path / "slurm-sim/src/slurm_sim"
     folder.mkdir(parents=True)
     monkeypatch.setattr(_files, "_PACKAGE", folder)
@@ -22,15 +22,15 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     _files.root.cache_clear()
 
 
-def test_a_checkout_has_them_at_its_top(package: Path, tmp_path: Path) -> None:
-    """Without a tree inside the package, the files are the checkout's."""
+def test_checkout_has_files_at_its_top(package: Path, tmp_path: Path) -> None:
+    """Without a tree inside the package, the checkout's files are used."""
     (tmp_path / "Makefile").touch()
     assert _files.root() == tmp_path
     assert _files.is_checkout()
 
 
-def test_a_wheel_has_them_inside(package: Path, tmp_path: Path) -> None:
-    """An installed package uses its own files, wherever it lies."""
+def test_wheel_has_files_in_package(package: Path, tmp_path: Path) -> None:
+    """An installed package uses its own files, even inside a checkout."""
     (package / "_tree").mkdir()
     (tmp_path / "Makefile").touch()
     assert _files.root() == package / "_tree"

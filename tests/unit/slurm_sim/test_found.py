@@ -15,7 +15,7 @@ SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image
 
 @pytest.fixture
 def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of rows that stand for `docker ps`."""
+    """Return the file with the output of a fake `docker ps`."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     executable(tmp_path / "docker", f'#!/bin/sh\n[ "$1 $2 $3" != "ps --all --format" ] || cat {tmp_path}/rows\n')
     return tmp_path / "rows"
@@ -27,7 +27,7 @@ def row(project: str, service: str, state: str = "running", spec: Spec | None = 
 
 
 def test_nodes_are_in_order(listed: Path) -> None:
-    """c10 follows c9; the login node, the controller and other services are no nodes."""
+    """c10 follows c9; the login node, the controller and other services are not nodes."""
     services = ["c10", "controller", "slurmctld", "c9", "login", "c1"]
     listed.write_text("".join(row("one", service) for service in services))
     found = find("one")
@@ -36,8 +36,8 @@ def test_nodes_are_in_order(listed: Path) -> None:
     assert found.spec == SPEC
 
 
-def test_mini_clusters_are_told_apart(listed: Path) -> None:
-    """Each has its own containers; other projects of the engine are none."""
+def test_distinguishes_mini_clusters(listed: Path) -> None:
+    """Each mini-cluster has its own containers; other projects of the engine are ignored."""
     listed.write_text(
         row("one", "login") + row("other", "db", spec=None) + row("two", "c1", "exited") + row("one", "c1")
     )
@@ -47,18 +47,18 @@ def test_mini_clusters_are_told_apart(listed: Path) -> None:
     }
 
 
-def test_a_container_without_a_label_belongs_to_its_project(listed: Path) -> None:
-    """One container with the spec is enough."""
+def test_container_without_label_belongs_to_its_project(listed: Path) -> None:
+    """One container with the spec's label is enough to find all of them."""
     listed.write_text(row("one", "login") + row("one", "c1", spec=None))
     assert find("one").nodes == ["c1"]
 
 
-def test_a_missing_mini_cluster_names_those_that_run(listed: Path) -> None:
-    """The error lists the running mini-clusters, or says how to start one."""
+def test_rejects_unknown_mini_cluster(listed: Path) -> None:
+    """The error lists the existing mini-clusters, and says how to start one."""
     listed.write_text(row("two", "login") + row("one", "login"))
     with pytest.raises(NotRunningError) as caught:
         find("three")
-    assert caught.value.seen == "one, two"
+    assert caught.value.seen == "existing: one, two"
     listed.write_text("")
     with pytest.raises(NotRunningError) as caught:
         find("three")

@@ -1,4 +1,4 @@
-"""The condition of a mini-cluster between two tests."""
+"""Checks of a mini-cluster between two tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ No reservations in the system
 
 
 def test_time_and_nodes_are_no_difference() -> None:
-    """Neither a restart, nor a job, nor another node or lease changes a configuration."""
+    """A restart, a job, another node or another lease does not change the configuration."""
     after = (
         BEFORE.replace("03:2", "04:1")
         .replace("= 3\n", "= 17\n")
@@ -31,7 +31,7 @@ def test_time_and_nodes_are_no_difference() -> None:
 
 
 def test_changes_are_named() -> None:
-    """What a test has changed, added or removed is named, without the rest of its line."""
+    """Values that a test has changed, added or removed are named, without the rest of their lines."""
     changed = BEFORE.replace("5 sec", "77 sec").replace("Nodes=c[1-2] State=UP", "Nodes=c[1-2] State=DOWN")
     assert differences(settled(BEFORE), settled(changed)) == ["KillWait 77", "PartitionName=general State=DOWN"]
     more = BEFORE.replace("No reservations in the system", "ReservationName=x Users=root")

@@ -12,16 +12,14 @@ from tests.support.bridge_site import executable
 
 
 def test_bare_nodes_use_bare_image(versions: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """$SLURM_SIM_IMAGE does not change bare nodes; an image that is named explicitly does."""
+    """$SLURM_SIM_IMAGE does not change bare nodes; an explicit image does."""
     monkeypatch.setenv("SLURM_SIM_IMAGE", "mine")
     assert SlurmSim(bare=True).spec.node_image == f"slurm-sim/bare:{versions['SLURM_VERSION']}"
     assert SlurmSim(bare=True, image="other").spec.login_image == "other"
 
 
-def test_an_image_that_is_named_runs_everywhere_but_on_the_controller(
-    versions: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The argument goes before the variable; the controller's image is always ours."""
+def test_given_image_is_used_except_for_controller(versions: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument overrides the variable; the controller's image is always ours."""
     monkeypatch.setenv("SLURM_SIM_IMAGE", "mine")
     for image, expected in ((None, "mine"), ("other", "other")):
         spec = SlurmSim(image=image).spec
@@ -30,7 +28,7 @@ def test_an_image_that_is_named_runs_everywhere_but_on_the_controller(
 
 
 def test_jupyter_has_its_own_login_image(versions: dict[str, str]) -> None:
-    """Nodes run what they run without it."""
+    """JupyterLab changes the login node's image only."""
     spec = SlurmSim(jupyter=True).spec
     assert spec.login_image == f"slurm-sim/jupyter:{versions['VERSION']}"
     assert spec.node_image == f"slurm-sim/node:{versions['VERSION']}"
@@ -38,10 +36,10 @@ def test_jupyter_has_its_own_login_image(versions: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("built", [True, False])
-def test_the_default_is_what_has_been_built(
+def test_default_is_node_image_if_built(
     built: bool, versions: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the environment's image built, nodes run that; without it, plain Slurm."""
+    """Nodes run the environment's image if it has been built, else plain Slurm."""
     monkeypatch.delenv("SLURM_SIM_IMAGE", raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     executable(tmp_path / "docker", f"#!/bin/sh\nexit {0 if built else 1}\n")
@@ -65,11 +63,11 @@ class Build:
         self.script("")
 
     def has(self, *images: str) -> None:
-        """Let the engine have these images."""
+        """Set the engine's images."""
         (self.folder / "has").write_text("".join(f"{image}\n" for image in images))
 
     def script(self, text: str) -> None:
-        """Let the build do this, too."""
+        """Add commands to the build script."""
         head = f'#!/bin/sh\necho "$*" >{self.folder}/built\necho "$DASK_HPC_CACHE" >{self.folder}/cache\n'
         executable(self.folder / "containers" / "bake.sh", f"{head}cat >>{self.folder}/built\n{text}\n")
 
@@ -81,22 +79,22 @@ class Build:
 
 @pytest.fixture
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
-    """A checkout whose build is the test's own."""
+    """Return a checkout with a fake engine and build."""
     monkeypatch.setattr(_files, "root", lambda: tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return Build(tmp_path)
 
 
 @pytest.mark.parametrize("image", ["debian:13", "slurm-sim/other:1", "registry:5000/slurm-sim/node:1", "node:1"])
-def test_a_foreign_image_is_not_built(build: Build, image: str) -> None:
-    """Only our own images can be built: a missing image of any other name is an error that names it."""
+def test_rejects_missing_foreign_image(build: Build, image: str) -> None:
+    """Only our images can be built: any other missing image is an error that names it."""
     with pytest.raises(EngineError, match=image):
         ensure([image])
     assert build.built() is None
 
 
-def test_what_is_missing_is_built_once(build: Build) -> None:
-    """By its role; what the engine has is left alone, and the build's cache is the checkout's."""
+def test_builds_missing_images_once(build: Build) -> None:
+    """Missing images are built by role, existing ones are not, and the build's cache is in the checkout."""
     roles = ("slurmctld", "login", "slurmd", "node", "bare", "jupyter")
     build.has("slurm-sim/login:24.11")
     ensure([f"slurm-sim/{role}:24.11" for role in (*roles, "node")])
@@ -107,15 +105,15 @@ def test_what_is_missing_is_built_once(build: Build) -> None:
     assert "image inspect --format - slurm-sim/login:24.11" in asked
 
 
-def test_nothing_is_built_if_every_image_is_there(build: Build) -> None:
-    """An image that exists is used as it is, also one that is not ours."""
+def test_builds_nothing_if_every_image_exists(build: Build) -> None:
+    """An existing image is used as it is, even one that is not ours."""
     build.has("debian:13", "slurm-sim/node:1")
     ensure(["debian:13", "slurm-sim/node:1"])
     assert build.built() is None
 
 
-def test_a_failed_build_shows_its_last_lines(build: Build, capfd: pytest.CaptureFixture[str]) -> None:
-    """Eight of them; with `verbose`, all have been shown already."""
+def test_failed_build_shows_its_last_lines(build: Build, capfd: pytest.CaptureFixture[str]) -> None:
+    """The error has the last eight lines; with `verbose`, none, since all were printed."""
     build.script("seq 1 20 >&2; exit 1")
     with pytest.raises(EngineError, match=r"slurm-sim/node:1, slurm-sim/bare:1") as caught:
         ensure(["slurm-sim/node:1", "slurm-sim/bare:1"])
@@ -127,8 +125,8 @@ def test_a_failed_build_shows_its_last_lines(build: Build, capfd: pytest.Capture
     assert capfd.readouterr().err.splitlines() == [str(number) for number in range(1, 21)]
 
 
-def test_an_installed_wheel_keeps_the_cache_with_the_users(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own folder may not be writable."""
+def test_wheel_uses_cache_of_user(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed wheel, whose folder may not be writable, uses $XDG_CACHE_HOME or ~/.cache."""
     (build.folder / "Makefile").unlink()
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     ensure(["slurm-sim/node:1"])

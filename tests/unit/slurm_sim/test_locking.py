@@ -16,7 +16,7 @@ from slurm_sim._locking import broken_off, exclusive, forget
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give locks a folder of the test's own."""
+    """Give locks the test's own folder."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path / f"slurm-sim-{os.getuid()}"
 
@@ -32,7 +32,7 @@ def is_free(lock: Path) -> bool:
 
 
 def test_two_changes_never_overlap(temporary: Path) -> None:
-    """A mini-cluster's lock is held inside and free afterwards, after an error too; others have their own."""
+    """A mini-cluster's lock is held in the block and free afterwards, even after an error; others have their own."""
     with exclusive("one"):
         assert not is_free(temporary / "one.lock")
         with exclusive("two"):
@@ -43,8 +43,8 @@ def test_two_changes_never_overlap(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_waiting_for_a_lock_that_goes(temporary: Path) -> None:
-    """Of three that want a lock at the same time, each has it alone, although every holder removes the file."""
+def test_waiting_survives_removal_of_lock(temporary: Path) -> None:
+    """Only one of three threads holds the lock at a time, although every holder removes the file."""
     inside = 0
     most = 0
 
@@ -65,8 +65,8 @@ def test_waiting_for_a_lock_that_goes(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_names_what_was_broken_off(temporary: Path) -> None:
-    """The lock of a process that was killed is still there, names what it changed, and can be forgotten."""
+def test_finds_locks_of_killed_processes(temporary: Path) -> None:
+    """The lock of a killed process still exists, names its mini-cluster, and can be removed."""
     temporary.mkdir(mode=0o700)
     (temporary / "run-1.lock").touch()
     (temporary / "other.lock").touch()
@@ -78,7 +78,7 @@ def test_names_what_was_broken_off(temporary: Path) -> None:
 
 
 def test_locks_are_private(temporary: Path) -> None:
-    """No other user can hold a lock of this one's."""
+    """No other user can hold this user's locks."""
     with exclusive("one"), exclusive("two"):
         assert stat.S_IMODE(temporary.stat().st_mode) == 0o700
         assert sorted(file.name for file in temporary.iterdir()) == ["one.lock", "two.lock"]

@@ -1,4 +1,4 @@
-"""The first moments of the command `slurm-sim`."""
+"""The start of the command `slurm-sim`, and the package's exports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCKS = "import time\nprint('importing', flush=True)\nwhile True:\n    time.sle
 
 
 def test_ctrl_c_while_importing_is_silent(tmp_path: Path, root: Path) -> None:
-    """Ctrl-C before the command's modules are imported ends it with status 130, and without a traceback."""
+    """Ctrl-C during the imports ends the command with status 130, without a traceback."""
     (tmp_path / "click.py").write_text(BLOCKS)
     path = os.pathsep.join([str(tmp_path), str(root / "slurm-sim/src")])
     with subprocess.Popen(
@@ -30,8 +30,8 @@ def test_ctrl_c_while_importing_is_silent(tmp_path: Path, root: Path) -> None:
     assert (command.returncode, said) == (130, b"")
 
 
-def test_package_has_what_it_exports() -> None:
-    """Every name of the package can be imported, and no other."""
+def test_package_has_every_exported_name() -> None:
+    """Every exported name can be imported, and no other."""
     for name in slurm_sim.__all__:
         assert getattr(slurm_sim, name).__name__ == name
     assert not hasattr(slurm_sim, "Banana")

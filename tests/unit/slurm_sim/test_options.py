@@ -1,4 +1,4 @@
-"""Errors of `slurm-sim` as messages and statuses, and its suggestions."""
+"""Options, error messages, exit statuses and suggestions of `slurm-sim`."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ def fail_with(error: BaseException) -> Result:
 
 @pytest.mark.parametrize(("error", "status"), [(EngineError("It broke.", todo="mend it."), 1), (SpecError("No."), 2)])
 def test_errors_are_messages(error: Exception, status: int) -> None:
-    """A request that makes no sense has status 2, any other failure has 1; the text goes to standard error."""
+    """An invalid request exits with status 2, any other failure with 1; the message goes to standard error."""
     done = fail_with(error)
     assert (done.exit_code, done.stdout, done.stderr) == (status, "", f"Error: {error}\n")
 
 
-def test_an_error_of_the_system_names_the_file() -> None:
-    """A file that is missing is an error with its name, and no traceback."""
+def test_missing_file_is_error_with_its_name() -> None:
+    """The error names the file, without a traceback."""
     done = fail_with(FileNotFoundError(2, "No such file or directory", "job.sh"))
     assert (done.exit_code, done.stderr) == (1, "Error: No such file or directory: job.sh\n")
 
 
-def test_a_reader_that_stops_is_no_error() -> None:
-    """`slurm-sim … | head` ends without a message of ours."""
+def test_broken_pipe_is_silent() -> None:
+    """`slurm-sim … | head` ends without a message."""
     assert "Error:" not in fail_with(BrokenPipeError()).stderr
 
 
 @pytest.mark.parametrize(("typed", "suggested"), [("statsu", True), ("banana", False)])
-def test_suggests_the_nearest_command(typed: str, suggested: bool) -> None:
-    """A near miss is recognised; anything else is refused without a guess."""
+def test_suggests_nearest_command(typed: str, suggested: bool) -> None:
+    """A mistyped command gets a suggestion; any other unknown one is rejected without it."""
     done = CliRunner().invoke(group(lambda: None), [typed])
     assert done.exit_code == 2
     assert ("did you mean 'status'" in done.stderr) is suggested
 
 
-def test_the_right_command_runs() -> None:
-    """A command that is typed in full is never taken for a near miss."""
+def test_runs_known_command() -> None:
+    """A command that exists runs without a suggestion."""
     assert CliRunner().invoke(group(lambda: None), ["status"]).exit_code == 0
 
 
-def test_sizes_have_their_defaults() -> None:
-    """`slurm-sim up` starts two nodes of two CPUs and 4 GiB."""
+def test_size_options_have_defaults() -> None:
+    """The default is two nodes with two CPUs and 4 GiB each; every option can be set."""
     seen: dict[str, object] = {}
 
     @click.command()
@@ -92,8 +92,8 @@ def test_sizes_have_their_defaults() -> None:
         (["--slurm-conf=KillWait"], {"KillWait": ""}),
     ],
 )
-def test_lines_of_slurm_conf_are_keys_and_values(given: list[str], lines: dict[str, str]) -> None:
-    """The first "=" parts them; what has no value is refused later, in words."""
+def test_splits_lines_of_slurm_conf(given: list[str], lines: dict[str, str]) -> None:
+    """The first "=" separates key and value; a missing value is empty, and rejected later."""
     seen: dict[str, object] = {}
 
     @click.command()

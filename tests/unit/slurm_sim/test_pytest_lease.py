@@ -8,8 +8,8 @@ from slurm_sim import NotRunningError
 from slurm_sim._pytest_lease import LeasedEngine
 
 
-def test_has_its_own_nodes_and_the_daemons_only() -> None:
-    """Containers of other tests' nodes are refused, by name."""
+def test_has_only_its_own_nodes_and_daemons() -> None:
+    """Containers of other tests' nodes are rejected by name."""
     engine = LeasedEngine("shared", "pytest-1")
     engine.leased = ["c2", "c3"]
     assert engine.nodes() == ["c2", "c3"]

@@ -34,7 +34,7 @@ def parse_record(text: str) -> JobRecord:
 
 
 def tasks(*states: str) -> JobRecord:
-    """Return the record of an array, in whose tasks' states FAILED has status 3."""
+    """Return the record of an array with these states, of which FAILED has status 3."""
     parts = [
         TASK.format(id=9 - task, task=task, state=state, reason="None", status=3 * (state == "FAILED"), host="c1")
         for task, state in enumerate(states)
@@ -43,7 +43,7 @@ def tasks(*states: str) -> JobRecord:
 
 
 def test_parses_record() -> None:
-    """State, reason, status, signal, nodes and output come from Slurm's fields, whatever a user wrote into others."""
+    """State, reason, status, signal, nodes and output come from Slurm's fields, not from text in a user's fields."""
     record = parse_record(RECORD)
     assert (record.id, record.state, record.reason) == (7, "RUNNING", "None")
     assert (record.exit_code, record.signal, record.nodes) == (7, 9, "c[1-2]")
@@ -52,13 +52,13 @@ def test_parses_record() -> None:
 
 
 @pytest.mark.parametrize(("state", "ended"), [("PENDING", False), ("COMPLETING", False), ("OUT_OF_MEMORY", True)])
-def test_tells_whether_job_has_ended(state: str, ended: bool) -> None:
-    """A job that waits or is completing has not ended; any other has."""
+def test_pending_and_completing_jobs_have_not_ended(state: str, ended: bool) -> None:
+    """A job that is pending or completing has not ended; one that ran out of memory has."""
     assert parse_record(RECORD.replace("JobState=RUNNING", f"JobState={state}")).ended is ended
 
 
 def test_job_without_nodes_has_none() -> None:
-    """Slurm's (null) is no node."""
+    """Slurm's (null) is not a node."""
     assert parse_record(RECORD.replace("c[1-2]", "(null)")).nodes == ""
 
 
@@ -78,20 +78,20 @@ def test_job_without_nodes_has_none() -> None:
         ("NODE_FAIL", True),
     ],
 )
-def test_every_state_of_a_job_has_ended_or_not(state: str, ended: bool) -> None:
-    """`wait` returns at the end, and not before."""
+def test_classifies_every_state_of_job(state: str, ended: bool) -> None:
+    """Only final states count as ended, so that `wait` does not return before."""
     assert parse_record(RECORD.replace("JobState=RUNNING", f"JobState={state}")).ended is ended
 
 
-def test_a_reason_may_have_blanks() -> None:
-    """Slurm's reasons are words or sentences."""
+def test_reason_may_have_blanks() -> None:
+    """Slurm's reasons are words or phrases."""
     assert parse_record(RECORD.replace("Reason=None", "Reason=Nodes required are DOWN")).reason == (
         "Nodes required are DOWN"
     )
 
 
-def test_a_short_record_is_enough() -> None:
-    """An interactive job has no output, and one that waits has no nodes; nothing is made up."""
+def test_parses_short_record() -> None:
+    """Missing fields, such as the output of an interactive job and the nodes of a pending one, are empty."""
     record = parse_record("JobId=8 JobName=a\n   JobState=PENDING Reason=Priority Dependency=(null)\n")
     assert (record.id, record.state, record.reason) == (8, "PENDING", "Priority")
     assert (record.exit_code, record.signal, record.nodes, record.output) == (0, 0, "", "")
@@ -116,24 +116,24 @@ def test_array_sums_up_its_tasks(states: tuple[str, ...], state: str) -> None:
     assert [(task.task, task.state) for task in record.tasks] == [(str(n), one) for n, one in enumerate(states)]
 
 
-def test_component_is_told_from_task() -> None:
-    """A component of a heterogeneous job has a plus, also if there is only one left."""
+def test_distinguishes_component_from_task() -> None:
+    """A component of a heterogeneous job is marked by a plus, even if it is the only one left."""
     record = sum_up(
         6, parse_records("JobId=7 HetJobId=6 HetJobOffset=1 JobName=a\n   JobState=FAILED Reason=x Dependency=")
     )
     assert [(part.id, part.task) for part in record.tasks] == [(7, "+1")]
 
 
-def test_expands_what_only_the_node_knows() -> None:
-    """Patterns that scontrol leaves are expanded once the node is known; unknown ones stay."""
+def test_expands_patterns_of_node() -> None:
+    """Patterns that scontrol leaves are expanded once the node is known; unknown patterns stay."""
     text = TASK.format(id=5, task=1, state="RUNNING", reason="None", status=0, host="c1")
     record = parse_record(text)
     assert (record.errors, record.output) == ("/tmp/e-1-c1", "/home/hpc/o-000-0-5-batch-%z")
     assert parse_record(text.replace("BatchHost=c1", "BatchHost=(null)")).errors == "/tmp/e-1-%N"
 
 
-def test_says_why_job_waits() -> None:
-    """A held job can be released, and one whose dependency has failed never starts."""
+def test_recognises_held_and_hopeless_jobs() -> None:
+    """A held job can be released, and a job whose dependency has failed never starts."""
     text = TASK.format(id=5, task=1, state="PENDING", reason="{}", status=0, host="")
     assert parse_record(text.format("JobHeldUser")).held
     assert parse_record(text.format("DependencyNeverSatisfied")).hopeless

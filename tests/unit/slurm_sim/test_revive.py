@@ -1,4 +1,4 @@
-"""Which mini-clusters come back, and when a node is back."""
+"""Conditions to bring back a mini-cluster, and for a node to be back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUNNING = dict.fromkeys(("slurmctld", "login", "c1", "c2"), "running")
 
 
 def found(**states: str) -> Found:
-    """Return a mini-cluster whose containers have these states; an empty one is a container that is gone."""
+    """Return a mini-cluster whose containers have these states; an empty state is a removed container."""
     all_states = {service: state for service, state in (RUNNING | states).items() if state}
     return Found(SPEC, [service for service in all_states if service.startswith("c")], all_states)
 
@@ -36,14 +36,14 @@ def found(**states: str) -> Found:
     ],
 )
 def test_state_counts_every_container(states: dict[str, str], state: str, seen: str) -> None:
-    """Stopped, paused and removed containers count; those that run are not listed beside them."""
+    """Stopped, paused and removed containers count; running ones are not listed beside them."""
     one = found(**states)
     assert one.state == state
     assert seen_states(one) == seen
 
 
-def test_refuses_what_runs_or_differs() -> None:
-    """One that runs is refused, and so is a stopped one in each field that is compared; a scaled one has two sizes."""
+def test_rejects_running_or_different_mini_cluster() -> None:
+    """A running mini-cluster is rejected, and a stopped one that differs; a scaled one may have either of its sizes."""
     with pytest.raises(SpecError, match="already"):
         refuse_others(found(), SPEC)
     stopped = found(c1="exited")
@@ -60,7 +60,7 @@ def test_refuses_what_runs_or_differs() -> None:
 
 
 def test_reads_nodes_of_scontrol() -> None:
-    """Name, state and start are read from Slurm's line for a node."""
+    """Name, state and start time are read from Slurm's line for a node."""
     line = (
         "NodeName=c1 Arch=x86_64 CoresPerSocket=1 NodeAddr=c1 State=IDLE+DRAIN+DYNAMIC_NORM ThreadsPerCore=1 "
         "BootTime=2026-11-26T12:00:00 SlurmdStartTime=2026-11-27T03:00:00 Reason=State=DOWN * \n"
@@ -88,12 +88,12 @@ def test_reads_nodes_of_scontrol() -> None:
     ],
 )
 def test_node_is_back_when_it_serves(state: str, back: bool) -> None:
-    """A node serves if it answers and is not down; one that was drained stays so, and counts."""
+    """A node is back if it answers and is not down; a drained node counts."""
     assert (_answers((state, "2026-11-27T03:00:01"), "2026-11-27T03:00:01.123456789Z") and _serves(state)) is back
 
 
 @pytest.mark.parametrize("heard", ["2026-11-27T03:00:00", "None", "Unknown", ""])
-def test_node_is_not_back_until_slurm_has_heard_of_its_new_daemon(heard: str) -> None:
-    """What Slurm remembers of the daemon before, or of none, is not this one's state."""
+def test_node_is_not_back_until_slurm_hears_from_new_daemon(heard: str) -> None:
+    """The state of an earlier daemon, or an unknown one, does not count."""
     assert not _answers(("IDLE+DYNAMIC_NORM", heard), "2026-11-27T03:00:01.1Z")
     assert not _answers(None, "2026-11-27T03:00:01.1Z")

@@ -25,8 +25,8 @@ def test_names_missing_sif(tmp_path: Path) -> None:
     assert "make sif" in refused.value.todo
 
 
-def test_accepts_a_whole_sif_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its path is absolute, for Compose runs elsewhere."""
+def test_accepts_complete_sif_of_this_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path is made absolute, since Compose runs in another folder."""
     whole = sif(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert SlurmSim(bare=True, sif="x.sif").spec.sif == str(whole)
@@ -44,16 +44,16 @@ def test_accepts_a_whole_sif_of_this_machine(tmp_path: Path, monkeypatch: pytest
         ({"code": b"77\0"}, "unknown"),
     ],
 )
-def test_rejects_a_damaged_or_foreign_sif(tmp_path: Path, wrong: dict[str, Any], seen: str) -> None:
-    """A file that Apptainer would fail on later is refused before anything starts."""
+def test_rejects_damaged_or_foreign_sif(tmp_path: Path, wrong: dict[str, Any], seen: str) -> None:
+    """A file on which Apptainer would fail later is rejected before anything starts."""
     with pytest.raises(SpecError) as refused:
         SlurmSim(bare=True, sif=sif(tmp_path, **wrong))
     assert seen in refused.value.seen
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660])
-def test_rejects_a_sif_that_nodes_cannot_read(tmp_path: Path, mode: int) -> None:
-    """The nodes' user is another one than this host's."""
+def test_rejects_sif_that_nodes_cannot_read(tmp_path: Path, mode: int) -> None:
+    """A SIF that is not world-readable is rejected: the nodes have another user than this host."""
     with pytest.raises(SpecError) as refused:
         SlurmSim(bare=True, sif=sif(tmp_path, mode=mode))
     assert "chmod a+r" in refused.value.todo

@@ -1,4 +1,4 @@
-"""Signals that ask for the end: handled, put off, ignored."""
+"""Signals that end a command: handled, deferred, ignored."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def exit_by_signal(_signum: int, _frame: object) -> None:
 
 @pytest.fixture(params=[signal.default_int_handler, exit_by_signal])
 def handler(request: pytest.FixtureRequest) -> Iterator[object]:
-    """Handle Ctrl-C outside of the code under test as Python does, or by the end of the process."""
+    """Handle Ctrl-C outside the code under test as Python does, or by exiting."""
     before = signal.signal(signal.SIGINT, request.param)
     yield request.param
     signal.signal(signal.SIGINT, before)
@@ -88,7 +88,7 @@ def test_signal_is_not_lost_with_its_exception(
     get_signal: Callable[[], object],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Ends what runs, silently, even if the handler's exception is discarded at first."""
+    """A signal ends the running code silently, even if the handler's exception is discarded at first."""
     hook = sys.unraisablehook
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(error):
@@ -99,14 +99,14 @@ def test_signal_is_not_lost_with_its_exception(
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_status_is_that_of_a_shell(signum: signal.Signals, status: int) -> None:
-    """A signal's exit status is 128 and its number."""
+    """The exit status after a signal is 128 plus its number."""
     with pytest.raises(Stopped) as end:
         stopped(lambda: signal.raise_signal(signum))
     assert end.value.code == status
 
 
 def test_handler_that_does_not_raise_gets_each_signal() -> None:
-    """Only an exception keeps further signals back."""
+    """Only a handler that raises makes later signals be ignored."""
     seen: list[int] = []
     with handling(lambda signum, _frame: seen.append(signum), *INTERRUPTS):
         for _ in range(2):
@@ -115,7 +115,7 @@ def test_handler_that_does_not_raise_gets_each_signal() -> None:
 
 
 def test_ignored_signal_stays_ignored() -> None:
-    """Under nohup, a lost terminal ends nothing."""
+    """Under nohup, a lost terminal does not end the command."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with handling(stop, *INTERRUPTS):
@@ -125,7 +125,7 @@ def test_ignored_signal_stays_ignored() -> None:
 
 
 def test_other_discarded_exceptions_are_reported() -> None:
-    """Reports other discarded exceptions as Python does by default."""
+    """Other discarded exceptions are reported as Python does by default."""
     seen: list[str] = []
 
     class Failing:
@@ -144,7 +144,7 @@ def test_other_discarded_exceptions_are_reported() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_cleaning_up_is_not_interrupted(number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM are ignored inside, and handled as before afterwards, after an error too."""
+    """Ctrl-C and SIGTERM are ignored in the block, and handled as before afterwards, even after an error."""
     seen: list[int] = []
     before = signal.signal(number, lambda signum, _frame: seen.append(signum))
 
@@ -163,8 +163,8 @@ def test_cleaning_up_is_not_interrupted(number: signal.Signals) -> None:
         signal.signal(number, before)
 
 
-def test_another_thread_cleans_up_as_well() -> None:
-    """Threads other than the main one never get signals, and cannot set handlers."""
+def test_uninterrupted_works_in_other_threads() -> None:
+    """Threads other than the main one, which get no signals and cannot set handlers, can use the block."""
     done: list[bool] = []
 
     def clean_up() -> None:
@@ -178,8 +178,8 @@ def test_another_thread_cleans_up_as_well() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_comes_after_what_defers_it(number: signal.Signals) -> None:
-    """What is done inside is done, and the signal comes then, once."""
+def test_deferred_signal_comes_after_block(number: signal.Signals) -> None:
+    """A signal in the block is handled after it, once."""
     seen: list[str] = []
     before = signal.signal(number, lambda _signum, _frame: seen.append("signal"))
     try:
@@ -193,8 +193,8 @@ def test_a_signal_comes_after_what_defers_it(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_only_the_first_signal_interrupts(number: signal.Signals) -> None:
-    """The first one raises, those that follow it change nothing, and afterwards all is as before."""
+def test_only_first_signal_interrupts(number: signal.Signals) -> None:
+    """The first signal raises, later ones are ignored, and afterwards the handlers are restored."""
     before = {one: signal.signal(one, signal.default_int_handler) for one in (signal.SIGINT, signal.SIGTERM)}
     cleaned = []
 
@@ -218,7 +218,7 @@ def test_only_the_first_signal_interrupts(number: signal.Signals) -> None:
 
 
 def test_ignored_signals_stay_ignored() -> None:
-    """Where Ctrl-C is ignored, as in a shell's background, it goes on to be."""
+    """If Ctrl-C is ignored, as in a shell's background, it stays ignored."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with interrupted_once(), deferred():

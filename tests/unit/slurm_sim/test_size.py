@@ -1,4 +1,4 @@
-"""What the number of nodes asks for: of the engine's host, and of Slurm's timeouts."""
+"""Limits of the engine's host and Slurm's timeouts, by number of nodes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def path(key: str) -> str:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the engine says: `host` of its host's limits, `pools` and `subnet` of networks."""
+    """Return a folder with a fake engine's answers: its `host`'s limits, and `pools` and `subnet` of networks."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     files = "run) cat host ;; info) cat pools ;; *) cat subnet ;;"
     executable(tmp_path / "docker", f"#!/bin/sh\ncd {tmp_path}\ncase $1 in {files} esac\n")
@@ -33,14 +33,14 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def limits(
     host: Path, *, neighbours: int = 32768, pids: int = 131072, threads: int = 200_000, mib: int = 24_000
 ) -> None:
-    """Write what the host's files say."""
+    """Write the contents of the host's files."""
     values = {path(NEIGHBOURS): neighbours, path(PIDS): pids, path(THREADS): threads}
     text = "".join(f"={file}\n{value}\n" for file, value in values.items())
     (host / "host").write_text(f"{text}=/proc/meminfo\nMemTotal: 1 kB\nMemAvailable:   {mib * 1024} kB\n")
 
 
 @pytest.mark.parametrize(("there", "wanted"), [(0, 128), (0, 136), (2, 128), (100, 36), (0, 63), (62, 1)])
-def test_accepts_what_default_kernel_holds(host: Path, there: int, wanted: int) -> None:
+def test_accepts_sizes_within_default_limits(host: Path, there: int, wanted: int) -> None:
     """The kernel's default limits are enough for 136 nodes in all mini-clusters."""
     limits(host, neighbours=1024, pids=32768)
     check_room(there, wanted, "image")
@@ -49,8 +49,8 @@ def test_accepts_what_default_kernel_holds(host: Path, there: int, wanted: int) 
 @pytest.mark.parametrize(
     ("there", "wanted", "command"), [(0, 137, 2048), (0, 256, 2048), (0, 512, 4096), (256, 256, 4096)]
 )
-def test_refuses_more_neighbours_than_kernel_holds(host: Path, there: int, wanted: int, command: int) -> None:
-    """More nodes are refused with the limit, how many nodes it is enough for, and the command that raises it."""
+def test_rejects_size_beyond_table_of_neighbours(host: Path, there: int, wanted: int, command: int) -> None:
+    """The error has the limit, the number of nodes that it is enough for, and the command that raises it."""
     limits(host, neighbours=1024)
     with pytest.raises(StartError) as caught:
         check_room(there, wanted, "image")
@@ -60,15 +60,15 @@ def test_refuses_more_neighbours_than_kernel_holds(host: Path, there: int, wante
 
 
 def test_says_how_many_nodes_would_fit(host: Path) -> None:
-    """The error names the size that is possible beside what runs already; if none is, it says what to end."""
+    """The error has the number of nodes that still fit; if none fits, it says to end another mini-cluster."""
     limits(host, neighbours=1024)
-    with pytest.raises(StartError, match="take 36 at most"):
+    with pytest.raises(StartError, match="use at most 36"):
         check_room(100, 37, "image")
     with pytest.raises(StartError, match="end another mini-cluster"):
         check_room(136, 1, "image")
 
 
-def test_raised_kernel_holds_most_nodes(host: Path) -> None:
+def test_raised_limits_hold_most_nodes(host: Path) -> None:
     """With the limits that containers/engine.sh sets, 512 nodes fit."""
     limits(host)
     check_room(0, 512, "image")
@@ -79,24 +79,24 @@ def test_raised_kernel_holds_most_nodes(host: Path) -> None:
     [
         ({"pids": 20_000}, "kernel.pid_max=32768"),
         ({"threads": 20_000}, "kernel.threads-max=32768"),
-        ({"mib": 8000}, "take 363 at most"),
+        ({"mib": 8000}, "use at most 363"),
     ],
 )
-def test_refuses_what_other_limits_forbid(host: Path, few: dict[str, int], said: str) -> None:
-    """Too few process IDs or threads, or too little memory, are refused likewise."""
+def test_rejects_size_beyond_other_limits(host: Path, few: dict[str, int], said: str) -> None:
+    """Too few process IDs or threads, or too little memory, are errors with advice."""
     limits(host, **few)
     with pytest.raises(StartError, match=re.escape(said)):
         check_room(0, 512, "image")
 
 
-def test_unreadable_limits_refuse_nothing(host: Path) -> None:
-    """A host whose limits cannot be read, as with a rootless engine, is tried."""
+def test_ignores_unreadable_limits(host: Path) -> None:
+    """Limits that cannot be read, as with a rootless engine, are not checked."""
     (host / "host").write_text("")
     check_room(0, 512, "image")
 
 
-def test_small_mini_clusters_ask_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer than 64 nodes altogether are not worth a container that reads the limits."""
+def test_small_mini_clusters_are_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For fewer than 64 nodes in total, no container is started to read the limits."""
     monkeypatch.setenv("PATH", "/nonexistent")
     check_room(0, 63, "image")
 
@@ -108,7 +108,7 @@ def test_small_mini_clusters_ask_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         '[{"Base":"10.0.0.0/8","Size":26},{"Base":"fd00::/48","Size":64},{"Base":"10.1.0.0/16","Size":24}]',
     ],
 )
-def test_refuses_more_nodes_than_networks_have_addresses(host: Path, pools: str) -> None:
+def test_rejects_more_nodes_than_addresses(host: Path, pools: str) -> None:
     """Networks of 256 addresses hold 251 nodes."""
     limits(host)
     (host / "pools").write_text(pools)
@@ -117,12 +117,12 @@ def test_refuses_more_nodes_than_networks_have_addresses(host: Path, pools: str)
         check_room(0, 252, "image")
 
 
-def test_growing_counts_nodes_that_network_has(host: Path) -> None:
-    """Nodes that are in the network already need addresses as well."""
+def test_growing_counts_existing_nodes_of_network(host: Path) -> None:
+    """Nodes that are already in the network need addresses, too."""
     limits(host)
     (host / "subnet").write_text("fd00:1::/64 10.0.0.0/24 \n")
     check_room(200, 51, "image", network="one_default", inside=200)
-    with pytest.raises(StartError, match="addresses for 252 nodes"):
+    with pytest.raises(StartError, match="enough addresses for 252 nodes"):
         check_room(200, 52, "image", network="one_default", inside=200)
 
 
@@ -134,7 +134,7 @@ def test_timeouts_grow_with_nodes(nodes: int, seconds: int) -> None:
     assert int(values["SlurmdTimeout"]) > 3 * seconds
 
 
-def test_timeouts_of_few_nodes_are_slurm_confs(root: Path) -> None:
+def test_timeouts_of_few_nodes_are_in_slurm_conf(root: Path) -> None:
     """Up to 80 nodes, the lines are those of slurm.conf, and MessageTimeout is Slurm's default."""
     text = (root / "slurm-sim/etc/slurm.conf").read_text(encoding="utf-8")
     lines = set(conf_lines(timeouts(80)).splitlines())

@@ -1,4 +1,4 @@
-"""The notebook's kernel: the environment's Python; this folder comes last on its path, and so replaces nothing."""
+"""Start the notebook's kernel in the environment's Python; this folder comes last on its path and replaces nothing."""
 
 from __future__ import annotations
 

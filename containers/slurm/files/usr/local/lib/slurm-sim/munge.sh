@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sourced by every entrypoint: the mini-cluster's shared secret, and the daemon that vouches with it.
+# Sourced by every entrypoint: the mini-cluster's shared secret, and the daemon that authenticates with it.
 
-# The first container makes the key, in the volume that all share; a later one's is not taken (and mv is atomic).
-# It is complete, and readable by munge alone, before it has its name.
+# The first container makes the key, in the volume that all share; a later key does not replace it (and mv is atomic).
+# The key is complete, and only munge can read it, before it gets its name.
 make_munge_key() {
   local key=/etc/munge/munge.key new
   [ ! -e $key ] || return 0
@@ -14,13 +14,13 @@ make_munge_key() {
   rm -f "$new"
 }
 
-# munged goes to the background when its socket is there, not before.
+# munged goes to the background only when its socket exists.
 start_munged() {
   make_munge_key
   as munge munged
 }
 
-# Runs a command as a user, with none of the capabilities that changing to that user took.
+# Runs a command as a user, without the capabilities that the change to that user needed.
 as() {
   local user=$1
   shift

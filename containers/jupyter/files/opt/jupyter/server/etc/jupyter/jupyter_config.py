@@ -1,4 +1,4 @@
-"""Configuration that JupyterLab and the programs that run notebooks share: the kernel and its sockets."""
+"""Configure the kernel and its sockets, for JupyterLab and programs that run notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JupyterLab on the login node: for one person, through a port that only the host's loopback has."""
+"""Configure JupyterLab on the login node: for one user, through a port on the host's loopback only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from jupyter_server_proxy.handlers import LocalProxyHandler
 
 c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 (traitlets' own way)
 
-# The container's own network: what is published on the host's loopback comes in by it. Whoever calls this server by
-# another name than localhost is turned away: nodes of the mini-cluster, and pages whose name was made to point here.
+# Listen on the container's network, through which the port published on the host's loopback comes in. Requests for any
+# name but localhost are rejected: from nodes of the mini-cluster, and from pages whose name was made to point here.
 c.ServerApp.ip = "0.0.0.0"  # noqa: S104
 c.ServerApp.port = 8888
 c.ServerApp.port_retries = 0
@@ -19,14 +19,14 @@ c.ServerApp.allow_remote_access = False
 c.ServerApp.open_browser = False
 c.ServerApp.root_dir = "/home/hpc"
 
-# Nothing here asks the network: no news, no updates, no extensions to install.
+# No requests to the internet: no news, no updates, no extensions to install.
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.news_url = None
 c.LabApp.extension_manager = "readonly"
 
 
-# /proxy/PORT leads to the dashboard of that number where there is one: a socket that only its user can connect to. The
-# environment's dask_hpc_startup/sockets.py makes it; a folder of another user's could show anything here.
+# /proxy/PORT leads to the dashboard with that number, if it exists: a socket that only its user can connect to. The
+# environment's dask_hpc_startup/sockets.py makes it. Another user's folder is ignored: it could show anything here.
 def _dashboard(handler: LocalProxyHandler) -> str | None:
     folder = Path("/tmp", f"dask-hpc-{os.getuid()}.dashboards")  # noqa: S108
     path = folder / f"{handler.path_args[0]}.sock"
