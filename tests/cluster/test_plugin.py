@@ -355,13 +355,13 @@ def test_kept_mini_cluster_has_one_user(pytester: pytest.Pytester, no_kept: None
 def test_kept_mini_cluster_is_replaced_after_image_rebuild(
     pytester: pytest.Pytester, no_kept: None, versions: dict[str, str]
 ) -> None:
-    """A kept mini-cluster is replaced if its image has been rebuilt under the same tag."""
+    """A kept mini-cluster is replaced if its image, which is based on ours, has been rebuilt under the same tag."""
     pytester.makepyfile("def test_it(slurm_sim):\n    assert slurm_sim.nodes() == ['c1']\n")
     tag = f"slurm-sim-test:{new_name()}"
     said = []
     try:
         for build in ("one", "two"):
-            text = f"FROM slurm-sim/node:{versions['VERSION']}\nLABEL build={build}\n"
+            text = f"FROM slurm-sim/slurmd:{versions['SLURM_VERSION']}\nLABEL build={build}\n"
             assert docker("build", "--quiet", f"--tag={tag}", "-", stdin=text.encode()).returncode == 0
             done = pytester.runpytest_subprocess("--slurm-sim-keep", "--slurm-sim-nodes=1", f"--slurm-sim-image={tag}")
             done.assert_outcomes(passed=1)

@@ -174,7 +174,7 @@ def state(sim: SlurmSim) -> list[str]:
 
 
 def test_rejects_invalid_fault(sim: SlurmSim) -> None:
-    """An unknown fault, an unknown node and a missing node name are rejected before anything is broken."""
+    """Unknown faults, and unknown, missing or superfluous nodes, are rejected before anything is broken."""
     with pytest.raises(SpecError, match="did you mean 'node-lost'"):
         sim.fault("node-lsot", "c1")
     with pytest.raises(SpecError, match="Unknown node 'c99'") as unknown:
@@ -182,4 +182,6 @@ def test_rejects_invalid_fault(sim: SlurmSim) -> None:
     assert "c1, c2" in unknown.value.seen
     with pytest.raises(SpecError, match="The name of a node is missing"):
         sim.fault("node-lost")
+    with pytest.raises(SpecError, match="controller-lost takes no nodes"):
+        sim.fault("controller-lost", "c1")
     assert_whole(sim)

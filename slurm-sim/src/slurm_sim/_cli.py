@@ -215,17 +215,20 @@ def logs(*, name: str, service: str, follow: bool, lines: int) -> None:
     replace_by_docker("logs", f"--tail={lines}", *["--follow"] * follow, sim.container(service))
 
 
-@cli.command()
+_FAULT_HELP = f"""Inject a fault, or repair it.
+
+KIND: {", ".join(Fault)}.
+
+Example: slurm-sim fault node-lost c2; slurm-sim fault heal c2
+"""
+
+
+@cli.command(help=_FAULT_HELP)
 @click.argument("kind")
 @click.argument("nodes", nargs=-1)
 @name_option
 def fault(name: str, kind: str, nodes: tuple[str, ...]) -> None:
-    """Inject a fault, or repair it.
-
-    KIND: node-lost, node-hangs, node-cut-off, node-drained, controller-lost, controller-restarted, heal.
-
-    Example: slurm-sim fault node-lost c2; slurm-sim fault heal c2
-    """
+    """Inject a fault, or repair it."""
     SlurmSim.attach(name).fault(Fault.parse(kind), *nodes)
 
 

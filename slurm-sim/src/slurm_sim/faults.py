@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from enum import StrEnum
-from typing import Self
+from typing import Self, assert_never
 
 from slurm_sim._docker import Completed, docker
 from slurm_sim._engine import Engine
@@ -27,21 +27,21 @@ class Fault(StrEnum):
     """A fault to inject; all except those of the controller need names of nodes."""
 
     NODE_LOST = "node-lost"
-    """The node loses power: its processes are killed, and Slurm notices by itself."""
+    """The node loses power. Its processes are killed, and Slurm notices by itself."""
     NODE_HANGS = "node-hangs"
     """Every process of the node freezes."""
     NODE_CUT_OFF = "node-cut-off"
     """The node keeps running but loses its network."""
     NODE_DRAINED = "node-drained"
-    """An administrator drains the node: running jobs finish, and no new ones start."""
+    """An administrator drains the node. Running jobs finish, and no new ones start."""
     CONTROLLER_LOST = "controller-lost"
     """slurmctld is killed; jobs keep running, but commands fail. Slurm forgets what happened since it last saved its
     state, up to 5 s ago: it lists a job that ended then as running until the job's node reports."""
     CONTROLLER_RESTARTED = "controller-restarted"
     """slurmctld is stopped, which saves its state, and started again from that state."""
     HEAL = "heal"
-    """Repairs any of the above: the controller, or the named nodes. The controller then knows what
-    its nodes run: a batch job whose end it has missed is requeued or fails, as usual in Slurm."""
+    """Repairs the controller or the named nodes. The controller then knows what its nodes run. A batch job whose end it
+    has missed is requeued or fails, as usual in Slurm."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -57,9 +57,9 @@ def inject(engine: Engine, fault: Fault, *nodes: str) -> None:
     """Inject the fault and return at once; Slurm notices it later."""
     controller = engine.container("slurmctld")
     match fault:
-        case Fault.CONTROLLER_LOST:
+        case Fault.CONTROLLER_LOST if not nodes:
             _client(engine, "slurmctld", "kill", controller)
-        case Fault.CONTROLLER_RESTARTED:
+        case Fault.CONTROLLER_RESTARTED if not nodes:
             _client(engine, "slurmctld", "restart", "--time=10", controller)
         case Fault.HEAL if not nodes:
             _client(engine, "slurmctld", "start", controller)
@@ -84,6 +84,10 @@ def _inject_node(engine: Engine, fault: Fault, node: str) -> None:
             _admin(engine, f"nodename={node}", "state=drain", "reason=drained on purpose")
         case Fault.HEAL:
             _heal(engine, node)
+        case Fault.CONTROLLER_LOST | Fault.CONTROLLER_RESTARTED:
+            raise SpecError(f"{fault} takes no nodes.", f"given: {node}", "leave out the nodes.")
+        case _:
+            assert_never(fault)
 
 
 def _pause(engine: Engine, node: str) -> None:
