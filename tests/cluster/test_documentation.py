@@ -35,6 +35,8 @@ ON_A_CLUSTER = {
     "python -m venv --system-site-packages ~/envs/mine": "cluster/test_virtual_environment.py",
     "~/envs/mine/bin/pip install": "cluster/test_virtual_environment.py",
     "~/envs/mine/bin/python my_program.py": "cluster/test_virtual_environment.py",
+    "python -m build --wheel": "cluster/conftest.py",
+    "pip install dist/slurm_sim-0.1.0-py3-none-any.whl": "cluster/test_plugin.py",
     "ENV=my-environment.yml make sif": "images/test_own_environment.py",
     "ENV=my-environment.yml make lock": "images/test_own_environment.py",
 }
