@@ -76,8 +76,8 @@ def absent() -> str:
 def run_alone(script: Path, absent: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a copy of a script in another folder.
 
-    Once in some hundred runs, a worker's last message finds its connection closed. Dask logs that at the level INFO, with
-    a traceback, and shows this level again as soon as the cluster is closed.
+    Once in some hundred runs, a worker's last message finds its connection closed. Dask logs that at level INFO, with a
+    traceback, and shows this level again as soon as the cluster is closed.
     """
     copy = folder / script.name
     copy.write_bytes(script.read_bytes())
