@@ -7,14 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-
-class _Loader(yaml.SafeLoader):
-    """YAML with Compose's tags."""
-
-
-_Loader.add_constructor("!reset", lambda _loader, _node: None)
+from tests.support.compose import parsed
 
 
 @pytest.fixture
@@ -26,8 +20,7 @@ def text(root: Path) -> str:
 @pytest.fixture
 def compose(text: str) -> dict[str, Any]:
     """Return compose.yaml, parsed."""
-    loaded: dict[str, Any] = yaml.load(text, Loader=_Loader)
-    return loaded
+    return parsed(text)
 
 
 def services(compose: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

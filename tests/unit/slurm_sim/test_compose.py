@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from slurm_sim import SlurmSim, SlurmSimError, Spec
 from slurm_sim._compose import Project, project
 from slurm_sim._found import SPEC_LABEL, spec_label
 from slurm_sim._size import conf_lines, timeouts
 from tests.support.bridge_site import executable
+from tests.support.compose import parsed
 from tests.support.waiting import until
 
 SPEC = Spec(
@@ -67,16 +67,9 @@ def test_mounts_no_file_of_this_host(root: Path) -> None:
     assert not any("file" in config for config in own["configs"].values())
     for file in (root / "slurm-sim/etc").iterdir():
         assert own["configs"][file.stem]["content"].replace("$$", "$") == file.read_text()
-    files = [yaml.load(path.read_text(), Loader=Plain) for path in root.glob("compose/*.yaml")]
+    files = [parsed(path.read_text()) for path in root.glob("compose/*.yaml")]
     for service in [one for file in (own, *files) for one in file["services"].values()]:
         assert all(volume[0] not in "./~$" for volume in service.get("volumes", []))
-
-
-class Plain(yaml.SafeLoader):
-    """YAML without Compose's tags."""
-
-
-Plain.add_constructor("!reset", lambda _loader, _node: None)
 
 
 def test_plain_nodes_extend_plain_pattern() -> None:
