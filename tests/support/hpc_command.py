@@ -24,6 +24,14 @@ def invoke(*args: str) -> Result:
     return CliRunner().invoke(main, args, prog_name="dask-hpc")
 
 
+def refused(*args: str) -> str:
+    """Assert that the command rejects its input with status 2 and no traceback; return its output on one line."""
+    done = invoke(*args)
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    return " ".join(done.output.split())
+
+
 def command(*args: str, **env: str) -> subprocess.Popen[str]:
     """Start the command as a separate program."""
     return subprocess.Popen(

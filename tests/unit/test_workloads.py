@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from dask_hpc.cli import main
 from dask_hpc.tutorial import Count, discovery
-from tests.support.hpc_command import invoke
+from tests.support.hpc_command import refused
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,8 @@ from tests.support.hpc_command import invoke
 )
 def test_rejects_bad_numbers(command: str, words: list[str]) -> None:
     """Nothing starts, the exit status is 2, and the message has the option or the figure."""
-    done = CliRunner().invoke(main, ["run", *command.split()], env={"COLUMNS": "200"})
-    assert done.exit_code == 2, done.output
-    assert all(word in done.output for word in words), done.output
-    assert "Traceback" not in done.output
+    said = refused("run", *command.split())
+    assert all(word in said for word in words), said
 
 
 def test_help_shows_tutorial_size() -> None:
@@ -61,21 +59,17 @@ def test_every_workload_rejects_counts_out_of_range(name: str) -> None:
     for option in counts:
         assert isinstance(option.type, Count)
         for value in (option.type.minimum - 1, option.type.maximum + 1, "banana", "1.5"):
-            done = invoke("run", name, option.opts[0], str(value))
-            assert done.exit_code == 2, done.output
-            assert f"'{option.opts[0]}'" in done.output
-            assert "Traceback" not in done.output
+            assert f"'{option.opts[0]}'" in refused("run", name, option.opts[0], str(value))
 
 
 @pytest.mark.parametrize("name", discovery.available())
 def test_every_workload_rejects_unknown_option_and_size(name: str) -> None:
     """An unknown option and an unknown size are usage errors that list what exists."""
-    assert "No such option" in invoke("run", name, "--no-such-thing").output
+    assert "No such option" in refused("run", name, "--no-such-thing")
     sizes = discovery.load(discovery.available()[name]).checks.sizes
-    done = invoke("run", name, "--size", "gigantic")
-    assert done.exit_code == 2
+    said = refused("run", name, "--size", "gigantic")
     words = ["gigantic", *sizes] if sizes else ["No such option", "--size"]
-    assert [word for word in words if word not in done.output] == [], done.output
+    assert [word for word in words if word not in said] == [], said
 
 
 FOUR = ("futures-pipeline", "data-locality", "pinned-tasks", "local-cluster")
@@ -84,20 +78,18 @@ FOUR = ("futures-pipeline", "data-locality", "pinned-tasks", "local-cluster")
 SIZE = {"futures-pipeline": "--n", "data-locality": "--n", "pinned-tasks": "--n", "local-cluster": "--samples"}
 
 
-def refused(folder: Path, *args: str) -> str:
-    """Assert that `dask-hpc run` ends with a usage error and leaves no results; return its output."""
-    done = CliRunner().invoke(main, ["run", *args, "--results", str(folder / "results")], prog_name="dask-hpc")
-    assert done.exit_code == 2, done.output
-    assert "Traceback" not in done.output
+def starts_nothing(folder: Path, *args: str) -> str:
+    """Assert that `dask-hpc run` rejects its options and leaves no results; return its output."""
+    said = refused("run", *args, "--results", str(folder / "results"))
     assert not (folder / "results").exists()
-    return " ".join(done.output.split())
+    return said
 
 
 @pytest.mark.parametrize("name", FOUR)
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "banana", "1e15"])
 def test_rejects_invalid_size(tmp_path: Path, name: str, value: str) -> None:
     """Zero, negative, fractional, impossible and non-numeric sizes are rejected."""
-    said = refused(tmp_path, name, SIZE[name], value)
+    said = starts_nothing(tmp_path, name, SIZE[name], value)
     assert SIZE[name] in said
     assert value in said
 
@@ -120,6 +112,6 @@ def test_rejects_invalid_size(tmp_path: Path, name: str, value: str) -> None:
 )
 def test_rejects_impossible_options(tmp_path: Path, args: list[str], words: list[str]) -> None:
     """Too large, too small, contradictory or unknown values are rejected with the option or both figures."""
-    said = refused(tmp_path, *args)
+    said = starts_nothing(tmp_path, *args)
     for word in words:
         assert word in said

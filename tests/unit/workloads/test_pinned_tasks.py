@@ -11,7 +11,7 @@ from distributed import Client
 
 from dask_hpc.tutorial import Workload
 from dask_hpc.tutorial.discovery import load
-from tests.support.hpc_command import invoke
+from tests.support.hpc_command import refused
 from workloads import pinned_tasks as script
 from workloads.checks.pinned_tasks import held
 from workloads.pinned_tasks import Held, main, random_matrix
@@ -84,8 +84,7 @@ def test_checks_detect_faults(two_workers: Client) -> None:
 
 def test_rejects_single_worker(tmp_path: Path) -> None:
     """`dask-hpc run` rejects a single worker before anything starts."""
-    done = invoke("run", "pinned-tasks", "--workers", "1", "--results", str(tmp_path / "results"))
-    assert done.exit_code == 2, done.output
-    assert "pinned-tasks needs at least 2 workers" in done.output
-    assert "Planned: 1" in done.output
+    said = refused("run", "pinned-tasks", "--workers", "1", "--results", str(tmp_path / "results"))
+    assert "pinned-tasks needs at least 2 workers" in said
+    assert "Planned: 1" in said
     assert not (tmp_path / "results").exists()
