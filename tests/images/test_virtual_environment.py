@@ -11,8 +11,8 @@ import pytest
 from slurm_sim._docker import docker_output
 from tests.images.conftest import Run
 from tests.support import tiny
+from tests.support.mine import MINE
 
-MINE = "/home/hpc/envs/mine"
 MAKE = f"python -m venv --system-site-packages {MINE}"
 PIP = f"{MINE}/bin/pip install --quiet --no-index --find-links /wheels"
 
