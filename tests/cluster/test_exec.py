@@ -9,6 +9,7 @@ import pytest
 
 from slurm_sim import CommandError, NotRunningError, SlurmSim
 from tests.support.command import refused, slurm_sim_command
+from tests.support.processes import running
 
 ODD = ["a b", "", "'", '"', "$HOME", "*", "\\n", "ä→π", "--help", "-", "#x", ";", "a\nb"]
 PRINT_NUL = ("printf", "%s\\0")
@@ -102,14 +103,6 @@ def test_failed_command_raises_with_its_output(slurm_sim: SlurmSim) -> None:
         slurm_sim.exec("sh", "-c", "echo yes; echo no >&2; exit 3")
     assert (failed.value.returncode, failed.value.stdout, failed.value.stderr) == (3, "yes\n", "no\n")
     assert slurm_sim.exec("sh", "-c", "exit 3", check=False).returncode == 3
-
-
-LOOK = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -F \"$1$2\"; done; :"
-
-
-def running(sim: SlurmSim, marker: str) -> list[str]:
-    """Return command lines on the login node with the marker, sent in two parts so that the search misses itself."""
-    return sim.exec("sh", "-c", LOOK, "look", marker[:3], marker[3:]).stdout.splitlines()
 
 
 def test_finds_process_that_is_still_running(slurm_sim: SlurmSim) -> None:

@@ -18,6 +18,7 @@ from slurm_sim import SlurmSim
 from slurm_sim._docker import docker
 from slurm_sim._lifeline import Lifeline
 from tests.support.command import SLURM_SIM, environment
+from tests.support.processes import running
 from tests.support.waiting import until, until_in
 
 JOB = ("srun", "-N2", "tail", "-f", "/dev/null")
@@ -25,12 +26,6 @@ IDLE = '[ -z "$(squeue --noheader)" ]'
 BUSY = '[ -n "$(squeue --noheader --states=running)" ]'
 TIMEOUT = 150
 LINKS = "find /dev/shm -name '.slurm-sim-*' -user hpc"  # each user's next command removes the links of earlier ones
-LOOK = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -F \"$1$2\"; done; :"
-
-
-def running(sim: SlurmSim, marker: str) -> list[str]:
-    """Return command lines on the login node with the marker, sent in two parts so that the search misses itself."""
-    return sim.exec("sh", "-c", LOOK, "look", marker[:3], marker[3:]).stdout.splitlines()
 
 
 @contextmanager
