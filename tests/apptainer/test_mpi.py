@@ -9,6 +9,7 @@ import pytest
 
 from slurm_sim import SlurmSim
 from tests.apptainer.conftest import Inside
+from tests.support.jobs import sbatch
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -56,7 +57,7 @@ def test_sharens_lets_ranks_share_namespaces(bare: SlurmSim, shared: str) -> Non
 def test_batch_job_forms_one_world(bare: SlurmSim, shared: str) -> None:
     """A batch job on two nodes forms the same world with srun's default options."""
     script = f"srun apptainer exec {shared} {' '.join(HELLO)}"
-    job = bare.job(int(bare.exec("sbatch", "--parsable", "-N2", "-n4", "--wrap", script).stdout))
+    job = sbatch(bare, "-N2", "-n4", "--wrap", script)
     assert job.wait(150).state == "COMPLETED"
     assert hosts_of_world(job.output()) == ["c1", "c1", "c2", "c2"]
 
@@ -65,7 +66,7 @@ def test_batch_job_forms_one_world(bare: SlurmSim, shared: str) -> None:
 def test_mpirun_works_in_one_node_job(bare: SlurmSim, shared: str, launch: str) -> None:
     """In a one-node job, mpirun starts its ranks there, although the SIF has no srun."""
     script = f"{launch} apptainer exec {shared} mpirun -n 2 {' '.join(HELLO)}"
-    job = bare.job(int(bare.exec("sbatch", "--parsable", "-N1", "-c2", "-w", "c2", "--wrap", script).stdout))
+    job = sbatch(bare, "-N1", "-c2", "-w", "c2", "--wrap", script)
     assert job.wait(150).state == "COMPLETED"
     assert hosts_of_world(job.output()) == ["c2", "c2"]
 
@@ -73,7 +74,7 @@ def test_mpirun_works_in_one_node_job(bare: SlurmSim, shared: str, launch: str) 
 def test_mpirun_fails_in_two_node_job(bare: SlurmSim, shared: str) -> None:
     """In a two-node job, mpirun fails instead of silently using only one node."""
     script = f"apptainer exec {shared} mpirun -n 2 {' '.join(HELLO)}"
-    job = bare.job(int(bare.exec("sbatch", "--parsable", "-N2", "-n2", "--wrap", script).stdout))
+    job = sbatch(bare, "-N2", "-n2", "--wrap", script)
     assert job.wait(150).state == "FAILED"
     assert "Hello" not in job.output()
 

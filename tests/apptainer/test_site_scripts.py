@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import SlurmSim
+from tests.support.jobs import sbatch
 from tests.support.launcher import install, left
 from tests.support.waiting import until_in
 
@@ -30,7 +31,7 @@ def folder(bare: SlurmSim, shared: str, root: Path) -> Iterator[str]:
 
 def output(bare: SlurmSim, folder: str, script: str, timeout: float = 120) -> tuple[str, str]:
     """Submit a script in that folder; return its job's state and output."""
-    job = bare.job(int(bare.exec("sbatch", "--parsable", script, workdir=folder).stdout))
+    job = sbatch(bare, script, workdir=folder)
     state = job.wait(timeout).state
     return state, job.output()
 

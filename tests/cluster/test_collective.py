@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from slurm_sim import Completed, SlurmSim
+from tests.support.jobs import sbatch
 from tests.support.programs import PROGRAMS
 from tests.support.waiting import until_in
 
@@ -122,7 +123,7 @@ def dask_mpi(sim: SlurmSim, *options: str) -> Iterator[str]:
     launch = ("srun", "--mpi=pmix", *words, "--local-directory", "/tmp")
     locks = "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_"
     wrap = f"export {locks}TIMEOUT=3s {locks}VALIDATION_INTERVAL=1s; {' '.join(launch)}"
-    job = sim.job(int(sim.exec("sbatch", "--parsable", "-N2", "-n3", "--mem=2G", "--wrap", wrap).stdout))
+    job = sbatch(sim, "-N2", "-n3", "--mem=2G", "--wrap", wrap)
     until_in(sim, f"[ -s {file} ]")
     try:
         yield file

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from slurm_sim import SlurmSim
+from tests.support.jobs import FOR_EVER, sbatch
 from tests.support.waiting import until_in
 
 DOCTOR = ("dask-hpc", "doctor", "--json")
@@ -138,8 +139,7 @@ def test_reports_environment_mismatch(slurm_sim: SlurmSim) -> None:
 
 def test_warns_if_no_node_is_idle(slurm_sim: SlurmSim) -> None:
     """If no node is idle, doctor gives a warning instead of queueing a job."""
-    submitted = slurm_sim.exec("sbatch", "--parsable", "--exclusive", "-N2", "--wrap", "tail -f /dev/null")
-    slurm_sim.job(int(submitted.stdout)).wait_until_running(150)
+    sbatch(slurm_sim, "--exclusive", "-N2", f"--wrap={FOR_EVER}").wait_until_running(150)
     status, found = examined(slurm_sim)
     assert status == 0
     assert troubles(found) == {"nodes": "warning"}

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from slurm_sim import CommandError, Job, SlurmSim
+from slurm_sim import CommandError, SlurmSim
+from tests.support.jobs import FOR_EVER, sbatch
 from tests.support.waiting import until_in
 
 SINFO = ("sinfo", "--noheader", "--Node", "--format=%N %t %c %m")
@@ -18,10 +19,6 @@ def docker_inspect(sim: SlurmSim, service: str) -> dict[str, Any]:
 
     answer: list[dict[str, Any]] = json.loads(docker("inspect", sim.container(service)).stdout)
     return answer[0]
-
-
-def sbatch(sim: SlurmSim, *options: str) -> Job:
-    return sim.job(int(sim.exec("sbatch", "--parsable", *options).stdout))
 
 
 def test_nodes_are_idle_and_have_requested_size(slurm_sim: SlurmSim) -> None:
@@ -91,7 +88,7 @@ def test_mini_clusters_have_different_munge_keys(slurm_sim: SlurmSim, slurm_sim_
 
 def test_jobs_survive_controller_restart(slurm_sim: SlurmSim) -> None:
     """A running job and a queued job are still there after slurmctld is killed and restarted."""
-    running = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "tail -f /dev/null")
+    running = sbatch(slurm_sim, "--exclusive", "-N2", f"--wrap={FOR_EVER}")
     queued = sbatch(slurm_sim, "--exclusive", "-N2", "--wrap", "hostname")
     running.wait_until_running(120)
     slurm_sim.fault("controller-restarted")

@@ -10,6 +10,7 @@ import pytest
 
 from slurm_sim import SlurmSim
 from tests.support import endless
+from tests.support.jobs import FOR_EVER, sbatch
 from tests.support.waiting import until_in
 
 RUN = ("dask-hpc", "run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e7")
@@ -144,9 +145,7 @@ def test_detached_process_ends_with_its_job(slurm_sim: SlurmSim) -> None:
     """A process that has detached from its job still ends with it, although no cgroup holds it."""
     # the job ends once its daemon has written its PID, which is polled: a file announces nothing
     left = "setsid sh -c 'tail -f /dev/null & echo $! >daemon' & until [ -s daemon ]; do sleep 0.1; done"
-    other = slurm_sim.job(
-        int(slurm_sim.exec("sbatch", "--parsable", "-wc1", "--wrap", "exec tail -f /dev/null").stdout)
-    )
+    other = sbatch(slurm_sim, "-wc1", f"--wrap={FOR_EVER}")
     slurm_sim.exec("sbatch", "--wait", "-wc1", "--wrap", left, timeout=150)
     pid = slurm_sim.exec("sh", "-c", "cat daemon; rm daemon").stdout.strip()
     until_in(slurm_sim, f"! kill -0 {pid}", on="c1", user="root")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from slurm_sim import Job, SlurmSim, SpecError, StartError
+from slurm_sim import SlurmSim, SpecError, StartError
 from slurm_sim._docker import docker
 from tests.support.command import left_of, refused, slurm_sim_command
-
-FOR_EVER = "exec tail -f /dev/null"
-
+from tests.support.jobs import FOR_EVER, sbatch
 
 pytestmark = pytest.mark.slurm_sim(scope="module")  # its nodes come and go
 
@@ -75,15 +73,11 @@ def test_removed_node_can_come_back(sim: SlurmSim) -> None:
         docker("rm", "--force", between.stdout.strip())
 
 
-def submit(sim: SlurmSim, *options: str) -> Job:
-    return sim.job(int(sim.exec("sbatch", "--parsable", *options).stdout))
-
-
 def test_requeues_job_of_removed_node(sim: SlurmSim) -> None:
     """A batch job whose node is removed is requeued, runs on another node, and completes."""
-    first = submit(sim, "--exclusive", "--nodelist=c1", f"--wrap={FOR_EVER}")
+    first = sbatch(sim, "--exclusive", "--nodelist=c1", f"--wrap={FOR_EVER}")
     assert first.wait_until_running(120).nodes == "c1"
-    job = submit(sim, "--exclusive", f"--wrap=hostname; [ ${{SLURM_RESTART_COUNT:-0}} -gt 0 ] || {FOR_EVER}")
+    job = sbatch(sim, "--exclusive", f"--wrap=hostname; [ ${{SLURM_RESTART_COUNT:-0}} -gt 0 ] || {FOR_EVER}")
     assert job.wait_until_running(120).nodes == "c2"
     sim.scale(1)
     assert job.record().state == "PENDING"
@@ -96,7 +90,7 @@ def test_requeues_job_of_removed_node(sim: SlurmSim) -> None:
 def test_removes_busy_and_idle_nodes_together(sim: SlurmSim) -> None:
     """Busy and idle nodes are removed together, even if Slurm forgets the idle ones first."""
     sim.scale(4)
-    assert submit(sim, "--nodelist=c3", f"--wrap={FOR_EVER}").wait_until_running(120).nodes == "c3"
+    assert sbatch(sim, "--nodelist=c3", f"--wrap={FOR_EVER}").wait_until_running(120).nodes == "c3"
     sim.scale(1)
     assert sim.nodes() == slurm_nodes(sim) == ["c1"]
 
@@ -104,7 +98,7 @@ def test_removes_busy_and_idle_nodes_together(sim: SlurmSim) -> None:
 @pytest.mark.soak
 def test_sends_no_job_to_node_being_removed(sim: SlurmSim) -> None:
     """With a full queue, a node is removed in time, and every job completes on the remaining node."""
-    jobs = [submit(sim, "--exclusive", "--wrap=sleep 0.3") for _ in range(6)]
+    jobs = [sbatch(sim, "--exclusive", "--wrap=sleep 0.3") for _ in range(6)]
     sim.scale(1)
     for job in jobs:  # the one that ran there would wait, as above
         sim.exec("scontrol", "update", f"jobid={job.id}", "starttime=now", check=False)
@@ -114,7 +108,7 @@ def test_sends_no_job_to_node_being_removed(sim: SlurmSim) -> None:
 
 def test_jobs_on_remaining_nodes_keep_running(sim: SlurmSim) -> None:
     """Scaling up or down does not disturb jobs on the remaining nodes."""
-    job = submit(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
+    job = sbatch(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
     job.wait_until_running(120)
     sim.scale(3)
     sim.scale(1)

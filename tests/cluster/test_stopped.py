@@ -11,6 +11,7 @@ import pytest
 from slurm_sim import NotRunningError, SlurmSim, SpecError
 from slurm_sim._docker import docker
 from tests.support.command import left_of, new_name, refused, slurm_sim_command
+from tests.support.jobs import FOR_EVER, script
 from tests.support.waiting import until, until_in
 
 pytestmark = pytest.mark.timeout(300)
@@ -40,14 +41,6 @@ def sim() -> Iterator[SlurmSim]:
         yield sim
 
 
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
-    """A batch script on this host."""
-    path = tmp_path / "job.sbatch"
-    path.write_text("#!/bin/sh\nhostname\n")
-    return path
-
-
 def containers(sim: SlurmSim, *services: str) -> list[str]:
     return [sim.container(service) for service in services or ("login", "slurmctld", "c1", "c2")]
 
@@ -69,15 +62,16 @@ def works(sim: SlurmSim) -> None:
     until_in(sim, "[ $(sinfo --noheader --Node --format=%t | grep -c idle) = 2 ]")
 
 
-def test_every_command_reports_stopped_mini_cluster(sim: SlurmSim, script: Path, tmp_path: Path) -> None:
+def test_every_command_reports_stopped_mini_cluster(sim: SlurmSim, tmp_path: Path) -> None:
     """All commands report the state and what to do, `logs` and `list` work, and `up` restarts the mini-cluster."""
+    path = script(tmp_path, "hostname")
     engine("stop", *containers(sim))
     for command in COMMANDS:
-        words = command.replace("FILE", str(script)).replace("TARGET", str(tmp_path / "copy")).split()
+        words = command.replace("FILE", str(path)).replace("TARGET", str(tmp_path / "copy")).split()
         said = refused(words[0], "--name", sim.name, *words[1:], status=1)
         assert f"Mini-cluster {sim.name!r} is stopped.\nexited: slurmctld, login, c1, c2\n" in said
         assert f"'slurm-sim up --name {sim.name}' brings it back" in said
-    for ask in (lambda: sim.exec("true"), lambda: sim.put(script, "/tmp"), lambda: sim.submit(script), sim.jupyter):
+    for ask in (lambda: sim.exec("true"), lambda: sim.put(path, "/tmp"), lambda: sim.submit(path), sim.jupyter):
         with pytest.raises(NotRunningError, match="is stopped"):
             ask()
     assert slurm_sim_command("logs", "--name", sim.name).stderr
@@ -166,7 +160,7 @@ def test_up_restores_last_of_three_nodes(sim: SlurmSim) -> None:
 
 def test_up_frees_node_lost_while_job_ended(sim: SlurmSim) -> None:
     """If Slurm waits for the end of a job on a node that no longer knows the job, `up` makes Slurm forget it."""
-    job = sim.exec("sbatch", "--parsable", "--nodelist=c1", "--wrap=exec tail -f /dev/null").stdout.strip()
+    job = sim.exec("sbatch", "--parsable", "--nodelist=c1", f"--wrap={FOR_EVER}").stdout.strip()
     until_in(sim, f"squeue --noheader --states=running --jobs={job} | grep .")
     engine("pause", sim.container("c1"))
     sim.exec("scancel", job)

@@ -9,15 +9,7 @@ import pytest
 
 from slurm_sim import CommandError, JobError, JobTimeoutError, SlurmSim
 from tests.support.command import refused, slurm_sim_command
-
-FOR_EVER = "exec tail -f /dev/null"
-
-
-def script(folder: Path, *lines: str, name: str = "job.sbatch") -> Path:
-    """Write a batch script on this host."""
-    path = folder / name
-    path.write_text("\n".join(["#!/bin/bash", *lines, ""]), encoding="utf-8")
-    return path
+from tests.support.jobs import FOR_EVER, script
 
 
 def test_submits_job_waits_and_reads_output(slurm_sim: SlurmSim, tmp_path: Path) -> None:

@@ -11,17 +11,10 @@ import pytest
 
 from slurm_sim import CommandError, JobError, SlurmSim
 from tests.support.command import SLURM_SIM, environment, refused, slurm_sim_command
+from tests.support.jobs import FOR_EVER, script
 from tests.support.waiting import until, until_in
 
-FOR_EVER = "exec tail -f /dev/null"
 TASK = "echo task $SLURM_ARRAY_TASK_ID; exit $((SLURM_ARRAY_TASK_ID == 2))"
-
-
-def script(folder: Path, *lines: str) -> Path:
-    """Write a batch script on this host."""
-    path = folder / "job.sbatch"
-    path.write_text("\n".join(["#!/bin/bash", *lines, ""]), encoding="utf-8")
-    return path
 
 
 def submit(sim: SlurmSim, path: Path, *arguments: str) -> tuple[int, str, str]:

@@ -10,6 +10,7 @@ import pytest
 
 from slurm_sim import Job, SlurmSim
 from tests.support import SimFor, endless
+from tests.support.jobs import sbatch
 from tests.support.mpi_site import await_file, install, left, submit
 from tests.support.waiting import until_in
 
@@ -129,7 +130,7 @@ def test_killed_client_rank_fails_job(sim: SlurmSim) -> None:
 
 def wrapped(sim: SlurmSim, command: str) -> Job:
     """Submit a job of four ranks on two nodes that runs one command."""
-    return sim.job(int(sim.exec("sbatch", "--parsable", "-N2", "--ntasks-per-node=2", "--wrap", command).stdout))
+    return sbatch(sim, "-N2", "--ntasks-per-node=2", "--wrap", command)
 
 
 RUN_RAISES = "DASK_HPC_WORKLOADS=~/workloads {}dask-hpc run raises --on mpi {}"

@@ -12,9 +12,9 @@ import pytest
 
 from slurm_sim import CommandError, Job, SlurmSim, SpecError
 from slurm_sim._docker import docker
+from tests.support.jobs import FOR_EVER, sbatch
 from tests.support.waiting import until_in
 
-FOR_EVER = "exec tail -f /dev/null"
 STATE = "/var/lib/slurm/slurmctld/job_state"
 AS_ROOT: dict[str, Any] = {"on": "slurmctld", "user": "root", "timeout": 150}
 
@@ -50,10 +50,6 @@ DRAINING = r"(MIXED|ALLOCATED)\+DRAIN\S*"
 DRAINED = r"IDLE\+DRAIN\S*"
 
 
-def submit(sim: SlurmSim, *options: str) -> Job:
-    return sim.job(int(sim.exec("sbatch", "--parsable", *options).stdout))
-
-
 def assert_whole(sim: SlurmSim) -> None:
     """Assert that both nodes are free and work, and resolve each other's names.
 
@@ -69,7 +65,7 @@ def assert_whole(sim: SlurmSim) -> None:
 @pytest.mark.parametrize("kind", ["node-lost", "node-hangs", "node-cut-off"])
 def test_failed_node_is_marked_down_and_recovers(sim: SlurmSim, kind: str) -> None:
     """Slurm detects by itself that a node has failed, requeues its job, and gets it back after `heal`."""
-    job = submit(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
+    job = sbatch(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
     job.wait_until_running(120)
     sim.fault(kind, "c2")
     await_state(sim, "c2", DOWN_OR_SILENT)
@@ -83,7 +79,7 @@ def test_failed_node_is_marked_down_and_recovers(sim: SlurmSim, kind: str) -> No
 
 def test_node_healed_in_time_keeps_its_job(sim: SlurmSim) -> None:
     """A node that hangs briefly is not marked down, and its job keeps running."""
-    job = submit(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
+    job = sbatch(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
     job.wait_until_running(120)
     sim.fault("node-hangs", "c2")
     sim.fault("heal", "c2")
@@ -95,7 +91,7 @@ def test_node_healed_in_time_keeps_its_job(sim: SlurmSim) -> None:
 
 def test_drained_node_finishes_jobs_and_takes_none(sim: SlurmSim) -> None:
     """Running jobs continue on a drained node, no new one starts, and `heal` returns it to service."""
-    job = submit(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
+    job = sbatch(sim, "--nodelist=c2", f"--wrap={FOR_EVER}")
     job.wait_until_running(120)
     sim.fault("node-drained", "c2")
     await_state(sim, "c2", DRAINING)
@@ -111,7 +107,7 @@ def test_drained_node_finishes_jobs_and_takes_none(sim: SlurmSim) -> None:
 def test_lost_controller_fails_commands_but_no_job(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
     """Without a controller, Slurm's commands fail, a job keeps running, and `heal` restores the saved state."""
     sim = slurm_sim_factory(nodes=2)
-    job = submit(sim, "--nodelist=c2", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done; rm ~/go-on; echo done")
+    job = sbatch(sim, "--nodelist=c2", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done; rm ~/go-on; echo done")
     job.wait_until_running(120)
     save(sim, job)  # otherwise it is forgotten, as on real clusters
     sim.fault("controller-lost")
@@ -134,8 +130,8 @@ def save(sim: SlurmSim, job: Job) -> None:
 def test_controller_learns_of_job_that_ended_unsaved(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
     """A job whose end was not saved does not block its node: Slurm notices, and other jobs keep running."""
     sim = slurm_sim_factory(nodes=2)
-    other = submit(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
-    job = submit(sim, "--nodelist=c2", "--no-requeue", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done")
+    other = sbatch(sim, "--nodelist=c1", f"--wrap={FOR_EVER}")
+    job = sbatch(sim, "--nodelist=c2", "--no-requeue", "--wrap=until [ -e ~/go-on ]; do sleep 0.1; done")
     for one in (other, job):
         one.wait_until_running(120)
     save(sim, job)

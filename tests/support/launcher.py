@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from slurm_sim import Completed, SlurmSim
 from tests.support.bridge_site import LAUNCHER
+from tests.support.waiting import left_after_a_minute
 
 COMMAND = "/home/hpc/dask-hpc"
 RUN = ("run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e7")
@@ -14,7 +14,6 @@ RUN = ("run", "monte-carlo-pi", "--on", "slurm", "--samples", "1e7")
 _LEFT = """
 exec 2>/dev/null
 {
-squeue --noheader
 ls -d /tmp/dask-hpc-* /run/user/*/dask-hpc-* ~/.dask-hpc/*.tls
 ps -u hpc -o pid=,ppid=,etime=,args= | grep -iE 'dask-hpc|apptainer|squashfuse' | grep -v -e squeue -e grep
 } | sed "s/^/$(hostname): /"
@@ -35,9 +34,4 @@ def launch(sim: SlurmSim, shared: str, *words: str, **how: Any) -> Completed:
 
 def left(sim: SlurmSim) -> str:
     """Return the bridge's jobs, sockets, credentials and processes that are left on any node after a minute."""
-    deadline = time.monotonic() + 60  # a job's processes may outlive it in the queue for a moment
-    while True:
-        found = "".join(sim.exec("sh", "-c", _LEFT, check=False, on=on).stdout for on in ("login", *sim.nodes()))
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.1)
+    return left_after_a_minute(sim, _LEFT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slurm_sim import Job, SlurmSim
+from tests.support.jobs import sbatch
 from tests.support.programs import PROGRAMS
 from tests.support.waiting import until_in
 
@@ -15,7 +16,7 @@ def submit(sim: SlurmSim, command: str, *options: str) -> Job:
     """Submit a command in which PROGRAM stands for the program that uses memory."""
     sim.put(PROGRAMS / "memory.py", "/home/hpc/memory.py")
     wrap = command.replace("PROGRAM", "python /home/hpc/memory.py")
-    return sim.job(int(sim.exec("sbatch", "--parsable", "--nodes=1", *options, f"--wrap={wrap}").stdout))
+    return sbatch(sim, "--nodes=1", *options, f"--wrap={wrap}")
 
 
 def resident_mib(job: Job, step: str = "batch", *, tasks: int = 1) -> float:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from slurm_sim import Job, SlurmSim
 from slurm_sim._engine import Engine
+from tests.support.jobs import sbatch
+from tests.support.waiting import left_after_a_minute
 
 SCRIPTS = ("dask-mpi.sbatch", "dask-mpi-nodes.sbatch", "dask-mpi-workload.sbatch")
 
@@ -24,7 +26,7 @@ def install(sim: SlurmSim, root: Path, folder: str = "/home/hpc") -> None:
 
 def submit(sim: SlurmSim, script: str, *options: str, folder: str = "/home/hpc") -> Job:
     """Submit one of the scripts."""
-    return sim.job(int(sim.exec("sbatch", "--parsable", *options, script, workdir=folder).stdout))
+    return sbatch(sim, *options, script, workdir=folder)
 
 
 def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 150) -> None:
@@ -37,12 +39,6 @@ def await_file(sim: SlurmSim, path: str, job: Job, timeout: float = 150) -> None
         time.sleep(0.1)  # a new file sends no event
 
 
-def left(sim: SlurmSim | Engine, seconds: float = 60) -> str:
-    """Return the jobs, private folders and processes that are left on any node after some seconds."""
-    deadline = time.monotonic() + seconds  # a job's processes may outlive it in the queue for a moment
-    while True:
-        found = sim.exec("squeue", "--noheader").stdout
-        found += "".join(sim.exec("sh", "-c", _LEFT, check=False, on=on).stdout for on in ("login", *sim.nodes()))
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.1)
+def left(sim: SlurmSim | Engine) -> str:
+    """Return the jobs, private folders and processes that are left on any node after a minute."""
+    return left_after_a_minute(sim, _LEFT)

@@ -30,3 +30,14 @@ def until_in(sim: SlurmSim | Engine, condition: str, *, timeout: float = 150, **
     """
     ask = f"until {condition}; do sleep 0.1; done"  # files, processes and Slurm send no event
     sim.exec("bash", "-c", ask, timeout=timeout, **how)
+
+
+def left_after_a_minute(sim: SlurmSim | Engine, search: str) -> str:
+    """Return the jobs and what a shell command finds on any node, once nothing is left or a minute has passed."""
+    deadline = time.monotonic() + 60  # a job's processes may outlive it in the queue for a moment
+    while True:
+        found = sim.exec("squeue", "--noheader").stdout
+        found += "".join(sim.exec("sh", "-c", search, check=False, on=on).stdout for on in ("login", *sim.nodes()))
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)  # processes and Slurm send no event
