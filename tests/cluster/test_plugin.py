@@ -352,6 +352,22 @@ def test_kept_mini_cluster_has_one_user(pytester: pytest.Pytester, no_kept: None
     assert left_of(own) == left_of(KEPT) == []
 
 
+def test_second_session_does_not_disturb_first(pytester: pytest.Pytester, no_kept: None) -> None:
+    """A session that finds the kept mini-cluster in use by another one starts its own, and says so."""
+    pytester.makepyfile(
+        test_inner="def test_inner(slurm_sim):\n    pass\n",
+        test_outer="""
+def test_outer(slurm_sim, pytester):
+    done = pytester.runpytest_subprocess("--slurm-sim-keep", "--slurm-sim-nodes=1", "{inner}")
+    done.assert_outcomes(passed=1)
+    done.stdout.fnmatch_lines(["*is used by another run: this one has started its own (--slurm-sim-shared*"])
+    assert slurm_sim.exec("squeue", "--noheader").stdout == ""
+""".replace("{inner}", str(pytester.path / "test_inner.py")),
+    )
+    done = pytester.runpytest_subprocess("-p", "pytester", "--slurm-sim-keep", "--slurm-sim-nodes=1", "test_outer.py")
+    done.assert_outcomes(passed=1)
+
+
 def test_kept_mini_cluster_is_replaced_after_image_rebuild(
     pytester: pytest.Pytester, no_kept: None, versions: dict[str, str]
 ) -> None:

@@ -281,24 +281,3 @@ def test_two_sessions_share_kept_mini_cluster(pytester: pytest.Pytester, no_kept
     (one,) = (line.split()[1:] for line in output.splitlines() if line.startswith("said "))
     assert sorted([one, *said(second)]) == [[f"{KEPT}-shared", "c1"], [f"{KEPT}-shared", "c2"]]
     assert f"'slurm-sim down --name {KEPT}-shared' removes it" in output
-
-
-def test_second_session_does_not_disturb_first(pytester: pytest.Pytester) -> None:
-    """A session that finds the kept mini-cluster in use by another one starts its own, and says so."""
-    pytester.makepyfile(
-        test_inner="def test_inner(slurm_sim):\n    pass\n",
-        test_outer="""
-def test_outer(slurm_sim, pytester):
-    done = pytester.runpytest_subprocess("--slurm-sim-keep", "--slurm-sim-nodes=1", "{inner}")
-    done.assert_outcomes(passed=1)
-    done.stdout.fnmatch_lines(["*is used by another run: this one has started its own (--slurm-sim-shared*"])
-    assert slurm_sim.exec("squeue", "--noheader").stdout == ""
-""".replace("{inner}", str(pytester.path / "test_inner.py")),
-    )
-    try:
-        done = pytester.runpytest_subprocess(
-            "-p", "pytester", "--slurm-sim-keep", "--slurm-sim-nodes=1", "test_outer.py"
-        )
-        done.assert_outcomes(passed=1)
-    finally:
-        SlurmSim(name=KEPT).down()
