@@ -107,7 +107,7 @@ def test_passes_only_selected_variables(site: SlurmSim, shared: str) -> None:
     ("prepare", "words"),
     [
         ("true", ["Cannot read the SIF", "No such file"]),
-        ("head -c 1000000 {sif} >bad.sif", ["cut off", "1000000 of"]),
+        ("head -c 1000000 {sif} >bad.sif", ["truncated", "1000000 of"]),
         ("echo nothing >bad.sif", ["Not a SIF", "8 bytes"]),
         ("cp {launcher} bad.sif; chmod 0 bad.sif", ["Cannot read the SIF", "Permission denied"]),
     ],

@@ -32,7 +32,7 @@ def test_pool_under_srun_names_remedies(slurm_sim: SlurmSim) -> None:
     refused = slurm_sim.exec(*SRUN, "-n1", "python", "pool.py", check=False, timeout=150)
     assert refused.returncode not in (0, 124)
     assert "python -m mpi4py.futures" in refused.stderr
-    assert "mpirun inside of the allocation" in refused.stderr
+    assert "mpirun inside the allocation" in refused.stderr
     done = slurm_sim.exec(*SRUN, "-n2", "python", "-m", "mpi4py.futures", "pool.py", timeout=150)
     assert done.stdout == "[1, 2]\n"
     inside = ("salloc", "--quiet", "-N1", "-n2", "mpirun", "-n", "1", "python", "pool.py")

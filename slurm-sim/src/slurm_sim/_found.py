@@ -15,6 +15,9 @@ SPEC_LABEL = "io.slurm-sim.spec"
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 
+SERVICES = ("slurmctld", "login")
+"""Services of every mini-cluster, besides its compute nodes."""
+
 
 class Found(msgspec.Struct, frozen=True):
     """A mini-cluster of the engine: its spec, its compute nodes in order, and each container's state."""
@@ -31,7 +34,7 @@ class Found(msgspec.Struct, frozen=True):
     @property
     def stopped(self) -> dict[str, str]:
         """Services that are not running, each with its state in the engine's words, or "removed"."""
-        services = ["slurmctld", "login", *self.all_nodes]
+        services = [*SERVICES, *self.all_nodes]
         states = {service: self.states.get(service, "removed") for service in services}
         return {service: state for service, state in states.items() if state != "running"}
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from slurm_sim import _scaling, faults
 from slurm_sim._docker import docker
 from slurm_sim._engine import USER, Engine
-from slurm_sim._found import PROJECT_LABEL, SERVICE_LABEL, label_field
+from slurm_sim._found import PROJECT_LABEL, SERVICE_LABEL, SERVICES, label_field
 from slurm_sim._slurm import AWAIT_CONTROLLER, empty_queue
 from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import NotRunningError, SlurmSimError, StartError
@@ -29,7 +29,6 @@ _ENDING = 10
 """Seconds for a suspect node to end its jobs, including KillWait; a slower node is replaced."""
 
 _COLUMNS = label_field(SERVICE_LABEL) + "\t{{.State}}\t{{.Networks}}"
-_SERVICES = ("login", "slurmctld")
 _UP = {"idle", "mix", "alloc", "comp"}
 _OF_THE_MOMENT = re.compile(
     r"^(Configuration data|BOOT_TIME|NEXT_JOB_ID|HASH_VAL|Slurmctld\(|No reservations|PartitionName=" + LEASE + r").*\n"
@@ -43,7 +42,7 @@ def ailments(engine: Engine, nodes: Sequence[str]) -> dict[str, str]:
     done = docker("ps", "--all", f"--filter=label={PROJECT_LABEL}={engine.name}", f"--format={_COLUMNS}")
     seen = {service: (state, networks) for service, state, networks in map(_fields, done.stdout.splitlines())}
     wrong = {}
-    for service in (*_SERVICES, *nodes):
+    for service in (*SERVICES, *nodes):
         state, networks = seen.get(service, ("removed", ""))
         if state != "running":
             wrong[service] = state
@@ -81,7 +80,7 @@ def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
 
 def revive(sim: SlurmSim, wrong: Mapping[str, str]) -> bool:
     """Restart broken daemons that all nodes need, and return whether there were any. Raises `NotRunningError`."""
-    broken = [service for service in _SERVICES if service in wrong]
+    broken = [service for service in SERVICES if service in wrong]
     for service in broken:
         if wrong[service] == "removed":
             raise NotRunningError(f"The container of {service} was removed.")

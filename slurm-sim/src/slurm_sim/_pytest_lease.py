@@ -9,6 +9,7 @@ from typing import NoReturn
 from slurm_sim import faults
 from slurm_sim._claims import Claim, Entry
 from slurm_sim._engine import Engine
+from slurm_sim._found import SERVICES
 from slurm_sim._health import LEASE
 from slurm_sim._node_names import node_number
 from slurm_sim.cluster import SlurmSim
@@ -40,7 +41,7 @@ class LeasedEngine(Engine):
 
     def container(self, service: str) -> str:
         """Return the name of a service's container. Raises `NotRunningError` for other tests' nodes."""
-        own = ["login", "slurmctld", *self.leased]
+        own = [*SERVICES, *self.leased]
         if service not in own:
             raise NotRunningError(
                 f"{service!r} does not belong to this test in the shared mini-cluster {self.name!r}.",

@@ -33,7 +33,7 @@ _SET_TIMEOUTS = "cat >/etc/slurm/timeouts && /usr/local/lib/slurm-sim/configure 
 def scale(engine: Engine, spec: Spec, wanted: int) -> None:
     """Scale a running mini-cluster to this number of nodes, and return when Slurm agrees."""
     with exclusive(engine.name), interrupted_once():
-        present = engine.require("slurmctld", "login").nodes
+        present = engine.require(*_found.SERVICES).nodes
         names = node_names(wanted)
         added = [node for node in names if node not in present]
         gone = [node for node in present if node not in names]

@@ -100,7 +100,7 @@ class _Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     """Print the nodes, the queue and the stopped services."""
-    found = sim.engine.require("slurmctld", "login")
+    found = sim.engine.require(*_found.SERVICES)
     nodes = _rows(sim, "sinfo", "--noheader", "--Node", f"--format={_NODE_FORMAT}")
     jobs = _rows(sim, "squeue", "--noheader", f"--format={_QUEUE_FORMAT}")
     lab = _jupyter(sim)

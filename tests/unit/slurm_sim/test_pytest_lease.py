@@ -20,4 +20,4 @@ def test_has_only_its_own_nodes_and_daemons() -> None:
     ]
     with pytest.raises(NotRunningError, match="'c1' does not belong to this test") as refused:
         engine.container("c1")
-    assert refused.value.seen == "login, slurmctld, c2, c3"
+    assert refused.value.seen == "slurmctld, login, c2, c3"
