@@ -101,7 +101,7 @@ def _bars(picture: Bars) -> Figure:
     values = [0.0 if math.isnan(value) else value for value in _drawable(list(picture.values.values()))]
     most = max([0.0, *values])
     least = min([0.0, *values])
-    room = (most - least or 1) * 0.28  # for the numbers at the ends
+    room = (most - least or 1) * 0.42  # for the numbers at the ends, also on the narrow cards of the overview
     figure = new_figure(
         40 + sum(22 + 16 * name.count("\n") for name in names.values()) + 14 * len(names),
         y_range=list(reversed(names.values())),
