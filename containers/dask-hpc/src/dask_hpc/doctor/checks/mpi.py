@@ -62,7 +62,7 @@ def fences(site: Site) -> Verdict | None:
     if fence == "ring":
         return ok("ring")
     return warning(
-        f"{fence.strip('()')}: MPI_Init on several nodes may crash now and then",
+        f"{fence.strip('()')}: MPI_Init on several nodes may crash",
         "export SLURM_PMIX_FENCE=ring before srun, as our scripts do; or ask for PMIxCollFence=ring in mpi.conf",
     )
 
