@@ -161,7 +161,10 @@ def test_accepts_paths_with_odd_characters(slurm_sim: SlurmSim, on: str) -> None
 
 @pytest.mark.parametrize(
     ("option", "words"),
-    [("--log-directory=$NOWHERE/logs", "NOWHERE, which is not set"), ("--results=~nobody-here", "unknown user")],
+    [
+        ("--log-directory=$NOWHERE/logs", "contains the unset variable NOWHERE"),
+        ("--results=~no-such-user", "unknown user"),
+    ],
 )
 def test_rejects_path_that_cannot_be_expanded(slurm_sim: SlurmSim, option: str, words: str) -> None:
     """A path with an unset variable or an unknown user is rejected before anything is submitted."""

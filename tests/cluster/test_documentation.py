@@ -1,4 +1,4 @@
-"""Every command in the README and in the documentation works as written, in the given order."""
+"""Every command in the README, in CONTRIBUTING and in the documentation works as written, in the given order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.all_run import ALL
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ELSEWHERE = {
     "make test": "this run",
     f"slurm-sim run --nodes 2 --get results -- {shlex.join(ALL)}": "tests/support/all_run.py, once for all",
@@ -37,6 +37,9 @@ ON_A_CLUSTER = {
     "~/envs/mine/bin/python my_program.py": "cluster/test_virtual_environment.py",
     "python -m build --wheel": "cluster/conftest.py",
     "pip install dist/slurm_sim-0.1.0-py3-none-any.whl": "cluster/test_plugin.py",
+    ".venv/bin/python workloads/my_thing.py": "unit/workloads/test_alone.py",
+    "PYTHONPATH=containers/dask-hpc/src .venv/bin/python -m dask_hpc run": "unit/dask_hpc/test_cli.py",
+    "make soak ROUNDS=5 ARGS=": "unit/tests/test_soak.py",
     "ENV=my-environment.yml make sif": "images/test_own_environment.py",
     "ENV=my-environment.yml make lock": "images/test_own_environment.py",
 }

@@ -17,7 +17,7 @@ from dask_hpc.errors import DaskHpcError, did_you_mean
     ],
 )
 def test_message_omits_empty_parts(seen: str, todo: str, message: str) -> None:
-    """What failed, what was found and what to do each have a line."""
+    """An error has a line for each of its parts, and none for an empty part."""
     assert DaskHpcError("It failed.", seen, todo).message == message
 
 

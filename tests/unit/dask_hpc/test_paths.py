@@ -45,7 +45,7 @@ def test_bash_expands_the_same(text: str, path: str) -> None:
     assert done.stdout == path
 
 
-@pytest.mark.parametrize("text", ["$NOWHERE/logs", "${NOWHERE}", "~nobody-here/x", "", " ", "a\nb"])
+@pytest.mark.parametrize("text", ["$NOWHERE/logs", "${NOWHERE}", "~no-such-user/x", "", " ", "a\nb"])
 def test_rejects_invalid_path(text: str) -> None:
     """An unset variable, an unknown user, an empty path or a line break is a usage error."""
     with pytest.raises(click.BadParameter):

@@ -25,7 +25,7 @@ class LocalPath(click.ParamType[Path]):
         """Return the path; a usage error if it is empty or contains an unset variable."""
         text = _checked(self, str(value), param, ctx)
         if missing := [name for match in _VARIABLE.finditer(text) if not os.environ.get(name := match[1] or match[2])]:
-            self.fail(f"{text!r} contains the variable {missing[0]}, which is not set.", param, ctx)
+            self.fail(f"{text!r} contains the unset variable {missing[0]}.", param, ctx)
         path = _VARIABLE.sub(lambda match: os.environ[match[1] or match[2]], text)
         try:
             return Path(path).expanduser()

@@ -126,6 +126,7 @@ def _rest(tests: int) -> None:
     if tests < _EAGER:
         os.sched_yield()
     else:
+        # MPI has no wait that another thread can interrupt, and one that spins would take a core from other ranks
         time.sleep(min(_LONGEST, 5e-5 * (tests - _EAGER + 1)))
 
 
