@@ -113,6 +113,41 @@ def _parse(text: str) -> JobRecord:
     )
 
 
+_SEPARATOR = "\x1f"
+_FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode", "Reason", "NodeList", "UID", "StdOut", "StdErr")
+
+
+def sacct(job_id: int) -> list[str]:
+    """Return the command that `parse_accounted` understands the output of."""
+    how = ("--allocations", "--noheader", "--parsable2", f"--delimiter={_SEPARATOR}", "--expand-patterns")
+    return ["sacct", *how, f"--jobs={job_id}", f"--format={','.join(_FIELDS)}"]
+
+
+def parse_accounted(text: str) -> list[JobRecord]:
+    """Parse the output of `sacct`, as `parse_records` does that of `scontrol show job`."""
+    return [_accounted(dict(zip(_FIELDS, line.split(_SEPARATOR), strict=True))) for line in text.splitlines()]
+
+
+def _accounted(fields: dict[str, str]) -> JobRecord:
+    task = re.fullmatch(r"\d+(?:_\[?([^\]]*)\]?|(\+\d+))?", fields["JobID"])
+    status, _, signal = fields["ExitCode"].partition(":")
+    nodes = fields["NodeList"].removesuffix("None assigned")
+    first = re.match(r"([^,\[]+)(?:\[(\d+))?", nodes)
+    return JobRecord(
+        id=int(fields["JobIDRaw"]),
+        state=fields["State"].partition(" ")[0],  # of "CANCELLED by 1000"
+        reason=fields["Reason"],
+        exit_code=int(status),
+        signal=int(signal),
+        nodes=nodes,
+        output=fields["StdOut"],
+        errors=fields["StdErr"] or fields["StdOut"],
+        host=f"{first[1]}{first[2] or ''}" if first else "",
+        uid=int(fields["UID"]),
+        task=(task[1] or task[2] or "") if task else "",
+    )
+
+
 def _expand(path: str, job_id: str, host: str) -> str:
     """Expand the patterns that scontrol leaves to the node; a batch script is task 0 on node 0 of its job."""
     values = {"N": host, "n": "0", "t": "0", "s": "batch", "J": job_id}
