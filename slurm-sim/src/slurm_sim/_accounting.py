@@ -7,8 +7,8 @@ from slurm_sim._engine import Engine
 from slurm_sim._slurm import AWAIT_ACCOUNTING, AWAIT_CONTROLLER
 from slurm_sim.errors import SpecError
 
-# slurmdbd sums up whole hours, and the last one only when it is over; an end in the next hour includes this one, without
-# marking it as done. A slurmctld that rereads its configuration recalculates fairshare at once.
+# slurmdbd sums up whole hours, each when it is over. An end in the next hour includes this one, without marking it as
+# done. A slurmctld that rereads its configuration recalculates fairshare at once.
 _ROLL_UP = f"""set -e
 {AWAIT_ACCOUNTING}sacctmgr --immediate --quiet rollup now-1day now+1hour
 scontrol reconfigure
