@@ -142,7 +142,7 @@ def _nodes(sim: SlurmSim) -> list[_Node]:
     partitions: dict[str, list[str]] = {}
     for name, *_, partition, _reason in rows:
         partitions.setdefault(name, []).extend([partition] * (partition != GATE_PARTITION))
-    found = {row[0]: _node(row, partitions[row[0]]) for row in rows}
+    found = {row[0]: _node(row, sorted(partitions[row[0]])) for row in rows}
     order = [*sim.nodes(), *found]
     return sorted(found.values(), key=lambda node: order.index(node.name))
 
