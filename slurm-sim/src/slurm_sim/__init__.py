@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from slurm_sim._docker import Completed
     from slurm_sim._jupyter import Jupyter
+    from slurm_sim._rest import Rest
     from slurm_sim._record import JobRecord
     from slurm_sim.cluster import SlurmSim
     from slurm_sim.errors import (
@@ -54,6 +55,7 @@ _MODULES = {
     "Job": "job",
     "JobRecord": "_record",
     "Jupyter": "_jupyter",
+    "Rest": "_rest",
     "SlurmSim": "cluster",
     "Spec": "spec",
 }
