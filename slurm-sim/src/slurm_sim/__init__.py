@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from slurm_sim._docker import Completed
     from slurm_sim._jupyter import Jupyter
-    from slurm_sim._rest import Rest
     from slurm_sim._record import JobRecord
+    from slurm_sim._rest import Rest
     from slurm_sim.cluster import SlurmSim
     from slurm_sim.errors import (
         CommandError,
@@ -42,6 +42,7 @@ __all__ = [
     "JobTimeoutError",
     "Jupyter",
     "NotRunningError",
+    "Rest",
     "SlurmSim",
     "SlurmSimError",
     "Spec",

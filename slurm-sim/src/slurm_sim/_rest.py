@@ -27,7 +27,7 @@ _ANSWERS = "slurmrestd-healthcheck && slurmrestd -d list"
 _VERSION = "data_parser/"
 # No event says that a server has begun to answer.
 _AWAIT = "until slurmrestd-healthcheck 2>/dev/null; do sleep 0.1; done"
-_TOKEN = 'name=$(id -un -- "$1") || exit 3; exec scontrol token "username=$name" "lifespan=$2"'
+_SIGN = 'name=$(id -un -- "$1") || exit 3; exec scontrol token "username=$name" "lifespan=$2"'
 _UNKNOWN_USER = 3
 _LONGEST = 2**31 - 2  # Slurm's own limit
 
@@ -98,7 +98,7 @@ def find(engine: Engine) -> Rest:
 def token(engine: Engine, user: str = USER, lifetime: int = HOUR) -> str:
     """Have the controller sign a token for a user. Raises `SpecError` for an unknown user or an invalid lifetime."""
     check_count("The lifetime of a token in seconds", lifetime, _LONGEST)
-    done = engine.run("slurmctld", "sh", "-c", _TOKEN, "token", user, str(lifetime), user="root")
+    done = engine.run("slurmctld", "sh", "-c", _SIGN, "token", user, str(lifetime), user="root")
     if done.returncode == _UNKNOWN_USER:
         raise SpecError(f"Unknown user {user!r}.", done.stderr, "use a user of the mini-cluster, such as hpc.")
     return checked(["scontrol", "token", f"username={user}"], done).stdout.strip().removeprefix("SLURM_JWT=")
