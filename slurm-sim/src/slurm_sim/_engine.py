@@ -19,9 +19,7 @@ from slurm_sim._docker import (
     stream_docker,
 )
 from slurm_sim._lifeline import Lifeline
-
-USER = "hpc"
-"""User that jobs and commands run as by default."""
+from slurm_sim.config import USER
 
 HOME = "/home/hpc"
 """That user's home, shared by the login node and all nodes."""
