@@ -66,8 +66,8 @@ def test_describes_itself(sim: SlurmSim, token: str) -> None:
     assert versions[0] == "v0.0.42"
     for version in versions:
         assert f"/slurm/{version}/job/submit" in document["paths"]
-    print(document["info"])
-    assert document["info"]["version"] in sim.exec("sinfo", "--version").stdout
+    release = sim.exec("sinfo", "--version").stdout.split()[-1]
+    assert document["info"]["version"].startswith(f"Slurm-{release}&")
 
 
 def test_knows_the_mini_cluster(sim: SlurmSim, token: str) -> None:
@@ -134,11 +134,10 @@ def test_refuses_requests_without_valid_token(sim: SlurmSim, token: str, how: As
     for path in ("/openapi/v3", f"{API}/ping/", f"{API}/nodes/", f"{API}/jobs/"):
         assert how(sim, path) == (401, "Authentication failure")
     for what, wrong in wrong_tokens(token).items():
-        for path in (f"{API}/nodes/", f"{API}/jobs/", f"{API}/partitions/"):
-            status, body = how(sim, path, wrong)
-            assert status in (401, 511), what
-            assert '"name"' not in body.partition('"meta"')[0]
-            assert "Authentication failure" in body or errors((status, body)) == ["Protocol authentication error"], what
+        for asked in ("nodes", "jobs", "partitions"):
+            status, body = how(sim, f"{API}/{asked}/", wrong)
+            assert status == 511, what
+            assert not json.loads(body).get(asked), what
 
 
 def test_socket_asks_root_for_token(sim: SlurmSim) -> None:

@@ -50,8 +50,10 @@ def ask_socket(sim: SlurmSim, path: str, token: str | None = None, *, user: str 
     """Ask the socket on the login node, as one of its users."""
     header = f"X-SLURM-USER-TOKEN: {token}\r\n" if token is not None else ""
     done = sim.exec("perl", "-e", _OVER_SOCKET, sim.rest().socket, f"GET {path}", stdin=header, user=user, timeout=20)
-    head, _, body = done.stdout.partition("\r\n\r\n")
-    return int(head.split()[1]), body
+    head, _, rest = done.stdout.partition("\r\n\r\n")
+    fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:])
+    body = rest.encode()[: int(fields["content-length"])]  # slurmrestd sends one more header after it
+    return int(head.split()[1]), body.decode()
 
 
 def told(answer: Answer) -> Any:

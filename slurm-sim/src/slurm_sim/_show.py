@@ -109,7 +109,7 @@ class _Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     """Print the nodes, the queue and the stopped services."""
-    found = sim.engine.require()
+    found = sim.engine.require("slurmctld", "login")
     nodes = _nodes(sim)
     jobs = _rows(sim, "squeue", "--noheader", f"--format={_QUEUE_FORMAT}")
     lab = _answer(sim.jupyter, wanted=sim.spec.jupyter)
