@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import io
 import json
+import os
+import re
 import socket
 import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,6 +144,12 @@ def test_refuses_requests_without_valid_token(sim: SlurmSim, token: str, how: As
             status, body = how(sim, f"{API}/{asked}/", wrong)
             assert status == 511, what
             assert not json.loads(body).get(asked), what
+
+
+def test_public_paths_take_any_token(sim: SlurmSim) -> None:
+    """slurmrestd does not check tokens itself: the API's description and `ping`, which are no secret, need just any."""
+    assert "paths" in told(ask(sim, "/openapi/v3", "x.y.z"))
+    assert [one["pinged"] for one in told(ask(sim, f"{API}/ping/", "x.y.z"))["pings"]] == ["UP"]
 
 
 def test_socket_asks_root_for_token(sim: SlurmSim) -> None:
@@ -279,6 +291,28 @@ def test_reports_slurmrestd_that_hangs(sim: SlurmSim) -> None:
         sim.exec("sh", "-c", "kill -CONT $(pgrep -x slurmrestd)", on="slurmrestd", user="")
     assert told_status["rest"]["error"].startswith("slurmrestd does not answer.")
     assert [node["name"] for node in told_status["nodes"]] == ["c1"]
+
+
+def test_documented_curl_commands(sim: SlurmSim, root: Path) -> None:
+    """The commands of the documentation work in a shell, with the port that `status` shows."""
+    page = (root / "docs/mini-cluster.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```text\n(export SLURM_JWT=.*?)```", page, re.DOTALL)
+    port = str(urlsplit(sim.rest().address).port)
+    own = {"SLURM_SIM_NAME": sim.name, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "no_proxy": "*"}
+    commands = ["bash", "-euo", "pipefail", "-c", block.replace("PORT", port)]
+    done = subprocess.run(commands, env=os.environ | own, capture_output=True, check=True, timeout=60)
+    assert "jobs" in json.loads(done.stdout)
+
+
+def test_documented_program(sim: SlurmSim, root: Path) -> None:
+    """The request of the documentation's program runs a job; here, in the mini-cluster of these tests."""
+    page = (root / "docs/mini-cluster.md").read_text(encoding="utf-8")
+    (program,) = [one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "rest=True" in one]
+    body = textwrap.dedent(program.partition(" as sim:\n")[2])
+    done = io.StringIO()
+    with contextlib.redirect_stdout(done):
+        exec(program.partition("with SlurmSim")[0] + body, {"sim": sim})
+    assert done.getvalue() == "COMPLETED\n"
 
 
 def test_token_command(sim: SlurmSim) -> None:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from slurm_sim._docker import checked, docker, start_docker
-from slurm_sim._engine import USER, Engine
+from slurm_sim._engine import Engine
+from slurm_sim.config import USER
 from slurm_sim.errors import NotRunningError, SpecError, StartError
 from slurm_sim.spec import Spec, check_count
 
