@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -250,7 +251,7 @@ def _numbers_of_nodes(texts: tuple[str, ...]) -> tuple[int | None, dict[str, int
     total, groups = None, dict[str, int]()
     for text in texts:
         group, _, number = text.rpartition("=")
-        if not number.isdecimal() or (group in groups if group else len(texts) > 1):
+        if not re.fullmatch("-?[0-9]{1,6}", number) or (group in groups if group else len(texts) > 1):
             raise SpecError(f"Invalid number of nodes {text!r}.", todo="write a number, or GROUP=NUMBER: gpu=3.")
         if group:
             groups[group] = int(number)
