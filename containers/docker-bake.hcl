@@ -25,7 +25,7 @@ variable "ENV_LOCKS" { default = "containers/dask-hpc/locks" }
 variable "CA_BUNDLE" { default = "" }
 
 group "default" { targets = ["dask-hpc", "slurm", "node", "apptainer", "bare", "jupyter"] }
-group "slurm" { targets = ["slurmctld", "login", "slurmd", "slurmdbd", "database"] }
+group "slurm" { targets = ["slurmctld", "login", "slurmd", "slurmdbd", "database", "slurmrestd"] }
 
 target "bootstrap" {
   context           = BASE_FOLDER
@@ -80,6 +80,7 @@ target "slurmd" {
   labels   = { "org.opencontainers.image.title" = "slurm-sim compute node" }
 }
 
+# With --accounting only.
 target "slurmdbd" {
   inherits = ["_slurm", "_output"]
   target   = "slurmdbd"
@@ -95,6 +96,14 @@ target "database" {
     "org.opencontainers.image.title"    = "slurm-sim accounting database"
     "org.opencontainers.image.licenses" = "BSD-3-Clause AND GPL-2.0-only"
   }
+}
+
+# With --rest only: Slurm's REST API.
+target "slurmrestd" {
+  inherits = ["_slurm", "_output"]
+  target   = "slurmrestd"
+  tags     = ["slurm-sim/slurmrestd:${SLURM_VERSION}"]
+  labels   = { "org.opencontainers.image.title" = "slurm-sim REST API" }
 }
 
 # Apptainer for an ordinary user: `make sif` uses it if the host has none, and it is the base of bare nodes.

@@ -164,7 +164,7 @@ def test_status_shows_partitions_and_gpus(sim: SlurmSim) -> None:
     assert "partitions" in shown
     nodes = json.loads(slurm_sim_command("status", "--json", f"--name={sim.name}").stdout)["nodes"]
     assert [(node["name"], node["partitions"], node["gpus"]) for node in nodes] == [
-        ("c1", ["general", "debug"], ""),
+        ("c1", ["debug", "general"], ""),
         ("c2", ["general"], ""),
         ("gpu1", ["general", "gpu"], "a100:2,1g.5gb:4"),
     ]

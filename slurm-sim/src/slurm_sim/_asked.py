@@ -70,7 +70,13 @@ def configuration(
         check(config)
     except ConfigError as error:
         raise (toml.located(error) if toml else SpecError(error.what, error.seen, error.todo)) from None
-    return config
+    return msgspec.structs.replace(config, groups={name: _plain(group) for name, group in config.groups.items()})
+
+
+def _plain(group: NodeGroup) -> NodeGroup:
+    """Return the same group, written as every equal one: `4G` and `4096` are the same memory."""
+    gpus = [f"{kind}:{count}" if kind else str(count) for kind, count in group.gpu_types.items()]
+    return msgspec.structs.replace(group, memory=group.memory_mb, gpus=gpus)
 
 
 def _read(file: str | Path) -> ClusterToml:

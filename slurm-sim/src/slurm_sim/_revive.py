@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from slurm_sim import _found, _lifecycle, _sif, faults
+from slurm_sim import _found, _lifecycle, _rest, _sif, faults
 from slurm_sim._docker import docker_output
 from slurm_sim._engine import Engine
 from slurm_sim._found import Found
@@ -58,7 +58,8 @@ def revive(engine: Engine, found: Found, timeout: float) -> dict[str, float]:
         _lifecycle.compose_up(spec, found.all_nodes)
         started = time.monotonic() - began
         _sif.share(engine, spec, again=True)
-        known = set(_await_nodes(engine, found.all_nodes, end))
+        with _rest.awaited(engine, spec, timeout):
+            known = set(_await_nodes(engine, found.all_nodes, end))
         if removed := sorted(known - set(found.all_nodes)):
             _lifecycle.compose_up(spec, [*found.all_nodes, *removed], *removed)
             _await_nodes(engine, [*found.all_nodes, *removed], end)

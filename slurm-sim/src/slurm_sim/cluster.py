@@ -19,6 +19,7 @@ from slurm_sim import (
     _images,
     _jupyter,
     _lifecycle,
+    _rest,
     _revive,
     _scaling,
     _sif,
@@ -257,6 +258,27 @@ class SlurmSim:
         """Return the addresses of its JupyterLab. Raises `NotRunningError` if it does not answer."""
         self.check_service("login")
         return _jupyter.find(self.engine)
+
+    def rest(self) -> _rest.Rest:
+        """Return where its REST API answers. Raises `NotRunningError` if it does not, or was not asked for."""
+        _rest.require(self.engine, self.spec)
+        self.check_service("slurmrestd")
+        return _rest.find(self.engine)
+
+    def token(self, user: str = USER, *, lifetime: int = _rest.HOUR) -> str:
+        """Return a token for the REST API.
+
+        Args:
+            user: User that the token acts as.
+            lifetime: Seconds until it expires.
+
+        Raises:
+            NotRunningError: The mini-cluster has no REST API, or its controller is not running.
+            SpecError: The user is unknown, or the lifetime is invalid.
+        """
+        _rest.require(self.engine, self.spec)
+        self.check_service("slurmctld")
+        return _rest.token(self.engine, user, lifetime)
 
     def put(self, source: str | Path, target: str, *, on: str = "login") -> None:
         """Copy a file or a folder from this host into a container, where it belongs to `hpc`."""

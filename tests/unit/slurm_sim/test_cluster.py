@@ -16,7 +16,7 @@ def test_has_two_nodes_of_two_cpus_by_default() -> None:
     """The defaults are the same as the command's; each mini-cluster gets a unique name."""
     one = SlurmSim(bare=True)
     other = SlurmSim(bare=True)
-    assert one.spec.groups == {"c": NodeGroup(count=2, cpus=2, memory="4G")}
+    assert one.spec.groups == {"c": NodeGroup(count=2, cpus=2, memory=4096)}
     assert one.name != other.name
     assert one.name.startswith("slurm-sim-")
 
@@ -24,7 +24,7 @@ def test_has_two_nodes_of_two_cpus_by_default() -> None:
 def test_arguments_reach_spec() -> None:
     """Every argument reaches the spec, and containers are named after the mini-cluster."""
     sim = SlurmSim(nodes=3, cpus_per_node=1024, memory_per_node="2G", name="mine", image="i", bare=True)
-    assert (sim.spec.groups, sim.spec.name) == ({"c": NodeGroup(count=3, cpus=1024, memory="2G")}, "mine")
+    assert (sim.spec.groups, sim.spec.name) == ({"c": NodeGroup(count=3, cpus=1024, memory=2048)}, "mine")
     assert (sim.spec.bare, sim.spec.sif, sim.spec.jupyter) == (True, None, False)
     assert sim.container("c1") == "mine-c1-1"
 

@@ -267,7 +267,7 @@ def test_options_and_file_add_up(tmp_path: Path) -> None:
         gpus_per_node="a100:2",
         bare=True,
     ).spec
-    assert spec.groups == {"c": NodeGroup(count=3, gpus="a100:2")}
+    assert spec.groups == {"c": NodeGroup(count=3, memory=4096, gpus=["a100:2"])}
     assert spec.partitions == {"x": Partition(), "y": Partition(nodes=1, time="10")}
     assert [*spec.users] == ["alice", "bob"]
     assert spec.slurm_conf == {"KillWait": "3"}
