@@ -25,7 +25,7 @@ variable "ENV_LOCKS" { default = "containers/dask-hpc/locks" }
 variable "CA_BUNDLE" { default = "" }
 
 group "default" { targets = ["dask-hpc", "slurm", "node", "apptainer", "bare", "jupyter"] }
-group "slurm" { targets = ["slurmctld", "login", "slurmd"] }
+group "slurm" { targets = ["slurmctld", "login", "slurmd", "slurmdbd", "database"] }
 
 target "bootstrap" {
   context           = BASE_FOLDER
@@ -86,6 +86,23 @@ target "slurmrestd" {
   target   = "slurmrestd"
   tags     = ["slurm-sim/slurmrestd:${SLURM_VERSION}"]
   labels   = { "org.opencontainers.image.title" = "slurm-sim REST API" }
+}
+
+target "slurmdbd" {
+  inherits = ["_slurm", "_output"]
+  target   = "slurmdbd"
+  tags     = ["slurm-sim/slurmdbd:${SLURM_VERSION}"]
+  labels   = { "org.opencontainers.image.title" = "slurm-sim accounting daemon" }
+}
+
+target "database" {
+  inherits = ["_slurm", "_output"]
+  target   = "database"
+  tags     = ["slurm-sim/database:${SLURM_VERSION}"]
+  labels = {
+    "org.opencontainers.image.title"    = "slurm-sim accounting database"
+    "org.opencontainers.image.licenses" = "BSD-3-Clause AND GPL-2.0-only"
+  }
 }
 
 # Apptainer for an ordinary user: `make sif` uses it if the host has none, and it is the base of bare nodes.
