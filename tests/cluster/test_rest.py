@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from slurm_sim import NotRunningError, SlurmSim, SpecError
+from slurm_sim import NotRunningError, SlurmSim, SpecError, StartError, _rest
 from slurm_sim._docker import docker
 from tests.support.command import left_of, new_name, refused, slurm_sim_command
 from tests.support.jobs import FOR_EVER
@@ -395,6 +395,13 @@ def test_accounting_paths_with_accounting(name: str) -> None:
         for how in (ask, ask_socket):
             assert how(sim, "/slurmdb/v0.0.42/jobs/")[0] == 401
             assert how(sim, "/slurmdb/v0.0.42/jobs/", "x.y.z")[0] != 200
+
+
+def test_start_needs_answer() -> None:
+    """A start fails if slurmrestd does not answer, with its log."""
+    sim = SlurmSim(name=new_name(), rest=True)
+    with pytest.raises(StartError, match="slurmrestd does not answer"), _rest.awaited(sim.engine, sim.spec, 5):
+        pass
 
 
 def test_mini_cluster_without_rest(name: str) -> None:

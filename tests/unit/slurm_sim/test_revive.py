@@ -46,15 +46,17 @@ def test_state_counts_every_container(states: dict[str, str], state: str, seen: 
 
 def test_rejects_running_or_different_mini_cluster() -> None:
     """A running mini-cluster is rejected, and a stopped one that differs; a scaled one may have either of its sizes."""
-    with pytest.raises(SpecError, match="already"):
+    with pytest.raises(SpecError, match=r"already running\.\n"):
         refuse_others(found(), SPEC)
+    with pytest.raises(SpecError, match=r"already running, with other settings\.\nssh is False, not True\n"):
+        refuse_others(found(), msgspec.structs.replace(SPEC, ssh=True))
     stopped = found(c1="exited")
     refuse_others(stopped, SPEC)
     other = spec("one", cpus=7, memory=99)
     with pytest.raises(SpecError, match=r"nodes\.c\.cpus is 1, not 7\nnodes\.c\.memory is 64, not 99"):
         refuse_others(stopped, other)
     refuse_others(stopped, other, ["nodes.c.count"])
-    with pytest.raises(SpecError, match=r"users\.alice\.account is None, not physics"):
+    with pytest.raises(SpecError, match=r"users\.alice is unset, not given\n"):
         refuse_others(stopped, msgspec.structs.replace(SPEC, users={"alice": User(account="physics")}), ["users"])
     scaled = Found(SPEC, ["c1", "c2", "c3"], RUNNING | {"c3": "exited"})
     refuse_others(scaled, SPEC)
