@@ -66,7 +66,7 @@ def _partitions(spec: Spec) -> list[str]:
         default = partition.default or (name == DEFAULT_PARTITION and not has_default)
         lines.append(_partition(name, partition, nodes="all" if whole else feature(name), default=default))
     if not spec.plain:
-        lines.append(f"PartitionName={GATE_PARTITION} Nodes=all Hidden=YES RootOnly=YES MaxTime=10")
+        lines.append(f"PartitionName={GATE_PARTITION} Nodes=all Hidden=YES RootOnly=YES")
     return lines
 
 
