@@ -65,7 +65,7 @@ soak: images ## Run tests repeatedly on a busy machine (ROUNDS=20, ARGS='tests/c
 mutants: venv ## Run mutation tests on the unit tests (ARGS=channel: one package)
 	python -m tests.mutants $(ARGS)
 lint: venv ## Check style, types and shell scripts
-	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**' 'containers/jupyter/files/usr/local/sbin/*')
+	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/usr/**' 'containers/jupyter/files/usr/local/sbin/*')
 docs: venv ## Build the documentation as a site: dist/docs/index.html (LINKS=1 also checks external links)
 	python -m sphinx -W --keep-going -q -b html docs dist/docs
 	$(if $(LINKS),python -m sphinx -W --keep-going -q -b linkcheck docs dist/links)
