@@ -182,6 +182,16 @@ def listing(*, as_json: bool) -> None:
     Console().print(_table("mini-clusters", ["name", "nodes", "CPUs per node", "MiB per node", "containers"], rows))
 
 
+def users(sim: SlurmSim, *, as_json: bool) -> None:
+    """Print the users who can submit jobs."""
+    found = sim.users()
+    if as_json:
+        _print_json([{"name": name, "uid": uid} for name, uid in found.items()])
+        return
+    rows = [[name, str(uid)] for name, uid in found.items()]
+    Console().print(_table("users", ["name", "ID"], rows))
+
+
 def _print_json(value: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
