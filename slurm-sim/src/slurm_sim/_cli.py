@@ -12,10 +12,11 @@ import msgspec
 from slurm_sim import _files, _found, _lifecycle, _revive, _show, _ssh, _submission
 from slurm_sim._attached import attached
 from slurm_sim._docker import check_engine, replace_by_docker
-from slurm_sim._engine import HOME, USER
+from slurm_sim._engine import HOME
 from slurm_sim._options import Commands, given_fields, json_option, name_option, size_options
 from slurm_sim._signals import INTERRUPTS, Stopped, handling, ignore_interrupts, stop
 from slurm_sim.cluster import SlurmSim
+from slurm_sim.config import USER
 from slurm_sim.errors import NotRunningError, SpecError
 from slurm_sim.faults import Fault
 from slurm_sim.spec import Arguments, check_name
@@ -195,15 +196,32 @@ def submit(
 
 
 @cli.command()
-@click.argument("nodes", type=int)
+@click.argument("nodes", nargs=-1, required=True)
 @name_option
 @json_option
-def scale(name: str, nodes: int, as_json: bool) -> None:
-    """Add nodes, or remove the last ones."""
+def scale(name: str, nodes: tuple[str, ...], as_json: bool) -> None:
+    """Add nodes, or remove the last ones; NODES is a number, or GROUP=NUMBER for each group.
+
+    Example: slurm-sim scale 4; slurm-sim scale gpu=3
+    """
+    total, groups = _numbers_of_nodes(nodes)
     sim = SlurmSim.attach(name)
-    with _show.progress(f"scaling to {nodes} nodes"):
-        sim.scale(nodes)
+    with _show.progress(f"scaling to {' '.join(nodes)} nodes"):
+        sim.scale(total, **groups)
     _show.status(sim, as_json=as_json)
+
+
+def _numbers_of_nodes(texts: tuple[str, ...]) -> tuple[int | None, dict[str, int]]:
+    total, groups = None, dict[str, int]()
+    for text in texts:
+        group, _, number = text.rpartition("=")
+        if not number.isdecimal() or (group in groups if group else len(texts) > 1):
+            raise SpecError(f"Invalid number of nodes {text!r}.", todo="write a number, or GROUP=NUMBER: gpu=3.")
+        if group:
+            groups[group] = int(number)
+        else:
+            total = int(number)
+    return total, groups
 
 
 @cli.command()

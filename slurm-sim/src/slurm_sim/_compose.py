@@ -12,11 +12,13 @@ from subprocess import CompletedProcess
 
 from testcontainers.compose import DockerCompose
 
-from slurm_sim import _engine_errors, _files
+from slurm_sim import _engine_errors, _files, _images
 from slurm_sim._docker import run_to_its_end
 from slurm_sim._found import SPEC_LABEL, spec_label
 from slurm_sim._sif import SHARED
-from slurm_sim._size import conf_lines, timeouts
+from slurm_sim._size import timeouts
+from slurm_sim._slurm_conf import SITE_SCRIPTS, conf_lines, gres_conf, node_environment, own_lines
+from slurm_sim.config import USER
 from slurm_sim.errors import SlurmSimError
 from slurm_sim.spec import Spec
 
@@ -74,10 +76,10 @@ class Project(DockerCompose):
             "SLURM_SIM_CONTROLLER_IMAGE": self.spec.controller_image,
             "SLURM_SIM_LOGIN_IMAGE": self.spec.login_image,
             "SLURM_SIM_NODE_IMAGE": self.spec.node_image,
-            "SLURM_SIM_CPUS": str(self.spec.cpus_per_node),
-            "SLURM_SIM_MEMORY_MB": str(self.spec.memory_mb),
+            **_images.of_roles(),
+            "SLURM_SIM_USERS": " ".join(name for name in self.spec.users if name != USER),
             "SLURM_SIM_TIMEOUTS": conf_lines(timeouts(self.spec.nodes)),
-            "SLURM_SIM_CONF": conf_lines(self.spec.slurm_conf),
+            "SLURM_SIM_CONF": own_lines(self.spec),
             "SLURM_SIM_SPEC": spec_label(self.spec),
         }
 
@@ -100,27 +102,48 @@ def project(spec: Spec, nodes: Iterable[str]) -> Project:
 
     Services, not replicas, so that a node's hostname is its name: changing it from inside would need a capability.
     """
-    names = ["compose.yaml", *["bare.yaml"] * spec.bare, *["jupyter.yaml"] * spec.jupyter]
+    roles = ("bare", "jupyter", "accounting", "ssh", "rest")
+    names = ["compose.yaml", *(f"{role}.yaml" for role in roles if getattr(spec, role))]
     files = [str(_files.root() / "compose" / name) for name in names]
     pattern = {"file": files[spec.bare], "service": "bare-slurmd" if spec.bare else "slurmd"}
     services: dict[str, dict[str, object]] = {
-        node: {"extends": pattern, "hostname": node, "profiles": []} for node in nodes
+        node: {"extends": pattern, "hostname": node, "profiles": [], "environment": node_environment(spec, node)}
+        for node in nodes
     }
     if spec.sif:
         for service in [services.setdefault("login", {}), *services.values()]:
             service["volumes"] = [f"shared:{SHARED}:ro"]
-    controller, configs = _controller(spec)
+    if wrappers := [f"{role}-entrypoint" for role in ("bare", "jupyter", "ssh") if getattr(spec, role)]:
+        services.setdefault("login", {})["entrypoint"] = [*wrappers, "login-entrypoint"]
+    configs: dict[str, object] = {}
+    services["slurmctld"] = _configured(_controller_files(spec), configs)
+    services["slurmctld"]["volumes"] = [f"shared:{SHARED}"] if spec.sif else []  # filled through it
+    if spec.accounting:
+        services["slurmdbd"] = _configured(_etc("slurmdbd"), configs)
     volumes = {"shared": {"labels": {SPEC_LABEL: "${SLURM_SIM_SPEC:-}"}}} if spec.sif else {}
-    text = json.dumps({"services": services | {"slurmctld": controller}, "configs": configs, "volumes": volumes})
+    text = json.dumps({"services": services, "configs": configs, "volumes": volumes})
     return Project(spec, files, text.replace('"profiles": []', '"profiles": !reset []'))
 
 
-def _controller(spec: Spec) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the controller's additions to compose.yaml: Slurm's configuration, and /shared, filled through it.
+def _etc(folder: str = "") -> dict[str, str]:
+    """Return the files of our configuration, by name."""
+    files = sorted(path for path in (_files.root() / "slurm-sim" / "etc" / folder).iterdir() if path.is_file())
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
 
-    The configuration is part of the text that Compose reads: a file would be mounted, but the engine may be remote.
+
+def _controller_files(spec: Spec) -> dict[str, str]:
+    """Return the controller's files, by name."""
+    gres = gres_conf(spec)
+    scripts = {file: getattr(spec.scripts, key) for key, file in SITE_SCRIPTS.items() if getattr(spec.scripts, key)}
+    return _etc() | ({"gres.conf": gres} if gres else {}) | scripts
+
+
+def _configured(files: dict[str, str], configs: dict[str, object]) -> dict[str, object]:
+    """Return a service's part of the text that Compose reads, with these files; their contents go to `configs`.
+
+    A file would be mounted, but the engine may be remote.
     """
-    files = sorted((_files.root() / "slurm-sim" / "etc").iterdir())
-    contents = {file.stem: {"content": file.read_text(encoding="utf-8").replace("$", "$$")} for file in files}
-    targets = [{"source": file.stem, "target": f"{_ETC}/{file.name}", "mode": 0o644} for file in files]
-    return {"configs": targets, "volumes": [f"shared:{SHARED}"] if spec.sif else []}, dict(contents)
+    names = {file: file.replace(".", "-") for file in files}
+    configs |= {names[file]: {"content": text.replace("$", "$$")} for file, text in files.items()}
+    mode = {file: 0o755 if file in SITE_SCRIPTS.values() else 0o644 for file in files}
+    return {"configs": [{"source": names[file], "target": f"{_ETC}/{file}", "mode": mode[file]} for file in files]}

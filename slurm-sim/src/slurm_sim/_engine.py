@@ -20,9 +20,7 @@ from slurm_sim._docker import (
 )
 from slurm_sim._identity import identify
 from slurm_sim._lifeline import Lifeline
-
-USER = "hpc"
-"""User that jobs and commands run as by default."""
+from slurm_sim.config import USER
 
 HOME = "/home/hpc"
 """That user's home, shared by the login node and all nodes."""

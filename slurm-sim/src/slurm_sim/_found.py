@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from slurm_sim._docker import docker, docker_output
-from slurm_sim._node_names import node_names, node_number
+from slurm_sim._node_names import count_groups, group_of, node_names, node_number
 from slurm_sim.errors import NotRunningError
 from slurm_sim.spec import Spec
 
@@ -14,9 +14,6 @@ SPEC_LABEL = "io.slurm-sim.spec"
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
-
-SERVICES = ("slurmctld", "login")
-"""Services of every mini-cluster, besides its compute nodes."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -27,14 +24,20 @@ class Found(msgspec.Struct, frozen=True):
     states: dict[str, str]
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Number of nodes per group; nodes are numbered without gaps, so containers between others were removed."""
+        present = count_groups(self.nodes)
+        return {group: present.get(group, 0) for group in self.spec.groups} if present else self.spec.counts
+
+    @property
     def all_nodes(self) -> list[str]:
-        """Its compute nodes, and those between them whose containers were removed: nodes are numbered without gaps."""
-        return node_names(int(self.nodes[-1][1:])) if self.nodes else node_names(self.spec.nodes)
+        """Its compute nodes, and those whose containers were removed."""
+        return node_names(self.counts)
 
     @property
     def stopped(self) -> dict[str, str]:
         """Services that are not running, each with its state in the engine's words, or "removed"."""
-        services = [*SERVICES, *self.all_nodes]
+        services = [*self.spec.services, *self.all_nodes]
         states = {service: self.states.get(service, "removed") for service in services}
         return {service: state for service, state in states.items() if state != "running"}
 
@@ -115,13 +118,19 @@ def _found(name: str, label: str, rows: list[list[str]]) -> Found | None:
     except msgspec.MsgspecError:
         return None
     states = {service: state for project, service, state, _ in rows if project == name and service}
-    nodes = sorted((s for s in states if s[0] == "c" and s[1:].isdigit()), key=node_number)
+    order = list(spec.groups)
+    nodes = [service for service in states if group_of(service) in order]
+    nodes.sort(key=lambda node: (order.index(group_of(node)), node_number(node)))
     return Found(spec, nodes, states)
 
 
 def require(name: str, *services: str) -> Found:
-    """Return the named mini-cluster if these services are running; else raise `NotRunningError` with advice."""
+    """Return the named mini-cluster if these services are running; else raise `NotRunningError` with advice.
+
+    Without services: all of them except compute nodes.
+    """
     found = find(name)
+    services = services or found.spec.services
     for service in services:
         if service not in found.states and service not in found.stopped:
             raise NotRunningError(
@@ -160,13 +169,20 @@ def differences(found: Found, spec: Spec) -> list[str]:
 
 def unlike(found: Found, spec: Spec) -> list[str]:
     """Return how a mini-cluster's settings and images differ from a spec, except in name and number of nodes."""
-    told = []
-    for field in msgspec.structs.fields(Spec):
-        was = getattr(found.spec, field.name)
-        wanted = getattr(spec, field.name)
-        if was != wanted and field.name not in ("name", "nodes"):
-            told.append(f"{field.name} was {was}, not {wanted}")
+    counts = {f"nodes.{group}.count" for group in spec.groups}
+    told = [
+        f"{key} was {was}, not {wanted}"
+        for key, (was, wanted) in changes(found.spec, spec).items()
+        if key != "name" and key not in counts
+    ]
     return told or _rebuilt_images(found)
+
+
+def changes(was: Spec, wanted: Spec) -> dict[str, tuple[object, object]]:
+    """Return the settings that differ between two specs, by their place in a `cluster.toml`; an unset one is None."""
+    old, new = was.settings(), wanted.settings()
+    keys = dict.fromkeys([*old, *new])
+    return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
 
 
 def _rebuilt_images(found: Found) -> list[str]:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from slurm_sim import _scaling, faults
 from slurm_sim._docker import docker
-from slurm_sim._engine import USER, Engine
-from slurm_sim._found import PROJECT_LABEL, SERVICE_LABEL, SERVICES, label_field
-from slurm_sim._slurm import AWAIT_CONTROLLER, empty_queue
+from slurm_sim._found import PROJECT_LABEL, SERVICE_LABEL, label_field
+from slurm_sim._slurm import AWAIT_CONTROLLER, empty_queue, gate_job
 from slurm_sim.cluster import SlurmSim
 from slurm_sim.errors import NotRunningError, SlurmSimError, StartError
 
@@ -29,6 +28,7 @@ _ENDING = 10
 """Seconds for a suspect node to end its jobs, including KillWait; a slower node is replaced."""
 
 _COLUMNS = label_field(SERVICE_LABEL) + "\t{{.State}}\t{{.Networks}}"
+_STATES = "states of nodes:"
 _UP = {"idle", "mix", "alloc", "comp"}
 _OF_THE_MOMENT = re.compile(
     r"^(Configuration data|BOOT_TIME|NEXT_JOB_ID|HASH_VAL|Slurmctld\(|No reservations|PartitionName=" + LEASE + r").*\n"
@@ -37,12 +37,13 @@ _OF_THE_MOMENT = re.compile(
 )
 
 
-def ailments(engine: Engine, nodes: Sequence[str]) -> dict[str, str]:
+def ailments(sim: SlurmSim, nodes: Sequence[str]) -> dict[str, str]:
     """Return the problems of the daemons' and these nodes' containers, by service; empty if all are running."""
+    engine = sim.engine
     done = docker("ps", "--all", f"--filter=label={PROJECT_LABEL}={engine.name}", f"--format={_COLUMNS}")
     seen = {service: (state, networks) for service, state, networks in map(_fields, done.stdout.splitlines())}
     wrong = {}
-    for service in (*SERVICES, *nodes):
+    for service in (*sim.spec.services, *nodes):
         state, networks = seen.get(service, ("removed", ""))
         if state != "running":
             wrong[service] = state
@@ -68,7 +69,7 @@ def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
         SlurmSimError: The daemons cannot be restarted.
         TimeoutError: The controller does not answer.
     """
-    wrong = ailments(sim.engine, nodes)
+    wrong = ailments(sim, nodes)
     suspect |= revive(sim, wrong)
     configuration, broken = _asked(sim, nodes)
     if bad := [node for node in nodes if node in wrong or node in broken]:
@@ -80,7 +81,7 @@ def restore(sim: SlurmSim, nodes: Sequence[str], *, suspect: bool) -> str:
 
 def revive(sim: SlurmSim, wrong: Mapping[str, str]) -> bool:
     """Restart broken daemons that all nodes need, and return whether there were any. Raises `NotRunningError`."""
-    broken = [service for service in SERVICES if service in wrong]
+    broken = [service for service in sim.spec.services if service in wrong]
     for service in broken:
         if wrong[service] == "removed":
             raise NotRunningError(f"The container of {service} was removed.")
@@ -90,10 +91,9 @@ def revive(sim: SlurmSim, wrong: Mapping[str, str]) -> bool:
 
 def _asked(sim: SlurmSim, nodes: Sequence[str]) -> tuple[str, set[str]]:
     """Return the controller's configuration and the nodes that are not up, as seen from the login node."""
-    ask = f"{CONFIGURATION}sinfo --noheader --Node --format='%N %t'"
-    said = sim.exec("sh", "-c", ask, timeout=PATIENCE).stdout
-    configuration, *states = re.split(r"^(c\d+) +(\S+)\n", said, flags=re.MULTILINE)
-    up = {node for node, state in zip(states[::3], states[1::3], strict=False) if state in _UP}
+    ask = f"{CONFIGURATION}echo '{_STATES}'; sinfo --all --noheader --Node --format='%N %t'"
+    configuration, _, states = sim.exec("sh", "-c", ask, timeout=PATIENCE).stdout.partition(f"{_STATES}\n")
+    up = {node for node, state in map(str.split, states.splitlines()) if state in _UP}
     return settled(configuration), set(nodes) - up
 
 
@@ -142,10 +142,11 @@ def _probe(sim: SlurmSim, nodes: Sequence[str]) -> None:
 def runs_a_job(sim: SlurmSim, nodes: Sequence[str]) -> bool:
     """Cancel the jobs of these nodes, and return whether a new job runs on all of them."""
     listed = ",".join(nodes)
-    job = ("srun", "--quiet", f"--nodelist={listed}", f"--nodes={len(nodes)}", "--time=1", "true")
+    user, options = gate_job(sim.spec)
+    job = ("srun", "--quiet", *options, f"--nodelist={listed}", f"--nodes={len(nodes)}", "--time=1", "true")
     try:
         sim.exec("sh", "-c", empty_queue(f"--nodelist={listed}"), on="slurmctld", user="root", timeout=_ENDING)
-        sim.exec(*job, user=USER, timeout=PATIENCE)
+        sim.exec(*job, user=user, timeout=PATIENCE)
     except (SlurmSimError, TimeoutError):
         return False
     return True

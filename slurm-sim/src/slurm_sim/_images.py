@@ -10,6 +10,9 @@ from typing import TypedDict
 from slurm_sim import _files
 from slurm_sim._docker import check_engine, docker
 from slurm_sim.errors import EngineError
+from slurm_sim.spec import Spec
+
+_ROLES = ("database", "slurmdbd", "slurmrestd")
 
 
 class Images(TypedDict):
@@ -41,6 +44,19 @@ def default_images(image: str | None = None, *, bare: bool = False, jupyter: boo
         login_image=both or f"slurm-sim/login:{slurm}",
         node_image=both or f"slurm-sim/slurmd:{slurm}",
     )
+
+
+def of_roles() -> dict[str, str]:
+    """Return the images of the roles that are started only on request, as variables of their Compose files."""
+    slurm = _files.versions()["SLURM_VERSION"]
+    return {f"SLURM_SIM_{role.upper()}_IMAGE": f"slurm-sim/{role}:{slurm}" for role in _ROLES}
+
+
+def of(spec: Spec) -> list[str]:
+    """Return all images of a mini-cluster."""
+    roles = of_roles()
+    more = [roles[f"SLURM_SIM_{role.upper()}_IMAGE"] for role in _ROLES if role in spec.services]
+    return [spec.controller_image, spec.login_image, spec.node_image, *more]
 
 
 def ensure(images: list[str], *, verbose: bool = False) -> None:
@@ -80,7 +96,7 @@ def _target(image: str) -> tuple[str, str]:
     """Return the bake target of one of our images, and the image."""
     repository = image.rsplit(":", 1)[0]
     prefix, _, target = repository.partition("/")
-    if prefix != "slurm-sim" or target not in {"slurmctld", "login", "slurmd", "node", "bare", "jupyter"}:
+    if prefix != "slurm-sim" or target not in {"slurmctld", "login", "slurmd", "node", "bare", "jupyter", *_ROLES}:
         raise EngineError(f"Image {image} not found.", todo="build or pull it, or leave out --image.")
     return target, image
 

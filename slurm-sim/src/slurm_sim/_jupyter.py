@@ -11,7 +11,8 @@ import urllib.request
 import msgspec
 
 from slurm_sim._docker import docker
-from slurm_sim._engine import USER, Engine
+from slurm_sim._engine import Engine
+from slurm_sim.config import USER
 from slurm_sim.errors import NotRunningError, SpecError, StartError
 
 # The image provides a healthcheck, the token's file, a port, and a label with more pages behind that port.

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 
 from slurm_sim import _found, _jupyter, _sif, _size, _ssh
 from slurm_sim._docker import docker, docker_output, start_docker
-from slurm_sim._engine import USER, Engine
+from slurm_sim._engine import Engine
 from slurm_sim._node_names import node_names
 from slurm_sim._signals import uninterrupted
+from slurm_sim._slurm import gate_job
 from slurm_sim.errors import EngineError, SlurmSimError, StartError
 from slurm_sim.spec import Spec
 
@@ -33,7 +34,7 @@ def start(spec: Spec, timeout: float) -> dict[str, float]:
     _size.check_room(_found.count_nodes(), spec.nodes, spec.controller_image)
     try:
         began = time.monotonic()
-        compose_up(spec, node_names(spec.nodes))
+        compose_up(spec, node_names(spec.counts))
         return {"containers": time.monotonic() - began, **_await(spec, timeout)}
     except BaseException as error:
         remove(spec.name)
@@ -60,7 +61,7 @@ def _await(spec: Spec, timeout: float) -> dict[str, float]:
     except EngineError:
         fail_if_one_died(engine)  # its log explains the error
         raise
-    pass_gate(engine, spec.nodes, timeout)
+    pass_gate(engine, spec, spec.nodes, timeout)
     took = {"gate": time.monotonic() - began}
     if await_jupyter(engine, spec, timeout):
         took["jupyter"] = time.monotonic() - began - took["gate"]
@@ -74,10 +75,11 @@ def await_jupyter(engine: Engine, spec: Spec, timeout: float) -> bool:
     return spec.jupyter
 
 
-def pass_gate(engine: Engine, nodes: int, timeout: float) -> None:
+def pass_gate(engine: Engine, spec: Spec, nodes: int, timeout: float) -> None:
     """Wait until all nodes are idle and a job has run. Raises `StartError` with the reason."""
     end = time.monotonic() + timeout
-    gate = ["exec", f"--user={USER}", engine.container("login"), _GATE, str(nodes)]
+    user, options = gate_job(spec)
+    gate = ["exec", f"--user={user}", engine.container("login"), _GATE, str(nodes), *options]
     with start_docker(*gate, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as waiting:
         try:
             while True:

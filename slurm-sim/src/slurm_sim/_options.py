@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+import msgspec
 from click.core import ParameterSource
 
 from slurm_sim._suggest import did_you_mean
+from slurm_sim.config import DEFAULT_GROUP, Config
 from slurm_sim.errors import SlurmSimError, SpecError
-from slurm_sim.spec import Spec
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 name_option = click.option(
@@ -22,18 +23,41 @@ name_option = click.option(
 )
 
 
+_PLACES = {
+    "name": [],
+    "nodes": [f"nodes.{DEFAULT_GROUP}.count"],
+    "cpus_per_node": [f"nodes.{DEFAULT_GROUP}.cpus"],
+    "memory_per_node": [f"nodes.{DEFAULT_GROUP}.memory"],
+    "gpus_per_node": [f"nodes.{DEFAULT_GROUP}.gpus"],
+    "image": ["login_image", "node_image"],
+    "slurm_conf": ["slurm"],
+    "config": [field.encode_name for field in msgspec.structs.fields(Config)],
+}
+"""Places in a `cluster.toml` of options that have other names there."""
+
+
 def size_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options for the size and the images of a mini-cluster."""
     for option in reversed(
         [
-            click.option("--nodes", default=2, show_default=True, help="Compute nodes, c1…cN."),
-            click.option("--cpus-per-node", default=2, show_default=True, help="CPUs per node, as reported to Slurm."),
+            click.option("--nodes", type=int, help="Compute nodes, c1…cN. [default: 2]"),
+            click.option("--cpus-per-node", type=int, help="CPUs per node, as reported to Slurm. [default: 2]"),
             click.option(
-                "--memory-per-node",
-                default="4G",
-                show_default=True,
-                help="Memory per node, as reported to Slurm: 512M, 4G.",
+                "--memory-per-node", metavar="SIZE", help="Memory per node, as reported to Slurm: 512M. [default: 4G]"
             ),
+            click.option("--gpus-per-node", metavar="[TYPE:]N", help="Simulated GPUs per node: 2, a100:2."),
+            click.option(
+                "--partition",
+                "partitions",
+                metavar="NAME:KEY=VALUE,…",
+                multiple=True,
+                help="A partition besides general, such as debug:nodes=1,time=10 (repeatable).",
+            ),
+            click.option("--accounting", is_flag=True, help="Run slurmdbd and a database: sacct, accounts, QOS."),
+            click.option("--user", "users", metavar="NAME", multiple=True, help="A user besides hpc (repeatable)."),
+            click.option("--ssh", is_flag=True, help="Run sshd on the login node, on this host's loopback."),
+            click.option("--rest", is_flag=True, help="Run slurmrestd, on this host's loopback."),
+            click.option("--config", metavar="FILE", help="A cluster.toml, which says all of this and more."),
             click.option(
                 "--image",
                 help="Image of login and compute nodes. [default: slurm-sim/node if built, else plain Slurm]",
@@ -60,11 +84,9 @@ def _conf_lines(_context: click.Context, _option: click.Parameter, lines: tuple[
 
 
 def given_fields(ctx: click.Context) -> list[str]:
-    """Return the fields of `Spec` that the command line sets explicitly."""
-    fields = {"memory_per_node": ["memory_mb"], "image": ["login_image", "node_image"]}
+    """Return what the command line sets explicitly, by its place in a `cluster.toml`."""
     given = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    known = [field for name in given for field in fields.get(name, [name])]
-    return [field for field in known if field in Spec.__struct_fields__ and field != "name"]
+    return [place for name in given for place in _PLACES.get(name, [name])]
 
 
 class _Refusal(click.ClickException):

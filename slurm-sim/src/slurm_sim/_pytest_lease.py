@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from slurm_sim import faults
+from slurm_sim import _scaling, faults
 from slurm_sim._claims import Claim, Entry
 from slurm_sim._engine import Engine
-from slurm_sim._found import SERVICES
 from slurm_sim._health import LEASE
 from slurm_sim._node_names import node_number
 from slurm_sim.cluster import SlurmSim
+from slurm_sim.config import DEFAULT_GROUP
 from slurm_sim.errors import NotRunningError, SpecError
-from slurm_sim.spec import MAX_NODES, check_count
 
 _COMMANDS = ("SALLOC", "SBATCH", "SCANCEL", "SINFO", "SLURM", "SLURM_SIM", "SQUEUE")  # SLURM_SIM: see cli_filter.lua
 _OF_ALL = {faults.Fault.CONTROLLER_LOST, faults.Fault.CONTROLLER_RESTARTED}
@@ -31,9 +30,10 @@ class LeasedEngine(Engine):
     Slurm's commands use the lease's partition unless told otherwise.
     """
 
-    def __init__(self, name: str, partition: str) -> None:
+    def __init__(self, name: str, partition: str, services: Sequence[str]) -> None:
         super().__init__(name, env={f"{command}_PARTITION": partition for command in _COMMANDS})
         self.leased: list[str] = []
+        self._services = services
 
     def nodes(self) -> list[str]:
         """Return the leased nodes, in order."""
@@ -41,7 +41,7 @@ class LeasedEngine(Engine):
 
     def container(self, service: str) -> str:
         """Return the name of a service's container. Raises `NotRunningError` for other tests' nodes."""
-        own = [*SERVICES, *self.leased]
+        own = [*self._services, *self.leased]
         if service not in own:
             raise NotRunningError(
                 f"{service!r} does not belong to this test in the shared mini-cluster {self.name!r}.",
@@ -70,7 +70,7 @@ class Lease(SlurmSim):
         self, sim: SlurmSim, *, claim: Claim, run: str, resize: Callable[[Lease, int], None], lasting: bool
     ) -> None:
         self.spec = sim.spec
-        self.engine = LeasedEngine(sim.name, partition_of(claim.path))
+        self.engine = LeasedEngine(sim.name, partition_of(claim.path), sim.spec.services)
         self.lasting = lasting
         self.suspect = False
         self.configuration = ""
@@ -100,9 +100,10 @@ class Lease(SlurmSim):
         else:
             self._claim.abandon()
 
-    def scale(self, nodes: int) -> None:
+    def scale(self, nodes: int | None = None, **groups: int) -> None:
         """Lease more nodes, or release the last ones."""
-        self._resize(self, check_count("nodes", nodes, MAX_NODES))
+        wanted = _scaling.wanted(self.spec, nodes, groups)
+        self._resize(self, wanted[DEFAULT_GROUP])
 
     def fault(self, kind: faults.Fault | str, *targets: str) -> None:
         """Break one of the test's nodes, or repair it. Raises `SpecError` for faults of the controller."""

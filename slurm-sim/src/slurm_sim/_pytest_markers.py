@@ -10,8 +10,9 @@ from typing import Literal, cast
 import pytest
 
 from slurm_sim._suggest import did_you_mean
+from slurm_sim.config import MAX_NODES
 from slurm_sim.errors import SpecError
-from slurm_sim.spec import MAX_NODES, Arguments, check_count
+from slurm_sim.spec import Arguments, check_count
 
 Scope = Literal["function", "class", "module", "package", "session"]
 
@@ -46,6 +47,11 @@ class Wanted:
     def short_kind(self) -> str:
         """A short hash of its kind."""
         return _short(self.kind)
+
+    @property
+    def can_be_shared(self) -> bool:
+        """False if its nodes differ from each other, so that a test cannot be given just any of them."""
+        return not (self.arguments.get("config") or self.arguments.get("partitions"))
 
     def special(self, usual: Arguments) -> str:
         """Return a short hash of what markers and overridden fixtures add to the usual arguments; "" for nothing."""
@@ -86,14 +92,20 @@ def wanted(base: Mapping[str, object], node: Place, scope: str) -> Wanted:
             todo = did_you_mean(name, known, f"use one of {', '.join(known)}.")
             raise SpecError(f"Unknown mini-cluster option {name!r}.", todo=todo)
     until = _end_of(node, str(given.pop("scope", scope)))
-    arguments = cast(Arguments, given | {"nodes": needed_nodes(base, node)})
+    arguments = cast(Arguments, given | {"nodes": needed_nodes(given, node)})
     return Wanted(arguments=arguments, until=until)
 
 
-def needed_nodes(base: Mapping[str, object], node: Place) -> int:
-    """Return the number of nodes that a place in the tests needs: its marker's, but at least the usual number."""
-    usual = cast(Arguments, base).get("nodes", DEFAULT_NODES)
-    marked: list[int] = [mark.kwargs["nodes"] for mark in node.iter_markers(MARKER) if "nodes" in mark.kwargs]
+def needed_nodes(base: Mapping[str, object], node: Place) -> int | None:
+    """Return the number of nodes that a place in the tests needs: its marker's, but at least the usual number.
+
+    None leaves it to a `cluster.toml`.
+    """
+    marks = list(node.iter_markers(MARKER))
+    marked: list[int] = [mark.kwargs["nodes"] for mark in marks if "nodes" in mark.kwargs]
+    if cast(Arguments, base).get("config") or any(mark.kwargs.get("config") for mark in marks):
+        return check_count("nodes", marked[0], MAX_NODES) if marked else None
+    usual = cast(Arguments, base).get("nodes") or DEFAULT_NODES
     return max(usual, check_count("nodes", marked[0], MAX_NODES)) if marked else usual
 
 

@@ -15,6 +15,7 @@ from slurm_sim._pytest_lease import Lease
 from slurm_sim._pytest_markers import Place, Wanted, wanted
 from slurm_sim._pytest_shared import Leases, Sharing
 from slurm_sim.cluster import SlurmSim
+from slurm_sim.config import DEFAULT_GROUP
 from slurm_sim.errors import EngineError, NotRunningError, SlurmSimError, StartError
 from slurm_sim.spec import Arguments
 
@@ -64,7 +65,7 @@ class Pool:
         key = asked.until.nodeid, asked.kind
         if key in self._failed:  # fail at once, or each test would wait for the same failure
             raise self._failed[key]
-        if self._leases and isinstance(asked.until, pytest.Session):
+        if self._leases and isinstance(asked.until, pytest.Session) and asked.can_be_shared:
             sim = self._lease(self._leases, node, asked, key=key)
         else:
             if key not in self._sims:
@@ -90,15 +91,19 @@ class Pool:
         else:
             self._state(sim).suspect = True
 
-    def ready(self, sim: SlurmSim, nodes: int) -> None:
-        """Give a test this number of nodes, all of them up, regardless of what earlier tests did to them."""
+    def ready(self, sim: SlurmSim, nodes: int | None) -> None:
+        """Give a test this number of nodes, all of them up, regardless of what earlier tests did to them.
+
+        Without a number: those of the mini-cluster's spec.
+        """
+        wanted = sim.spec.counts if nodes is None else {DEFAULT_GROUP: nodes}
         if isinstance(sim, Lease):
             if self._leases:
                 self._leases.ready(sim)
         else:
-            self._mend(sim, nodes)
-        if len(sim.nodes()) != nodes:  # the last test had more, or scaled it
-            sim.scale(nodes)
+            self._mend(sim, node_names(wanted))
+        if set(sim.nodes()) != set(node_names(wanted)) and not (isinstance(sim, Lease) and len(sim.nodes()) == nodes):
+            sim.scale(**wanted)  # the last test had more, or scaled it
 
     def end_test(self, sim: SlurmSim) -> None:
         """Cancel a test's jobs, and check what else it has left behind."""
@@ -106,7 +111,7 @@ class Pool:
             if isinstance(sim, Lease):
                 if sim.lasting:  # the jobs of other leases end with the lease
                     self._end_jobs_of_lease(sim)
-            elif wrong := _health.ailments(sim.engine, sim.nodes()):
+            elif wrong := _health.ailments(sim, sim.nodes()):
                 self.suspect(sim)
                 _health.revive(sim, wrong)
                 self._state(sim).after = _health.configuration(sim)
@@ -116,7 +121,7 @@ class Pool:
             self.suspect(sim)
 
     def _end_jobs_of_lease(self, lease: Lease) -> None:
-        if _health.ailments(lease.engine, lease.nodes()):
+        if _health.ailments(lease, lease.nodes()):
             self.suspect(lease)
         else:
             lease.cancel_all(timeout=_health.PATIENCE)
@@ -152,9 +157,8 @@ class Pool:
             self._failed[key] = error
             raise
 
-    def _mend(self, sim: SlurmSim, nodes: int) -> None:
+    def _mend(self, sim: SlurmSim, names: list[str]) -> None:
         state = self._states.pop(sim, _State())
-        names = node_names(nodes)
         try:
             if state.problem:
                 raise StartError(state.problem)
@@ -257,7 +261,7 @@ def _ailments(found: _found.Found) -> list[str]:
     try:
         sim = SlurmSim.attach(found.spec.name)
         sim.cancel_all(timeout=_KEPT_GATE_SECONDS)
-        _lifecycle.pass_gate(sim.engine, len(found.nodes), _KEPT_GATE_SECONDS + len(found.nodes))
+        _lifecycle.pass_gate(sim.engine, sim.spec, len(found.nodes), _KEPT_GATE_SECONDS + len(found.nodes))
     except (SlurmSimError, TimeoutError) as error:
         return [_health.reason(error)]
     return []

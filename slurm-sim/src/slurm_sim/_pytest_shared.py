@@ -18,6 +18,7 @@ from slurm_sim._pytest_lease import Lease, partition_of
 from slurm_sim._pytest_markers import Place
 from slurm_sim._slurm import empty_queue
 from slurm_sim.cluster import SlurmSim
+from slurm_sim.config import DEFAULT_GROUP
 from slurm_sim.errors import SlurmSimError, SpecError, StartError
 
 _ATTEMPTS = 3
@@ -132,7 +133,7 @@ class Shared:
         """Release the nodes of a lease. Broken nodes, and those of a failed test, are repaired later."""
         mended = False
         try:
-            if not _health.ailments(self.sim.engine, lease.nodes()):
+            if not _health.ailments(self.sim, lease.nodes()):
                 if lease.suspect:  # its nodes may never report that a job has ended
                     self._admin('scancel --partition="$1"', lease.partition)
                 else:
@@ -187,7 +188,7 @@ class Shared:
     def _choose(self, count: int) -> list[str]:
         """Return the first nodes without a claim; they may not exist yet."""
         taken = {node for entry in self._book.living().values() for node in entry.nodes}
-        return list(islice((node for number in numbers(1) if (node := f"c{number}") not in taken), count))
+        return list(islice((node for number in numbers(1) if (node := f"{DEFAULT_GROUP}{number}") not in taken), count))
 
     def _works(self, others: Mapping[Path, Entry], count: int) -> bool:
         """Start or replace the mini-cluster if necessary, but not while tests run on a broken one."""
@@ -216,7 +217,7 @@ class Shared:
         for path in (*self._book.dead(), self._book.condemned):
             path.unlink(missing_ok=True)
         nodes = max([count, *(node_number(node) for entry in others.values() for node in entry.nodes)])
-        self.sim.spec = msgspec.structs.replace(self.sim.spec, nodes=nodes)
+        self.sim.spec = self.sim.spec.resized({DEFAULT_GROUP: nodes})
         self.sim.start()
         for path, entry in others.items():
             if entry.nodes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from slurm_sim import _lifecycle, _sif, faults
+from slurm_sim import _found, _lifecycle, _sif, faults
 from slurm_sim._docker import docker_output
 from slurm_sim._engine import Engine
 from slurm_sim._found import Found
@@ -18,24 +18,28 @@ from slurm_sim.spec import Spec
 # Slurm's record of a node, in one line; its times are in the zone of $TZ.
 _NODE = re.compile(r"^NodeName=(?P<name>\S+) .*? State=(?P<state>\S+) .*? SlurmdStartTime=(?P<since>\S+)", re.MULTILINE)
 _NETWORK = '{{{{.Name}}}}\t{{{{with index .NetworkSettings.Networks "{}"}}}}{{{{.NetworkID}}}}{{{{end}}}}'
+_EVERYWHERE = tuple(field.encode_name for field in msgspec.structs.fields(Spec))
 _SECONDS = len("2026-01-01T00:00:00")
 _ENDING_SECONDS = 2  # for a node to be completing: the epilog needs less than one
 
 
-def refuse_others(found: Found, spec: Spec, fields: Iterable[str] = Spec.__struct_fields__) -> None:
-    """Raise `SpecError` if a mini-cluster runs, or differs from a spec in one of these fields."""
+def refuse_others(found: Found, spec: Spec, places: Iterable[str] = _EVERYWHERE) -> None:
+    """Raise `SpecError` if a mini-cluster runs, or differs from a spec in one of these places of a `cluster.toml`."""
     name = found.spec.name
     if found.state == "running":
         raise SpecError(
             f"Mini-cluster {name!r} is already running.",
             todo=f"use it, remove it with 'slurm-sim down --name {name}', or use another --name.",
         )
-    was = msgspec.structs.replace(found.spec, nodes=len(found.all_nodes))
+    was = found.spec.resized(found.counts)
+    original = _found.changes(found.spec, spec)
     differs = [
-        field for field in fields if getattr(spec, field) not in (getattr(was, field), getattr(found.spec, field))
+        f"{key} is {there}, not {wanted}"
+        for key, (there, wanted) in _found.changes(was, spec).items()
+        if key in original and any(f"{key}.".startswith(f"{place}.") for place in places)
     ]
     if differs:
-        seen = "\n".join(f"{field} is {getattr(was, field)}, not {getattr(spec, field)}" for field in differs)
+        seen = "\n".join(differs)
         todo = f"leave out these options to bring it back as it was, or run 'slurm-sim down --name {name}' first."
         raise SpecError(f"Mini-cluster {name!r} is {found.state}, with other settings.", seen, todo)
 

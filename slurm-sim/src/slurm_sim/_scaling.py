@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Mapping
 
 from slurm_sim import _found, _lifecycle, _size
 from slurm_sim._docker import docker
-from slurm_sim._engine import USER, Engine
+from slurm_sim._engine import Engine
 from slurm_sim._locking import exclusive
 from slurm_sim._node_names import node_names
 from slurm_sim._signals import interrupted_once
-from slurm_sim.errors import SlurmSimError, StartError
-from slurm_sim.spec import Spec
+from slurm_sim._slurm import gate_job
+from slurm_sim._slurm_conf import conf_lines
+from slurm_sim._suggest import did_you_mean
+from slurm_sim.config import MAX_NODES
+from slurm_sim.errors import SlurmSimError, SpecError, StartError
+from slurm_sim.spec import Spec, check_count
 
 # Set a node down only after its container is removed: if it answered again, Slurm would take it back (ReturnToService),
 # with jobs that never end.
@@ -30,11 +36,34 @@ done
 _SET_TIMEOUTS = "cat >/etc/slurm/timeouts && /usr/local/lib/slurm-sim/configure && scontrol reconfigure"
 
 
-def scale(engine: Engine, spec: Spec, wanted: int) -> None:
-    """Scale a running mini-cluster to this number of nodes, and return when Slurm agrees."""
+def wanted(spec: Spec, nodes: int | None, groups: Mapping[str, int]) -> dict[str, int]:
+    """Return the number of nodes per group that a user asks for, without the groups that stay as they are.
+
+    Raises `SpecError`.
+    """
+    if nodes is not None and len(spec.groups) > 1:
+        names = " ".join(f"{name}=N" for name in spec.groups)
+        what = "This mini-cluster has several groups of nodes."
+        raise SpecError(what, f"groups: {', '.join(spec.groups)}", f"say which one: {names}.")
+    asked = dict(groups) | ({} if nodes is None else {next(iter(spec.groups)): nodes})
+    if not asked:
+        raise SpecError("The number of nodes is missing.", todo="give a number, or GROUP=NUMBER.")
+    for group, count in asked.items():
+        if group not in spec.groups:
+            todo = did_you_mean(group, spec.groups, f"use one of {', '.join(spec.groups)}.")
+            raise SpecError(f"Unknown group of nodes {group!r}.", todo=todo)
+        check_count("nodes", count, MAX_NODES, least=1 if len(spec.groups) == 1 else 0)
+    return asked
+
+
+def scale(engine: Engine, spec: Spec, asked: dict[str, int]) -> None:
+    """Scale groups of a running mini-cluster to these numbers of nodes, and return when Slurm agrees."""
     with exclusive(engine.name), interrupted_once():
-        present = engine.require(*_found.SERVICES).nodes
-        names = node_names(wanted)
+        found = engine.require()
+        present = found.nodes
+        counts = found.counts | asked
+        check_count("nodes", sum(counts.values()), MAX_NODES)
+        names = node_names(counts)
         added = [node for node in names if node not in present]
         gone = [node for node in present if node not in names]
         if added:
@@ -46,16 +75,31 @@ def scale(engine: Engine, spec: Spec, wanted: int) -> None:
                 inside=len(present),
             )
         if gone:
+            _refuse_reserved(engine, gone)
             _forget(engine, gone)
         if added:
-            if _size.timeouts(wanted) != _size.timeouts(len(present)):
-                set_timeouts(engine, wanted)
+            if _size.timeouts(len(names)) != _size.timeouts(len(present)):
+                set_timeouts(engine, len(names))
             _add(engine, spec, names, added=added)
+
+
+def _refuse_reserved(engine: Engine, nodes: list[str]) -> None:
+    """Raise `SpecError` if a reservation holds one of these nodes: Slurm does not delete it."""
+    said = engine.run("login", "scontrol", "--oneliner", "show", "nodes", ",".join(nodes)).stdout
+    states = dict(re.findall(r"^NodeName=(\S+) .*? State=(\S+)", said, re.MULTILINE))
+    reserved = [node for node, state in states.items() if "+RESERVED" in state]
+    if reserved:
+        shown = engine.run("login", "scontrol", "--oneliner", "show", "reservation").stdout
+        raise SpecError(
+            f"Cannot remove {', '.join(reserved)}: a reservation holds nodes until it ends.",
+            "\n".join(re.findall(r"^ReservationName=\S+ .*? Nodes=\S+", shown, re.MULTILINE)),
+            "delete it first, as root on slurmctld: scontrol delete reservation=NAME.",
+        )
 
 
 def set_timeouts(engine: Engine, nodes: int) -> None:
     """Set a running Slurm's timeouts for this number of nodes; they last across restarts of the controller."""
-    lines = _size.conf_lines(_size.timeouts(nodes)).encode()
+    lines = conf_lines(_size.timeouts(nodes)).encode()
     done = engine.run("slurmctld", "sh", "-ec", _SET_TIMEOUTS, stdin=lines)
     if done.returncode:
         raise StartError("Slurm rejected longer timeouts.", done.stdout + done.stderr)
@@ -79,7 +123,7 @@ def _add(engine: Engine, spec: Spec, names: list[str], *, added: list[str]) -> N
     try:
         _lifecycle.compose_up(spec, names, *added)
         _await_nodes(engine, added, timeout=30 + len(added))
-        _await_answers(engine, added)
+        _await_answers(engine, spec, added)
         _await_nodes(engine, added, timeout=30)  # they are completing for a moment: the epilog runs
     except BaseException as error:  # remove the new nodes again; the old ones keep running
         _take_back(engine, added)
@@ -107,18 +151,20 @@ def _await_nodes(engine: Engine, nodes: list[str], *, timeout: float) -> None:
         time.sleep(0.05)  # Slurm sends no event when a node registers
 
 
-def _await_answers(engine: Engine, nodes: list[str]) -> None:
+def _await_answers(engine: Engine, spec: Spec, nodes: list[str]) -> None:
     """Run a job on new nodes, and return when each has answered, or when other jobs already use them."""
+    user, options = gate_job(spec)
     job = (
         "srun",
         "--quiet",
+        *options,
         "--immediate",
         "--mpi=none",
         "--time=10",
         f"--nodes={len(nodes)}",
         f"--nodelist={','.join(nodes)}",
     )
-    done = engine.run("login", *job, "hostname", user=USER)
+    done = engine.run("login", *job, "hostname", user=user)
     silent = set(nodes) - set(done.stdout.split())
     if silent and "Unable to allocate resources" not in done.stderr:
         what = f"Only {len(nodes) - len(silent)} of {len(nodes)} new nodes answered a job on all of them."

@@ -15,11 +15,14 @@ from slurm_sim import _found, _output
 from slurm_sim._jupyter import Jupyter
 from slurm_sim._record import JobRecord
 from slurm_sim._signals import Stopped
+from slurm_sim._slurm_conf import GATE_PARTITION
 from slurm_sim.cluster import SlurmSim
+from slurm_sim.config import DEFAULT_PARTITION
 from slurm_sim.errors import JobError, SlurmSimError
 from slurm_sim.job import Job
+from slurm_sim.spec import Spec
 
-_NODE_FORMAT = "%N|%T|%c|%m|%e|%E"
+_NODE_FORMAT = "%N|%T|%c|%m|%G|%R|%E"
 _QUEUE_FORMAT = "%i|%u|%j|%T|%M|%D|%R"
 _MOST = 10  # failed tasks that are named
 
@@ -72,6 +75,8 @@ class _Node(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     cpus: int
     memory_mb: int
+    gpus: str
+    partitions: list[str]
     reason: str
 
 
@@ -100,15 +105,15 @@ class _Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     """Print the nodes, the queue and the stopped services."""
-    found = sim.engine.require(*_found.SERVICES)
-    nodes = _rows(sim, "sinfo", "--noheader", "--Node", f"--format={_NODE_FORMAT}")
+    found = sim.engine.require()
+    nodes = _nodes(sim)
     jobs = _rows(sim, "squeue", "--noheader", f"--format={_QUEUE_FORMAT}")
     lab = _jupyter(sim)
     if as_json:
         _print_json(
             _Status(
                 name=sim.name,
-                nodes=[_node(row) for row in nodes],
+                nodes=nodes,
                 jobs=[_queued_job(row) for row in jobs],
                 jupyter=lab,
                 stopped=found.stopped or msgspec.UNSET,
@@ -116,7 +121,7 @@ def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
         )
         return
     console = Console()
-    console.print(_table(f"mini-cluster {sim.name}", ["node", "state", "CPUs", "MiB"], [row[:4] for row in nodes]))
+    console.print(_table_of_nodes(sim.name, nodes))
     if jobs:
         console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "nodelist (reason)"], jobs))
     for what, address in _addresses(lab):
@@ -131,9 +136,44 @@ def _rows(sim: SlurmSim, *command: str) -> list[list[str]]:
     return [line.split("|") for line in sim.exec(*command).stdout.splitlines()]
 
 
-def _node(row: list[str]) -> _Node:
-    name, state, cpus, memory, _free, reason = row
-    return _Node(name=name, state=state, cpus=int(cpus), memory_mb=int(memory), reason=reason)
+def _nodes(sim: SlurmSim) -> list[_Node]:
+    """Return the nodes in order, each with all of its partitions; sinfo has a line for each partition of a node."""
+    rows = _rows(sim, "sinfo", "--all", "--noheader", "--Node", f"--format={_NODE_FORMAT}")
+    partitions: dict[str, list[str]] = {}
+    for name, *_, partition, _reason in rows:
+        partitions.setdefault(name, []).extend([partition] * (partition != GATE_PARTITION))
+    found = {row[0]: _node(row, partitions[row[0]]) for row in rows}
+    order = [*sim.nodes(), *found]
+    return sorted(found.values(), key=lambda node: order.index(node.name))
+
+
+def _node(row: list[str], partitions: list[str]) -> _Node:
+    name, state, cpus, memory, gres, _partition, reason = row
+    gpus = "" if gres == "(null)" else gres.removeprefix("gpu:").replace(",gpu:", ",")
+    return _Node(
+        name=name,
+        state=state,
+        cpus=int(cpus),
+        memory_mb=int(memory),
+        gpus=gpus,
+        partitions=partitions,
+        reason=reason,
+    )
+
+
+def _table_of_nodes(name: str, nodes: list[_Node]) -> Table:
+    """Return the table; it has columns for GPUs and for partitions only if there is more than the usual."""
+    columns: dict[str, list[str]] = {
+        "node": [node.name for node in nodes],
+        "state": [node.state for node in nodes],
+        "CPUs": [str(node.cpus) for node in nodes],
+        "MiB": [str(node.memory_mb) for node in nodes],
+    }
+    if any(node.gpus for node in nodes):
+        columns["GPUs"] = [node.gpus for node in nodes]
+    if any(node.partitions != [DEFAULT_PARTITION] for node in nodes):
+        columns["partitions"] = [", ".join(node.partitions) for node in nodes]
+    return _table(f"mini-cluster {name}", list(columns), [list(row) for row in zip(*columns.values(), strict=True)])
 
 
 def _queued_job(row: list[str]) -> _QueuedJob:
@@ -173,8 +213,8 @@ def listing(*, as_json: bool) -> None:
         [
             name,
             str(len(f.nodes)),
-            str(f.spec.cpus_per_node),
-            str(f.spec.memory_mb),
+            _each(f.spec, "cpus"),
+            _each(f.spec, "memory_mb"),
             f.state if f.state != "partly stopped" else f"{f.state}: {_found.seen_states(f)}",
         ]
         for name, f in sorted(found.items())
@@ -190,6 +230,14 @@ def users(sim: SlurmSim, *, as_json: bool) -> None:
         return
     rows = [[name, str(uid)] for name, uid in found.items()]
     Console().print(_table("users", ["name", "ID"], rows))
+
+
+def _each(spec: Spec, what: str) -> str:
+    """Return a number that all groups of nodes have, or the number of each group."""
+    numbers = {name: str(getattr(group, what)) for name, group in spec.groups.items()}
+    if len({*numbers.values()}) == 1:
+        return next(iter(numbers.values()))
+    return ", ".join(f"{name} {number}" for name, number in numbers.items())
 
 
 def _print_json(value: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
 
 import msgspec
 
@@ -60,11 +59,6 @@ def timeouts(nodes: int) -> dict[str, str]:
         "InactiveLimit": str(2 * message),
         "AuthInfo": f"cred_expire={2 * message}",
     }
-
-
-def conf_lines(values: Mapping[str, str]) -> str:
-    """Return lines of slurm.conf, each with its end."""
-    return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
 def check_room(there: int, wanted: int, image: str, *, network: str | None = None, inside: int = 0) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from slurm_sim._slurm_conf import GATE_PARTITION
+from slurm_sim.config import USER
+from slurm_sim.spec import Spec
+
 AWAIT_CONTROLLER = "until scontrol ping >/dev/null; do sleep 0.1; done # slurmctld sends no notice when it answers\n"
 """Waits until the controller answers."""
 
@@ -13,3 +17,8 @@ def empty_queue(selection: str = "") -> str:
         f"{squeue} --format=%A | sort --unique | xargs --no-run-if-empty scancel\n"
         f'until [ -z "$({squeue})" ]; do sleep 0.05; done # Slurm sends no notice of an empty queue\n'
     )
+
+
+def gate_job(spec: Spec) -> tuple[str, list[str]]:
+    """Return the user and the options of a job that may use all nodes, whatever partitions and limits there are."""
+    return (USER, []) if spec.plain else ("root", [f"--partition={GATE_PARTITION}"])

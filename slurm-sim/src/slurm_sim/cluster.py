@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from slurm_sim import _copying, _found, _images, _jupyter, _lifecycle, _revive, _scaling, _sif, _ssh, _submission, _users, faults
+import msgspec
+
+from slurm_sim import (
+    _asked,
+    _copying,
+    _found,
+    _images,
+    _jupyter,
+    _lifecycle,
+    _revive,
+    _scaling,
+    _sif,
+    _ssh,
+    _submission,
+    _users,
+    faults,
+)
 from slurm_sim._docker import Completed
-from slurm_sim._engine import USER, Engine
+from slurm_sim._engine import Engine
 from slurm_sim._locking import exclusive
 from slurm_sim._signals import interrupted_once
 from slurm_sim._slurm import empty_queue
+from slurm_sim.config import USER
 from slurm_sim.errors import SpecError
 from slurm_sim.job import Job
-from slurm_sim.spec import MAX_NODES, Spec, check_count, check_name, check_slurm_conf, parse_memory
+from slurm_sim.spec import Spec, check_name
 
 __all__ = ["SlurmSim"]
 
@@ -26,9 +43,16 @@ class SlurmSim:
     """A real Slurm cluster in containers; as a context manager, it starts on entry and is removed on exit.
 
     Args:
-        nodes: Number of compute nodes, named c1…cN; at most 512.
-        cpus_per_node: CPUs per node, as reported to Slurm, regardless of the host's.
-        memory_per_node: Memory per node, as reported to Slurm: `4G`, `512M`, or a number of MiB.
+        nodes: Number of compute nodes, named c1…cN; at most 512. Default: 2.
+        cpus_per_node: CPUs per node, as reported to Slurm, regardless of the host's. Default: 2.
+        memory_per_node: Memory per node, as reported to Slurm: `4G`, `512M`, or a number of MiB. Default: `4G`.
+        gpus_per_node: Simulated GPUs per node: `2`, `a100:2`, or `a100:2,v100:1`.
+        partitions: Partitions besides `general`, which has all nodes: `["debug:nodes=1,time=10"]`.
+        accounting: Run slurmdbd and a database: sacct, sacctmgr, accounts, QOS and limits.
+        users: Users besides `hpc`.
+        ssh: Run sshd on the login node, published on this host's loopback.
+        rest: Run slurmrestd, published on this host's loopback.
+        config: A `cluster.toml`, which can say all of this and more; arguments add to it.
         name: Name of the Compose project; by default, an unused one.
         image: Image of login and compute nodes; it must be built on ours (see README). Default: $SLURM_SIM_IMAGE, else
             slurm-sim/node if built, else plain Slurm.
@@ -39,15 +63,22 @@ class SlurmSim:
         verbose: Show the output of image builds.
 
     Raises:
-        SpecError: A number, name, memory size, SIF or line of slurm.conf is invalid.
+        SpecError: A number, name, memory size, SIF, line of slurm.conf or anything in the `cluster.toml` is invalid.
     """
 
     def __init__(
         self,
-        nodes: int = 2,
+        nodes: int | None = None,
         *,
-        cpus_per_node: int = 2,
-        memory_per_node: str | int = "4G",
+        cpus_per_node: int | None = None,
+        memory_per_node: str | int | None = None,
+        gpus_per_node: str | int | None = None,
+        partitions: Sequence[str] = (),
+        accounting: bool = False,
+        users: Sequence[str] = (),
+        ssh: bool = False,
+        rest: bool = False,
+        config: str | Path | None = None,
         name: str | None = None,
         image: str | None = None,
         bare: bool = False,
@@ -58,15 +89,25 @@ class SlurmSim:
     ) -> None:
         if jupyter:
             _jupyter.check(bare=bare, image=image or os.environ.get("SLURM_SIM_IMAGE"))
+        asked = _asked.configuration(
+            config,
+            nodes=nodes,
+            cpus_per_node=cpus_per_node,
+            memory_per_node=memory_per_node,
+            gpus_per_node=gpus_per_node,
+            partitions=partitions,
+            accounting=accounting,
+            users=users,
+            ssh=ssh,
+            rest=rest,
+            slurm_conf=slurm_conf or {},
+        )
         self.spec = Spec(
+            **msgspec.structs.asdict(asked),
             name=check_name(f"slurm-sim-{secrets.token_hex(3)}" if name is None else name),
-            nodes=check_count("nodes", nodes, MAX_NODES),
-            cpus_per_node=check_count("CPUs per node", cpus_per_node, 1024),
-            memory_mb=parse_memory(memory_per_node),
             bare=bare,
             sif=_sif.of_bare(sif, bare=bare),
             jupyter=jupyter,
-            slurm_conf=check_slurm_conf(slurm_conf or {}),
             **_images.default_images(image, bare=bare, jupyter=jupyter),
         )
         self.engine = Engine(self.spec.name)
@@ -116,8 +157,7 @@ class SlurmSim:
         Returns:
             The duration of each part, in seconds.
         """
-        images = [self.spec.controller_image, self.spec.login_image, self.spec.node_image]
-        _images.ensure(images, verbose=self._verbose)
+        _images.ensure(_images.of(self.spec), verbose=self._verbose)
         timeout = timeout or 30 + self.spec.nodes + 120 * self.spec.jupyter
         with exclusive(self.name), interrupted_once():
             found = _found.existing(self.name)
@@ -181,12 +221,19 @@ class SlurmSim:
         """Cancel every job; return when the queue is empty, or raise `TimeoutError`."""
         self.exec("sh", "-c", empty_queue(), on="slurmctld", user="root", timeout=timeout)
 
-    def scale(self, nodes: int) -> None:
+    def scale(self, nodes: int | None = None, **groups: int) -> None:
         """Add nodes, or remove the last ones; return when Slurm agrees.
 
         Jobs on a removed node end as if the node was lost: Slurm requeues batch jobs.
+
+        Args:
+            nodes: Number of nodes, in a mini-cluster with one group of them.
+            groups: Number of nodes per group: `scale(gpu=3)`.
+
+        Raises:
+            SpecError: A number or a group is invalid, or a reservation holds a node to remove.
         """
-        _scaling.scale(self.engine, self.spec, check_count("nodes", nodes, MAX_NODES))
+        _scaling.scale(self.engine, self.spec, _scaling.wanted(self.spec, nodes, groups))
 
     def fault(self, kind: faults.Fault | str, *targets: str) -> None:
         """Inject a fault, or repair it; see `Fault`. Raises `SpecError` for an unknown fault or node."""

@@ -10,8 +10,8 @@ Fixtures:
     slurm_sim_for: `slurm_sim_for(request)` returns the same mini-cluster in a fixture of wider scope.
     slurm_sim_factory: Starts mini-clusters that belong to one test.
 
-Marker: `@pytest.mark.slurm_sim(nodes=4, cpus_per_node=8, image="mine", scope="module")` says what a test, a class or a
-module needs. All arguments of `SlurmSim` are allowed. `nodes` is a minimum: the shared mini-cluster grows for this test
+Marker: `@pytest.mark.slurm_sim(nodes=4, accounting=True, scope="module")` says what a test, a class or a module needs.
+All arguments of `SlurmSim` are allowed. `nodes` is a minimum: the shared mini-cluster grows for this test
 and shrinks for the next. Any other argument starts a separate mini-cluster. `scope` says how long it lasts.
 
 Command line, and keys of the ini file: see `pytest --help`. pytest-xdist: every worker has its own mini-clusters, or
@@ -32,8 +32,9 @@ from slurm_sim._pytest_pool import KEPT, Pool
 from slurm_sim._pytest_shared import Sharing
 from slurm_sim._signals import sigterm_as_ctrl_c
 from slurm_sim.cluster import SlurmSim
+from slurm_sim.config import MAX_NODES
 from slurm_sim.errors import SlurmSimError
-from slurm_sim.spec import MAX_NODES, Arguments
+from slurm_sim.spec import Arguments
 
 __all__ = ["KEPT"]
 
@@ -52,10 +53,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         ("nodes", "N", "compute nodes [2]"),
         ("cpus-per-node", "N", "CPUs per node, as reported to Slurm [2]"),
         ("memory-per-node", "SIZE", "memory per node, as reported to Slurm [4G]"),
+        ("gpus-per-node", "[TYPE:]N", "simulated GPUs per node, such as a100:2"),
         ("image", "IMAGE", "image of login and compute nodes"),
+        ("config", "FILE", "a cluster.toml, relative to the root folder"),
     ):
         group.addoption(f"--slurm-sim-{name}", metavar=metavar, help=text)
         parser.addini(f"slurm_sim_{name.replace('-', '_')}", text)
+    text = "run slurmdbd and a database"
+    group.addoption("--slurm-sim-accounting", action="store_true", help=text)
+    parser.addini("slurm_sim_accounting", text, type="bool")
     text = "how long a mini-cluster lasts: function, class, module, package or session [session]"
     group.addoption("--slurm-sim-scope", metavar="SCOPE", choices=_SCOPES, help=text)
     parser.addini("slurm_sim_scope", text)
@@ -74,7 +80,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and name this run, so that its mini-clusters are found in every process."""
-    text = "slurm_sim(nodes, cpus_per_node, memory_per_node, image, …, scope): the mini-cluster that a test needs"
+    text = "slurm_sim(nodes, cpus_per_node, accounting, users, config, …, scope): the mini-cluster that a test needs"
     config.addinivalue_line("markers", text)
     given = getattr(config, "workerinput", {}).get("slurm_sim_run")
     config.stash[_RUN] = given or _pytest_pool.new_run()
@@ -230,8 +236,14 @@ def _usual(config: pytest.Config) -> Arguments:
         usual["cpus_per_node"] = cpus
     if (memory := _setting(config, "memory_per_node")) is not None:
         usual["memory_per_node"] = memory
+    if (gpus := _setting(config, "gpus_per_node")) is not None:
+        usual["gpus_per_node"] = gpus
     if (image := _setting(config, "image")) is not None:
         usual["image"] = image
+    if (file := _setting(config, "config")) is not None:
+        usual["config"] = config.rootpath / file
+    if config.getoption("--slurm-sim-accounting") or config.getini("slurm_sim_accounting"):
+        usual["accounting"] = True
     return usual
 
 
@@ -245,7 +257,7 @@ def _sharing(config: pytest.Config) -> Sharing | None:
     """Return how all workers share a mini-cluster, or None."""
     if not (config.getoption("--slurm-sim-shared") or config.getini("slurm_sim_shared")):
         return None
-    usual = _usual(config).get("nodes", DEFAULT_NODES)
+    usual = _usual(config).get("nodes") or DEFAULT_NODES
     most = _number("max_nodes", _setting(config, "max_nodes"))
     if most is not None and not usual <= most <= MAX_NODES:
         raise pytest.UsageError(

@@ -1,0 +1,186 @@
+"""Read a `cluster.toml`. An error names the key, its line, what was found and what is allowed."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from slurm_sim._suggest import did_you_mean
+from slurm_sim.config import Account, Config, ConfigError, NodeGroup, Partition, Preemption, Qos, Scripts, User, check
+from slurm_sim.errors import SpecError
+from slurm_sim.spec import check_slurm_conf
+
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "nodes": NodeGroup,
+    "partitions": Partition,
+    "users": User,
+    "accounts": Account,
+    "qos": Qos,
+}
+"""Tables whose keys are names."""
+
+_SINGLE: dict[str, type[msgspec.Struct]] = {"preemption": Preemption, "scripts": Scripts}
+_SWITCHES = ("accounting", "ssh", "rest")
+_KEYS = [*_SWITCHES, *_TABLES, *_SINGLE, "slurm"]
+_WORDS = {
+    "int": "a whole number",
+    "str": "text in quotes",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "float": "a number",
+}
+_MOST_OF_A_SCRIPT = 65536
+
+
+def read(file: str | Path) -> Config:
+    """Return the configuration in a file. Raises `SpecError`."""
+    path = Path(file)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        seen = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SpecError(f"Cannot read {path}.", str(seen), "name a cluster.toml.") from None
+    try:
+        return _config(tomllib.loads(text), path.parent)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path} is not valid TOML.", str(error), "see https://toml.io.") from None
+    except ConfigError as error:
+        line = line_of(text, error.at)
+        where = f"{path}, line {line}: " if line else f"{path}: "
+        raise SpecError(where + error.what, error.seen, error.todo) from None
+
+
+def _config(data: Mapping[str, Any], folder: Path) -> Config:
+    _check_keys(data, _KEYS)
+    given: dict[str, Any] = {}
+    for key in _SWITCHES:
+        if key in data:
+            given[key] = _convert(data[key], bool, key)
+    for key, kind in _TABLES.items():
+        tables = _table(data.get(key, {}), key)
+        given[key] = {name: _struct(table, kind, key, name) for name, table in tables.items()}
+    for key, kind in _SINGLE.items():
+        if key in data:
+            given[key] = _struct(data[key], kind, key)
+    if "scripts" in data:
+        given["scripts"] = _scripts(given["scripts"], folder)
+    try:
+        slurm = check_slurm_conf(_table(data.get("slurm", {}), "slurm"))
+    except ConfigError:
+        raise
+    except SpecError as error:
+        raise ConfigError(error.what, error.seen, error.todo, at=("slurm",)) from None
+    config = Config(groups=given.pop("nodes"), slurm_conf=slurm, **given)
+    check(config)
+    return config
+
+
+def _check_keys(table: Mapping[str, Any], known: list[str], *at: str) -> None:
+    for key in table:
+        if key not in known:
+            where = f" in [{'.'.join(at)}]" if at else ""
+            todo = did_you_mean(key, known, f"use one of {', '.join(known)}.")
+            raise ConfigError(f"Unknown key {key!r}{where}.", todo=todo, at=(*at, key))
+
+
+def _table(value: object, *at: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{'.'.join(at)} is not a table.", repr(value), f"write [{'.'.join(at)}.NAME].", at=at)
+    return value
+
+
+def _struct(value: object, kind: type[msgspec.Struct], *at: str) -> Any:
+    table = _table(value, *at)
+    _check_keys(table, list(kind.__struct_fields__), *at)
+    return _convert(table, kind, *at)
+
+
+def _convert(value: object, kind: type[Any], *at: str) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        inside = tuple(re.findall(r"\.(\w+)", path))
+        place = (*at, *inside)
+        seen: Any = value
+        for key in inside:
+            seen = seen[key] if isinstance(seen, Mapping) and key in seen else seen
+        raise ConfigError(
+            f"Invalid value of {'.'.join(place)}." if inside or not isinstance(value, Mapping) else f"{what}.",
+            repr(seen),
+            f"give {_allowed(what)}.",
+            at=place,
+        ) from None
+
+
+def _allowed(what: str) -> str:
+    """Return what msgspec has expected, in TOML's words."""
+    missing = re.search(r"missing required field `(\w+)`", what)
+    if missing:
+        return f"a value for {missing[1]!r}"
+    expected = what.removeprefix("Expected ").partition(", got")[0]
+    if what.startswith("Invalid enum value"):
+        return "one of the values in docs/mini-cluster.md"
+    for name, word in _WORDS.items():
+        expected = re.sub(rf"`?\b{name}\b`?", word, expected)
+    return expected.replace(" | ", " or ").replace("`", "").replace(" or null", "")
+
+
+def _scripts(named: Scripts, folder: Path) -> Scripts:
+    """Return the texts of scripts that are named relative to the file's folder."""
+    texts: dict[str, str] = {}
+    for key in Scripts.__struct_fields__:
+        name = getattr(named, key)
+        if not name:
+            continue
+        try:
+            texts[key] = (folder / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            seen = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise ConfigError(f"Cannot read the {key} {folder / name}.", str(seen), at=("scripts", key)) from None
+        if not texts[key].startswith("#!") or len(texts[key]) > _MOST_OF_A_SCRIPT:
+            todo = f"use a script of at most {_MOST_OF_A_SCRIPT} characters that starts with #!."
+            raise ConfigError(f"The {key} {folder / name} is no script.", todo=todo, at=("scripts", key))
+    return Scripts(**texts)
+
+
+def line_of(text: str, at: tuple[str, ...]) -> int | None:
+    """Return the line of a key, or of the nearest table around it; None if neither is written on a line."""
+    table: tuple[str, ...] = ()
+    best = 0
+    found: int | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if stripped.startswith("["):
+            table = _keys_of(stripped)
+            path = table
+        elif "=" in stripped and not stripped.startswith("#"):
+            path = (*table, *_keys_of(stripped.partition("=")[0] + "=0"))
+        else:
+            continue
+        if len(path) > best and path == at[: len(path)]:
+            best, found = len(path), number
+    return found
+
+
+def _keys_of(line: str) -> tuple[str, ...]:
+    """Return the keys in a line of TOML that has a table's header or one dotted key."""
+    try:
+        value: Any = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return ()
+    keys = []
+    while isinstance(value, (dict, list)) and value:
+        value = value[0] if isinstance(value, list) else value
+        if not value:
+            break
+        key = next(iter(value))
+        keys.append(key)
+        value = value[key]
+    return tuple(keys)
