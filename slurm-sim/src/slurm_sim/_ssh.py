@@ -94,8 +94,8 @@ def _folders(name: str) -> list[Path]:
     """Return the folders that may hold a mini-cluster's files; the first is the one to use."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    parents = [Path(runtime)] * bool(runtime and Path(runtime).is_dir()) + [Path(state)]
-    return [parent / "slurm-sim" / name for parent in parents]
+    parents = [runtime, state] if runtime and Path(runtime).is_dir() else [state]
+    return [Path(parent) / "slurm-sim" / name for parent in parents]
 
 
 @contextmanager
