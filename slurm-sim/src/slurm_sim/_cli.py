@@ -254,7 +254,7 @@ def fault(name: str, kind: str, nodes: tuple[str, ...]) -> None:
     SlurmSim.attach(name).fault(Fault.parse(kind), *nodes)
 
 
-@cli.group()
+@cli.group(cls=Commands)
 def user() -> None:
     """Add, remove or list users. Every mini-cluster has the user hpc."""
 

@@ -61,6 +61,7 @@ def write_config(engine: Engine, spec: Spec) -> Path:
     folder = _folders(spec.name)[0]
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)  # one that was left behind may have another mode
     with _locked(folder):
         key = folder / "id_ed25519"
         public = folder / "id_ed25519.pub"

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from slurm_sim._engine import Engine
 from slurm_sim._identity import people, unknown
-from slurm_sim._slurm import empty_queue
 from slurm_sim.config import USER, Config, User, check
 from slurm_sim.errors import SlurmSimError, SpecError
 
@@ -18,6 +17,13 @@ while pkill --signal KILL --uid "$1"; do # no event says that the last one has e
   [ $SECONDS -lt 20 ] || { echo "processes of user $1 do not end" >&2; exit 1; }
   sleep 0.05
 done
+"""
+
+# Slurm's own option --user rejects a user who was removed, even by ID.
+_END_JOBS = """
+jobs() { all=$(squeue --noheader --format='%U %A') && echo "$all" | sed --quiet "s/^$1 //p"; }
+jobs "$1" | xargs --no-run-if-empty scancel
+until left=$(jobs "$1") && [ -z "$left" ]; do sleep 0.05; done # Slurm sends no notice of a job's end
 """
 
 # sacctmgr fails if there is nothing to add.
@@ -64,8 +70,7 @@ def remove(engine: Engine, names: Sequence[str]) -> None:
     _run(engine, "remove", names)  # first, so that nothing new starts
     for uid in (there[name] for name in names):
         engine.exec("bash", "-c", _END_PROCESSES, "end", str(uid), user="root")
-        queue = empty_queue(f"--user={uid}")
-        engine.exec("sh", "-c", queue, on="slurmctld", user="root", timeout=_ENDING_SECONDS)
+        engine.exec("sh", "-c", _END_JOBS, "end", str(uid), on="slurmctld", user="root", timeout=_ENDING_SECONDS)
 
 
 def associate(engine: Engine, names: Sequence[str], account: str | None) -> None:
