@@ -72,8 +72,10 @@ def free_port() -> int:
 def background(config: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run ssh in the background; end it at the end."""
     with subprocess.Popen(["ssh", "-F", config, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
-        yield client
-        client.kill()
+        try:
+            yield client
+        finally:
+            client.kill()
 
 
 def reachable(port: int) -> bool:
@@ -122,7 +124,7 @@ def test_environment_is_that_of_exec(sim: SlurmSim, config: Path) -> None:
     wanted = sim.exec("sh", "-c", ask).stdout
     assert "squeue" in wanted
     assert said(config, "login", ask) == said(config, "login", f"bash -lc '{ask}'") == wanted
-    assert said(config, "login", stdin=ask.encode()) == wanted
+    assert said(config, "-T", "login", stdin=ask.encode()) == wanted
 
 
 def test_terminal(config: Path) -> None:
@@ -175,18 +177,17 @@ def test_forwards_ports(sim: SlurmSim, config: Path) -> None:
                 assert connection.recv(6) == b"hello\n"
 
 
-def test_many_sessions_at_once(config: Path) -> None:
+def test_many_sessions_at_once(config: Path, tmp_path: Path) -> None:
     """Many sessions at once work, over one connection each and over one for all, as editors use it."""
+    wanted = [f"{number}\n" for number in range(60)]
     with ThreadPoolExecutor(30) as pool:
-        assert list(pool.map(lambda one: said(config, "login", f"echo {one}"), range(60))) == [
-            f"{n}\n" for n in range(60)
-        ]
-    shared = config.with_name("control")
-    with background(config, "-M", "-S", str(shared), "-N", "login"):
+        assert list(pool.map(lambda number: said(config, "login", f"echo {number}"), range(60))) == wanted
+    shared = tmp_path / "control"
+    words = ("-S", str(shared), "login")
+    with background(config, "-M", "-N", *words):
         until(shared.exists, "the shared connection")
         with ThreadPoolExecutor(30) as pool:
-            answers = list(pool.map(lambda one: said(config, "-S", str(shared), "login", f"echo {one}"), range(60)))
-        assert answers == wanted
+            assert list(pool.map(lambda number: said(config, *words, f"echo {number}"), range(60))) == wanted
 
 
 def test_accepts_nothing_but_the_key(config: Path, tmp_path: Path) -> None:
