@@ -80,6 +80,14 @@ target "slurmd" {
   labels   = { "org.opencontainers.image.title" = "slurm-sim compute node" }
 }
 
+# With --rest only: Slurm's REST API.
+target "slurmrestd" {
+  inherits = ["_slurm", "_output"]
+  target   = "slurmrestd"
+  tags     = ["slurm-sim/slurmrestd:${SLURM_VERSION}"]
+  labels   = { "org.opencontainers.image.title" = "slurm-sim REST API" }
+}
+
 # Apptainer for an ordinary user: `make sif` uses it if the host has none, and it is the base of bare nodes.
 target "apptainer" {
   inherits = ["_image", "_output"]

@@ -45,7 +45,15 @@ def test_mini_cluster_starts_is_listed_and_ends(name: str) -> None:
     assert up.returncode == 0, up.stderr
     config = slurm_sim_command("exec", "--name", name, "--", "scontrol", "show", "config").stdout.decode()
     assert re.search(r"^SlurmdTimeout += 17 sec$", config, re.MULTILINE)
-    node = {"name": "c1", "state": "idle", "cpus": 3, "memory_mb": 1536, "reason": "none"}
+    node = {
+        "name": "c1",
+        "state": "idle",
+        "cpus": 3,
+        "memory_mb": 1536,
+        "gpus": "",
+        "partitions": ["general"],
+        "reason": "none",
+    }
     status = json.loads(slurm_sim_command("status", "--name", name, "--json").stdout)
     assert json.loads(up.stdout) == status == {"name": name, "nodes": [node], "jobs": [], "jupyter": None}
     listed = {one["spec"]["name"]: one for one in json.loads(slurm_sim_command("list", "--json").stdout)}

@@ -328,7 +328,7 @@ def test_kept_mini_cluster_is_reused_unless_it_differs(pytester: pytest.Pytester
     assert f"'slurm-sim down --name {KEPT}' removes it" in said
     other, said = session("--slurm-sim-cpus-per-node=3")
     assert other != first
-    assert f"the kept {KEPT} was replaced: cpus_per_node was 2, not 3" in said
+    assert f"the kept {KEPT} was replaced: nodes.c.cpus was 2, not 3" in said
     docker("pause", kept.container("c1"))
     last, said = session("--slurm-sim-cpus-per-node=3")
     assert last != other

@@ -275,7 +275,7 @@ def test_two_sessions_share_kept_mini_cluster(pytester: pytest.Pytester, no_kept
         finally:
             first.kill()
     other.assert_outcomes(errors=1)
-    other.stdout.fnmatch_lines(["*cpus_per_node was 2, not 3*", "*the other session that uses it*"])
+    other.stdout.fnmatch_lines(["*nodes.c.cpus was 2, not 3*", "*the other session that uses it*"])
     second.assert_outcomes(passed=1)
     assert first.returncode == 0, output
     (one,) = (line.split()[1:] for line in output.splitlines() if line.startswith("said "))

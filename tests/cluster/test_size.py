@@ -111,6 +111,6 @@ def test_timeouts_follow_size(slurm_sim: SlurmSim) -> None:
             seen = slurm_sim.exec("scontrol", "show", "config", on=on).stdout
             values = dict(re.findall(r"^(\w+) += (\S+)", seen, re.MULTILINE))
             assert {key: values[key] for key in _size.timeouts(200)} == _size.timeouts(200)
-        _lifecycle.pass_gate(slurm_sim.engine, len(slurm_sim.nodes()), 60)
+        _lifecycle.pass_gate(slurm_sim.engine, slurm_sim.spec, len(slurm_sim.nodes()), 60)
     finally:
         _scaling.set_timeouts(slurm_sim.engine, 2)

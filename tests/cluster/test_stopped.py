@@ -184,14 +184,14 @@ def test_up_rejects_different_options(sim: SlurmSim) -> None:
     """Different options are rejected by name, and nothing changes; equal ones are accepted."""
     engine("stop", *containers(sim))
     for options, seen in (
-        (["--nodes=3"], "nodes is 2, not 3"),
-        (["--memory-per-node=1G"], "memory_mb is 4096, not 1024"),
-        (["--cpus-per-node=7"], "cpus_per_node is 2, not 7"),
+        (["--nodes=3"], "nodes.c.count is 2, not 3"),
+        (["--memory-per-node=1G"], "nodes.c.memory is 4096, not 1024"),
+        (["--cpus-per-node=7"], "nodes.c.cpus is 2, not 7"),
     ):
         assert seen in refused("up", "--name", sim.name, *options)
-    with pytest.raises(SpecError, match="nodes is 2, not 1"):
+    with pytest.raises(SpecError, match=r"nodes\.c\.count is 2, not 1"):
         SlurmSim(name=sim.name, nodes=1, slurm_conf=sim.spec.slurm_conf).start()
-    assert slurm_sim_command("up", "--name", sim.name, "--nodes=2", "--memory-per-node=4G").returncode == 0
+    assert slurm_sim_command("up", "--name", sim.name, "--nodes=2", "--memory-per-node=4096M").returncode == 0
     assert "already" in refused("up", "--name", sim.name)
 
 

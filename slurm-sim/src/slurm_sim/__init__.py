@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from slurm_sim._docker import Completed
     from slurm_sim._jupyter import Jupyter
     from slurm_sim._record import JobRecord
+    from slurm_sim._rest import Rest
     from slurm_sim.cluster import SlurmSim
     from slurm_sim.errors import (
         CommandError,
@@ -41,6 +42,7 @@ __all__ = [
     "JobTimeoutError",
     "Jupyter",
     "NotRunningError",
+    "Rest",
     "SlurmSim",
     "SlurmSimError",
     "Spec",
@@ -54,6 +56,7 @@ _MODULES = {
     "Job": "job",
     "JobRecord": "_record",
     "Jupyter": "_jupyter",
+    "Rest": "_rest",
     "SlurmSim": "cluster",
     "Spec": "spec",
 }

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+if TYPE_CHECKING:
+    from slurm_sim._cluster_toml import ClusterToml
 from slurm_sim._suggest import did_you_mean
 from slurm_sim.config import DEFAULT_GROUP, MAX_NODES, Config, ConfigError, NodeGroup, Partition, User, check
 from slurm_sim.errors import SpecError
@@ -31,7 +34,8 @@ def configuration(
     slurm_conf: Mapping[str, object],
 ) -> Config:
     """Return what the arguments of `SlurmSim` and a `cluster.toml` ask for together. Raises `SpecError`."""
-    base = _read(file) if file is not None else Config()
+    toml = _read(file) if file is not None else None
+    base = toml.config if toml else Config()
     given = {
         "nodes": nodes,
         "cpus_per_node": cpus_per_node,
@@ -65,14 +69,20 @@ def configuration(
     try:
         check(config)
     except ConfigError as error:
-        raise SpecError(error.what, error.seen, error.todo) from None
-    return config
+        raise (toml.located(error) if toml else SpecError(error.what, error.seen, error.todo)) from None
+    return msgspec.structs.replace(config, groups={name: _plain(group) for name, group in config.groups.items()})
 
 
-def _read(file: str | Path) -> Config:
-    from slurm_sim._cluster_toml import read  # only mini-clusters with a file need it
+def _plain(group: NodeGroup) -> NodeGroup:
+    """Return the same group, written as every equal one: `4G` and `4096` are the same memory."""
+    gpus = [f"{kind}:{count}" if kind else str(count) for kind, count in group.gpu_types.items()]
+    return msgspec.structs.replace(group, memory=group.memory_mb, gpus=gpus)
 
-    return read(file)
+
+def _read(file: str | Path) -> ClusterToml:
+    from slurm_sim._cluster_toml import ClusterToml  # only mini-clusters with a file need it
+
+    return ClusterToml(file)
 
 
 def _partition(text: str) -> tuple[str, Partition]:

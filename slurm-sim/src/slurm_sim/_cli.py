@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Unpack
 
 import click
 import msgspec
 
-from slurm_sim import _files, _found, _lifecycle, _revive, _show, _ssh, _submission
+from slurm_sim import _files, _found, _lifecycle, _rest, _revive, _show, _ssh, _submission
 from slurm_sim._attached import attached
 from slurm_sim._docker import check_engine, replace_by_docker
 from slurm_sim._engine import HOME
@@ -195,6 +197,44 @@ def submit(
     raise SystemExit(done.sbatch.returncode)  # the job's, with sbatch's own --wait
 
 
+class _Token(msgspec.Struct, frozen=True, kw_only=True):
+    """The output of `slurm-sim token --json`."""
+
+    token: str
+    user: str
+    expires: datetime
+    address: str
+    socket: str
+    openapi: str
+
+
+@cli.command()
+@click.option("--user", default=USER, show_default=True, help="User that the token acts as.")
+@click.option("--lifetime", default=_rest.HOUR, show_default=True, help="Seconds until the token expires.")
+@name_option
+@json_option
+def token(*, name: str, user: str, lifetime: int, as_json: bool) -> None:
+    """Print a token for the REST API of a mini-cluster.
+
+    Example: export SLURM_JWT=$(slurm-sim token)
+    """
+    sim = SlurmSim.attach(name)
+    signed = sim.token(user, lifetime=lifetime)
+    if not as_json:
+        click.echo(signed)
+        return
+    claims, rest = _rest.claims(signed), sim.rest()
+    told = _Token(
+        token=signed,
+        user=claims.sun,
+        expires=claims.expires,
+        address=rest.address,
+        socket=rest.socket,
+        openapi=rest.openapi,
+    )
+    click.echo(msgspec.json.encode(told))
+
+
 @cli.command()
 @click.argument("nodes", nargs=-1, required=True)
 @name_option
@@ -215,7 +255,7 @@ def _numbers_of_nodes(texts: tuple[str, ...]) -> tuple[int | None, dict[str, int
     total, groups = None, dict[str, int]()
     for text in texts:
         group, _, number = text.rpartition("=")
-        if not number.isdecimal() or (group in groups if group else len(texts) > 1):
+        if not re.fullmatch("-?[0-9]{1,6}", number) or (group in groups if group else len(texts) > 1):
             raise SpecError(f"Invalid number of nodes {text!r}.", todo="write a number, or GROUP=NUMBER: gpu=3.")
         if group:
             groups[group] = int(number)

@@ -6,12 +6,12 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from slurm_sim._suggest import did_you_mean
-from slurm_sim.config import Account, Config, ConfigError, NodeGroup, Partition, Preemption, Qos, Scripts, User, check
+from slurm_sim.config import Account, Config, ConfigError, NodeGroup, Partition, Preemption, Qos, Scripts, User
 from slurm_sim.errors import SpecError
 from slurm_sim.spec import check_slurm_conf
 
@@ -38,22 +38,39 @@ _WORDS = {
 _MOST_OF_A_SCRIPT = 65536
 
 
-def read(file: str | Path) -> Config:
-    """Return the configuration in a file. Raises `SpecError`."""
-    path = Path(file)
+class ClusterToml:
+    """A file and its configuration, whose rules are not checked yet: options may add to it.
+
+    Args:
+        file: Path of the file.
+
+    Raises:
+        SpecError: The file cannot be read, or a key or a value is invalid.
+    """
+
+    def __init__(self, file: str | Path) -> None:
+        self._path = Path(file)
+        self._text = _text(self._path)
+        try:
+            self.config = _config(tomllib.loads(self._text), self._path.parent)
+        except tomllib.TOMLDecodeError as error:
+            raise SpecError(f"{self._path} is not valid TOML.", str(error), "see https://toml.io.") from None
+        except ConfigError as error:
+            raise self.located(error) from None
+
+    def located(self, error: ConfigError) -> SpecError:
+        """Return the error with the file and the line, if the line is in the file."""
+        line = line_of(self._text, error.at)
+        where = f"{self._path}, line {line}: " if line else ""
+        return SpecError(where + error.what, error.seen, error.todo)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         seen = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SpecError(f"Cannot read {path}.", str(seen), "name a cluster.toml.") from None
-    try:
-        return _config(tomllib.loads(text), path.parent)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path} is not valid TOML.", str(error), "see https://toml.io.") from None
-    except ConfigError as error:
-        line = line_of(text, error.at)
-        where = f"{path}, line {line}: " if line else f"{path}: "
-        raise SpecError(where + error.what, error.seen, error.todo) from None
 
 
 def _config(data: Mapping[str, Any], folder: Path) -> Config:
@@ -70,15 +87,12 @@ def _config(data: Mapping[str, Any], folder: Path) -> Config:
             given[key] = _struct(data[key], kind, key)
     if "scripts" in data:
         given["scripts"] = _scripts(given["scripts"], folder)
+    lines = _table(data.get("slurm", {}), "slurm")
     try:
-        slurm = check_slurm_conf(_table(data.get("slurm", {}), "slurm"))
-    except ConfigError:
-        raise
+        slurm = check_slurm_conf(lines)
     except SpecError as error:
         raise ConfigError(error.what, error.seen, error.todo, at=("slurm",)) from None
-    config = Config(groups=given.pop("nodes"), slurm_conf=slurm, **given)
-    check(config)
-    return config
+    return Config(groups=given.pop("nodes"), slurm_conf=slurm, **given)
 
 
 def _check_keys(table: Mapping[str, Any], known: list[str], *at: str) -> None:
@@ -114,9 +128,16 @@ def _convert(value: object, kind: type[Any], *at: str) -> Any:
         raise ConfigError(
             f"Invalid value of {'.'.join(place)}." if inside or not isinstance(value, Mapping) else f"{what}.",
             repr(seen),
-            f"give {_allowed(what)}.",
+            f"give {_choices(kind, inside) or _allowed(what)}.",
             at=place,
         ) from None
+
+
+def _choices(kind: type[Any], inside: tuple[str, ...]) -> str:
+    """Return the words that a key accepts, if only some are accepted."""
+    hint = get_type_hints(kind).get(inside[0]) if inside else None
+    words = [word for part in (hint, *get_args(hint)) if get_origin(part) is Literal for word in get_args(part)]
+    return f"one of {', '.join(words)}" if words else ""
 
 
 def _allowed(what: str) -> str:
@@ -125,8 +146,6 @@ def _allowed(what: str) -> str:
     if missing:
         return f"a value for {missing[1]!r}"
     expected = what.removeprefix("Expected ").partition(", got")[0]
-    if what.startswith("Invalid enum value"):
-        return "one of the values in docs/mini-cluster.md"
     for name, word in _WORDS.items():
         expected = re.sub(rf"`?\b{name}\b`?", word, expected)
     return expected.replace(" | ", " or ").replace("`", "").replace(" or null", "")
@@ -164,8 +183,9 @@ def line_of(text: str, at: tuple[str, ...]) -> int | None:
             path = (*table, *_keys_of(stripped.partition("=")[0] + "=0"))
         else:
             continue
-        if len(path) > best and path == at[: len(path)]:
-            best, found = len(path), number
+        common = min(len(path), len(at))
+        if common > best and path[:common] == at[:common]:
+            best, found = common, number
     return found
 
 

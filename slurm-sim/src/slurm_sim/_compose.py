@@ -120,6 +120,9 @@ def project(spec: Spec, nodes: Iterable[str]) -> Project:
     services["slurmctld"]["volumes"] = [f"shared:{SHARED}"] if spec.sif else []  # filled through it
     if spec.accounting:
         services["slurmdbd"] = _configured(_etc("slurmdbd"), configs)
+        services["slurmdbd"]["volumes"] = ["jwt:/etc/slurm-jwt"] if spec.rest else []  # it accepts the same tokens
+    if spec.rest:
+        services["slurmrestd"] = _configured(_etc(), configs)
     volumes = {"shared": {"labels": {SPEC_LABEL: "${SLURM_SIM_SPEC:-}"}}} if spec.sif else {}
     text = json.dumps({"services": services, "configs": configs, "volumes": volumes})
     return Project(spec, files, text.replace('"profiles": []', '"profiles": !reset []'))

@@ -170,19 +170,24 @@ def differences(found: Found, spec: Spec) -> list[str]:
 def unlike(found: Found, spec: Spec) -> list[str]:
     """Return how a mini-cluster's settings and images differ from a spec, except in name and number of nodes."""
     counts = {f"nodes.{group}.count" for group in spec.groups}
-    told = [
-        f"{key} was {was}, not {wanted}"
-        for key, (was, wanted) in changes(found.spec, spec).items()
-        if key != "name" and key not in counts
-    ]
-    return told or _rebuilt_images(found)
+    told = changes(found.spec, spec, "was")
+    return [line for key, line in told.items() if key != "name" and key not in counts] or _rebuilt_images(found)
 
 
-def changes(was: Spec, wanted: Spec) -> dict[str, tuple[object, object]]:
-    """Return the settings that differ between two specs, by their place in a `cluster.toml`; an unset one is None."""
-    old, new = was.settings(), wanted.settings()
+def changes(there: Spec, wanted: Spec, verb: str = "is") -> dict[str, str]:
+    """Return how two specs differ: a line for each setting, by its place in a `cluster.toml`."""
+    old, new = there.settings(), wanted.settings()
     keys = dict.fromkeys([*old, *new])
-    return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
+    told = {
+        key: f"{key} {verb} {_shown(old.get(key))}, not {_shown(new.get(key))}"
+        for key in keys
+        if old.get(key) != new.get(key)
+    }
+    return {key: line for key, line in told.items() if not any(key.startswith(f"{table}.") for table in told)}
+
+
+def _shown(value: object) -> object:
+    return "unset" if value in (None, [], "") else value
 
 
 def _rebuilt_images(found: Found) -> list[str]:

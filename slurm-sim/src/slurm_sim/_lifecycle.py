@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterable
 
-from slurm_sim import _found, _jupyter, _sif, _size, _ssh
+from slurm_sim import _found, _jupyter, _rest, _sif, _size, _ssh
 from slurm_sim._docker import docker, docker_output, start_docker
 from slurm_sim._engine import Engine
 from slurm_sim._node_names import node_names
@@ -61,7 +61,8 @@ def _await(spec: Spec, timeout: float) -> dict[str, float]:
     except EngineError:
         fail_if_one_died(engine)  # its log explains the error
         raise
-    pass_gate(engine, spec, spec.nodes, timeout)
+    with _rest.awaited(engine, spec, timeout):
+        pass_gate(engine, spec, spec.nodes, timeout)
     took = {"gate": time.monotonic() - began}
     if await_jupyter(engine, spec, timeout):
         took["jupyter"] = time.monotonic() - began - took["gate"]

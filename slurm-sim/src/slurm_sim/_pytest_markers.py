@@ -105,7 +105,8 @@ def needed_nodes(base: Mapping[str, object], node: Place) -> int | None:
     marked: list[int] = [mark.kwargs["nodes"] for mark in marks if "nodes" in mark.kwargs]
     if cast(Arguments, base).get("config") or any(mark.kwargs.get("config") for mark in marks):
         return check_count("nodes", marked[0], MAX_NODES) if marked else None
-    usual = cast(Arguments, base).get("nodes") or DEFAULT_NODES
+    given = cast(Arguments, base).get("nodes")
+    usual = DEFAULT_NODES if given is None else given
     return max(usual, check_count("nodes", marked[0], MAX_NODES)) if marked else usual
 
 

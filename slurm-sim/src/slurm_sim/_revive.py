@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from slurm_sim import _found, _lifecycle, _sif, faults
+from slurm_sim import _found, _lifecycle, _rest, _sif, faults
 from slurm_sim._docker import docker_output
 from slurm_sim._engine import Engine
 from slurm_sim._found import Found
@@ -26,20 +26,18 @@ _ENDING_SECONDS = 2  # for a node to be completing: the epilog needs less than o
 def refuse_others(found: Found, spec: Spec, places: Iterable[str] = _EVERYWHERE) -> None:
     """Raise `SpecError` if a mini-cluster runs, or differs from a spec in one of these places of a `cluster.toml`."""
     name = found.spec.name
-    if found.state == "running":
-        raise SpecError(
-            f"Mini-cluster {name!r} is already running.",
-            todo=f"use it, remove it with 'slurm-sim down --name {name}', or use another --name.",
-        )
     was = found.spec.resized(found.counts)
     original = _found.changes(found.spec, spec)
-    differs = [
-        f"{key} is {there}, not {wanted}"
-        for key, (there, wanted) in _found.changes(was, spec).items()
+    seen = "\n".join(
+        line
+        for key, line in _found.changes(was, spec).items()
         if key in original and any(f"{key}.".startswith(f"{place}.") for place in places)
-    ]
-    if differs:
-        seen = "\n".join(differs)
+    )
+    if found.state == "running":
+        what = f"Mini-cluster {name!r} is already running{', with other settings' if seen else ''}."
+        todo = f"use it, remove it with 'slurm-sim down --name {name}', or use another --name."
+        raise SpecError(what, seen, todo)
+    if seen:
         todo = f"leave out these options to bring it back as it was, or run 'slurm-sim down --name {name}' first."
         raise SpecError(f"Mini-cluster {name!r} is {found.state}, with other settings.", seen, todo)
 
@@ -60,7 +58,8 @@ def revive(engine: Engine, found: Found, timeout: float) -> dict[str, float]:
         _lifecycle.compose_up(spec, found.all_nodes)
         started = time.monotonic() - began
         _sif.share(engine, spec, again=True)
-        known = set(_await_nodes(engine, found.all_nodes, end))
+        with _rest.awaited(engine, spec, timeout):
+            known = set(_await_nodes(engine, found.all_nodes, end))
         if removed := sorted(known - set(found.all_nodes)):
             _lifecycle.compose_up(spec, [*found.all_nodes, *removed], *removed)
             _await_nodes(engine, [*found.all_nodes, *removed], end)

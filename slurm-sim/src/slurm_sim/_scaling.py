@@ -10,7 +10,7 @@ from slurm_sim import _found, _lifecycle, _size
 from slurm_sim._docker import docker
 from slurm_sim._engine import Engine
 from slurm_sim._locking import exclusive
-from slurm_sim._node_names import node_names
+from slurm_sim._node_names import expand, node_names
 from slurm_sim._signals import interrupted_once
 from slurm_sim._slurm import gate_job
 from slurm_sim._slurm_conf import conf_lines
@@ -85,16 +85,14 @@ def scale(engine: Engine, spec: Spec, asked: dict[str, int]) -> None:
 
 def _refuse_reserved(engine: Engine, nodes: list[str]) -> None:
     """Raise `SpecError` if a reservation holds one of these nodes: Slurm does not delete it."""
-    said = engine.run("login", "scontrol", "--oneliner", "show", "nodes", ",".join(nodes)).stdout
-    states = dict(re.findall(r"^NodeName=(\S+) .*? State=(\S+)", said, re.MULTILINE))
-    reserved = [node for node, state in states.items() if "+RESERVED" in state]
-    if reserved:
-        shown = engine.run("login", "scontrol", "--oneliner", "show", "reservation").stdout
-        raise SpecError(
-            f"Cannot remove {', '.join(reserved)}: a reservation holds nodes until it ends.",
-            "\n".join(re.findall(r"^ReservationName=\S+ .*? Nodes=\S+", shown, re.MULTILINE)),
-            "delete it first, as root on slurmctld: scontrol delete reservation=NAME.",
-        )
+    shown = engine.run("login", "scontrol", "--oneliner", "show", "reservation").stdout
+    for name, held in re.findall(r"^ReservationName=(\S+) .*? Nodes=(\S+)", shown, re.MULTILINE):
+        if reserved := [node for node in nodes if node in expand(held)]:
+            raise SpecError(
+                f"Cannot remove {', '.join(reserved)}: reservation {name!r} holds nodes until it ends.",
+                f"its nodes are {held}",
+                f"delete it first: 'slurm-sim exec --on slurmctld --user root -- scontrol delete reservation={name}'.",
+            )
 
 
 def set_timeouts(engine: Engine, nodes: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import click
 import msgspec
@@ -14,6 +15,7 @@ from rich.table import Table
 from slurm_sim import _found, _output
 from slurm_sim._jupyter import Jupyter
 from slurm_sim._record import JobRecord
+from slurm_sim._rest import Rest
 from slurm_sim._signals import Stopped
 from slurm_sim._slurm_conf import GATE_PARTITION
 from slurm_sim.cluster import SlurmSim
@@ -25,6 +27,7 @@ from slurm_sim.spec import Spec
 _NODE_FORMAT = "%N|%T|%c|%m|%G|%R|%E"
 _QUEUE_FORMAT = "%i|%u|%j|%T|%M|%D|%R"
 _MOST = 10  # failed tasks that are named
+_Addresses = TypeVar("_Addresses")
 
 
 @contextmanager
@@ -89,7 +92,7 @@ class _QueuedJob(msgspec.Struct, frozen=True, kw_only=True):
     where: str
 
 
-class _NoJupyter(msgspec.Struct, frozen=True):
+class _NoAnswer(msgspec.Struct, frozen=True):
     error: str
 
 
@@ -99,16 +102,18 @@ class _Status(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     nodes: list[_Node]
     jobs: list[_QueuedJob]
-    jupyter: Jupyter | _NoJupyter | None
+    jupyter: Jupyter | _NoAnswer | None
+    rest: Rest | _NoAnswer | None
     stopped: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     """Print the nodes, the queue and the stopped services."""
-    found = sim.engine.require()
+    found = sim.engine.require("slurmctld", "login")
     nodes = _nodes(sim)
     jobs = _rows(sim, "squeue", "--noheader", f"--format={_QUEUE_FORMAT}")
-    lab = _jupyter(sim)
+    lab = _answer(sim.jupyter, wanted=sim.spec.jupyter)
+    rest = _answer(sim.rest, wanted=sim.spec.rest)
     if as_json:
         _print_json(
             _Status(
@@ -116,6 +121,7 @@ def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
                 nodes=nodes,
                 jobs=[_queued_job(row) for row in jobs],
                 jupyter=lab,
+                rest=rest,
                 stopped=found.stopped or msgspec.UNSET,
             )
         )
@@ -124,7 +130,7 @@ def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     console.print(_table_of_nodes(sim.name, nodes))
     if jobs:
         console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "nodelist (reason)"], jobs))
-    for what, address in _addresses(lab):
+    for what, address in [*_addresses(lab), *_rest_addresses(rest)]:
         console.print(f"{what:22}{address}", highlight=False, markup=False, soft_wrap=True)
     if found.stopped:
         console.print(f"{found.state}: {_found.seen_states(found)}", highlight=False, markup=False)
@@ -142,7 +148,7 @@ def _nodes(sim: SlurmSim) -> list[_Node]:
     partitions: dict[str, list[str]] = {}
     for name, *_, partition, _reason in rows:
         partitions.setdefault(name, []).extend([partition] * (partition != GATE_PARTITION))
-    found = {row[0]: _node(row, partitions[row[0]]) for row in rows}
+    found = {row[0]: _node(row, sorted(partitions[row[0]])) for row in rows}
     order = [*sim.nodes(), *found]
     return sorted(found.values(), key=lambda node: order.index(node.name))
 
@@ -181,15 +187,15 @@ def _queued_job(row: list[str]) -> _QueuedJob:
     return _QueuedJob(id=job, user=user, name=name, state=state, nodes=int(nodes), where=where)
 
 
-def _jupyter(sim: SlurmSim) -> Jupyter | _NoJupyter | None:
+def _answer(ask: Callable[[], _Addresses], *, wanted: bool) -> _Addresses | _NoAnswer | None:
     """Return its addresses, or the error: the status must work when something is wrong."""
     try:
-        return sim.jupyter() if sim.spec.jupyter else None
+        return ask() if wanted else None
     except SlurmSimError as error:
-        return _NoJupyter(str(error))
+        return _NoAnswer(str(error))
 
 
-def _addresses(lab: Jupyter | _NoJupyter | None) -> list[tuple[str, str]]:
+def _addresses(lab: Jupyter | _NoAnswer | None) -> list[tuple[str, str]]:
     match lab:
         case Jupyter():
             tunnels = {
@@ -201,6 +207,16 @@ def _addresses(lab: Jupyter | _NoJupyter | None) -> list[tuple[str, str]]:
             return []
         case _:
             return [("JupyterLab", lab.error)]
+
+
+def _rest_addresses(rest: Rest | _NoAnswer | None) -> list[tuple[str, str]]:
+    match rest:
+        case Rest():
+            return [("REST API", f"{rest.address} ({', '.join(rest.versions)})"), ("on the login node", rest.socket)]
+        case None:
+            return []
+        case _:
+            return [("REST API", rest.error)]
 
 
 def listing(*, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from slurm_sim.config import DEFAULT_PARTITION, MAX_NODES, NodeGroup, Partition
 from slurm_sim.spec import Spec
 
 GPU_FILES = "/run/slurm-sim/gpu"
-"""Start of the paths of a node's simulated GPUs, which are plain files: gres.conf demands a file for each GPU."""
+"""Start of the paths of a node's simulated GPUs: gres.conf demands a device for each."""
 
 GATE_PARTITION = "slurm-sim"
 """Hidden partition in which only root can run jobs: the gate's, if ordinary users cannot use all nodes."""
@@ -66,7 +66,7 @@ def _partitions(spec: Spec) -> list[str]:
         default = partition.default or (name == DEFAULT_PARTITION and not has_default)
         lines.append(_partition(name, partition, nodes="all" if whole else feature(name), default=default))
     if not spec.plain:
-        lines.append(f"PartitionName={GATE_PARTITION} Nodes=all Hidden=YES RootOnly=YES MaxTime=1")
+        lines.append(f"PartitionName={GATE_PARTITION} Nodes=all Hidden=YES RootOnly=YES")
     return lines
 
 

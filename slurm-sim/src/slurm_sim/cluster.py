@@ -18,6 +18,7 @@ from slurm_sim import (
     _images,
     _jupyter,
     _lifecycle,
+    _rest,
     _revive,
     _scaling,
     _sif,
@@ -297,6 +298,27 @@ class SlurmSim:
             _users.remove(self.engine, wanted)
             if self.spec.accounting:
                 _users.dissociate(self.engine, wanted)
+
+    def rest(self) -> _rest.Rest:
+        """Return where its REST API answers. Raises `NotRunningError` if it does not, or was not asked for."""
+        _rest.require(self.engine, self.spec)
+        self.check_service("slurmrestd")
+        return _rest.find(self.engine)
+
+    def token(self, user: str = USER, *, lifetime: int = _rest.HOUR) -> str:
+        """Return a token for the REST API.
+
+        Args:
+            user: User that the token acts as.
+            lifetime: Seconds until it expires.
+
+        Raises:
+            NotRunningError: The mini-cluster has no REST API, or its controller is not running.
+            SpecError: The user is unknown, or the lifetime is invalid.
+        """
+        _rest.require(self.engine, self.spec)
+        self.check_service("slurmctld")
+        return _rest.token(self.engine, user, lifetime)
 
     def put(self, source: str | Path, target: str, *, on: str = "login", user: str = USER) -> None:
         """Copy a file or a folder from this host into a container, where it belongs to the user."""

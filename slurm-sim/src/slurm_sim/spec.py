@@ -59,13 +59,21 @@ class Spec(Config, frozen=True, kw_only=True):
 
     def settings(self) -> dict[str, object]:
         """Return all settings by their place in a `cluster.toml`: `nodes.c.cpus`, `partitions.debug.time`."""
-        return _flat(msgspec.to_builtins(self))
+        return _flat(self)
 
 
-def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+def _flat(table: msgspec.Struct | Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Return the values of a table and of the tables in it; a table with a name of its own is "given"."""
+    if isinstance(table, msgspec.Struct):
+        values = {field.encode_name: getattr(table, field.name) for field in msgspec.structs.fields(table)}
+        return _flat(values, prefix)
     found: dict[str, object] = {}
     for key, value in table.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        if isinstance(value, msgspec.Struct):
+            found[prefix + key] = "given"
+        found |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, msgspec.Struct | Mapping) else {prefix + key: value}
+        )
     return found
 
 

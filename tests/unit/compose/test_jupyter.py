@@ -20,5 +20,5 @@ def login(root: Path) -> dict[str, Any]:
 
 def test_publishes_one_loopback_port_and_gains_nothing(login: dict[str, Any]) -> None:
     """JupyterLab publishes one port on 127.0.0.1, and adds no capability, volume or variable."""
-    assert set(login) == {"entrypoint", "ports", "healthcheck"}
+    assert set(login) == {"ports", "healthcheck"}
     assert login["ports"] == ["127.0.0.1::8888"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from slurm_sim import SlurmSim, SpecError
+from slurm_sim.config import NodeGroup
 from slurm_sim.spec import Arguments
 
 
@@ -15,7 +16,7 @@ def test_has_two_nodes_of_two_cpus_by_default() -> None:
     """The defaults are the same as the command's; each mini-cluster gets a unique name."""
     one = SlurmSim(bare=True)
     other = SlurmSim(bare=True)
-    assert (one.spec.nodes, one.spec.cpus_per_node, one.spec.memory_mb) == (2, 2, 4096)
+    assert one.spec.groups == {"c": NodeGroup(count=2, cpus=2, memory=4096)}
     assert one.name != other.name
     assert one.name.startswith("slurm-sim-")
 
@@ -23,7 +24,7 @@ def test_has_two_nodes_of_two_cpus_by_default() -> None:
 def test_arguments_reach_spec() -> None:
     """Every argument reaches the spec, and containers are named after the mini-cluster."""
     sim = SlurmSim(nodes=3, cpus_per_node=1024, memory_per_node="2G", name="mine", image="i", bare=True)
-    assert (sim.spec.nodes, sim.spec.cpus_per_node, sim.spec.memory_mb, sim.spec.name) == (3, 1024, 2048, "mine")
+    assert (sim.spec.groups, sim.spec.name) == ({"c": NodeGroup(count=3, cpus=1024, memory=2048)}, "mine")
     assert (sim.spec.bare, sim.spec.sif, sim.spec.jupyter) == (True, None, False)
     assert sim.container("c1") == "mine-c1-1"
 

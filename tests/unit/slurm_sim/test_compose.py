@@ -15,23 +15,26 @@ import pytest
 from slurm_sim import SlurmSim, SlurmSimError, Spec
 from slurm_sim._compose import Project, project
 from slurm_sim._found import SPEC_LABEL, spec_label
-from slurm_sim._size import conf_lines, timeouts
+from slurm_sim._size import timeouts
+from slurm_sim._slurm_conf import conf_lines
 from tests.support.bridge_site import executable
 from tests.support.compose import parsed
+from tests.support.specs import spec
 from tests.support.waiting import until
 
-SPEC = Spec(
-    name="s", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b", bare=True
-)
+SPEC = spec(bare=True)
 
 
-def generated(spec: Spec) -> tuple[list[str], dict[str, Any]]:
+def generated(one: Spec) -> tuple[list[str], dict[str, Any]]:
     """Return the names of Compose's files, and the login node and the nodes of the generated one."""
-    compose = project(spec, ["c1", "c2"])
+    compose = project(one, ["c1", "c2"])
     *files, own = compose.compose_file_name
     assert own == "-"
     services = whole(compose)["services"]
-    return [Path(file).name for file in files], {name: services[name] for name in services if name != "slurmctld"}
+    there = {name: services[name] for name in services if name != "slurmctld"}
+    if there.get("login", {}).keys() == {"entrypoint"}:
+        del there["login"]
+    return [Path(file).name for file in files], there
 
 
 def whole(compose: Project) -> dict[str, Any]:
@@ -51,12 +54,12 @@ def test_nodes_extend_bare_pattern() -> None:
 
 def test_shares_sif_read_only() -> None:
     """Login node and nodes mount /shared read-only; the controller, which fills it, mounts it writable."""
-    spec = msgspec.structs.replace(SPEC, sif="/data/$HOME/my env.sif")
-    _, services = generated(spec)
+    shared = msgspec.structs.replace(SPEC, sif="/data/$HOME/my env.sif")
+    _, services = generated(shared)
     assert set(services) == {"login", "c1", "c2"}
     assert [service["volumes"] for service in services.values()] == [["shared:/shared:ro"]] * 3
-    assert whole(project(spec, []))["services"]["slurmctld"]["volumes"] == ["shared:/shared"]
-    assert whole(project(spec, []))["volumes"]["shared"]["labels"].keys() == {SPEC_LABEL}
+    assert whole(project(shared, []))["services"]["slurmctld"]["volumes"] == ["shared:/shared"]
+    assert whole(project(shared, []))["volumes"]["shared"]["labels"].keys() == {SPEC_LABEL}
     assert not whole(project(SPEC, []))["volumes"]
 
 
@@ -65,8 +68,8 @@ def test_mounts_no_file_of_this_host(root: Path) -> None:
     compose = project(msgspec.structs.replace(SPEC, sif="/x.sif"), ["c1"])
     own = whole(compose)
     assert not any("file" in config for config in own["configs"].values())
-    for file in (root / "slurm-sim/etc").iterdir():
-        assert own["configs"][file.stem]["content"].replace("$$", "$") == file.read_text()
+    for file in (root / "slurm-sim/etc").glob("*.*"):
+        assert own["configs"][file.name.replace(".", "-")]["content"].replace("$$", "$") == file.read_text()
     files = [parsed(path.read_text()) for path in root.glob("compose/*.yaml")]
     for service in [one for file in (own, *files) for one in file["services"].values()]:
         assert all(volume[0] not in "./~$" for volume in service.get("volumes", []))
@@ -81,38 +84,40 @@ def test_plain_nodes_extend_plain_pattern() -> None:
 
 def test_label_restores_spec(tmp_path: Path) -> None:
     """The spec is restored from its label, even from a label of an older version."""
-    spec = msgspec.structs.replace(SPEC, sif="/x.sif")
-    assert msgspec.json.decode(spec_label(spec), type=Spec) == spec
-    older = {name: value for name, value in msgspec.to_builtins(spec).items() if name not in ("bare", "sif")}
+    one = msgspec.structs.replace(SPEC, sif="/x.sif")
+    assert msgspec.json.decode(spec_label(one), type=Spec) == one
+    older = {name: value for name, value in msgspec.to_builtins(one).items() if name not in ("bare", "sif")}
     assert not msgspec.json.decode(json.dumps(older), type=Spec).bare
 
 
 def test_jupyter_adds_one_file() -> None:
     """JupyterLab adds one Compose file, and leaves the nodes as they are."""
-    spec = SlurmSim(nodes=1, jupyter=True).spec
-    compose = project(spec, ["c1"])
+    one = SlurmSim(nodes=1, jupyter=True).spec
+    compose = project(one, ["c1"])
     files = [Path(file) for file in compose.compose_file_name[:-1]]
     assert [file.name for file in files] == ["compose.yaml", "jupyter.yaml"]
     assert f'"file": "{files[0]}", "service": "slurmd"' in compose.nodes
-    assert spec.login_image.startswith("slurm-sim/jupyter:")
-    assert spec.node_image.startswith("slurm-sim/node:")
+    assert one.login_image.startswith("slurm-sim/jupyter:")
+    assert one.node_image.startswith("slurm-sim/node:")
 
 
 def test_environment_has_size_and_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every variable of compose.yaml is set, and the user's COMPOSE_… variables are left out."""
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "other")
     monkeypatch.setenv("KEPT", "1")
-    spec = Spec(
-        name="s", nodes=2, cpus_per_node=3, memory_mb=128, controller_image="a", login_image="b", node_image="c"
-    )
-    given = project(spec, ["c1"])._environment()
+    compose = project(spec(cpus=3, memory=128, node_image="c"), ["c1"])
+    given = compose._environment()
     assert not [name for name in given if name.startswith("COMPOSE_")]
     assert given["KEPT"] == "1"
     ours = {name.removeprefix("SLURM_SIM_"): value for name, value in given.items() if name.startswith("SLURM_SIM_")}
     ours.pop("NAME", None)
-    assert json.loads(ours.pop("SPEC"))["cpus_per_node"] == 3
-    sizes = {"CPUS": "3", "MEMORY_MB": "128", "CONF": "", "TIMEOUTS": conf_lines(timeouts(2))}
-    assert ours == {"CONTROLLER_IMAGE": "a", "LOGIN_IMAGE": "b", "NODE_IMAGE": "c"} | sizes
+    assert json.loads(ours.pop("SPEC"))["nodes"]["c"]["cpus"] == 3
+    roles = {name: image for name, image in ours.items() if image.startswith("slurm-sim/")}
+    assert roles.keys() == {"DATABASE_IMAGE", "SLURMDBD_IMAGE", "SLURMRESTD_IMAGE"}
+    sizes = {"CONF": "", "TIMEOUTS": conf_lines(timeouts(2))}
+    assert ours == {"CONTROLLER_IMAGE": "a", "LOGIN_IMAGE": "b", "NODE_IMAGE": "c"} | sizes | roles
+    node = whole(compose)["services"]["c1"]["environment"]
+    assert node == {"SLURM_SIM_NODE": "CPUs=3 RealMemory=128 Feature=compute"}
 
 
 def test_environment_sets_every_variable_of_compose_files(root: Path) -> None:
@@ -159,22 +164,22 @@ def test_starts_only_named_services(engine: Path) -> None:
     executable(engine, f'#!/bin/sh\necho "$@" >{engine.parent}/called\ncat >{engine.parent}/read\n')
     project(SPEC, ["c3"]).up("c3")
     read = json.loads((engine.parent / "read").read_text().replace("!reset ", ""))["services"]
-    assert read.keys() == {"c3", "slurmctld"}  # the controller's part of the file does not start it
+    assert read.keys() == {"c3", "login", "slurmctld"}  # parts of the file that do not start them
     called = (engine.parent / "called").read_text().split()
     assert called[-5:] == ["up", "--detach", "--no-recreate", "--quiet-pull", "c3"]
 
 
 INTERRUPTED = """
 import signal, sys
-from slurm_sim import Spec, _compose
+from slurm_sim import _compose
 from slurm_sim._signals import interrupted_once
+from tests.support.specs import spec
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored if tests run in the background
 _compose._PATIENCE = float(sys.argv[1])
-spec = Spec(name="s", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
 try:
     with interrupted_once():
-        _compose.project(spec, []).up()
+        _compose.project(spec(), []).up()
 except KeyboardInterrupt:
     print("interrupted")
 """

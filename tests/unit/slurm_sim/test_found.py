@@ -9,8 +9,9 @@ import pytest
 from slurm_sim import NotRunningError, Spec
 from slurm_sim._found import Found, find, find_all, spec_label
 from tests.support.bridge_site import executable
+from tests.support.specs import spec
 
-SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
+SPEC = spec("one")
 
 
 @pytest.fixture
@@ -21,9 +22,9 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "rows"
 
 
-def row(project: str, service: str, state: str = "running", spec: Spec | None = SPEC) -> str:
+def row(project: str, service: str, state: str = "running", label: Spec | None = SPEC) -> str:
     """Return one container's line."""
-    return "\t".join([project, service, state, spec_label(spec) if spec else ""]) + "\n"
+    return "\t".join([project, service, state, spec_label(label) if label else ""]) + "\n"
 
 
 def test_nodes_are_in_order(listed: Path) -> None:
@@ -39,7 +40,7 @@ def test_nodes_are_in_order(listed: Path) -> None:
 def test_distinguishes_mini_clusters(listed: Path) -> None:
     """Each mini-cluster has its own containers; other projects of the engine are ignored."""
     listed.write_text(
-        row("one", "login") + row("other", "db", spec=None) + row("two", "c1", "exited") + row("one", "c1")
+        row("one", "login") + row("other", "db", label=None) + row("two", "c1", "exited") + row("one", "c1")
     )
     assert find_all() == {
         "one": Found(SPEC, ["c1"], {"login": "running", "c1": "running"}),
@@ -49,7 +50,7 @@ def test_distinguishes_mini_clusters(listed: Path) -> None:
 
 def test_container_without_label_belongs_to_its_project(listed: Path) -> None:
     """One container with the spec's label is enough to find all of them."""
-    listed.write_text(row("one", "login") + row("one", "c1", spec=None))
+    listed.write_text(row("one", "login") + row("one", "c1", label=None))
     assert find("one").nodes == ["c1"]
 
 

@@ -60,7 +60,7 @@ def test_runs_known_command() -> None:
 
 
 def test_size_options_have_defaults() -> None:
-    """The default is two nodes with two CPUs and 4 GiB each; every option can be set."""
+    """Without an option, `SlurmSim` chooses the default, or the file does; every option can be set."""
     seen: dict[str, object] = {}
 
     @click.command()
@@ -70,9 +70,16 @@ def test_size_options_have_defaults() -> None:
 
     CliRunner().invoke(command, [])
     assert seen == {
-        "nodes": 2,
-        "cpus_per_node": 2,
-        "memory_per_node": "4G",
+        "nodes": None,
+        "cpus_per_node": None,
+        "memory_per_node": None,
+        "gpus_per_node": None,
+        "partitions": (),
+        "accounting": False,
+        "users": (),
+        "ssh": False,
+        "rest": False,
+        "config": None,
         "image": None,
         "bare": False,
         "sif": None,

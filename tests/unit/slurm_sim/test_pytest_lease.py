@@ -10,7 +10,7 @@ from slurm_sim._pytest_lease import LeasedEngine
 
 def test_has_only_its_own_nodes_and_daemons() -> None:
     """Containers of other tests' nodes are rejected by name."""
-    engine = LeasedEngine("shared", "pytest-1")
+    engine = LeasedEngine("shared", "pytest-1", ("slurmctld", "login"))
     engine.leased = ["c2", "c3"]
     assert engine.nodes() == ["c2", "c3"]
     assert [engine.container(service) for service in ("login", "slurmctld", "c3")] == [

@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from slurm_sim import Spec, SpecError
+from slurm_sim import SpecError
 from slurm_sim._found import Found, seen_states
 from slurm_sim._revive import _NODE, _answers, _serves, refuse_others
+from slurm_sim.config import User
+from tests.support.specs import spec
 
-SPEC = Spec(name="one", nodes=2, cpus_per_node=1, memory_mb=64, controller_image="a", login_image="b", node_image="b")
+SPEC = spec("one")
 RUNNING = dict.fromkeys(("slurmctld", "login", "c1", "c2"), "running")
 
 
@@ -44,19 +46,23 @@ def test_state_counts_every_container(states: dict[str, str], state: str, seen: 
 
 def test_rejects_running_or_different_mini_cluster() -> None:
     """A running mini-cluster is rejected, and a stopped one that differs; a scaled one may have either of its sizes."""
-    with pytest.raises(SpecError, match="already"):
+    with pytest.raises(SpecError, match=r"already running\.\n"):
         refuse_others(found(), SPEC)
+    with pytest.raises(SpecError, match=r"already running, with other settings\.\nssh is False, not True\n"):
+        refuse_others(found(), msgspec.structs.replace(SPEC, ssh=True))
     stopped = found(c1="exited")
     refuse_others(stopped, SPEC)
-    other = msgspec.structs.replace(SPEC, cpus_per_node=7, memory_mb=99)
-    with pytest.raises(SpecError, match=r"cpus_per_node is 1, not 7\n.*memory_mb is 64, not 99"):
+    other = spec("one", cpus=7, memory=99)
+    with pytest.raises(SpecError, match=r"nodes\.c\.cpus is 1, not 7\nnodes\.c\.memory is 64, not 99"):
         refuse_others(stopped, other)
-    refuse_others(stopped, other, ["nodes"])
+    refuse_others(stopped, other, ["nodes.c.count"])
+    with pytest.raises(SpecError, match=r"users\.alice is unset, not given\n"):
+        refuse_others(stopped, msgspec.structs.replace(SPEC, users={"alice": User(account="physics")}), ["users"])
     scaled = Found(SPEC, ["c1", "c2", "c3"], RUNNING | {"c3": "exited"})
     refuse_others(scaled, SPEC)
-    refuse_others(scaled, msgspec.structs.replace(SPEC, nodes=3))
-    with pytest.raises(SpecError, match="nodes is 3, not 4"):
-        refuse_others(scaled, msgspec.structs.replace(SPEC, nodes=4))
+    refuse_others(scaled, SPEC.resized({"c": 3}))
+    with pytest.raises(SpecError, match=r"nodes\.c\.count is 3, not 4"):
+        refuse_others(scaled, SPEC.resized({"c": 4}))
 
 
 def test_reads_nodes_of_scontrol() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from slurm_sim import StartError
-from slurm_sim._size import check_room, conf_lines, timeouts
+from slurm_sim._size import check_room, timeouts
+from slurm_sim._slurm_conf import conf_lines
 from tests.support.bridge_site import executable
 
 NEIGHBOURS = "net.ipv4.neigh.default.gc_thresh3"

@@ -9,7 +9,8 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from slurm_sim import SpecError
-from slurm_sim.spec import MAX_NODES, check_count, check_name, check_slurm_conf, parse_memory
+from slurm_sim.config import MAX_NODES, parse_memory
+from slurm_sim.spec import check_count, check_name, check_slurm_conf
 
 
 @pytest.mark.parametrize("name", ["a", "0", "slurm-sim", "my_sim-2", "a" * 41])
@@ -133,8 +134,17 @@ def test_rejects_invalid_line_of_slurm_conf(key: str, value: str) -> None:
 
 
 def test_values_of_slurm_conf_become_text() -> None:
-    """Numbers are converted to text."""
-    assert check_slurm_conf({"SlurmdTimeout": 10, "MpiDefault": "none"}) == {
+    """Numbers are converted to text, and truth values to Slurm's words; a list is several lines."""
+    sets = ["a Feature=x", "b Feature=y"]
+    given = {
+        "SlurmdTimeout": 10,
+        "MpiDefault": "none",
+        "DisableRootJobs": True,
+        "NodeSet": sets,
+    }
+    assert check_slurm_conf(given) == {
         "SlurmdTimeout": "10",
         "MpiDefault": "none",
+        "DisableRootJobs": "YES",
+        "NodeSet": sets,
     }
