@@ -120,7 +120,7 @@ def test_users_who_come_and_go(sim: SlurmSim, config: Path) -> None:
 
 def test_environment_is_that_of_exec(sim: SlurmSim, config: Path) -> None:
     """Commands and login shells have the programs and the variables that `slurm-sim exec` has."""
-    ask = "command -v squeue python dask-hpc; echo $LANG $OMP_NUM_THREADS $PMIX_MCA_gds"
+    ask = "command -v squeue; command -v python; command -v dask-hpc; echo $LANG $OMP_NUM_THREADS $PMIX_MCA_gds"
     wanted = sim.exec("sh", "-c", ask).stdout
     assert "squeue" in wanted
     assert said(config, "login", ask) == said(config, "login", f"bash -lc '{ask}'") == wanted

@@ -130,7 +130,8 @@ def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     console.print(_table_of_nodes(sim.name, nodes))
     if jobs:
         console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "nodelist (reason)"], jobs))
-    for what, address in [*_addresses(lab), *_rest_addresses(rest)]:
+    ssh = [("ssh", f"ssh -F $(slurm-sim ssh-config{_found.name_option(sim.name)}) login")] * sim.spec.ssh
+    for what, address in [*_addresses(lab), *_rest_addresses(rest), *ssh]:
         console.print(f"{what:22}{address}", highlight=False, markup=False, soft_wrap=True)
     if found.stopped:
         console.print(f"{found.state}: {_found.seen_states(found)}", highlight=False, markup=False)
