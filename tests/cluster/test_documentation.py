@@ -77,6 +77,9 @@ def test_documented_commands_succeed(block: list[str], root: Path, tmp_path: Pat
     """The commands of each block exit with status 0, one after the other."""
     for name in ("apptainer", "dist", "workloads"):  # the commands read these, and write beside the links
         (tmp_path / name).symlink_to(root / name)
+    for example in blocks("toml"):
+        first = example.partition("\n")[0]
+        (tmp_path / first.removeprefix("# ")).write_text(example, encoding="utf-8")
     own = {"PATH": f"{root / '.venv' / 'bin'}:{os.environ['PATH']}", "SLURM_SIM_NAME": "slurm-sim-documentation"}
     for command in block:
         if command in ELSEWHERE:
