@@ -249,3 +249,26 @@ def test_users_of_bare_nodes(slurm_sim: SlurmSim) -> None:
     assert (
         slurm_sim.exec("srun", "-N2", "sh", "-c", f"id -un; {command}", user="alice").stdout.split().count("alice") == 2
     )
+
+
+@pytest.mark.slurm_sim(accounting=True, users=["alice"])
+def test_users_have_accounts(slurm_sim: SlurmSim, tmp_path: Path) -> None:
+    """With accounting, users who are added have an account at once; of removed ones, `sacct` keeps the jobs."""
+    path = script(tmp_path, "hostname")
+    slurm_sim.add_users("bob")
+    slurm_sim.add_users("carol", "dave", account="physics")
+    slurm_sim.add_users("carol", account="physics")
+    wanted = {"alice": "alice", "bob": "bob", "carol": "physics", "dave": "physics"}
+    jobs = {user: slurm_sim.submit(path, user=user) for user in wanted}
+    assert {user: job.wait(timeout=60).state for user, job in jobs.items()} == dict.fromkeys(wanted, "COMPLETED")
+    ask = "sacct --allusers --noheader --parsable2 --allocations --format=user,account,state"
+    charged = {f"{user}|{account}|COMPLETED" for user, account in wanted.items()}
+    until_in(slurm_sim, f"[ $({ask} | grep --count COMPLETED) -ge 4 ]", user="root")
+    assert charged <= set(as_user(slurm_sim, "root", ask).split())
+    slurm_sim.remove_users("bob", "carol")
+    listed = as_user(slurm_sim, "root", "sacctmgr --noheader --parsable2 list associations format=user")
+    assert {"alice", "dave"} <= set(listed.split())
+    assert not {"bob", "carol"} & set(listed.split())
+    assert "bob|bob" in as_user(slurm_sim, "root", ask)
+    slurm_sim.add_users("bob")
+    assert slurm_sim.submit(path, user="bob").wait(timeout=60).state == "COMPLETED"
