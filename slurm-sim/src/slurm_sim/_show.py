@@ -130,7 +130,8 @@ def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     console.print(_table_of_nodes(sim.name, nodes))
     if jobs:
         console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "nodelist (reason)"], jobs))
-    for what, address in [*_addresses(lab), *_rest_addresses(rest)]:
+    ssh = [("ssh", f"ssh -F $(slurm-sim ssh-config{_found.name_option(sim.name)}) login")] * sim.spec.ssh
+    for what, address in [*_addresses(lab), *_rest_addresses(rest), *ssh]:
         console.print(f"{what:22}{address}", highlight=False, markup=False, soft_wrap=True)
     if found.stopped:
         console.print(f"{found.state}: {_found.seen_states(found)}", highlight=False, markup=False)
@@ -236,6 +237,16 @@ def listing(*, as_json: bool) -> None:
         for name, f in sorted(found.items())
     ]
     Console().print(_table("mini-clusters", ["name", "nodes", "CPUs per node", "MiB per node", "containers"], rows))
+
+
+def users(sim: SlurmSim, *, as_json: bool) -> None:
+    """Print the users who can submit jobs."""
+    found = sim.users()
+    if as_json:
+        _print_json([{"name": name, "uid": uid} for name, uid in found.items()])
+        return
+    rows = [[name, str(uid)] for name, uid in found.items()]
+    Console().print(_table("users", ["name", "ID"], rows))
 
 
 def _each(spec: Spec, what: str) -> str:
