@@ -35,12 +35,12 @@ _KINDS: dict[str, tuple[Arguments, float | None]] = {
 
 
 def costs() -> Iterator[Measurement]:
-    """Start mini-clusters of 2 nodes with each role, in turns; then measure accounting."""
+    """Start mini-clusters of 2 nodes, the default, with each role, in turns; then measure accounting."""
     times: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     memory: dict[str, float] = {}
     for _ in range(_ROUNDS):
         for kind, (asked, _most) in _KINDS.items():
-            sim = SlurmSim(nodes=2, **asked)
+            sim = SlurmSim(**asked)
             try:
                 times[kind].append(seconds(sim.start))
                 memory.setdefault(kind, _memory_mb(sim))
