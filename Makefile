@@ -55,10 +55,10 @@ lock: engine venv ## Renew every lock and show the changes (UPGRADE=1 for newer 
 side-by-side := --numprocesses $(JOBS) --dist loadscope --no-loadscope-reorder --durations 10
 .PHONY: test test-slurm soak mutants lint docs bench
 test: lint images ## Run all tests that this machine can run, in JOBS=4 parallel processes
-	tests/install-browser.sh
+	tests/install-clients.sh
 	pytest $(side-by-side)
 test-slurm: images ## Run only the tests of the mini-cluster
-	tests/install-browser.sh
+	tests/install-clients.sh
 	pytest $(side-by-side) tests/cluster tests/faults
 soak: images ## Run tests repeatedly on a busy machine (ROUNDS=20, ARGS='tests/cluster -k timeout')
 	python -m tests.soak --rounds $(ROUNDS) -- $(ARGS)

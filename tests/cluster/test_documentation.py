@@ -41,6 +41,8 @@ ON_A_CLUSTER = {
     "PYTHONPATH=containers/dask-hpc/src .venv/bin/python -m dask_hpc run": "unit/dask_hpc/test_cli.py",
     "export SLURM_JWT=$(slurm-sim token)": "cluster/test_rest.py",
     "curl --header @- http://127.0.0.1:PORT/slurm": "cluster/test_rest.py",
+    "ssh -F $(slurm-sim ssh-config)": "cluster/test_ssh.py",
+    "scp -F $(slurm-sim ssh-config)": "cluster/test_ssh.py",
     "make soak ROUNDS=5 ARGS=": "unit/tests/test_soak.py",
     "ENV=my-environment.yml make sif": "images/test_own_environment.py",
     "ENV=my-environment.yml make lock": "images/test_own_environment.py",
@@ -75,6 +77,9 @@ def test_documented_commands_succeed(block: list[str], root: Path, tmp_path: Pat
     """The commands of each block exit with status 0, one after the other."""
     for name in ("apptainer", "dist", "workloads"):  # the commands read these, and write beside the links
         (tmp_path / name).symlink_to(root / name)
+    for example in blocks("toml"):
+        first = example.partition("\n")[0]
+        (tmp_path / first.removeprefix("# ")).write_text(example, encoding="utf-8")
     own = {"PATH": f"{root / '.venv' / 'bin'}:{os.environ['PATH']}", "SLURM_SIM_NAME": "slurm-sim-documentation"}
     for command in block:
         if command in ELSEWHERE:

@@ -378,10 +378,6 @@ def test_accounting_paths_need_accounting(sim: SlurmSim, token: str) -> None:
     assert "Unable find requested URL" in body
 
 
-@pytest.mark.skipif(
-    not (Path(__file__).parents[2] / "compose/accounting.yaml").exists(),
-    reason="needs accounting, which is not here yet",
-)
 def test_accounting_paths_with_accounting(name: str) -> None:
     """With accounting, the paths below /slurmdb know ended jobs: slurmdbd accepts the same tokens."""
     with SlurmSim(name=name, nodes=1, rest=True, accounting=True) as sim:
