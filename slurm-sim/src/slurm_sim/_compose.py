@@ -80,7 +80,7 @@ class Project(DockerCompose):
             "SLURM_SIM_USERS": " ".join(name for name in self.spec.users if name != USER),
             "SLURM_SIM_TIMEOUTS": conf_lines(timeouts(self.spec.nodes)),
             "SLURM_SIM_CONF": own_lines(self.spec),
-            **({"SLURM_SIM_ACCOUNTS": _accounts.commands(self.spec)} if self.spec.accounting else {}),
+            "SLURM_SIM_ACCOUNTS": _accounts.commands(self.spec) if self.spec.accounting else "",
             "SLURM_SIM_SPEC": spec_label(self.spec),
         }
 

@@ -36,7 +36,7 @@ def test_every_volume_has_label(overlay: dict[str, Any]) -> None:
     assert {tuple(volume["labels"]) for volume in overlay["volumes"].values()} == {(SPEC_LABEL,)}
     mounts = {name: one.get("volumes") for name, one in overlay["services"].items()}
     assert mounts["database"] == ["database:/var/lib/mysql", "database-socket:/run/mysqld"]
-    assert mounts["slurmdbd"] == ["munge:/etc/munge", "database-socket:/run/mysqld:nocopy"]
+    assert {"munge:/etc/munge", "database-socket:/run/mysqld:nocopy"} <= set(mounts["slurmdbd"])
 
 
 def test_only_accounting_costs_anything() -> None:
@@ -45,7 +45,7 @@ def test_only_accounting_costs_anything() -> None:
     for one, there in ((plain, False), (accounting, True)):
         environment = one._environment()
         assert any("accounting.yaml" in str(file) for file in one.compose_file_name) is there
-        assert ("SLURM_SIM_ACCOUNTS" in environment) is there
+        assert bool(environment["SLURM_SIM_ACCOUNTS"]) is there
         assert ("AccountingStorageHost" in environment["SLURM_SIM_CONF"]) is there
         assert ("slurmdbd.conf" in one.nodes) is there
 
