@@ -80,7 +80,7 @@ class Project(DockerCompose):
             "SLURM_SIM_USERS": " ".join(name for name in self.spec.users if name != USER),
             "SLURM_SIM_TIMEOUTS": conf_lines(timeouts(self.spec.nodes)),
             "SLURM_SIM_CONF": own_lines(self.spec),
-            "SLURM_SIM_ACCOUNTS": _accounts.commands(self.spec) if self.spec.accounting else "",
+            **({"SLURM_SIM_ACCOUNTS": _accounts.commands(self.spec)} if self.spec.accounting else {}),
             "SLURM_SIM_SPEC": spec_label(self.spec),
         }
 
@@ -121,6 +121,7 @@ def project(spec: Spec, nodes: Iterable[str]) -> Project:
     services["slurmctld"]["volumes"] = [f"shared:{SHARED}"] if spec.sif else []  # filled through it
     if spec.accounting:
         services["slurmdbd"] = _configured(_etc("slurmdbd"), configs)
+        services["slurmdbd"]["volumes"] = ["jwt:/etc/slurm-jwt"] if spec.rest else []  # the REST API's tokens
         services["slurmdbd"]["volumes"] = ["jwt:/etc/slurm-jwt"] if spec.rest else []  # it accepts the same tokens
     if spec.rest:
         services["slurmrestd"] = _configured(_etc(), configs)
