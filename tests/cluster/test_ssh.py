@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from slurm_sim import NotRunningError, SlurmSim, SpecError
 from slurm_sim._docker import docker
+from tests.support import lacking
 from tests.support.command import new_name, refused, slurm_sim_command
 from tests.support.engine_elsewhere import from_client
 from tests.support.jobs import script
@@ -22,6 +24,13 @@ from tests.support.processes import running
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ssh_is_installed() -> None:
+    """Skip these tests without an ssh client, or fail in CI."""
+    if not shutil.which("ssh"):
+        lacking("ssh not found: install it with tests/install-clients.sh")
 
 
 @pytest.fixture(scope="module")
