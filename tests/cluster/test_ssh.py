@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,12 +16,21 @@ import pytest
 
 from slurm_sim import NotRunningError, SlurmSim, SpecError
 from slurm_sim._docker import docker
+from tests.support import lacking
 from tests.support.command import new_name, refused, slurm_sim_command
+from tests.support.engine_elsewhere import from_client
 from tests.support.jobs import script
 from tests.support.processes import running
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ssh_is_installed() -> None:
+    """Skip these tests without an ssh client, or fail in CI."""
+    if not shutil.which("ssh"):
+        lacking("ssh not found: install it with tests/install-clients.sh")
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +310,22 @@ def test_without_ssh(tmp_path: Path) -> None:
         assert not running(plain, "sshd: ")
         assert "SYS_CHROOT" not in docker("inspect", plain.container("login")).stdout
     assert "not found" in refused("ssh-config", "--name", plain.name, status=1)
+
+
+def test_engine_elsewhere(sim: SlurmSim, client: str) -> None:
+    """Where the port cannot be reached, the same files are written, with another key, and the advice is a tunnel."""
+    done = from_client(client, "ssh-config", "--name", sim.name)
+    path = f"/root/.local/state/slurm-sim/{sim.name}/config"
+    assert (done.returncode, done.stdout) == (0, f"{path}\n")
+    (port,) = (line.split()[1] for line in sim.ssh_config().read_text().splitlines() if "Port" in line)
+    assert f"first open a tunnel to it: ssh -N -L {port}:127.0.0.1:{port} USER@" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"Port {port}\n" in docker("exec", client, "cat", path).stdout
+    keys = docker("exec", sim.container("login"), "cat", "/etc/ssh/authorized_keys").stdout.splitlines()
+    ours = (sim.ssh_config().parent / "id_ed25519.pub").read_text().strip()
+    theirs = docker("exec", client, "cat", path.replace("config", "id_ed25519.pub")).stdout.strip()
+    assert {ours, theirs} <= set(keys)
+    assert ours != theirs
 
 
 def test_restart_and_end(tmp_path: Path) -> None:
