@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from slurm_sim import CommandError, Job, SlurmSim
 from slurm_sim._docker import docker
 from slurm_sim._slurm import AWAIT_ACCOUNTING
+from tests.support.command import left_of, new_name
 from tests.support.jobs import sbatch
 from tests.support.waiting import until_in
 
@@ -26,6 +31,14 @@ def sim(slurm_sim: SlurmSim) -> Iterator[SlurmSim]:
     yield slurm_sim
     slurm_sim.fault("heal")
     slurm_sim.cancel_all()
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """Name for another mini-cluster, of which nothing may be left."""
+    name = new_name()
+    yield name
+    assert left_of(name) == []
 
 
 def ends(sim: SlurmSim, jobs: list[Job]) -> dict[str, str]:
@@ -52,6 +65,36 @@ def test_jobs_go_on_and_nothing_is_missing(sim: SlurmSim, faults: tuple[str, ...
         job.wait(120)
     sim.fault("heal")
     assert ends(sim, jobs) == expected(jobs)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 MB; the database's first content takes 50."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m,uid=64030,gid=64030", "tmpfs", str(tmp_path)]
+    if os.getuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("needs root, and the right to mount, for a small file system")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_full_database_delays_records(small_disk: Path, name: str) -> None:
+    """On a full disk, jobs go on and slurmctld keeps their records; once there is room, accounting has all of them."""
+    where = ("--opt=type=none", "--opt=o=bind", f"--opt=device={small_disk}")
+    labels = (f"--label=com.docker.compose.project={name}", "--label=com.docker.compose.volume=database")
+    docker("volume", "create", "--driver=local", *where, *labels, f"{name}_database")
+    with SlurmSim(name=name, nodes=1, cpus_per_node=64, accounting=True) as full:
+        fill = small_disk / "fill"
+        with contextlib.suppress(OSError), fill.open("wb") as file:  # until no space is left
+            while True:
+                file.write(bytes(1 << 20))
+        rows = "for job in $(seq 100); do sbatch --quiet --mem=1M --output=/dev/null --comment=$1 --wrap=true; done"
+        full.exec("sh", "-c", rows, "rows", "x" * 1000)
+        full.exec("sh", "-c", 'until [ -z "$(squeue --noheader)" ]; do sleep 0.2; done', timeout=200)
+        assert "is full" in full.logs("slurmdbd")
+        fill.unlink()
+        full.exec("sh", "-c", AWAIT_ACCOUNTING, on="slurmctld", timeout=120)
+        states = full.exec("sacct", "-nXP", "--starttime=now-1hour", "--format=state").stdout.split()
+        assert states == ["COMPLETED"] * 100
 
 
 def test_killed_database_loses_nothing(sim: SlurmSim) -> None:
