@@ -50,6 +50,8 @@ def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Unpack[Argumen
     """Start a mini-cluster; return when all of its nodes are idle and a job has run.
 
     A stopped mini-cluster comes back with its files and its queue.
+
+    Example: slurm-sim up --accounting --user alice --gpus-per-node a100:2 --partition debug:nodes=1,time=10
     """
     sim = SlurmSim(name=name, **wanted)
     found = _found.existing(name)
