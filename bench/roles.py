@@ -1,4 +1,4 @@
-"""Measure what each role costs that a mini-cluster starts only on request, and how fast accounting is."""
+"""Measure the cost of each role that starts only on request, and the speed of accounting."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def await_reason(job: Job, reason: str) -> None:
     until(lambda: job.record().reason == reason, f"{reason} of job {job.id}")
 
 
-def test_sacct_tells_how_jobs_ended(sim: SlurmSim, old: dict[str, Job]) -> None:
+def test_sacct_shows_how_jobs_ended(sim: SlurmSim, old: dict[str, Job]) -> None:
     """The state, exit status, signal, duration, memory and steps of ended jobs are in accounting."""
     use = "--wrap=head -c 60000000 /dev/zero | tail | sleep 3"  # tail keeps all of it: it is one line
     old["failed"] = sbatch(sim, "--wrap=exit 3")

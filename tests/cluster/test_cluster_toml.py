@@ -1,4 +1,4 @@
-"""A mini-cluster with groups of nodes, GPUs, partitions and scripts of its own, from a `cluster.toml`."""
+"""A mini-cluster with groups of nodes, GPUs, partitions and scripts, from a `cluster.toml`."""
 
 from __future__ import annotations
 

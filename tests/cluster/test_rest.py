@@ -153,7 +153,7 @@ def test_openapi_takes_any_token(sim: SlurmSim) -> None:
 
 
 def test_socket_asks_root_for_token(sim: SlurmSim) -> None:
-    """A connection to the socket is not enough, whoever opens it."""
+    """A connection to the socket is not enough for any user."""
     for user in ("root", "hpc", "slurm"):
         assert ask_socket(sim, f"{API}/nodes/", user=user)[0] == 401
 
@@ -221,7 +221,7 @@ def test_munge_keeps_working(sim: SlurmSim) -> None:
 
 
 def test_slurmrestd_runs_unprivileged(sim: SlurmSim) -> None:
-    """It runs as a user of its own, without any capability, and its container has neither of the keys."""
+    """It runs as its own user, without any capability, and its container has neither of the keys."""
     seen = sim.exec(
         "sh", "-c", "cat /proc/$(pgrep -x slurmrestd)/status; id -un", on="slurmrestd", user="slurmrestd"
     ).stdout

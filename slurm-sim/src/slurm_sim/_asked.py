@@ -33,7 +33,7 @@ def configuration(
     rest: bool,
     slurm_conf: Mapping[str, object],
 ) -> Config:
-    """Return what the arguments of `SlurmSim` and a `cluster.toml` ask for together. Raises `SpecError`."""
+    """Return the combined configuration. Raises `SpecError`."""
     toml = _read(file) if file is not None else None
     base = toml.config if toml else Config()
     given = {

@@ -1,4 +1,4 @@
-"""Read a `cluster.toml`. An error names the key, its line, what was found and what is allowed."""
+"""Read a `cluster.toml`. Errors name the key, its line, its value and the valid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find what a command needs to run as a user of a container."""
+"""Find the user, the variables and the folder for a command that runs as a user of a container."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _conf_lines(_context: click.Context, _option: click.Parameter, lines: tuple[
 
 
 def given_fields(ctx: click.Context) -> list[str]:
-    """Return what the command line sets explicitly, by its place in a `cluster.toml`."""
+    """Return the settings that the command line names, by their place in a `cluster.toml`."""
     given = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     return [place for name in given for place in _PLACES.get(name, [name])]
 

@@ -27,5 +27,5 @@ def empty_queue(selection: str = "") -> str:
 
 
 def gate_job(spec: Spec) -> tuple[str, list[str]]:
-    """Return the user and the options of a job that may use all nodes, whatever partitions and limits there are."""
+    """Return the user and the options of a job that may use all nodes, regardless of partitions and limits."""
     return (USER, []) if spec.plain else ("root", [f"--partition={GATE_PARTITION}"])

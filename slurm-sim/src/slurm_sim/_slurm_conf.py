@@ -16,7 +16,7 @@ GATE_PARTITION = "slurm-sim"
 """Hidden partition in which only root can run jobs: the gate's, if ordinary users cannot use all nodes."""
 
 SITE_SCRIPTS = {"prolog": "site-prolog", "epilog": "site-epilog"}
-"""Files with a mini-cluster's own scripts. Without a folder in their names, Slurm sends them to the nodes itself."""
+"""Files with a mini-cluster's own scripts. Their names have no folder, so that Slurm sends them to the nodes."""
 
 _ALL = "compute"
 """Feature of every node, see slurm.conf."""

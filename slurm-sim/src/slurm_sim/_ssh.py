@@ -1,4 +1,4 @@
-"""Write the files for ssh to a login node: a key of its own, the host's key, and ssh's configuration.
+"""Write the files for ssh to a login node: its own key, the host's key, and ssh's configuration.
 
 They belong to this user on this host. Another host, or another user of the engine, gets another key.
 """

@@ -36,7 +36,7 @@ for name; do
 done
 """
 
-# A user with no account of its own is unknown to sacctmgr.
+# sacctmgr does not know a user without an account.
 _DISSOCIATE = """
 for name; do
   [ -z "$(sacctmgr --noheader --parsable2 list user "$name")" ] || sacctmgr --immediate delete user "$name"
@@ -54,7 +54,7 @@ def check_names(names: Iterable[str]) -> list[str]:
 
 
 def add(engine: Engine, names: Sequence[str]) -> None:
-    """Add users, each with a group and a home of its own; those who were removed get theirs back."""
+    """Add users, each with their own group and home; a user who was removed gets the old ones."""
     _run(engine, "add", names)
 
 

@@ -280,7 +280,7 @@ class SlurmSim:
         return _users.present(self.engine)
 
     def add_users(self, *names: str, account: str | None = None) -> None:
-        """Add users, each with a group and a home of its own. Does nothing for a user who exists.
+        """Add users, each with their own group and home. Does nothing for a user who exists.
 
         A user who was removed gets the ID and the home back.
 

@@ -1,4 +1,4 @@
-"""The parts of a mini-cluster that a `cluster.toml` or options can ask for, and the rules that they must meet."""
+"""The parts of a mini-cluster that options and a `cluster.toml` can ask for, with their rules."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class Preemption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Preemption, which is of one type per cluster.
 
     Attributes:
-        by: What decides which jobs preempt others: the priority of their partitions, or their QOS.
+        by: Criterion by which jobs preempt others: the priority of their partitions, or their QOS.
         mode: How jobs are preempted, unless their partition or QOS has another mode.
     """
 
@@ -223,7 +223,7 @@ class Scripts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a mini-cluster consists of, besides its images; the contents of a `cluster.toml`.
+    """The parts of a mini-cluster, except its images; the contents of a `cluster.toml`.
 
     Attributes:
         groups: Groups of nodes by name; the table `nodes` of the file.
@@ -236,7 +236,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ssh: Whether the login node has sshd, published on this host's loopback.
         rest: Whether it has slurmrestd, published on this host's loopback.
         slurm_conf: Lines of slurm.conf that replace the default ones; the table `slurm` of the file.
-        scripts: Prolog and epilog of jobs, besides our own.
+        scripts: Prolog and epilog of jobs, in addition to ours.
     """
 
     groups: dict[str, NodeGroup] = msgspec.field(name="nodes", default_factory=dict)
@@ -306,7 +306,7 @@ def parse_gpus(given: str | int | list[str]) -> dict[str, int]:
 
 
 def check(config: Config) -> None:
-    """Raise `ConfigError` for the first rule that a configuration breaks."""
+    """Raise `ConfigError` if a configuration breaks a rule."""
     for rule in (_groups, _partitions, _users, _accounting, _preemption):
         for error in rule(config):
             raise error
@@ -436,7 +436,7 @@ def _limits(limits: Limits, known: Iterable[str], *at: str) -> Iterator[ConfigEr
 
 
 def all_accounts(config: Config) -> list[str]:
-    """Return the accounts: those of the configuration, and the own ones of users without another."""
+    """Return the accounts: those of the configuration, and those that users without an account get."""
     own = [name for name, user in ({USER: User()} | config.users).items() if not user.account]
     return list(dict.fromkeys([*config.accounts, *own]))
 

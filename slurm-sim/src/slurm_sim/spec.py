@@ -63,7 +63,7 @@ class Spec(Config, frozen=True, kw_only=True):
 
 
 def _flat(table: msgspec.Struct | Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Return the values of a table and of the tables in it; a table with a name of its own is "given"."""
+    """Return the values of a table and of the tables in it; a named table is "given"."""
     if isinstance(table, msgspec.Struct):
         values = {field.encode_name: getattr(table, field.name) for field in msgspec.structs.fields(table)}
         return _flat(values, prefix)

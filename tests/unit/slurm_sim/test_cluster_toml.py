@@ -211,7 +211,7 @@ BAD = {
 
 @pytest.mark.parametrize(("text", "says", "todo"), BAD.values(), ids=BAD.keys())
 def test_error_names_line_and_remedy(text: str, says: str, todo: str, tmp_path: Path) -> None:
-    """The error names the file, the line, the key, what was found and what is allowed."""
+    """The error names the file, the line, the key, its value and the valid ones."""
     path = file(tmp_path, text)
     with pytest.raises(SpecError) as caught:
         SlurmSim(config=path, bare=True)

@@ -45,5 +45,5 @@ def test_group_is_name_without_number(name: str, group: str) -> None:
     ],
 )
 def test_expands_lists_of_nodes(text: str, nodes: list[str]) -> None:
-    """Ranges become single names; what is no list stays, so that an error can show it."""
+    """Ranges become single names; other text is unchanged, for errors."""
     assert expand(text) == nodes
