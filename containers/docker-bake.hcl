@@ -25,7 +25,7 @@ variable "ENV_LOCKS" { default = "containers/dask-hpc/locks" }
 variable "CA_BUNDLE" { default = "" }
 
 group "default" { targets = ["dask-hpc", "slurm", "node", "apptainer", "bare", "jupyter"] }
-group "slurm" { targets = ["slurmctld", "login", "slurmd"] }
+group "slurm" { targets = ["slurmctld", "login", "slurmd", "slurmdbd", "database", "slurmrestd"] }
 
 target "bootstrap" {
   context           = BASE_FOLDER
@@ -78,6 +78,24 @@ target "slurmd" {
   target   = "slurmd"
   tags     = ["slurm-sim/slurmd:${SLURM_VERSION}"]
   labels   = { "org.opencontainers.image.title" = "slurm-sim compute node" }
+}
+
+# With --accounting only.
+target "slurmdbd" {
+  inherits = ["_slurm", "_output"]
+  target   = "slurmdbd"
+  tags     = ["slurm-sim/slurmdbd:${SLURM_VERSION}"]
+  labels   = { "org.opencontainers.image.title" = "slurm-sim accounting daemon" }
+}
+
+target "database" {
+  inherits = ["_slurm", "_output"]
+  target   = "database"
+  tags     = ["slurm-sim/database:${SLURM_VERSION}"]
+  labels = {
+    "org.opencontainers.image.title"    = "slurm-sim accounting database"
+    "org.opencontainers.image.licenses" = "BSD-3-Clause AND GPL-2.0-only"
+  }
 }
 
 # With --rest only: Slurm's REST API.

@@ -290,6 +290,18 @@ def fault(name: str, kind: str, nodes: tuple[str, ...]) -> None:
     SlurmSim.attach(name).fault(Fault.parse(kind), *nodes)
 
 
+@cli.command()
+@name_option
+def roll_up(name: str) -> None:
+    """Bring sreport and sshare up to date, with accounting.
+
+    Slurm does this once an hour and once a minute. sreport counts hours.
+
+    Example: slurm-sim roll-up; slurm-sim exec sreport user top start=now-30minutes
+    """
+    SlurmSim.attach(name).roll_up()
+
+
 @cli.command(name="list")
 @json_option
 def list_(as_json: bool) -> None:

@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 
 from testcontainers.compose import DockerCompose
 
-from slurm_sim import _engine_errors, _files, _images
+from slurm_sim import _accounts, _engine_errors, _files, _images
 from slurm_sim._docker import run_to_its_end
 from slurm_sim._found import SPEC_LABEL, spec_label
 from slurm_sim._sif import SHARED
@@ -78,6 +78,7 @@ class Project(DockerCompose):
             **_images.of_roles(),
             "SLURM_SIM_TIMEOUTS": conf_lines(timeouts(self.spec.nodes)),
             "SLURM_SIM_CONF": own_lines(self.spec),
+            "SLURM_SIM_ACCOUNTS": _accounts.commands(self.spec) if self.spec.accounting else "",
             "SLURM_SIM_SPEC": spec_label(self.spec),
         }
 

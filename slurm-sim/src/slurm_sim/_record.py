@@ -113,15 +113,56 @@ def _parse(text: str) -> JobRecord:
     )
 
 
-def _expand(path: str, job_id: str, host: str) -> str:
-    """Expand the patterns that scontrol leaves to the node; a batch script is task 0 on node 0 of its job."""
-    values = {"N": host, "n": "0", "t": "0", "s": "batch", "J": job_id}
+_SEPARATOR = "\x1f"
+_FIELDS = (
+    *("JobID", "JobIDRaw", "JobName", "State", "ExitCode", "Reason", "NodeList", "UID", "User", "StdOut", "StdErr"),
+)
+
+
+def sacct(job_id: int) -> list[str]:
+    """Return the command that `parse_accounted` understands the output of."""
+    how = ("--allocations", "--noheader", "--parsable2", f"--delimiter={_SEPARATOR}")
+    return ["sacct", *how, f"--jobs={job_id}", f"--format={','.join(_FIELDS)}"]
+
+
+def parse_accounted(text: str) -> list[JobRecord]:
+    """Parse the output of `sacct`, as `parse_records` does that of `scontrol show job`."""
+    return [_accounted(dict(zip(_FIELDS, line.split(_SEPARATOR), strict=True))) for line in text.splitlines()]
+
+
+def _accounted(fields: dict[str, str]) -> JobRecord:
+    name = re.fullmatch(r"(?P<first>\d+)(?:_\[?(?P<task>[^\]]*)\]?|(?P<component>\+\d+))?", fields["JobID"])
+    parts = name.groupdict(default="") if name else {"first": "", "task": "", "component": ""}
+    status, _, signal = fields["ExitCode"].partition(":")
+    nodes = fields["NodeList"].removesuffix("None assigned")
+    first = re.match(r"([^,\[]+)(?:\[(\d+))?", nodes)
+    host = f"{first[1]}{first[2] or ''}" if first else ""
+    raw = fields["JobIDRaw"]
+    values = {"A": parts["first"], "a": parts["task"], "j": raw, "u": fields["User"], "x": fields["JobName"]}
+    return JobRecord(
+        id=int(raw),
+        state=fields["State"].partition(" ")[0],  # of "CANCELLED by 1000"
+        reason=fields["Reason"],
+        exit_code=int(status),
+        signal=int(signal),
+        nodes=nodes,
+        output=_expand(fields["StdOut"], raw, host, **values),
+        errors=_expand(fields["StdErr"] or fields["StdOut"], raw, host, **values),
+        host=host,
+        uid=int(fields["UID"]),
+        task=parts["task"] or parts["component"],
+    )
+
+
+def _expand(path: str, job_id: str, host: str, **others: str) -> str:
+    """Expand the patterns that Slurm leaves to the node, and others; a batch script is task 0 on node 0 of its job."""
+    values = others | ({"N": host, "n": "0", "t": "0", "s": "batch", "J": job_id} if host else {})
 
     def value(match: re.Match[str]) -> str:
         text = values[match[2]]
         return text.zfill(int(match[1] or 0)) if text.isdigit() else text
 
-    return re.sub(r"%(\d*)([NntsJ])", value, path) if host else path
+    return re.sub(rf"%(\d*)([{''.join(values)}])", value, path) if values else path
 
 
 def _number(record: JobRecord) -> int:

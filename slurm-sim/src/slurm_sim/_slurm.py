@@ -10,6 +10,13 @@ AWAIT_CONTROLLER = "until scontrol ping >/dev/null; do sleep 0.1; done # slurmct
 """Waits until the controller answers."""
 
 
+AWAIT_ACCOUNTING = (
+    "until sacctmgr --noheader --parsable2 show cluster format=controlhost | grep --quiet . &&"
+    " sdiag | grep --quiet 'DBD Agent queue size: 0$'; do sleep 0.1; done # nor when its records have been written\n"
+)
+"""Waits until slurmdbd answers, knows the controller, and has all of its records."""
+
+
 def empty_queue(selection: str = "") -> str:
     """Return the commands that cancel every job that an option of squeue selects, and wait until none is left."""
     squeue = f"squeue --noheader {selection}".rstrip()

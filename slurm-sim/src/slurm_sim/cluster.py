@@ -12,6 +12,7 @@ from typing import Self
 import msgspec
 
 from slurm_sim import (
+    _accounting,
     _asked,
     _copying,
     _found,
@@ -236,6 +237,18 @@ class SlurmSim:
     def fault(self, kind: faults.Fault | str, *targets: str) -> None:
         """Inject a fault, or repair it; see `Fault`. Raises `SpecError` for an unknown fault or node."""
         faults.inject(self.engine, faults.Fault.parse(kind), *targets)
+
+    def roll_up(self) -> None:
+        """Bring sreport and sshare up to date: with accounting, Slurm does this once an hour and once a minute.
+
+        sreport counts hours: `sreport user top start=now-30minutes` reports the current one. Jobs that run are counted
+        as if they ran until its end.
+
+        Raises:
+            SpecError: The mini-cluster has no accounting.
+            NotRunningError: A part of it is not running.
+        """
+        _accounting.roll_up(self.engine)
 
     def logs(self, service: str = "slurmctld", *, lines: int = 200) -> str:
         """Return the last lines of a daemon's log."""

@@ -7,9 +7,10 @@ import time
 from enum import StrEnum
 from typing import Self, assert_never
 
+from slurm_sim import _accounting, _found
 from slurm_sim._docker import Completed, docker
 from slurm_sim._engine import Engine
-from slurm_sim._slurm import AWAIT_CONTROLLER
+from slurm_sim._slurm import AWAIT_ACCOUNTING, AWAIT_CONTROLLER
 from slurm_sim._suggest import did_you_mean
 from slurm_sim.errors import CommandError, SlurmSimError, SpecError
 
@@ -24,7 +25,7 @@ _TRUTH_SECONDS = 120  # BatchStartTimeout plus 10 s, and much more for a busy ma
 
 
 class Fault(StrEnum):
-    """A fault to inject; all except those of the controller need names of nodes."""
+    """A fault to inject; all except those of the controller and of accounting need names of nodes."""
 
     NODE_LOST = "node-lost"
     """The node loses power. Its processes are killed, and Slurm notices by itself."""
@@ -39,9 +40,14 @@ class Fault(StrEnum):
     state, up to 5 s ago: it lists a job that ended then as running until the job's node reports."""
     CONTROLLER_RESTARTED = "controller-restarted"
     """slurmctld is stopped, which saves its state, and started again from that state."""
+    DATABASE_LOST = "database-lost"
+    """With accounting: MariaDB is killed. Jobs start and end; sacct and sacctmgr wait, or fail."""
+    DBD_LOST = "dbd-lost"
+    """With accounting: slurmdbd is killed. Jobs start and end, and slurmctld keeps their records; sacct fails."""
     HEAL = "heal"
-    """Repairs the controller or the named nodes. The controller then knows what its nodes run. A batch job whose end it
-    has missed is requeued or fails, as usual in Slurm."""
+    """Repairs the named nodes or, without a name, the controller, slurmdbd and the database. The controller then knows
+    what its nodes run, and accounting knows what the controller does. A batch job whose end the controller has missed
+    is requeued or fails, as usual in Slurm."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -53,6 +59,9 @@ class Fault(StrEnum):
             raise SpecError(f"Unknown fault {text!r}.", todo=todo) from None
 
 
+_OF_ACCOUNTING = {Fault.DATABASE_LOST: "database", Fault.DBD_LOST: "slurmdbd"}
+
+
 def inject(engine: Engine, fault: Fault, *nodes: str) -> None:
     """Inject the fault and return at once; Slurm notices it later."""
     controller = engine.container("slurmctld")
@@ -61,12 +70,26 @@ def inject(engine: Engine, fault: Fault, *nodes: str) -> None:
             _client(engine, "slurmctld", "kill", controller)
         case Fault.CONTROLLER_RESTARTED if not nodes:
             _client(engine, "slurmctld", "restart", "--time=10", controller)
+        case Fault.DATABASE_LOST | Fault.DBD_LOST if not nodes:
+            service = _OF_ACCOUNTING[fault]
+            _accounting.require(engine, fault)
+            _client(engine, service, "kill", engine.container(service))
         case Fault.HEAL if not nodes:
-            _client(engine, "slurmctld", "start", controller)
-            await_truth(engine)
+            _heal_services(engine)
         case _:
             for node in _checked(engine, nodes):
                 _inject_node(engine, fault, node)
+
+
+def _heal_services(engine: Engine) -> None:
+    """Start what has stopped of the database, slurmdbd and the controller; return when they agree about all jobs."""
+    spec = _found.find(engine.name).spec
+    for service in spec.services:
+        if service in (*_OF_ACCOUNTING.values(), "slurmctld"):
+            _client(engine, service, "start", engine.container(service))
+    await_truth(engine)
+    if spec.accounting:
+        engine.exec("sh", "-c", AWAIT_ACCOUNTING, on="slurmctld", timeout=_TRUTH_SECONDS)
 
 
 def _inject_node(engine: Engine, fault: Fault, node: str) -> None:
@@ -84,7 +107,7 @@ def _inject_node(engine: Engine, fault: Fault, node: str) -> None:
             _admin(engine, f"nodename={node}", "state=drain", "reason=drained on purpose")
         case Fault.HEAL:
             _heal(engine, node)
-        case Fault.CONTROLLER_LOST | Fault.CONTROLLER_RESTARTED:
+        case Fault.CONTROLLER_LOST | Fault.CONTROLLER_RESTARTED | Fault.DATABASE_LOST | Fault.DBD_LOST:
             raise SpecError(f"{fault} takes no nodes.", f"given: {node}", "leave out the nodes.")
         case _:
             assert_never(fault)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from slurm_sim import _output
 from slurm_sim._engine import Engine
-from slurm_sim._record import JobRecord, parse_records, sum_up
+from slurm_sim._record import JobRecord, parse_accounted, parse_records, sacct, sum_up
 from slurm_sim.errors import CommandError, JobError, JobTimeoutError, SlurmSimError
 
 __all__ = ["Job", "JobRecord"]
@@ -33,29 +33,52 @@ class Job:
         return self.record().state
 
     def record(self) -> JobRecord:
-        """Return Slurm's current record of the job or, once Slurm has forgotten it (MinJobAge), the last one.
+        """Return Slurm's current record of the job or, once slurmctld has forgotten it (MinJobAge), accounting's.
+
+        Without accounting, it is the last one that was seen.
 
         Raises:
             CommandError: Slurm does not know the job.
             JobError: Slurm has forgotten the job, which had not ended when last queried.
         """
-        try:
-            said = self.engine.exec("scontrol", "show", "job", str(self.id)).stdout
-        except CommandError as error:
-            if _UNKNOWN not in error.stderr or self._last is None:
-                raise
-            if not self._last.ended:
-                raise self._forgotten(self._last) from None
-            return self._last
-        now = {record.task: record for record in parse_records(said)}
+        now = self._now()
         # Slurm forgets ended tasks one by one, but failed ones must not be missing at the end.
         for record in self._parts.values():
             if record.task.isdigit() and not record.ended and record.task not in now:
                 raise self._forgotten(record)
-        kept = {task: record for task, record in self._parts.items() if task and record.ended}
+        kept = {task: record for task, record in self._parts.items() if record.ended and (task or not now)}
+        if not kept | now:
+            assert self._last
+            raise self._forgotten(self._last)
         self._parts = kept | now
         self._last = sum_up(self.id, list(self._parts.values()))
         return self._last
+
+    def _now(self) -> dict[str, JobRecord]:
+        """Return the records of the job's parts that Slurm has now; accounting, if any, knows those of ended ones.
+
+        Raises:
+            CommandError: Slurm has none and never had, or does not answer.
+        """
+        try:
+            said = self.engine.exec("scontrol", "show", "job", str(self.id)).stdout
+        except CommandError as error:
+            if _UNKNOWN not in error.stderr:
+                raise
+            accounted = self._accounted()
+            if not accounted and self._last is None:
+                raise
+            return accounted
+        now = {record.task: record for record in parse_records(said)}
+        missing = [task for task, record in self._parts.items() if not record.ended and task not in now]
+        if missing or (self._last is None and "" not in now):  # the first tasks may be forgotten already
+            return self._accounted() | now
+        return now
+
+    def _accounted(self) -> dict[str, JobRecord]:
+        """Return the ended parts of the job in accounting; none without accounting, or if it does not answer."""
+        said = self.engine.exec(*sacct(self.id), check=False).stdout
+        return {record.task: record for record in parse_accounted(said) if record.ended}
 
     def _forgotten(self, last: JobRecord) -> JobError:
         return JobError(
