@@ -15,6 +15,7 @@ DRIVER = """
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -51,8 +52,11 @@ def executor(**how):
     found.update_parameters(timeout_min=5, mem_gb=0.25, **how)
     return found
 
-# Slurm sends USR2 55 s before the time limit, and submitit requeues the job
-resumed = executor(slurm_time=1, slurm_signal_delay_s=55).submit(Resumed(), "begun")
+limited = sys.argv[1:] == ["limit"]
+if limited:  # Slurm sends the signal up to 30 s earlier; the job must have begun by then
+    resumed = executor(slurm_time=1, slurm_signal_delay_s=15).submit(Resumed(), "begun")
+else:
+    resumed = executor().submit(Resumed(), "begun")
 killed = executor().submit(kill)
 filled = executor().submit(fill)
 cancelled = executor().submit(signal.pause)
@@ -65,6 +69,9 @@ def end(job):
 
 found = {"squares": [job.result() for job in squares], "ranks": ranks.results()}
 cancelled.cancel()
+while not limited and not Path("begun").exists():
+    time.sleep(0.1)
+limited or resumed._interrupt(timeout=True)  # the signal that Slurm sends
 found |= {"killed": end(killed), "filled": end(filled), "cancelled": end(cancelled)}
 found["restarts"] = resumed.result()
 print(json.dumps(found))

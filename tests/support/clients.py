@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from slurm_sim import SlurmSim
+from slurm_sim import Completed, SlurmSim
 
 MARK = pytest.mark.slurm_sim(accounting=True, nodes=2, cpus_per_node=4, gpus_per_node="a100:2")
 """The mini-cluster of all programs: files that the same process runs share one."""
@@ -40,16 +40,16 @@ class Client:
     sim: SlurmSim
     folder: str
 
-    def run(self, *command: str, **how: Any) -> str:
-        """Run a command of the program in its folder, and return its output; `how` is for `SlurmSim.exec`."""
+    def run(self, *command: str, **how: Any) -> Completed:
+        """Run a command of the program in its folder; `how` is for `SlurmSim.exec`."""
         how = {"workdir": self.folder, "timeout": 200, **how}
         path = f"PATH={self.folder}/venv/bin:$PATH"
-        return self.sim.exec("bash", "-c", f'{path} exec "$@"', "bash", *command, **how).stdout
+        return self.sim.exec("bash", "-c", f'{path} exec "$@"', "bash", *command, **how)
 
     def python(self, program: str, *arguments: str, **how: Any) -> str:
         """Run Python code as driver.py, and return the last line that it prints."""
         self.write("driver.py", program)
-        return self.run("python", "driver.py", *arguments, **how).splitlines()[-1]
+        return self.run("python", "driver.py", *arguments, **how).stdout.splitlines()[-1]
 
     def write(self, file: str, text: str) -> None:
         """Write a file in the program's folder."""
