@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.clients import MARK, Client
+from tests.support.clients import Client
 
-pytestmark = [MARK, pytest.mark.timeout(300)]
+# Its own mini-cluster: it asks for all jobs of the user, and fails its own ones when another ended with a reason that
+# it does not know, such as RaisedSignal.
+OWN = pytest.mark.slurm_sim(nodes=2, cpus_per_node=4, gpus_per_node="a100:2", accounting=True, scope="module")
+pytestmark = [OWN, pytest.mark.timeout(300)]
 
 DRIVER = """
 import json
@@ -59,3 +62,31 @@ print(json.dumps({
     "states": seen[endless.native_id],
 }))
 """
+
+
+@pytest.fixture(scope="module")
+def found(client: Client) -> dict[str, Any]:
+    """What the jobs printed, and how they ended."""
+    ends: dict[str, Any] = json.loads(client.python(DRIVER))
+    return ends
+
+
+def test_psij_runs_jobs(found: dict[str, Any]) -> None:
+    """Jobs end with their exit status, and have their environment, account and partition."""
+    assert found["hello"] == "hello\n"
+    assert found["ends"]["hello"] == ["COMPLETED", 0]
+    assert found["ends"]["fails"] == ["FAILED", 3]
+
+
+def test_psij_runs_ranks_with_gpus(found: dict[str, Any]) -> None:
+    """Two ranks run on each of two nodes, each with a GPU."""
+    assert found["ends"]["ranks"] == ["COMPLETED", 0]
+    assert [line.split()[0] for line in found["ranks"]] == ["c1", "c1", "c2", "c2"]
+    assert {line.split()[1] for line in found["ranks"]} == {"0", "1"}
+
+
+def test_psij_attaches_to_job_and_cancels_it(found: dict[str, Any]) -> None:
+    """A second executor follows a job by its ID; a cancelled job ends as such in both."""
+    assert (found["listed"], found["attached"]) == (True, "ACTIVE")
+    assert found["states"] == ["QUEUED", "ACTIVE", "CANCELED"]
+    assert found["ends"]["endless"] == found["ends"]["attached"] == ["CANCELED", None]
