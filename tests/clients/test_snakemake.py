@@ -65,8 +65,8 @@ rule fails:
 SNAKEMAKE = (
     *("snakemake", "--executor=slurm", "--jobs=8", "--slurm-array-jobs=square", "--keep-going", "--verbose"),
     *("--default-resources", "mem_mb=300", "runtime=5"),
-    # By default, it asks for states after 40 s, and then more and more seldom, as long as no job ends.
-    *("--slurm-init-seconds-before-status-checks=2", "--seconds-between-status-checks=2", "--latency-wait=30"),
+    # By default, it asks for states after 40 s. As long as no job has ended, it waits 10 s more each time.
+    *("--slurm-init-seconds-before-status-checks=8", "--seconds-between-status-checks=8", "--latency-wait=30"),
 )
 
 
@@ -82,5 +82,4 @@ def test_snakemake_runs_workflow(client: Client) -> None:
     assert done.returncode == 1
     assert re.search(r"SLURM-job '\d+' failed, SLURM status is: 'FAILED'", done.stderr)
     assert "command=sacct" in done.stderr
-    jobs = client.run("sacct", "--allocations", "--noheader", "--parsable2", "--format=JobID,State").stdout
-    assert len({line for line in jobs.splitlines() if "_" in line and line.endswith("COMPLETED")}) >= 3
+    assert re.search(r"Submitted array job with Snakemake IDs .* and SLURM", done.stderr)

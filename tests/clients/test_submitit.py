@@ -107,3 +107,10 @@ def test_submitit_sees_jobs_fail(found: dict[str, Any]) -> None:
 def test_submitit_resumes_at_time_limit(found: dict[str, Any]) -> None:
     """Before its time limit, a job saves its state and is requeued."""
     assert found["restarts"] == "1"
+
+
+@pytest.mark.soak(only=True)
+def test_submitit_resumes_at_real_time_limit(client: Client) -> None:
+    """Slurm itself sends the signal, a minute after the job's start at the latest."""
+    client.run("rm", "-f", "begun")
+    assert json.loads(client.python(DRIVER, "limit", timeout=250))["restarts"] == "1"
