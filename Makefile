@@ -56,17 +56,17 @@ lock: engine venv ## Renew every lock and show the changes (UPGRADE=1 for newer 
 side-by-side := --numprocesses $(JOBS) --dist loadscope --no-loadscope-reorder --durations 10
 .PHONY: test test-slurm soak mutants lint docs bench
 test: lint images ## Run all tests that this machine can run, in JOBS=4 parallel processes
-	tests/install-browser.sh
+	tests/install-clients.sh
 	pytest $(side-by-side)
 test-slurm: images ## Run only the tests of the mini-cluster
-	tests/install-browser.sh
+	tests/install-clients.sh
 	pytest $(side-by-side) tests/cluster tests/faults tests/clients
 soak: images ## Run tests repeatedly on a busy machine (ROUNDS=20, ARGS='tests/cluster -k timeout')
 	python -m tests.soak --rounds $(ROUNDS) -- $(ARGS)
 mutants: venv ## Run mutation tests on the unit tests (ARGS=channel: one package)
 	python -m tests.mutants $(ARGS)
 lint: venv ## Check style, types and shell scripts
-	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/**' 'containers/jupyter/files/usr/local/sbin/*')
+	ruff check && ruff format --check --quiet && mypy && shellcheck $$(git ls-files '*.sh' .ci/run 'containers/slurm/files/usr/**' 'containers/jupyter/files/usr/local/sbin/*')
 docs: venv ## Build the documentation as a site: dist/docs/index.html (LINKS=1 also checks external links)
 	python -m sphinx -W --keep-going -q -b html docs dist/docs
 	$(if $(LINKS),python -m sphinx -W --keep-going -q -b linkcheck docs dist/links)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, page, quiet, runner, sif, workloads
+from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, page, quiet, roles, runner, sif, workloads
 from bench.report import RESULTS, Machine, Measurement, Part, now, read, show, write
 
 Measure = Callable[[], Iterator[Measurement]]
@@ -20,6 +20,7 @@ def _parts(nodes: tuple[int, ...]) -> dict[str, Measure]:
         "images": images.sizes,
         "rebuild": images.rebuilds,
         "boot": lambda: mini_cluster.boots(nodes),
+        "roles": roles.costs,
         "dask": dask_on_slurm.on_two_nodes,
         "bridge": bridge.calls,
         "sif": sif.side_by_side,

@@ -15,16 +15,20 @@ _MOST_MB = {
     "slurm-sim/slurmctld": 200,
     "slurm-sim/login": 200,
     "slurm-sim/slurmd": 200,
+    "slurm-sim/slurmdbd": 200,
+    "slurm-sim/database": 220,
+    "slurm-sim/slurmrestd": 200,
     "slurm-sim/node": 420,
     "slurm-sim/jupyter": 680,
 }
+_OF_SLURM = {"slurmctld", "login", "slurmd", "slurmdbd", "database", "slurmrestd"}
 
 
 def sizes() -> Iterator[Measurement]:
     """Measure the unpacked size of each image."""
     versions = _files.versions()
     for image, most in _MOST_MB.items():
-        slurms = image in {"slurm-sim/slurmctld", "slurm-sim/login", "slurm-sim/slurmd"}
+        slurms = image.removeprefix("slurm-sim/") in _OF_SLURM
         tag = versions["SLURM_VERSION" if slurms else "VERSION"]
         count = "du --summarize --one-file-system --block-size=1 / 2>/dev/null | cut -f1"
         done = docker("run", "--rm", "--user=0", "--entrypoint=sh", f"{image}:{tag}", "-c", count)

@@ -22,6 +22,24 @@ _ROWS = (
         "boot/srun hostname, 2 nodes",
         "boot/srun hostname, 128 nodes",
     ),
+    (
+        "start 2 nodes with accounting; with everything; with nothing, in the same run",
+        "roles/up with accounting",
+        "roles/up with everything",
+        "roles/up with nothing",
+    ),
+    ("`sacct` shows a job after its end", "roles/from a job's end to sacct"),
+    (
+        "1,000 `sbatch`, with accounting; until all have ended, after that",
+        "roles/1000 sbatch",
+        "roles/  until all of them are in sacct",
+    ),
+    (
+        "memory of an idle mini-cluster of 2 nodes; with accounting; with everything",
+        "roles/idle memory with nothing",
+        "roles/idle memory with accounting",
+        "roles/idle memory with everything",
+    ),
     ("stop 2 nodes; 128 nodes", "boot/down, 2 nodes", "boot/down, 128 nodes"),
     ("connect two Dask workers, each a Slurm job, over TLS", "dask/scale(jobs=2) to 2 workers"),
     (

@@ -121,7 +121,7 @@ def test_limits_of_associations_and_qos(sim: SlurmSim) -> None:
         first, second = (sbatch(sim, option, f"--wrap={FOR_EVER}") for _ in range(2))
         first.wait_until_running()
         await_reason(second, reason)
-    with pytest.raises(CommandError, match="AssocMaxSubmitJobLimit|violates accounting/QOS policy"):
+    with pytest.raises(CommandError, match="AssocMaxSubmitJobLimit"):
         sbatch(sim, "--account=small", "--wrap=true")
 
 
@@ -148,9 +148,10 @@ def test_fairshare_orders_accounts(sim: SlurmSim) -> None:
         sacctmgr(sim, "add", "user", "hpc", f"account={name}", "fairshare=1")
     sbatch(sim, "--account=busy", "--ntasks=4", "--wrap=sleep 2").wait()
     sim.roll_up()
-    used = sim.exec(*"sreport -nP -t seconds cluster AccountUtilizationByUser start=now-30minutes".split()).stdout
+    report = ("cluster", "AccountUtilizationByUser", "start=now-30minutes")
+    used = sim.exec("sreport", "-nP", "-t", "seconds", *report).stdout
     (busy,) = (line.split("|") for line in used.splitlines() if "|busy|hpc|" in line)
-    assert int(busy[-1]) >= 8
+    assert int(busy[-2]) >= 8  # before the energy
     shares = dict(line.split("|") for line in sim.exec("sshare", "-anP", "--format=account,rawusage").stdout.split())
     assert int(shares["busy"]) >= 4
     assert int(shares["idle"]) == 0
@@ -183,7 +184,6 @@ def test_reservation_keeps_node(sim: SlurmSim) -> None:
         assert inside.wait().state == "COMPLETED"
         assert "ReqNodeNotAvail" in other.record().reason
         other.cancel()
-        assert sacct(sim, inside, "Reservation", "-X") == [["kept"]]
     finally:
         sim.cancel_all()
         admin(sim, "scontrol", "delete", "reservationname=kept")
@@ -229,15 +229,19 @@ def test_job_that_controller_has_forgotten(sim: SlurmSim, old: dict[str, Job]) -
         sim.job(999_999).record()
 
 
-def test_thousand_jobs_are_all_in_accounting(sim: SlurmSim) -> None:
-    """None of 1,000 jobs that are submitted and cancelled in a burst is missing."""
-    burst = (
-        "seq 1000 | xargs -P 4 -I {} sbatch --quiet --hold --job-name=burst --output=/dev/null --wrap=true >/dev/null"
-    )
-    sim.exec("sh", "-c", burst, timeout=300)
-    sim.exec("scancel", "--name=burst", timeout=60)
+@pytest.mark.parametrize("jobs", [1000, pytest.param(5000, marks=pytest.mark.soak(only=True))])
+def test_burst_is_complete_in_accounting(sim: SlurmSim, jobs: int) -> None:
+    """None of the jobs that are submitted and cancelled in a burst is missing."""
+    name = f"burst-{jobs}"
+    sbatch(sim, *BOTH, f"--wrap={FOR_EVER}").wait_until_running()
+    one = f"sbatch --quiet --exclusive --job-name={name} --output=/dev/null --wrap=true"
+    sim.exec("sh", "-c", f"seq {jobs} | xargs -P 4 -I {{}} {one}", timeout=300)
+    sim.exec("scancel", f"--name={name}", timeout=60)
     sim.exec("sh", "-c", AWAIT_ACCOUNTING, on="slurmctld", timeout=60)
-    until_in(sim, '[ "$(sacct -nX --name=burst --state=CANCELLED --format=jobid | wc -l)" = 1000 ]', timeout=60)
+    shown = sim.exec("sacct", "-nXP", f"--name={name}", "--starttime=now-1hour", "--format=jobid,state").stdout
+    ids, states = zip(*(line.split("|") for line in shown.splitlines()), strict=True)
+    assert len(set(ids)) == jobs
+    assert all(state.startswith("CANCELLED") for state in states)
 
 
 def test_roll_up_needs_accounting(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
@@ -254,7 +258,7 @@ def test_configured_accounts(slurm_sim_factory: Callable[..., SlurmSim], tmp_pat
     (tmp_path / "cluster.toml").write_text(
         """
         accounting = true
-        [nodes]
+        [nodes.c]
         count = 1
         [accounts.lab]
         description = "A lab"
@@ -275,6 +279,9 @@ def test_configured_accounts(slurm_sim_factory: Callable[..., SlurmSim], tmp_pat
     assert {"lab|root||||long,normal", "team|lab||cpu=8||long,normal", "team||hpc||2|long,normal"} <= set(
         shown.splitlines()
     )
+    sim.exec("rm", "/var/lib/slurm/accounts.loaded", on="slurmctld", user="slurm")
+    sim.fault("controller-restarted")  # as if the first start had been interrupted: the accounts are not made twice
+    until_in(sim, "scontrol ping", timeout=60)
     sim.scale(2)
     assert sbatch(sim, "--nodes=2", "--qos=long", "--wrap=true").wait().state == "COMPLETED"
     name = sim.name

@@ -55,7 +55,18 @@ def test_mini_cluster_starts_is_listed_and_ends(name: str) -> None:
         "reason": "none",
     }
     status = json.loads(slurm_sim_command("status", "--name", name, "--json").stdout)
-    assert json.loads(up.stdout) == status == {"name": name, "nodes": [node], "jobs": [], "jupyter": None}
+    assert (
+        json.loads(up.stdout)
+        == status
+        == {
+            "name": name,
+            "nodes": [node],
+            "jobs": [],
+            "users": ["hpc"],
+            "jupyter": None,
+            "rest": None,
+        }
+    )
     listed = {one["spec"]["name"]: one for one in json.loads(slurm_sim_command("list", "--json").stdout)}
     assert listed[name]["nodes"] == ["c1"]
     assert set(listed[name]["states"]) == {"slurmctld", "login", "c1"}

@@ -222,12 +222,14 @@ def test_munge_keeps_working(sim: SlurmSim) -> None:
 
 def test_slurmrestd_runs_unprivileged(sim: SlurmSim) -> None:
     """It runs as a user of its own, without any capability, and its container has neither of the keys."""
-    seen = sim.exec("sh", "-c", "cat /proc/$(pgrep -x slurmrestd)/status; id -un", on="slurmrestd", user="").stdout
+    seen = sim.exec(
+        "sh", "-c", "cat /proc/$(pgrep -x slurmrestd)/status; id -un", on="slurmrestd", user="slurmrestd"
+    ).stdout
     assert seen.endswith("slurmrestd\n")
     assert "CapBnd:\t0000000000000000" in seen
     keys = "ls -d /etc/slurm-jwt /etc/munge/munge.key"
-    assert "jwt" not in sim.exec("sh", "-c", keys, on="slurmrestd", user="", check=False).stdout
-    assert sim.exec("sh", "-c", keys, on="slurmrestd", user="", check=False).stdout == ""
+    assert "jwt" not in sim.exec("sh", "-c", keys, on="slurmrestd", user="slurmrestd", check=False).stdout
+    assert sim.exec("sh", "-c", keys, on="slurmrestd", user="slurmrestd", check=False).stdout == ""
 
 
 def test_key_is_private(sim: SlurmSim, token: str) -> None:
@@ -247,7 +249,7 @@ def test_key_is_private(sim: SlurmSim, token: str) -> None:
     seen = docker("inspect", *map(sim.container, PARTS), *images).stdout.encode()
     seen += "".join(sim.logs(part, lines=10000) for part in PARTS).encode()
     for part in PARTS:
-        for user in ("root", "slurm", ""):
+        for user in ("root", "slurm", *["slurmrestd"] * (part == "slurmrestd")):
             seen += base64.b64decode(sim.exec("sh", "-c", look, on=part, user=user).stdout)
     longest = max(key.split(b"\0"), key=len)  # arguments and variables end at the first zero byte
     for secret in (longest, key.hex().encode(), shown.encode(), token.encode()):
@@ -284,18 +286,18 @@ def test_up_restarts_slurmrestd(sim: SlurmSim, token: str, how: tuple[str, ...])
 
 def test_reports_slurmrestd_that_hangs(sim: SlurmSim) -> None:
     """`status` reports an slurmrestd that is stopped by a signal, and works otherwise."""
-    sim.exec("sh", "-c", "kill -STOP $(pgrep -x slurmrestd)", on="slurmrestd", user="")
+    sim.exec("sh", "-c", "kill -STOP $(pgrep -x slurmrestd)", on="slurmrestd", user="slurmrestd")
     try:
         told_status = json.loads(slurm_sim_command("status", "--name", sim.name, "--json").stdout)
     finally:
-        sim.exec("sh", "-c", "kill -CONT $(pgrep -x slurmrestd)", on="slurmrestd", user="")
+        sim.exec("sh", "-c", "kill -CONT $(pgrep -x slurmrestd)", on="slurmrestd", user="slurmrestd")
     assert told_status["rest"]["error"].startswith("slurmrestd does not answer.")
     assert [node["name"] for node in told_status["nodes"]] == ["c1"]
 
 
 def test_documented_curl_commands(sim: SlurmSim, root: Path) -> None:
     """The commands of the documentation work in a shell, with the port that `status` shows."""
-    page = (root / "docs/mini-cluster.md").read_text(encoding="utf-8")
+    page = (root / "docs/complete-slurm.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```text\n(export SLURM_JWT=.*?)```", page, re.DOTALL)
     port = str(urlsplit(sim.rest().address).port)
     own = {"SLURM_SIM_NAME": sim.name, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "no_proxy": "*"}
@@ -306,7 +308,7 @@ def test_documented_curl_commands(sim: SlurmSim, root: Path) -> None:
 
 def test_documented_program(sim: SlurmSim, root: Path) -> None:
     """The request of the documentation's program runs a job; here, in the mini-cluster of these tests."""
-    page = (root / "docs/mini-cluster.md").read_text(encoding="utf-8")
+    page = (root / "docs/complete-slurm.md").read_text(encoding="utf-8")
     (program,) = [one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "rest=True" in one]
     body = textwrap.dedent(program.partition(" as sim:\n")[2])
     done = io.StringIO()
@@ -378,10 +380,6 @@ def test_accounting_paths_need_accounting(sim: SlurmSim, token: str) -> None:
     assert "Unable find requested URL" in body
 
 
-@pytest.mark.skipif(
-    not (Path(__file__).parents[2] / "compose/accounting.yaml").exists(),
-    reason="needs accounting, which is not here yet",
-)
 def test_accounting_paths_with_accounting(name: str) -> None:
     """With accounting, the paths below /slurmdb know ended jobs: slurmdbd accepts the same tokens."""
     with SlurmSim(name=name, nodes=1, rest=True, accounting=True) as sim:

@@ -187,6 +187,9 @@ def test_up_rejects_different_options(sim: SlurmSim) -> None:
         (["--nodes=3"], "nodes.c.count is 2, not 3"),
         (["--memory-per-node=1G"], "nodes.c.memory is 4096, not 1024"),
         (["--cpus-per-node=7"], "nodes.c.cpus is 2, not 7"),
+        (["--accounting"], "accounting is False, not True"),
+        (["--user=alice"], "users.alice is unset, not given"),
+        (["--gpus-per-node=a100:1"], "nodes.c.gpus is unset, not ['a100:1']"),
     ):
         assert seen in refused("up", "--name", sim.name, *options)
     with pytest.raises(SpecError, match=r"nodes\.c\.count is 2, not 1"):

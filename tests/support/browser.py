@@ -1,4 +1,4 @@
-"""A real Chromium for tests that look at pages, driven by Selenium; `tests/install-browser.sh` installs it."""
+"""A real Chromium for tests that look at pages, driven by Selenium; `tests/install-clients.sh` installs it."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     driver = shutil.which("chromedriver")
     if not chromium or not driver:
-        lacking("chromium or chromedriver not found: install them with tests/install-browser.sh")
+        lacking("chromium or chromedriver not found: install them with tests/install-clients.sh")
     options = ChromeOptions()
     options.binary_location = chromium
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from slurm_sim._docker import exec_arguments, start_docker
+from slurm_sim._identity import identify
 from slurm_sim._lifeline import GRACE, Lifeline
 from slurm_sim._signals import INTERRUPTS, Stopped, handling
 
@@ -22,7 +23,8 @@ def attached(container: str, command: Sequence[str], *, user: str, workdir: str 
         Stopped: A signal arrived; the command received it, and has ended.
     """
     terminal = _on_terminal()
-    lifeline = Lifeline(container, user, terminal=terminal)
+    who = identify(container, user)
+    lifeline = Lifeline(container, who.user, terminal=terminal)
     asked: list[int] = []
 
     def forward(signum: int, _frame: FrameType | None) -> None:
@@ -37,7 +39,9 @@ def attached(container: str, command: Sequence[str], *, user: str, workdir: str 
 
     with handling(forward, *INTERRUPTS):
         lifeline.start()
-        arguments = exec_arguments(container, lifeline.tie(command), user=user, workdir=workdir, tty=terminal)
+        tied = lifeline.tie(command)
+        folder = workdir or who.workdir
+        arguments = exec_arguments(container, tied, user=who.user, workdir=folder, env=who.env, tty=terminal)
         # Ctrl-C must not reach the client, only the command; but a client that reads the terminal must be in its group
         group = None if _is_terminal(0) else 0
         client = start_docker(*arguments, stdin=_input(), process_group=group)

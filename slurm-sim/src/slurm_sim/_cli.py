@@ -11,7 +11,7 @@ from typing import Unpack
 import click
 import msgspec
 
-from slurm_sim import _files, _found, _lifecycle, _rest, _revive, _show, _submission
+from slurm_sim import _files, _found, _lifecycle, _rest, _revive, _show, _ssh, _submission
 from slurm_sim._attached import attached
 from slurm_sim._docker import check_engine, replace_by_docker
 from slurm_sim._engine import HOME
@@ -50,6 +50,8 @@ def up(ctx: click.Context, /, name: str, as_json: bool, **wanted: Unpack[Argumen
     """Start a mini-cluster; return when all of its nodes are idle and a job has run.
 
     A stopped mini-cluster comes back with its files and its queue.
+
+    Example: slurm-sim up --accounting --user alice --gpus-per-node a100:2 --partition debug:nodes=1,time=10
     """
     sim = SlurmSim(name=name, **wanted)
     found = _found.existing(name)
@@ -135,8 +137,9 @@ def shell(ctx: click.Context, *, name: str, on: str, user: str) -> None:
 @cli.command()
 @click.argument("source")
 @click.argument("target")
+@click.option("--user", default=USER, show_default=True, help="User that copies in the mini-cluster belong to.")
 @name_option
-def cp(name: str, source: str, target: str) -> None:
+def cp(*, name: str, source: str, target: str, user: str) -> None:
     """Copy files into or out of a mini-cluster; one side is NODE:PATH.
 
     Example: slurm-sim cp job.sbatch login:/home/hpc
@@ -144,7 +147,7 @@ def cp(name: str, source: str, target: str) -> None:
     sim = SlurmSim.attach(name)
     match _place(source), _place(target):
         case (None, (on, path)):
-            sim.put(source, path, on=on)
+            sim.put(source, path, on=on, user=user)
         case ((on, path), None):
             sim.get(path, target, on=on)
         case _:
@@ -168,9 +171,12 @@ def _place(text: str) -> tuple[str, str] | None:
     help="Wait for the job's end and print its output; fail if any part of it failed.",
 )
 @click.option("--timeout", default=600.0, show_default=True, help="Time limit of --wait, in seconds.")
+@click.option("--user", default=USER, show_default=True, help="User whose job it is.")
 @name_option
 @json_option
-def submit(*, name: str, script: str, options: tuple[str, ...], wait: bool, timeout: float, as_json: bool) -> None:
+def submit(
+    *, name: str, script: str, options: tuple[str, ...], wait: bool, timeout: float, user: str, as_json: bool
+) -> None:
     """Submit a batch script from this host, with sbatch's OPTIONS after `--`.
 
     Ctrl-C ends the wait, not the job; cancel the job with `scancel`.
@@ -178,7 +184,7 @@ def submit(*, name: str, script: str, options: tuple[str, ...], wait: bool, time
     Example: slurm-sim submit job.sbatch --wait -- --nodes=2
     """
     sim = SlurmSim.attach(name)
-    done = _submission.submit(sim.engine, Path(script), options, user=USER)
+    done = _submission.submit(sim.engine, Path(script), options, user=user)
     if done.job_id is None and done.sbatch.returncode:
         raise _submission.no_job(sim.engine, script, done.sbatch)
     click.echo(done.sbatch.stderr, nl=False, err=True)
@@ -300,6 +306,56 @@ def roll_up(name: str) -> None:
     Example: slurm-sim roll-up; slurm-sim exec sreport user top start=now-30minutes
     """
     SlurmSim.attach(name).roll_up()
+
+
+@cli.group(cls=Commands)
+def user() -> None:
+    """Add, remove or list users. Every mini-cluster has the user hpc."""
+
+
+@user.command(name="add")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--account", help="With accounting: account of their jobs. [default: one with the user's name]")
+@name_option
+def add_users(name: str, names: tuple[str, ...], account: str | None) -> None:
+    """Add users, each with a home; a removed user gets the old home back.
+
+    Example: slurm-sim user add alice && slurm-sim exec --user alice -- srun id
+    """
+    SlurmSim.attach(name).add_users(*names, account=account)
+
+
+@user.command(name="remove")
+@click.argument("names", nargs=-1, required=True)
+@name_option
+def remove_users(name: str, names: tuple[str, ...]) -> None:
+    """Remove users with their jobs and their processes on the login node; their homes stay."""
+    with _show.progress(f"removing {', '.join(names)}"):
+        SlurmSim.attach(name).remove_users(*names)
+
+
+@user.command(name="list")
+@name_option
+@json_option
+def list_users(name: str, as_json: bool) -> None:
+    """List the users who can submit jobs."""
+    _show.users(SlurmSim.attach(name), as_json=as_json)
+
+
+@cli.command()
+@name_option
+def ssh_config(name: str) -> None:
+    """Print the path of a configuration for ssh to the login node of a mini-cluster that has ssh.
+
+    Its host `login` is the login node, as hpc or as another user: alice@login. Each start may change the port: run this
+    again after it.
+
+    Example: ssh -F $(slurm-sim ssh-config) login squeue
+    """
+    sim = SlurmSim.attach(name)
+    click.echo(sim.ssh_config())
+    if tunnel := _ssh.tunnel(sim.engine):
+        click.echo(f"slurm-sim: the engine is on another machine; first open a tunnel to it: {tunnel}", err=True)
 
 
 @cli.command(name="list")

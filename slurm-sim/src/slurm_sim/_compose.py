@@ -18,6 +18,7 @@ from slurm_sim._found import SPEC_LABEL, spec_label
 from slurm_sim._sif import SHARED
 from slurm_sim._size import timeouts
 from slurm_sim._slurm_conf import SITE_SCRIPTS, conf_lines, gres_conf, node_environment, own_lines
+from slurm_sim.config import USER
 from slurm_sim.errors import SlurmSimError
 from slurm_sim.spec import Spec
 
@@ -76,6 +77,7 @@ class Project(DockerCompose):
             "SLURM_SIM_LOGIN_IMAGE": self.spec.login_image,
             "SLURM_SIM_NODE_IMAGE": self.spec.node_image,
             **_images.of_roles(),
+            "SLURM_SIM_USERS": " ".join(name for name in self.spec.users if name != USER),
             "SLURM_SIM_TIMEOUTS": conf_lines(timeouts(self.spec.nodes)),
             "SLURM_SIM_CONF": own_lines(self.spec),
             "SLURM_SIM_ACCOUNTS": _accounts.commands(self.spec) if self.spec.accounting else "",
@@ -119,6 +121,7 @@ def project(spec: Spec, nodes: Iterable[str]) -> Project:
     services["slurmctld"]["volumes"] = [f"shared:{SHARED}"] if spec.sif else []  # filled through it
     if spec.accounting:
         services["slurmdbd"] = _configured(_etc("slurmdbd"), configs)
+        services["slurmdbd"]["volumes"] = ["jwt:/etc/slurm-jwt"] if spec.rest else []  # the REST API's tokens
         services["slurmdbd"]["volumes"] = ["jwt:/etc/slurm-jwt"] if spec.rest else []  # it accepts the same tokens
     if spec.rest:
         services["slurmrestd"] = _configured(_etc(), configs)

@@ -18,6 +18,7 @@ from slurm_sim._docker import (
     run_to_its_end,
     stream_docker,
 )
+from slurm_sim._identity import identify
 from slurm_sim._lifeline import Lifeline
 from slurm_sim.config import USER
 
@@ -82,7 +83,8 @@ class Engine:
 
     def stream(self, *command: str, on: str, user: str, stdin: bytes, stdout: Stream = None) -> None:
         """Run a command with its output, of any size, on this process's own, or on another stream."""
-        stream_docker(*exec_arguments(self.container(on), command, user=user), stdin=stdin, stdout=stdout)
+        who = identify(self.container(on), user)
+        stream_docker(*exec_arguments(self.container(on), command, user=who.user), stdin=stdin, stdout=stdout)
 
     def exec(
         self,
@@ -100,9 +102,12 @@ class Engine:
         limited = command if timeout is None else ("timeout", "--kill-after=2", str(timeout), *command)
         late = f"{shlex.join(command)!r} did not end within {timeout:g} s" if timeout is not None else ""
         limit = timeout + _PATIENCE if timeout is not None else None
-        lifeline = Lifeline(self.container(on), user)
-        variables = {**self._env, **(env or {})}
-        arguments = exec_arguments(self.container(on), lifeline.tie(limited), user=user, workdir=workdir, env=variables)
+        who = identify(self.container(on), user)
+        lifeline = Lifeline(self.container(on), who.user)
+        variables = {**who.env, **self._env, **(env or {})}
+        folder = workdir or who.workdir
+        tied = lifeline.tie(limited)
+        arguments = exec_arguments(self.container(on), tied, user=who.user, workdir=folder, env=variables)
 
         def talk(client: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
             try:

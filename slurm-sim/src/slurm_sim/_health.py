@@ -17,7 +17,7 @@ PATIENCE = 30
 
 CONFIGURATION = (
     AWAIT_CONTROLLER
-    + "scontrol show config && scontrol show partition --oneliner && scontrol show reservation --oneliner\n"
+    + "scontrol show config && scontrol --all show partition --oneliner && scontrol show reservation --oneliner\n"
 )
 """Shell commands that print all that an administrator can change in the controller, except nodes."""
 

@@ -70,7 +70,7 @@ def find(engine: Engine) -> Jupyter:
     root = f"http://127.0.0.1:{port}"
     query = f"?token={token.stdout.strip()}"
     here = _answers(f"{root}/api/status{query}")
-    login = f"{getpass.getuser()}@{socket.gethostname()}" if here else _engine_login()
+    login = f"{getpass.getuser()}@{socket.gethostname()}" if here else engine_login()
     return Jupyter(
         address=f"{root}/lab{query}",
         pages={title: f"{root}/{path}{query}" for title, path in pages.items()},
@@ -89,7 +89,7 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _engine_login() -> str:
+def engine_login() -> str:
     """Return ssh's arguments for the engine's host, from the client's context and $DOCKER_HOST."""
     endpoint = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").stdout.strip()
     where = urllib.parse.urlsplit(endpoint)

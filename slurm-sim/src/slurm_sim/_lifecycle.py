@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterable
 
-from slurm_sim import _found, _jupyter, _rest, _sif, _size
+from slurm_sim import _found, _jupyter, _rest, _sif, _size, _ssh
 from slurm_sim._docker import docker, docker_output, start_docker
 from slurm_sim._engine import Engine
 from slurm_sim._node_names import node_names
@@ -136,6 +136,7 @@ def _remove(name: str) -> bool:
         if ids:
             there = True
             _remove_all(name, removal, ids)
+    _ssh.forget(name)
     return there
 
 

@@ -17,7 +17,7 @@ from slurm_sim.spec import Spec
 
 # Slurm's record of a node, in one line; its times are in the zone of $TZ.
 _NODE = re.compile(r"^NodeName=(?P<name>\S+) .*? State=(?P<state>\S+) .*? SlurmdStartTime=(?P<since>\S+)", re.MULTILINE)
-_NETWORK = '{{{{.Name}}}}\t{{{{with index .NetworkSettings.Networks "{}"}}}}{{{{.NetworkID}}}}{{{{end}}}}\t{{{{.HostConfig.NetworkMode}}}}'
+_NETWORK = '{{{{.Name}}}}\t{{{{with index .NetworkSettings.Networks "{}"}}}}{{{{.NetworkID}}}}{{{{end}}}}'
 _EVERYWHERE = tuple(field.encode_name for field in msgspec.structs.fields(Spec))
 _SECONDS = len("2026-01-01T00:00:00")
 _ENDING_SECONDS = 2  # for a node to be completing: the epilog needs less than one
@@ -81,10 +81,7 @@ def _prepare(engine: Engine, found: Found) -> None:
     current = docker_output("network", "ls", "--no-trunc", "--quiet", "--filter", f"name=^{engine.network}$").strip()
     template = _NETWORK.format(engine.network)
     rows = docker_output("inspect", "--format", template, *containers).splitlines() if containers else []
-    networks = [row.split("\t") for row in rows]
-    apart = [
-        name.removeprefix("/") for name, network, mode in networks if mode != "none" and network != (current or None)
-    ]  # the database has no network
+    apart = [row.split("\t")[0].removeprefix("/") for row in rows if row.split("\t")[1] != current or not current]
     dead = [engine.container(service) for service, state in found.states.items() if state in ("dead", "removing")]
     if apart or dead:  # they would look for the old network, which was removed or recreated
         docker_output("rm", "--force", *apart, *dead)

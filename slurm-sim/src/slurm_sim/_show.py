@@ -13,19 +13,25 @@ from rich.console import Console
 from rich.table import Table
 
 from slurm_sim import _found, _output
+from slurm_sim._identity import people
 from slurm_sim._jupyter import Jupyter
 from slurm_sim._record import JobRecord
 from slurm_sim._rest import Rest
 from slurm_sim._signals import Stopped
 from slurm_sim._slurm_conf import GATE_PARTITION
 from slurm_sim.cluster import SlurmSim
-from slurm_sim.config import DEFAULT_PARTITION
+from slurm_sim.config import DEFAULT_PARTITION, USER
 from slurm_sim.errors import JobError, SlurmSimError
 from slurm_sim.job import Job
 from slurm_sim.spec import Spec
 
 _NODE_FORMAT = "%N|%T|%c|%m|%G|%R|%E"
 _QUEUE_FORMAT = "%i|%u|%j|%T|%M|%D|%R"
+# In one command, since each costs the engine more than Slurm. Lines with a form feed are between the answers.
+_ASK = f"""set -e
+sinfo --all --noheader --Node --format='{_NODE_FORMAT}'; printf '\\f\n'
+squeue --noheader --format='{_QUEUE_FORMAT}'; printf '\\f\n'
+getent passwd"""
 _MOST = 10  # failed tasks that are named
 _Addresses = TypeVar("_Addresses")
 
@@ -102,6 +108,7 @@ class _Status(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     nodes: list[_Node]
     jobs: list[_QueuedJob]
+    users: list[str]
     jupyter: Jupyter | _NoAnswer | None
     rest: Rest | _NoAnswer | None
     stopped: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
@@ -110,8 +117,10 @@ class _Status(msgspec.Struct, frozen=True, kw_only=True):
 def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     """Print the nodes, the queue and the stopped services."""
     found = sim.engine.require("slurmctld", "login")
-    nodes = _nodes(sim)
-    jobs = _rows(sim, "squeue", "--noheader", f"--format={_QUEUE_FORMAT}")
+    of_nodes, of_jobs, passwd = sim.exec("sh", "-c", _ASK).stdout.split("\f\n")
+    nodes = _nodes(_rows(of_nodes), sim.nodes())
+    jobs = _rows(of_jobs)
+    users = list(people(passwd))
     lab = _answer(sim.jupyter, wanted=sim.spec.jupyter)
     rest = _answer(sim.rest, wanted=sim.spec.rest)
     if as_json:
@@ -120,6 +129,7 @@ def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
                 name=sim.name,
                 nodes=nodes,
                 jobs=[_queued_job(row) for row in jobs],
+                users=users,
                 jupyter=lab,
                 rest=rest,
                 stopped=found.stopped or msgspec.UNSET,
@@ -130,7 +140,10 @@ def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     console.print(_table_of_nodes(sim.name, nodes))
     if jobs:
         console.print(_table("queue", ["job", "user", "name", "state", "time", "nodes", "nodelist (reason)"], jobs))
-    for what, address in [*_addresses(lab), *_rest_addresses(rest)]:
+    ssh = [("ssh", f"ssh -F $(slurm-sim ssh-config{_found.name_option(sim.name)}) login")] * sim.spec.ssh
+    if users != [USER]:
+        console.print(f"{'users':22}{', '.join(users)}", highlight=False, markup=False)
+    for what, address in [*_addresses(lab), *_rest_addresses(rest), *ssh]:
         console.print(f"{what:22}{address}", highlight=False, markup=False, soft_wrap=True)
     if found.stopped:
         console.print(f"{found.state}: {_found.seen_states(found)}", highlight=False, markup=False)
@@ -138,18 +151,17 @@ def status(sim: SlurmSim, *, as_json: bool, note: str = "") -> None:
     console.print(f"{note}{'; ' if note else ''}slurm-sim shell{_found.name_option(sim.name)}", highlight=False)
 
 
-def _rows(sim: SlurmSim, *command: str) -> list[list[str]]:
-    return [line.split("|") for line in sim.exec(*command).stdout.splitlines()]
+def _rows(text: str) -> list[list[str]]:
+    return [line.split("|") for line in text.splitlines()]
 
 
-def _nodes(sim: SlurmSim) -> list[_Node]:
+def _nodes(rows: list[list[str]], names: list[str]) -> list[_Node]:
     """Return the nodes in order, each with all of its partitions; sinfo has a line for each partition of a node."""
-    rows = _rows(sim, "sinfo", "--all", "--noheader", "--Node", f"--format={_NODE_FORMAT}")
     partitions: dict[str, list[str]] = {}
     for name, *_, partition, _reason in rows:
         partitions.setdefault(name, []).extend([partition] * (partition != GATE_PARTITION))
     found = {row[0]: _node(row, sorted(partitions[row[0]])) for row in rows}
-    order = [*sim.nodes(), *found]
+    order = [*names, *found]
     return sorted(found.values(), key=lambda node: order.index(node.name))
 
 
@@ -236,6 +248,16 @@ def listing(*, as_json: bool) -> None:
         for name, f in sorted(found.items())
     ]
     Console().print(_table("mini-clusters", ["name", "nodes", "CPUs per node", "MiB per node", "containers"], rows))
+
+
+def users(sim: SlurmSim, *, as_json: bool) -> None:
+    """Print the users who can submit jobs."""
+    found = sim.users()
+    if as_json:
+        _print_json([{"name": name, "uid": uid} for name, uid in found.items()])
+        return
+    rows = [[name, str(uid)] for name, uid in found.items()]
+    Console().print(_table("users", ["name", "ID"], rows))
 
 
 def _each(spec: Spec, what: str) -> str:

@@ -23,7 +23,9 @@ from slurm_sim import (
     _revive,
     _scaling,
     _sif,
+    _ssh,
     _submission,
+    _users,
     faults,
 )
 from slurm_sim._docker import Completed
@@ -32,6 +34,7 @@ from slurm_sim._locking import exclusive
 from slurm_sim._signals import interrupted_once
 from slurm_sim._slurm import empty_queue
 from slurm_sim.config import USER
+from slurm_sim.errors import SpecError
 from slurm_sim.job import Job
 from slurm_sim.spec import Spec, check_name
 
@@ -259,6 +262,56 @@ class SlurmSim:
         self.check_service("login")
         return _jupyter.find(self.engine)
 
+    def ssh_config(self) -> Path:
+        """Write the files for ssh to the login node, and return ssh's configuration: `ssh -F PATH login`.
+
+        The files belong to this user of this host, and `down` removes them. Each start may change the port, and this
+        method writes it anew.
+
+        Raises:
+            SpecError: The mini-cluster was started without ssh.
+            NotRunningError: Its login node does not run.
+        """
+        return _ssh.write_config(self.engine, self.spec)
+
+    def users(self) -> dict[str, int]:
+        """Return the users who can submit jobs, and their IDs: `{"hpc": 1000}` and those that were added."""
+        self.check_service("login")
+        return _users.present(self.engine)
+
+    def add_users(self, *names: str, account: str | None = None) -> None:
+        """Add users, each with a group and a home of its own. Does nothing for a user who exists.
+
+        A user who was removed gets the ID and the home back.
+
+        Args:
+            names: Their names.
+            account: With accounting: the account that their jobs are charged to. Default: one with the user's name.
+
+        Raises:
+            SpecError: A name is invalid, or there is an account but no accounting.
+        """
+        wanted = _users.check_names(names)
+        if account and not self.spec.accounting:
+            raise SpecError("An account needs accounting.", todo="leave it out, or start one with accounting.")
+        self.engine.require("login", "slurmctld")
+        with exclusive(self.name), interrupted_once():
+            _users.add(self.engine, wanted)
+            if self.spec.accounting:
+                _users.associate(self.engine, wanted, account)
+
+    def remove_users(self, *names: str) -> None:
+        """Remove users, and return when their jobs and their processes on the login node have ended.
+
+        Their homes stay, for when they are added again. Raises `SpecError` for an unknown user.
+        """
+        wanted = _users.check_names(names)
+        self.engine.require("login", "slurmctld")
+        with exclusive(self.name), interrupted_once():
+            _users.remove(self.engine, wanted)
+            if self.spec.accounting:
+                _users.dissociate(self.engine, wanted)
+
     def rest(self) -> _rest.Rest:
         """Return where its REST API answers. Raises `NotRunningError` if it does not, or was not asked for."""
         _rest.require(self.engine, self.spec)
@@ -280,9 +333,9 @@ class SlurmSim:
         self.check_service("slurmctld")
         return _rest.token(self.engine, user, lifetime)
 
-    def put(self, source: str | Path, target: str, *, on: str = "login") -> None:
-        """Copy a file or a folder from this host into a container, where it belongs to `hpc`."""
-        _copying.put(self.engine, Path(source), PurePosixPath(target), on=on)
+    def put(self, source: str | Path, target: str, *, on: str = "login", user: str = USER) -> None:
+        """Copy a file or a folder from this host into a container, where it belongs to the user."""
+        _copying.put(self.engine, Path(source), PurePosixPath(target), on=on, user=user)
 
     def get(self, source: str, target: str | Path, *, on: str = "login") -> None:
         """Copy a file or a folder out of a container."""

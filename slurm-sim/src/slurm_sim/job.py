@@ -168,4 +168,5 @@ class Job:
 
     def cancel(self) -> None:
         """Cancel the job with all of its tasks or components. `wait` returns when it has ended."""
-        self.engine.exec("scancel", str(self.id))
+        uid = (self._last or self.record()).uid  # only a job's own user may cancel it
+        self.engine.exec("scancel", str(self.id), user=str(uid))

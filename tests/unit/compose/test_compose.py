@@ -52,6 +52,13 @@ def test_only_login_node_fills_home(compose: dict[str, Any]) -> None:
     assert mounts == {"login": "home:/home", "slurmd": "home:/home:nocopy"}
 
 
+def test_only_controller_and_login_node_change_users(compose: dict[str, Any]) -> None:
+    """All services share the users; compute nodes cannot change them."""
+    mounts = {name: mount for name, one in services(compose) for mount in one["volumes"] if mount.startswith("users:")}
+    shared = "users:/var/lib/extrausers:nocopy"
+    assert mounts == {"slurmctld": shared, "login": shared, "slurmd": "users:/var/lib/extrausers:ro,nocopy"}
+
+
 def test_every_service_drops_all_capabilities(compose: dict[str, Any]) -> None:
     """Each service drops all capabilities, and can gain none."""
     for name, service in services(compose):

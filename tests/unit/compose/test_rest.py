@@ -35,7 +35,7 @@ def test_only_controller_has_key_of_tokens(rest: dict[str, Any]) -> None:
     """slurmrestd and the login node have the socket, and no key; only slurmrestd can replace the socket."""
     assert {name: one["volumes"] for name, one in rest["services"].items()} == {
         "slurmctld": ["jwt:/etc/slurm-jwt"],
-        "slurmrestd": ["rest:/run/slurmrestd"],
+        "slurmrestd": ["rest:/run/slurmrestd", "users:/var/lib/extrausers:ro,nocopy"],
         "login": ["rest:/run/slurmrestd:ro,nocopy"],
     }
 

@@ -114,7 +114,7 @@ def test_environment_has_size_and_images(monkeypatch: pytest.MonkeyPatch) -> Non
     assert json.loads(ours.pop("SPEC"))["nodes"]["c"]["cpus"] == 3
     roles = {name: image for name, image in ours.items() if image.startswith("slurm-sim/")}
     assert roles.keys() == {"DATABASE_IMAGE", "SLURMDBD_IMAGE", "SLURMRESTD_IMAGE"}
-    sizes = {"CONF": "", "TIMEOUTS": conf_lines(timeouts(2))}
+    sizes = {"CONF": "", "ACCOUNTS": "", "USERS": "", "TIMEOUTS": conf_lines(timeouts(2))}
     assert ours == {"CONTROLLER_IMAGE": "a", "LOGIN_IMAGE": "b", "NODE_IMAGE": "c"} | sizes | roles
     node = whole(compose)["services"]["c1"]["environment"]
     assert node == {"SLURM_SIM_NODE": "CPUs=3 RealMemory=128 Feature=compute"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurm_sim._record import JobRecord, parse_records, sum_up
+from slurm_sim._record import JobRecord, parse_accounted, parse_records, sacct, sum_up
 
 RECORD = """JobId=7 JobName=a JobState=FAILED
    UserId=hpc(1000) GroupId=hpc(1000) MCS_label=N/A
@@ -139,3 +139,29 @@ def test_recognises_held_and_hopeless_jobs() -> None:
     assert parse_record(text.format("DependencyNeverSatisfied")).hopeless
     waiting = parse_record(text.format("Dependency"))
     assert (waiting.held, waiting.hopeless) == (False, False)
+
+
+def accounted(name: str, raw: int, state: str, **others: str) -> JobRecord:
+    """Parse a line of sacct."""
+    defaults = {"JobID": name, "JobIDRaw": str(raw), "State": state, "JobName": "a|b", "ExitCode": "3:9", "UID": "7"}
+    files = {"User": "me", "NodeList": "n[2-3,5]", "StdOut": "/o-%A-%a-%4j-%u-%x-%N", "StdErr": "", "Reason": "None"}
+    fields = sacct(1)[-1].removeprefix("--format=").split(",")
+    (record,) = parse_accounted("\x1f".join((defaults | files | others)[field] for field in fields) + "\n")
+    return record
+
+
+def test_parses_accounted_task() -> None:
+    """A task's record in accounting has what the controller's has, with the patterns of its files expanded."""
+    record = accounted("5_1", 7, "CANCELLED by 1000")
+    assert (record.id, record.task, record.state, record.host) == (7, "1", "CANCELLED", "n2")
+    assert (record.exit_code, record.signal, record.uid, record.nodes) == (3, 9, 7, "n[2-3,5]")
+    assert record.output == record.errors == "/o-5-1-0007-me-a|b-n2"
+    assert record.ended
+
+
+def test_parses_accounted_component_and_pending_tasks() -> None:
+    """Components and pending tasks have the controller's names; a job that never started has no nodes."""
+    assert accounted("5+1", 6, "COMPLETED").task == "+1"
+    pending = accounted("5_[2-4]", 5, "PENDING", NodeList="None assigned")
+    assert (pending.task, pending.nodes, pending.host, pending.ended) == ("2-4", "", "", False)
+    assert pending.output.startswith("/o-5-2-4-")

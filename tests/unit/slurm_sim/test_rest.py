@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slurm_sim import NotRunningError, SlurmSim, SpecError, _files, _rest
+from slurm_sim import NotRunningError, SlurmSim, SpecError, _rest
 from slurm_sim._compose import project
 from slurm_sim._engine import Engine
 
@@ -30,9 +30,6 @@ def test_slurmrestd_has_controllers_configuration() -> None:
     assert "slurmrestd" not in services()
 
 
-@pytest.mark.skipif(
-    not (_files.root() / "slurm-sim/etc/slurmdbd").exists(), reason="needs accounting, which is not here yet"
-)
 def test_slurmdbd_has_key_of_tokens_only_with_rest() -> None:
     """With accounting, slurmdbd accepts the tokens, too."""
     assert services(rest=True, accounting=True)["slurmdbd"]["volumes"] == ["jwt:/etc/slurm-jwt"]
