@@ -42,6 +42,7 @@ sif: images ## Build dist/dask-hpc.sif, the environment for Apptainer, and its s
 	apptainer/build.sh
 lock: engine venv ## Renew every lock and show the changes (UPGRADE=1 for newer wheels, CHANNEL=conda-forge, ENV=my-environment.yml)
 	$(if $(ENV),,uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group dev pyproject.toml --output-file requirements.txt)
+	$(if $(ENV),,UPGRADE=$(UPGRADE) tests/clients/lock.sh)
 	containers/lock.sh
 
 .venv/installed: requirements.txt pyproject.toml
@@ -59,7 +60,7 @@ test: lint images ## Run all tests that this machine can run, in JOBS=4 parallel
 	pytest $(side-by-side)
 test-slurm: images ## Run only the tests of the mini-cluster
 	tests/install-clients.sh
-	pytest $(side-by-side) tests/cluster tests/faults
+	pytest $(side-by-side) tests/cluster tests/faults tests/clients
 soak: images ## Run tests repeatedly on a busy machine (ROUNDS=20, ARGS='tests/cluster -k timeout')
 	python -m tests.soak --rounds $(ROUNDS) -- $(ARGS)
 mutants: venv ## Run mutation tests on the unit tests (ARGS=channel: one package)

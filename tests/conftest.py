@@ -23,7 +23,7 @@ _TOGETHER = {
     "cluster/test_report_in_browser.py": "all workloads",
     "cluster/test_run_all.py": "all workloads",
 }
-_FIRST = ("faults", "apptainer", "cluster", "images", "unit")
+_FIRST = ("faults", "clients", "apptainer", "cluster", "images", "unit")
 """Order of folders: those whose tests mostly wait come first; short tests fill the gaps."""
 
 
