@@ -30,7 +30,7 @@ _ROWS = (
     ),
     ("`sacct` shows a job after its end", "roles/from a job's end to sacct"),
     (
-        "1,000 `sbatch`, with accounting; until all have ended, after that",
+        "1,000 `sbatch`, with accounting; until all are in `sacct`, after that",
         "roles/1000 sbatch",
         "roles/  until all of them are in sacct",
     ),
