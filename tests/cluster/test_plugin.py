@@ -225,9 +225,42 @@ def test_fixture(request, site, slurm_sim):
     assert seen["test_marker"] == seen["test_fixture"] != seen["test_ini"]
 
 
+@pytest.mark.timeout(150)
+def test_config_comes_from_ini_file_and_markers_add_to_it(pytester: pytest.Pytester) -> None:
+    """All tests get the file's groups of nodes, as the file has them; a test that needs accounting has it, too."""
+    pytester.makeini("[pytest]\nslurm_sim_config = site/cluster.toml\n")
+    pytester.mkdir("site").joinpath("cluster.toml").write_text('[nodes.c]\n[nodes.gpu]\ngpus = "a100:1"\n')
+    pytester.makepyfile(
+        SAYS
+        + """
+def test_scales(request, slurm_sim):
+    say(request, slurm_sim)
+    slurm_sim.scale(gpu=2)
+    assert slurm_sim.nodes() == ["c1", "gpu1", "gpu2"]
+
+def test_finds_nodes_of_file(request, slurm_sim):
+    say(request, slurm_sim)
+    assert slurm_sim.nodes() == ["c1", "gpu1"]
+    assert slurm_sim.exec("srun", "--gpus=a100:1", "hostname").stdout == "gpu1\\n"
+
+@pytest.mark.slurm_sim(accounting=True, users=["alice"])
+def test_needs_accounting(request, slurm_sim):
+    say(request, slurm_sim)
+    assert slurm_sim.nodes() == ["c1", "gpu1"]
+    assert "alice" in slurm_sim.exec("sacctmgr", "show", "user", user="alice").stdout
+"""
+    )
+    done = pytester.runpytest_subprocess("-s", "-p", "no:xdist")
+    done.assert_outcomes(passed=3)
+    seen = names(done)
+    assert seen["test_scales"] == seen["test_finds_nodes_of_file"] != seen["test_needs_accounting"]
+
+
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
+        ("config='none.toml'", ["Cannot read none.toml", "name a cluster.toml"]),
+        ("users=['root']", ["'root' is a user or a group of the system"]),
         ("ndoes=3", ["Unknown mini-cluster option 'ndoes'", "did you mean 'nodes'?"]),
         ("nodes=0", ["nodes must be between 1 and 512, not 0"]),
         ("3", ["accepts keywords only", "slurm_sim(nodes=4)"]),

@@ -235,7 +235,7 @@ def test_users_survive_faults_and_restarts(sim: SlurmSim, tmp_path: Path) -> Non
 
 def test_up_takes_users() -> None:
     """`up --user` and `run --user` add users; the same command brings a stopped mini-cluster back."""
-    with pytest.raises(SpecError, match="'root' is a user of the system"):
+    with pytest.raises(SpecError, match="'root' is a user or a group of the system"):
         SlurmSim(users=["root"])
     assert "Invalid name of a user: 'A'" in refused("up", "--user", "A")
     run = slurm_sim_command("run", "--nodes", "1", "--user", "alice", "--", "getent", "passwd", "alice")

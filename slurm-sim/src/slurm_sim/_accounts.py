@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from slurm_sim.config import USER, Account, Config, Qos, User, all_accounts, ancestors
+from slurm_sim.config import DEFAULT_QOS, USER, Account, Config, Qos, User, all_accounts, ancestors
 
 
 def commands(config: Config) -> str:
@@ -15,12 +15,15 @@ def commands(config: Config) -> str:
 
 def _qos(config: Config) -> Iterator[str]:
     for name, qos in config.qos.items():
-        yield _command("add qos", {"Name": name, **_of_qos(qos)})
+        if name != DEFAULT_QOS:
+            yield _command("add qos", {"Name": name, **_of_qos(qos)})
+        elif settings := {key: value for key, value in _of_qos(qos).items() if value not in (None, "")}:
+            yield _command(f"modify qos {name} set", settings)
     for name, qos in config.qos.items():
         if qos.preempts:
             yield _command(f"modify qos {name} set", {"Preempt": ",".join(qos.preempts)})
     if config.qos:  # accounts and users inherit this
-        yield _command("modify account root set", {"QOS": ",".join(["normal", *config.qos])})
+        yield _command("modify account root set", {"QOS": ",".join(dict.fromkeys([DEFAULT_QOS, *config.qos]))})
 
 
 def _of_qos(qos: Qos) -> dict[str, object]:

@@ -87,11 +87,12 @@ def _config(data: Mapping[str, Any], folder: Path) -> Config:
             given[key] = _struct(data[key], kind, key)
     if "scripts" in data:
         given["scripts"] = _scripts(given["scripts"], folder)
-    lines = _table(data.get("slurm", {}), "slurm")
-    try:
-        slurm = check_slurm_conf(lines)
-    except SpecError as error:
-        raise ConfigError(error.what, error.seen, error.todo, at=("slurm",)) from None
+    slurm: dict[str, str | list[str]] = {}
+    for key, value in _table(data.get("slurm", {}), "slurm").items():
+        try:
+            slurm |= check_slurm_conf({key: value})
+        except SpecError as error:
+            raise ConfigError(error.what, error.seen, error.todo, at=("slurm", key)) from None
     return Config(groups=given.pop("nodes"), slurm_conf=slurm, **given)
 
 

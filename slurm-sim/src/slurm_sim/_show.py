@@ -18,9 +18,8 @@ from slurm_sim._jupyter import Jupyter
 from slurm_sim._record import JobRecord
 from slurm_sim._rest import Rest
 from slurm_sim._signals import Stopped
-from slurm_sim._slurm_conf import GATE_PARTITION
 from slurm_sim.cluster import SlurmSim
-from slurm_sim.config import DEFAULT_PARTITION, USER
+from slurm_sim.config import DEFAULT_PARTITION, GATE_PARTITION, USER
 from slurm_sim.errors import JobError, SlurmSimError
 from slurm_sim.job import Job
 from slurm_sim.spec import Spec

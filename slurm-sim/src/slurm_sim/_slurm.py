@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from slurm_sim._slurm_conf import GATE_PARTITION
-from slurm_sim.config import USER
+from slurm_sim.config import GATE_PARTITION, USER
 from slurm_sim.spec import Spec
 
 AWAIT_CONTROLLER = "until scontrol ping >/dev/null; do sleep 0.1; done # slurmctld sends no notice when it answers\n"

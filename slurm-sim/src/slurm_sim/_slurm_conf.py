@@ -6,14 +6,11 @@ from collections.abc import Mapping
 
 from slurm_sim import _files
 from slurm_sim._node_names import group_of
-from slurm_sim.config import DEFAULT_PARTITION, MAX_NODES, NodeGroup, Partition
+from slurm_sim.config import DEFAULT_PARTITION, GATE_PARTITION, MAX_NODES, NodeGroup, Partition
 from slurm_sim.spec import Spec
 
 GPU_FILES = "/run/slurm-sim/gpu"
 """Start of the paths of a node's simulated GPUs: gres.conf demands a device for each."""
-
-GATE_PARTITION = "slurm-sim"
-"""Hidden partition in which only root can run jobs: the gate's, if ordinary users cannot use all nodes."""
 
 SITE_SCRIPTS = {"prolog": "site-prolog", "epilog": "site-epilog"}
 """Files with a mini-cluster's own scripts. Their names have no folder, so that Slurm sends them to the nodes."""

@@ -23,6 +23,12 @@ DEFAULT_GROUP = "c"
 DEFAULT_PARTITION = "general"
 """Partition of all nodes."""
 
+GATE_PARTITION = "slurm-sim"
+"""Hidden partition in which only root can run jobs: the gate's, if ordinary users cannot use all nodes."""
+
+DEFAULT_QOS = "normal"
+"""QOS that slurmdbd makes, and that every user may choose."""
+
 USER = "hpc"
 """User that jobs and commands run as by default."""
 
@@ -34,10 +40,17 @@ _MEMORY = re.compile(r"([0-9]{1,12}(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", re.IGNOR
 _MOST_MEBIBYTES = 1024**3
 _MEBIBYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
 _MOST_GPUS = 128
-_SYSTEM_USERS = {
+_TAKEN = {
     *("root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data"),
     *("backup", "list", "irc", "nobody", "munge", "slurm", "slurmrestd", "sshd", "mysql", "_apt"),
+    # groups: each user has one of the same name
+    *("adm", "tty", "disk", "kmem", "dialout", "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip"),
+    *("operator", "src", "shadow", "utmp", "video", "sasl", "plugdev", "staff", "users", "nogroup", "input", "render"),
 }
+"""Users and groups of Debian and of its packages for Slurm."""
+
+_LEASES = "pytest-"
+"""Prefix of the partitions that tests on a shared mini-cluster get."""
 
 _OF_ASSOCIATIONS = (
     *("GrpJobs", "GrpJobsAccrue", "GrpSubmitJobs", "GrpTRES", "GrpTRESMins", "GrpTRESRunMins", "GrpWall"),
@@ -360,12 +373,15 @@ def _partitions(config: Config) -> Iterator[ConfigError]:
         yield from _name("partition", name, _WORD, "use letters, digits, '_', '.' and '-'.", *at)
         if name.lower() == "default":
             yield ConfigError(f"Slurm does not accept {name!r} as the name of a partition.", at=at)
+        if name == GATE_PARTITION or name.startswith(_LEASES):
+            todo = "choose another name."
+            yield ConfigError(f"slurm-sim itself uses the partition {name!r}.", todo=todo, at=at)
         yield from _members(config, name, partition)
         yield from _known("user", partition.users, [USER, *config.users], *at, "users")
         lists = (("QOS", partition.allow_qos, config.qos, "allow_qos"), ("QOS", partition.qos, config.qos, "qos"))
         for kind, names, known, key in lists:
             given = [names] if isinstance(names, str) else names or []
-            yield from _known(kind, given, ["normal", *known], *at, key)
+            yield from _known(kind, given, [DEFAULT_QOS, *known], *at, key)
         yield from _known("account", partition.accounts, all_accounts(config), *at, "accounts")
 
 
@@ -387,9 +403,9 @@ def _users(config: Config) -> Iterator[ConfigError]:
     for name in config.users:
         rule = "use at most 32 lowercase letters, digits, '_' and '-', starting with a letter."
         yield from _name("user", name, _PERSON, rule, "users", name)
-        if name in _SYSTEM_USERS or name.startswith("systemd-"):
+        if name in _TAKEN or name.startswith("systemd-"):
             todo = "choose another name."
-            yield ConfigError(f"{name!r} is a user of the system.", todo=todo, at=("users", name))
+            yield ConfigError(f"{name!r} is a user or a group of the system.", todo=todo, at=("users", name))
 
 
 def _accounting(config: Config) -> Iterator[ConfigError]:
@@ -402,11 +418,13 @@ def _accounting(config: Config) -> Iterator[ConfigError]:
             yield _needs_accounting(next(iter(msgspec.to_builtins(user))), at)
         named = [user.account] if user.account else []
         yield from _known("account", [*named, *user.accounts], all_accounts(config), *at, "account")
-        yield from _known("QOS", user.qos, ["normal", *config.qos], *at, "qos")
+        yield from _known("QOS", user.qos, [DEFAULT_QOS, *config.qos], *at, "qos")
         yield from _limits(user.limits, _OF_ASSOCIATIONS, *at)
     for name, account in config.accounts.items():
         at = ("accounts", name)
         yield from _name("account", name, _WORD, "use letters, digits, '_', '.' and '-'.", *at)
+        if name == "root":
+            yield ConfigError("Slurm has the account 'root' already.", todo="choose another name.", at=at)
         if account.parent:
             yield from _known("account", [account.parent], ["root", *config.accounts], *at, "parent")
         yield from _limits(account.limits, _OF_ASSOCIATIONS, *at)
@@ -415,7 +433,7 @@ def _accounting(config: Config) -> Iterator[ConfigError]:
     for name, qos in config.qos.items():
         at = ("qos", name)
         yield from _name("QOS", name, _WORD, "use letters, digits, '_', '.' and '-'.", *at)
-        yield from _known("QOS", qos.preempts, ["normal", *config.qos], *at, "preempts")
+        yield from _known("QOS", qos.preempts, [DEFAULT_QOS, *config.qos], *at, "preempts")
         yield from _limits(qos.limits, _OF_QOS, *at)
     for name, partition in config.partitions.items():
         for key in ("accounts", "allow_qos", "qos"):

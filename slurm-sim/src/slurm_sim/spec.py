@@ -121,7 +121,12 @@ def check_slurm_conf(lines: Mapping[str, object]) -> dict[str, str | list[str]]:
     for key, given in lines.items():
         values = [_yes_or_no(value) for value in (given if isinstance(given, list) else [given])]
         for value in values:
-            if not _CONF_KEY.fullmatch(key) or not value.strip() or not value.isprintable():
+            if (
+                isinstance(given, Mapping)
+                or not _CONF_KEY.fullmatch(key)
+                or not value.strip()
+                or not value.isprintable()
+            ):
                 raise SpecError(
                     f"{key}={value} is not a valid line of slurm.conf.",
                     todo="write KEY=VALUE, such as KillWait=2: https://slurm.schedmd.com/slurm.conf.html.",

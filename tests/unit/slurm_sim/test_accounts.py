@@ -36,6 +36,16 @@ def test_nothing_is_used_before_it_exists() -> None:
     ]
 
 
+def test_normal_qos_is_modified() -> None:
+    """slurmdbd makes the QOS `normal` itself; a table of that name sets its limits."""
+    limited = Config(accounting=True, qos={"normal": Qos(limits={"MaxJobsPerUser": 2})})
+    lines = commands(limited).splitlines()
+    assert lines[:2] == ["modify qos normal set MaxJobsPerUser=2", "modify account root set QOS=normal"]
+    assert (
+        commands(Config(accounting=True, qos={"normal": Qos()})).splitlines()[0] == "modify account root set QOS=normal"
+    )
+
+
 def test_quotes_descriptions() -> None:
     """A value with spaces is quoted; quotes and ends of lines in it, which sacctmgr cannot read, are replaced."""
     text = commands(Config(accounts={"lab": Account(description='the "big"\nlab')}))
