@@ -1,4 +1,4 @@
-"""Install programs that others wrote in a mini-cluster: each in a virtual environment of its own, from a lock."""
+"""Install programs that others wrote in a mini-cluster: each in its own virtual environment, from a lock."""
 
 from __future__ import annotations
 
