@@ -18,6 +18,7 @@ pytest_plugins = ["pytester", "tests.support.browser"]
 
 _TURNS = pytest.StashKey[Turns]()
 _TOGETHER = {
+    "clients": "programs of other projects",  # one at a time: each keeps all cores busy
     "cluster/test_jupyter.py": "JupyterLab",
     "cluster/test_jupyter_browser.py": "JupyterLab",
     "cluster/test_report_in_browser.py": "all workloads",
@@ -59,7 +60,8 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0].removeprefix("tests/")
-        return _TOGETHER.get(file, file)
+        folder = file.partition("/")[0]
+        return _TOGETHER.get(file) or _TOGETHER.get(folder, file)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.clients import MARK, Client
 
-pytestmark = [MARK, pytest.mark.timeout(300)]
+pytestmark = [MARK, pytest.mark.timeout(900)]
 
 DRIVER = """
 import json
@@ -55,7 +55,7 @@ print(json.dumps(found | {"running": running, "ended": ended}))
 # Their configuration for Slurm is a job with one worker per CPU that srun starts.
 THEIR_TESTS = """
 tests=$(python -c 'import parsl.tests; print(*parsl.tests.__path__)')
-timeout 280 pytest -q -p no:cacheprovider --timeout 100 --config $tests/configs/slurm_local.py $(printf "$tests/%s " $@)
+timeout 800 pytest -q -p no:cacheprovider --timeout 300 --config $tests/configs/slurm_local.py $(printf "$tests/%s " $@)
 """
 APPS = ("test_python_apps", "test_bash_apps", "test_error_handling")
 
@@ -75,6 +75,6 @@ def test_parsl_runs_pilot_job_on_two_nodes(client: Client) -> None:
 
 def test_parsl_passes_its_own_tests(client: Client) -> None:
     """Its own tests of apps pass with its own configuration for Slurm."""
-    done = client.run("bash", "-c", THEIR_TESTS, "bash", *APPS, check=False, timeout=290)
+    done = client.run("bash", "-c", THEIR_TESTS, "bash", *APPS, check=False, timeout=850)
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"\b119 passed\b", done.stdout), done.stdout[-1000:]

@@ -12,7 +12,7 @@ from tests.support.clients import Client
 # Its own mini-cluster: it asks for all jobs of the user, and fails its own ones when another ended with a reason that
 # it does not know, such as RaisedSignal.
 OWN = pytest.mark.slurm_sim(nodes=2, cpus_per_node=4, gpus_per_node="a100:2", accounting=True, scope="module")
-pytestmark = [OWN, pytest.mark.timeout(300)]
+pytestmark = [OWN, pytest.mark.timeout(900)]
 
 DRIVER = """
 import json

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.clients import MARK, Client
 
-pytestmark = [MARK, pytest.mark.timeout(300)]
+pytestmark = [MARK, pytest.mark.timeout(900)]
 
 TEN_RULES = """
 localrules: all, report, begin, sum
@@ -77,7 +77,7 @@ def test_snakemake_runs_workflow(client: Client) -> None:
     the choice to Slurm.
     """
     client.write("Snakefile", TEN_RULES)
-    done = client.run(*SNAKEMAKE, check=False, timeout=280)
+    done = client.run(*SNAKEMAKE, check=False, timeout=800)
     assert client.run("cat", "report").stdout == "15,0,1,c1,c2,hpc,general:2\n"
     assert done.returncode == 1
     assert re.search(r"SLURM-job '\d+' failed, SLURM status is: 'FAILED'", done.stderr)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.clients import MARK, Client
 
-pytestmark = [MARK, pytest.mark.timeout(300)]
+pytestmark = [MARK, pytest.mark.timeout(900)]
 
 WORKFLOW = """
 cwlVersion: v1.2

@@ -14,7 +14,7 @@ from slurm_sim import SlurmSim
 from tests.support.programs import PROGRAMS
 from tests.support.waiting import until_in
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(900)
 
 OWNER = "1000"
 OTHER = "1001"
@@ -28,21 +28,21 @@ def running(sim: SlurmSim, backend: str, options: dict[str, Any]) -> Iterator[di
     command = f"python dashboard_owner.py {backend} '{json.dumps(options)}' >owner.log 2>&1; touch ended"
     sim.exec("sh", "-c", f"({command}) &")
     try:
-        until_in(sim, "[ -e found.json ] || [ -e ended ]")
+        until_in(sim, "[ -e found.json ] || [ -e ended ]", timeout=400)  # it draws every page of the dashboard
         printed = sim.exec("cat", "owner.log").stdout
         assert "found.json" in sim.exec("ls").stdout, printed
         found: dict[str, Any] = json.loads(sim.exec("cat", "found.json").stdout)
         yield found | {"printed": printed}
     finally:
         sim.exec("touch", "stop")
-        until_in(sim, "[ -e ended ]")
+        until_in(sim, "[ -e ended ]", timeout=400)
 
 
 def reached(sim: SlurmSim, found: dict[str, Any], *ports: str, on: str = "login") -> list[str]:
     """Return what another user reaches on a node; the first line gives the number of ports tried."""
     program = (PROGRAMS / "dashboard_stranger.py").read_text(encoding="utf-8")
     words = (OWNER, json.dumps(found["routes"]), found["socket"], *ports)
-    done = sim.exec("python", "-", *words, on=on, user=OTHER, workdir="/tmp", stdin=program, timeout=120)
+    done = sim.exec("python", "-", *words, on=on, user=OTHER, workdir="/tmp", stdin=program, timeout=400)
     return done.stdout.splitlines()
 
 

@@ -42,7 +42,7 @@ class Client:
 
     def run(self, *command: str, **how: Any) -> Completed:
         """Run a command of the program in its folder; `how` is for `SlurmSim.exec`."""
-        how = {"workdir": self.folder, "timeout": 200, **how}
+        how = {"workdir": self.folder, "timeout": 600, **how}
         path = f"PATH={self.folder}/venv/bin:$PATH"
         return self.sim.exec("bash", "-c", f'{path} exec "$@"', "bash", *command, **how)
 
@@ -61,7 +61,7 @@ def install(sim: SlurmSim, name: str) -> Client:
     folder = f"/home/hpc/clients/{name}"
     sim.exec("mkdir", "-p", folder)
     sim.put(downloaded(name), f"{folder}/wheels")
-    sim.exec("bash", "-ec", _INSTALL, workdir=folder, timeout=150)
+    sim.exec("bash", "-ec", _INSTALL, workdir=folder, timeout=600)
     return Client(sim, folder)
 
 
