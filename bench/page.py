@@ -32,7 +32,7 @@ _ROWS = (
     (
         "1,000 `sbatch`, with accounting; until all are in `sacct`, after that",
         "roles/1000 sbatch",
-        "roles/  until all of them are in sacct",
+        "roles/1000 sbatch: until all are in sacct",
     ),
     (
         "memory of an idle mini-cluster of 2 nodes; with accounting; with everything",

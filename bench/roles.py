@@ -77,7 +77,7 @@ def _accounting() -> Iterator[Measurement]:
         count = "sacct --noheader --allocations --name=many --starttime=now-1hour | wc -l"
         until = f'until [ "$({count})" = {_JOBS} ]; do sleep 0.2; done'
         took = seconds(lambda: sim.exec("sh", "-c", until, timeout=300))
-        yield Measurement(what="  until all of them are in sacct", value=took, unit="s")
+        yield Measurement(what="  until all are in sacct", value=took, unit="s")
 
 
 def _delays(sim: SlurmSim) -> list[float]:
