@@ -69,12 +69,13 @@ def _bytes(text: str, units: dict[str, int]) -> float:
 def _accounting() -> Iterator[Measurement]:
     with SlurmSim(nodes=2, accounting=True) as sim:
         yield Measurement(what="from a job's end to sacct", value=median(_delays(sim)), unit="s", most=1.0)
-        # They wait for the nodes: 1,000 jobs that run would measure this machine.
+        # The first job keeps the nodes until the end, so that the others wait: running them would measure this machine.
         sim.exec("sbatch", "--nodes=2", "--exclusive", "--wrap=sleep infinity")
         submit = f"for job in $(seq {_JOBS}); do sbatch --quiet --exclusive --job-name=many --wrap=true; done"
         took = seconds(lambda: sim.exec("sh", "-c", submit))
         yield Measurement(what=f"{_JOBS} sbatch", value=took, unit="s", most=12.0)
         count = "sacct --noheader --allocations --name=many --starttime=now-1hour | wc -l"
+        # sacct has no option to wait
         until = f'until [ "$({count})" = {_JOBS} ]; do sleep 0.2; done'
         took = seconds(lambda: sim.exec("sh", "-c", until, timeout=300))
         yield Measurement(what="  until all are in sacct", value=took, unit="s")
@@ -84,7 +85,7 @@ def _delays(sim: SlurmSim) -> list[float]:
     """Return the times from jobs' ends, as their last command sees them, to their records in sacct."""
     script = """
       job=$(sbatch --parsable --output=/dev/null --wrap='date +%s.%N >.end && mv .end end')
-      until [ -e end ]; do sleep 0.02; done
+      until [ -e end ]; do sleep 0.02; done # `sbatch --wait` asks only every few seconds
       until [ "$(sacct --noheader --parsable2 --allocations --format=State --jobs=$job)" = COMPLETED ]; do :; done
       echo "$(date +%s.%N) $(cat end)" && rm end
     """

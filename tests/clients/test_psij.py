@@ -66,7 +66,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def found(client: Client) -> dict[str, Any]:
-    """What the jobs printed, and how they ended."""
+    """Output and end of each job."""
     ends: dict[str, Any] = json.loads(client.python(DRIVER))
     return ends
 

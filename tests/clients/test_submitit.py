@@ -82,7 +82,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def found(client: Client) -> dict[str, Any]:
-    """What the jobs returned, and how they ended: they run at the same time."""
+    """Result or end of each job; all of them run at the same time."""
     ends: dict[str, Any] = json.loads(client.python(DRIVER))
     return ends
 

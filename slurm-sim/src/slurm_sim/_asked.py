@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from slurm_sim._cluster_toml import ClusterToml
 from slurm_sim._suggest import did_you_mean
 from slurm_sim.config import DEFAULT_GROUP, MAX_NODES, Config, ConfigError, NodeGroup, Partition, User, check
 from slurm_sim.errors import SpecError
 from slurm_sim.spec import check_count, check_slurm_conf
+
+if TYPE_CHECKING:
+    from slurm_sim._cluster_toml import ClusterToml
 
 _PARTITION_KEYS = ("nodes", "time", "default_time", "priority", "preempt", "users", "accounts", "qos", "default")
 

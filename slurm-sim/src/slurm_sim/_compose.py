@@ -121,7 +121,6 @@ def project(spec: Spec, nodes: Iterable[str]) -> Project:
     services["slurmctld"]["volumes"] = [f"shared:{SHARED}"] if spec.sif else []  # filled through it
     if spec.accounting:
         services["slurmdbd"] = _configured(_etc("slurmdbd"), configs)
-        services["slurmdbd"]["volumes"] = ["jwt:/etc/slurm-jwt"] if spec.rest else []  # the REST API's tokens
         services["slurmdbd"]["volumes"] = ["jwt:/etc/slurm-jwt"] if spec.rest else []  # it accepts the same tokens
     if spec.rest:
         services["slurmrestd"] = _configured(_etc(), configs)

@@ -265,8 +265,8 @@ class SlurmSim:
     def ssh_config(self) -> Path:
         """Write the files for ssh to the login node, and return ssh's configuration: `ssh -F PATH login`.
 
-        The files belong to this user of this host, and `down` removes them. Each start may change the port, and this
-        method writes it anew.
+        The files belong to this user of this host, and `down` removes them. Call this again after each
+        start, which may change the port.
 
         Raises:
             SpecError: The mini-cluster was started without ssh.
