@@ -121,6 +121,23 @@ def test_lost_controller_fails_commands_but_no_job(slurm_sim_factory: Callable[.
     assert_whole(sim)
 
 
+@pytest.mark.parametrize("again", ["heal", "up"])
+def test_controller_lost_at_once_gets_new_nodes_back(slurm_sim_factory: Callable[..., SlurmSim], again: str) -> None:
+    """Slurm saves new nodes seconds late; nodes that it forgot come back, also one that hung or stopped meanwhile."""
+    sim = slurm_sim_factory(nodes=1)
+    sim.scale(4)
+    sim.fault("controller-lost")
+    sim.fault("node-hangs", "c3")
+    sim.fault("node-lost", "c4")
+    if again == "heal":
+        sim.fault("heal")
+        sim.fault("heal", "c3", "c4")
+    else:
+        sim.start()
+    whole = sim.exec("srun", "-N4", "hostname", timeout=120)
+    assert sorted(whole.stdout.split()) == ["c1", "c2", "c3", "c4"]
+
+
 def save(sim: SlurmSim, job: Job) -> None:
     """Return when the controller has saved the state of a running job."""
     sim.exec("sh", "-c", f"touch /tmp/before; scontrol update jobid={job.id} comment=saved", **AS_ROOT)

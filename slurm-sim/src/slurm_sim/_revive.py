@@ -59,6 +59,7 @@ def revive(engine: Engine, found: Found, timeout: float) -> dict[str, float]:
         started = time.monotonic() - began
         _sif.share(engine, spec, again=True)
         with _rest.awaited(engine, spec, timeout):
+            faults.register_again(engine, *(n for n in found.all_nodes if found.states.get(n) in ("running", "paused")))
             known = set(_await_nodes(engine, found.all_nodes, end))
         if removed := sorted(known - set(found.all_nodes)):
             _lifecycle.compose_up(spec, [*found.all_nodes, *removed], *removed)

@@ -87,6 +87,7 @@ def _heal_services(engine: Engine) -> None:
     for service in spec.services:
         if service in (*_OF_ACCOUNTING.values(), "slurmctld"):
             _client(engine, service, "start", engine.container(service))
+    register_again(engine, *(node for node in engine.nodes() if engine.state(node) == "running"))
     await_truth(engine)
     if spec.accounting:
         engine.exec("sh", "-c", AWAIT_ACCOUNTING, on="slurmctld", timeout=_TRUTH_SECONDS)
@@ -132,12 +133,34 @@ def revive(engine: Engine, service: str) -> None:
 
 
 def _heal(engine: Engine, node: str) -> None:
+    before = engine.state(node)
     revive(engine, node)
+    if before in ("running", "paused"):
+        register_again(engine, node)
+    _await_registered(engine, node)
     try:
         _admin(engine, f"nodename={node}", "state=resume")
     except CommandError as error:
         if "Invalid node state" not in error.stderr:  # Slurm's error if it has not missed the node
             raise
+
+
+def register_again(engine: Engine, *nodes: str) -> None:
+    """Have those of these running nodes register that Slurm does not know, and wait until it knows them.
+
+    Slurm saves a new node up to six seconds late, and a node registers unasked only when it starts or rereads its
+    configuration. So a controller that was killed may have forgotten new nodes.
+    """
+    engine.exec("sh", "-c", AWAIT_CONTROLLER, timeout=_TRUTH_SECONDS)
+    known = set(engine.exec("sinfo", "--all", "--noheader", "--Node", "--format=%N").stdout.split())
+    for node in set(nodes) - known:
+        docker("kill", "--signal=HUP", engine.container(node))
+        _await_registered(engine, node)
+
+
+def _await_registered(engine: Engine, node: str) -> None:
+    until = f"until scontrol show node {node} >/dev/null; do sleep 0.1; done # Slurm sends no event when one registers"
+    engine.exec("sh", "-c", until, on="slurmctld", timeout=_TRUTH_SECONDS)
 
 
 def await_truth(engine: Engine) -> None:
