@@ -229,19 +229,24 @@ def test_job_that_controller_has_forgotten(sim: SlurmSim, old: dict[str, Job]) -
         sim.job(999_999).record()
 
 
-@pytest.mark.parametrize("jobs", [1000, pytest.param(5000, marks=pytest.mark.soak(only=True))])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "jobs", [1000, *(pytest.param(jobs, marks=pytest.mark.soak(only=True)) for jobs in (5000, 20_000))]
+)
 def test_burst_is_complete_in_accounting(sim: SlurmSim, jobs: int) -> None:
-    """None of the jobs that are submitted and cancelled in a burst is missing."""
+    """None of the jobs that are submitted and cancelled in a burst is missing, and Slurm takes more of them."""
     name = f"burst-{jobs}"
     sbatch(sim, *BOTH, f"--wrap={FOR_EVER}").wait_until_running()
     one = f"sbatch --quiet --exclusive --job-name={name} --output=/dev/null --wrap=true"
-    sim.exec("sh", "-c", f"seq {jobs} | xargs -P 4 -I {{}} {one}", timeout=300)
+    sim.exec("sh", "-c", f"seq {jobs} | xargs -P 4 -I {{}} {one}", timeout=400)
     sim.exec("scancel", f"--name={name}", timeout=60)
     sim.exec("sh", "-c", AWAIT_ACCOUNTING, on="slurmctld", timeout=60)
     shown = sim.exec("sacct", "-nXP", f"--name={name}", "--starttime=now-1hour", "--format=jobid,state").stdout
     ids, states = zip(*(line.split("|") for line in shown.splitlines()), strict=True)
     assert len(set(ids)) == jobs
     assert all(state.startswith("CANCELLED") for state in states)
+    sim.cancel_all()
+    assert sbatch(sim, *BOTH, "--wrap=true").wait().state == "COMPLETED"
 
 
 def test_roll_up_needs_accounting(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
@@ -268,6 +273,11 @@ def test_configured_accounts(slurm_sim_factory: Callable[..., SlurmSim], tmp_pat
         limits = {GrpTRES = "cpu=8"}
         [qos.long]
         priority = 5
+        preempts = ["normal"]
+        [qos.normal]
+        limits = {MaxSubmitJobsPerUser = 1}
+        [preemption]
+        by = "qos"
         [users.hpc]
         account = "team"
         limits = {MaxJobs = 2}
@@ -283,7 +293,12 @@ def test_configured_accounts(slurm_sim_factory: Callable[..., SlurmSim], tmp_pat
     sim.fault("controller-restarted")  # as if the first start had been interrupted: the accounts are not made twice
     until_in(sim, "scontrol ping", timeout=60)
     sim.scale(2)
-    assert sbatch(sim, "--nodes=2", "--qos=long", "--wrap=true").wait().state == "COMPLETED"
+    first = sbatch(sim, *BOTH, f"--wrap={FOR_EVER}")
+    first.wait_until_running()
+    with pytest.raises(CommandError, match="QOSMaxSubmitJobPerUserLimit"):
+        sbatch(sim, "--wrap=true")
+    assert sbatch(sim, *BOTH, "--qos=long", "--wrap=true").wait().state == "COMPLETED"
+    assert first.record().state in {"PENDING", "RUNNING"}  # requeued
     name = sim.name
     sim.down()
     left = [
