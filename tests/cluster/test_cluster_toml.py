@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm_sim import SlurmSim, SpecError, StartError
+from slurm_sim import CommandError, SlurmSim, SpecError, StartError
 from slurm_sim._docker import docker
 from tests.support.command import left_of, new_name, refused, slurm_sim_command
 
@@ -47,6 +47,22 @@ Licenses = "matlab:2"
 [scripts]
 prolog = "begin.sh"
 epilog = "end.sh"
+job_submit = "filter.lua"
+"""
+
+FILTER = """
+function slurm_job_submit(job, partitions, uid)
+   if job.comment == "unwanted" then
+      slurm.log_user("no unwanted jobs here")
+      return slurm.ERROR
+   end
+   job.admin_comment = "seen"
+   return slurm.SUCCESS
+end
+
+function slurm_job_modify(job, record, partitions, uid)
+   return slurm.SUCCESS
+end
 """
 
 
@@ -56,6 +72,7 @@ def toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     for script, word in (("begin.sh", "begin"), ("end.sh", "end")):
         (folder / script).write_text(f'#!/bin/sh\necho "{word} $SLURM_JOB_ID on $SLURMD_NODENAME" >>/tmp/site-log\n')
+    (folder / "filter.lua").write_text(FILTER)
     (folder / "cluster.toml").write_text(TOML)
     return folder / "cluster.toml"
 
@@ -110,6 +127,14 @@ def test_own_scripts_run_beside_ours(sim: SlurmSim) -> None:
     job = sim.exec("srun", "--partition=general", "--nodelist=c2", "sh", "-c", "echo $SLURM_JOB_ID").stdout.strip()
     ended = f"until grep --quiet 'end {job} on c2' /tmp/site-log; do sleep 0.1; done; grep ' {job} ' /tmp/site-log"
     assert sim.exec("sh", "-c", ended, on="c2", timeout=30).stdout == f"begin {job} on c2\nend {job} on c2\n"
+
+
+def test_own_filter_sees_submitted_jobs(sim: SlurmSim) -> None:
+    """A filter in Lua changes jobs, and rejects them in its own words."""
+    with pytest.raises(CommandError, match="no unwanted jobs here"):
+        sim.exec("sbatch", "--comment=unwanted", "--wrap=true")
+    job = sim.exec("sbatch", "--parsable", "--output=/dev/null", "--wrap=true").stdout.strip()
+    assert "AdminComment=seen" in sim.exec("scontrol", "show", "job", job).stdout
 
 
 def test_lines_of_slurm_conf_are_used(sim: SlurmSim) -> None:
@@ -190,11 +215,13 @@ def test_comes_back_as_it_was(sim: SlurmSim, toml: Path) -> None:
         ('[slurm]\nSelectType = "select/nonsense"', "fatal: "),
         ('[partitions.x]\noptions = { NoSuchOption = "1" }', "NoSuchOption"),
         ("[nodes.c]\ncpus = 2\n[slurm]\nNoSuchKey = 1", "Parsing error at unrecognized key: NoSuchKey"),
+        ('[scripts]\njob_submit = "broken.lua"', "job_submit.lua:1:"),
     ],
 )
 def test_rejected_line_of_slurm_conf_leaves_nothing(text: str, says: str, tmp_path: Path) -> None:
     """The error has slurmctld's own words, and nothing is left behind."""
     (tmp_path / "cluster.toml").write_text(text)
+    (tmp_path / "broken.lua").write_text("function slurm_job_submit(")
     name = new_name()
     with pytest.raises(StartError) as caught:
         SlurmSim(config=tmp_path / "cluster.toml", name=name).start()

@@ -164,8 +164,9 @@ def _scripts(named: Scripts, folder: Path) -> Scripts:
         except (OSError, UnicodeDecodeError) as error:
             seen = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise ConfigError(f"Cannot read the {key} {folder / name}.", str(seen), at=("scripts", key)) from None
-        if not texts[key].startswith("#!") or len(texts[key]) > _MOST_OF_A_SCRIPT:
-            todo = f"use a script of at most {_MOST_OF_A_SCRIPT} characters that starts with #!."
+        start, how = ("", "in Lua") if key == "job_submit" else ("#!", "that starts with #!")
+        if not texts[key].startswith(start) or len(texts[key]) > _MOST_OF_A_SCRIPT:
+            todo = f"use a script of at most {_MOST_OF_A_SCRIPT} characters {how}."
             raise ConfigError(f"The {key} {folder / name} is no script.", todo=todo, at=("scripts", key))
     return Scripts(**texts)
 

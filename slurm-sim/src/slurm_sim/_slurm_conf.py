@@ -12,8 +12,14 @@ from slurm_sim.spec import Spec
 GPU_FILES = "/run/slurm-sim/gpu"
 """Start of the paths of a node's simulated GPUs: gres.conf demands a device for each."""
 
-SITE_SCRIPTS = {"prolog": "site-prolog", "epilog": "site-epilog"}
-"""Files with a mini-cluster's own scripts. Their names have no folder, so that Slurm sends them to the nodes."""
+SITE_SCRIPTS = {"prolog": "site-prolog", "epilog": "site-epilog", "job_submit": "job_submit.lua"}
+"""Files with a mini-cluster's own scripts. Their names have no folder, so that Slurm sends the first two to the nodes."""
+
+_USE_OF_SCRIPTS = {
+    "prolog": "Prolog=site-prolog",
+    "epilog": "Epilog=site-epilog",
+    "job_submit": "JobSubmitPlugins=lua",
+}
 
 _ALL = "compute"
 """Feature of every node, see slurm.conf."""
@@ -94,7 +100,7 @@ def _partition(name: str, partition: Partition, *, nodes: str, default: bool) ->
 
 
 def _scripts(spec: Spec) -> list[str]:
-    return [f"{key.capitalize()}={file}" for key, file in SITE_SCRIPTS.items() if getattr(spec.scripts, key)]
+    return [line for key, line in _USE_OF_SCRIPTS.items() if getattr(spec.scripts, key)]
 
 
 def feature(partition: str) -> str:

@@ -224,15 +224,18 @@ class Preemption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Scripts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Scripts that run as root on each node of a job, before and after it.
+    """A site's own scripts, as texts; in a `cluster.toml`, the names of their files.
 
     Attributes:
-        prolog: Text of the script that runs before a job; in a `cluster.toml`, its file.
-        epilog: Text of the script that runs after a job; in a `cluster.toml`, its file.
+        prolog: Runs as root on each node of a job, before it.
+        epilog: Runs as root on each node of a job, after it.
+        job_submit: Changes or rejects jobs when they are submitted, in Lua. Source:
+            https://slurm.schedmd.com/job_submit_plugins.html
     """
 
     prolog: str = ""
     epilog: str = ""
+    job_submit: str = ""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -249,7 +252,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ssh: Whether the login node has sshd, published on this host's loopback.
         rest: Whether it has slurmrestd, published on this host's loopback.
         slurm_conf: Lines of slurm.conf that replace the default ones; the table `slurm` of the file.
-        scripts: Prolog and epilog of jobs, in addition to ours.
+        scripts: Prolog and epilog of jobs, in addition to ours, and the filter of submitted jobs.
     """
 
     groups: dict[str, NodeGroup] = msgspec.field(name="nodes", default_factory=dict)
