@@ -72,6 +72,11 @@ def transfer(program: str, config: Path, *words: str, stdin: str = "") -> None:
     assert done.returncode == 0, done.stderr
 
 
+def host_key(config: Path) -> str:
+    """Return the key that the client expects of the login node."""
+    return (config.parent / "known_hosts").read_text().partition(" ")[2]
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -234,6 +239,20 @@ def test_pins_host_key(sim: SlurmSim, config: Path, tmp_path: Path) -> None:
     assert not theirs.parent.exists()
 
 
+def test_pins_host_key_by_address(config: Path, tmp_path: Path) -> None:
+    """Clients that ignore HostKeyAlias, such as paramiko, find the host key by address and port, and check it."""
+    (port,) = (line.split()[1] for line in config.read_text().splitlines() if "Port" in line)
+    plain = tmp_path / "config"
+    plain.write_text(
+        "".join(line for line in config.read_text().splitlines(keepends=True) if "HostKeyAlias" not in line)
+    )
+    assert said(plain, "login", "id -un") == "hpc\n"
+    known = (config.parent / "known_hosts").read_text()
+    (tmp_path / "known_hosts").write_text(known.replace(f":{port}", ":1"))
+    plain.write_text(plain.read_text().replace(f"{config.parent}/known_hosts", f"{tmp_path}/known_hosts"))
+    assert "Host key verification failed" in rejected(plain, "login")
+
+
 def test_files_are_private(sim: SlurmSim, config: Path) -> None:
     """Only the user can read the files; the keys are in no image, log, variable or process list."""
     assert config.parent.stat().st_mode & 0o7777 == 0o700
@@ -334,6 +353,7 @@ def test_restart_and_end(tmp_path: Path) -> None:
     with SlurmSim(name=name, nodes=1, ssh=True) as sim:
         config = sim.ssh_config()
         before = {file.name: file.read_text() for file in config.parent.iterdir()}
+        host = host_key(config)
         assert docker("stop", *(sim.container(one) for one in sim.spec.services)).returncode == 0
         with pytest.raises(NotRunningError, match="partly stopped"):
             sim.ssh_config()
@@ -341,11 +361,12 @@ def test_restart_and_end(tmp_path: Path) -> None:
         assert sim.ssh_config() == config
         assert said(config, "login", "srun hostname") == "c1\n"
         after = {file.name: file.read_text() for file in config.parent.iterdir()}
-        assert before | {"config": ""} == after | {"config": ""}
+        with_port = {"config": "", "known_hosts": ""}
+        assert (before | with_port, host) == (after | with_port, host_key(config))
         docker("rm", "--force", sim.container("login"))
         sim.start()
         assert said(sim.ssh_config(), "login", "srun hostname") == "c1\n"
-        assert (config.parent / "known_hosts").read_text() != before["known_hosts"]
+        assert host_key(config) != host
     assert not config.parent.exists()
     config.parent.mkdir(mode=0o755, parents=True)
     for file, text in before.items():  # left behind by a machine that crashed

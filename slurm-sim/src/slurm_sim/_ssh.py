@@ -73,9 +73,11 @@ def write_config(engine: Engine, spec: Spec) -> Path:
         if private_key:
             _write(public, public_key)
             _write(key, private_key)
-        _write(folder / "known_hosts", f"{spec.name} {host}")
+        port = _port(engine)
+        # By address, too: paramiko ignores HostKeyAlias.
+        _write(folder / "known_hosts", f"{spec.name},[127.0.0.1]:{port} {host}")
         escaped = str(folder).replace("%", "%%")
-        _write(folder / "config", _CONFIG.format(name=spec.name, user=USER, port=_port(engine), folder=escaped))
+        _write(folder / "config", _CONFIG.format(name=spec.name, user=USER, port=port, folder=escaped))
     return folder / "config"
 
 
