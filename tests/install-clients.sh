@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Finds the clients of some tests: Chromium with its driver, and ssh. On Debian, as root, it installs them.
+# Finds the clients of some tests: Chromium with its driver, ssh and rsync. On Debian, as root, it installs them.
 #
 # usage: tests/install-clients.sh        prints nothing if all is installed; safe to repeat and to run concurrently
 set -euo pipefail
@@ -8,20 +8,22 @@ main() {
   ready && return
   # shellcheck source=/dev/null
   if [ "$(id -u)" != 0 ] || [ "$(. /etc/os-release && echo "${ID:-}")" != debian ]; then
-    fail "Chromium, its driver or ssh not found" "seen:  $(seen)" \
-      "to do: install chromium and chromedriver, in the same version, and ssh on PATH (on Debian, run this as root)"
+    fail "Chromium, its driver, ssh or rsync not found" "seen:  $(seen)" \
+      "to do: install chromium and chromedriver, in the same version, ssh and rsync on PATH (on Debian, run this as root)"
   fi
-  printf 'clients: installing chromium, chromium-driver and openssh-client\n' >&2
-  apt_install chromium chromium-driver fonts-dejavu-core openssh-client
-  ready || fail "chromium, chromium-driver and openssh-client were installed, but do not start" "seen:  $(seen)" \
-    "to do: run 'chromium --version', 'chromedriver --version' and 'ssh -V'"
+  printf 'clients: installing chromium, chromium-driver, openssh-client and rsync\n' >&2
+  apt_install chromium chromium-driver fonts-dejavu-core openssh-client rsync
+  ready || fail "chromium, chromium-driver, openssh-client and rsync were installed, but do not start" "seen:  $(seen)" \
+    "to do: run 'chromium --version', 'chromedriver --version', 'ssh -V' and 'rsync --version'"
 }
 
-ready() { chromium --version >/dev/null 2>&1 && chromedriver --version >/dev/null 2>&1 && ssh -V 2>/dev/null; }
+ready() {
+  chromium --version && chromedriver --version && ssh -V && rsync --version
+} >/dev/null 2>&1
 
 seen() {
   local program
-  for program in chromium chromedriver ssh; do printf '%s %s  ' "$program" "$(command -v $program || echo missing)"; done
+  for program in chromium chromedriver ssh rsync; do printf '%s %s  ' "$program" "$(command -v $program || echo missing)"; done
 }
 
 # Waits for another apt, and prints nothing unless it fails.

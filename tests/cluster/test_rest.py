@@ -94,6 +94,14 @@ def test_submits_job(sim: SlurmSim, token: str) -> None:
     assert (record["user_name"], record["job_state"]) == ("hpc", ["COMPLETED"])
 
 
+def test_job_has_environment_of_request_only(sim: SlurmSim, token: str) -> None:
+    """A job has no HOME unless the request names it."""
+    for environment, home in ((["A=b"], ""), (["HOME=/home/hpc"], "/home/hpc")):
+        number = submit(sim, token, "echo [$HOME]", environment=environment, standard_output="home.out")
+        assert sim.job(number).wait(timeout=60).state == "COMPLETED"
+        assert sim.exec("cat", "home.out").stdout == f"[{home}]\n"
+
+
 def test_cancels_job(sim: SlurmSim, token: str) -> None:
     """DELETE cancels a job."""
     number = submit(sim, token, FOR_EVER)
@@ -117,6 +125,13 @@ def test_token_acts_as_its_user(sim: SlurmSim, token: str) -> None:
     told(ask(sim, f"{API}/node/c1", sim.token("root"), body=drain))
     assert "drain" in sim.exec("sinfo", "--noheader", "--format=%T").stdout
     sim.fault("heal", "c1")
+
+
+def test_accepts_bearer_token(sim: SlurmSim, token: str) -> None:
+    """A token can be a bearer token, but a request with both headers is refused."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert told(ask(sim, f"{API}/nodes/", headers=bearer))["nodes"]
+    assert ask(sim, f"{API}/nodes/", token, headers=bearer) == (401, "Authentication failure")
 
 
 def wrong_tokens(token: str) -> dict[str, str]:

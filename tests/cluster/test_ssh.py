@@ -28,9 +28,9 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module", autouse=True)
 def ssh_is_installed() -> None:
-    """Skip these tests without an ssh client, or fail in CI."""
-    if not shutil.which("ssh"):
-        lacking("ssh not found: install it with tests/install-clients.sh")
+    """Skip these tests without the clients ssh and rsync, or fail in CI."""
+    if not (shutil.which("ssh") and shutil.which("rsync")):
+        lacking("ssh or rsync not found: install them with tests/install-clients.sh")
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +159,17 @@ def test_scp_copies_both_ways(config: Path, tmp_path: Path, options: tuple[str, 
     transfer("scp", config, *options, "-r", f"{user}@login:copied", str(tmp_path / "back"))
     assert (tmp_path / "back/x y").read_bytes() == (tmp_path / "f/x y").read_bytes()
     said(config, f"{user}@login", "rm -r copied")
+
+
+def test_rsync_copies_both_ways(config: Path, tmp_path: Path) -> None:
+    """`rsync` copies a folder both ways."""
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f/x y").write_bytes(bytes(range(256)) * 1000)
+    rsync = ["rsync", "--recursive", f"--rsh=ssh -F '{config}'"]
+    for places in (f"{tmp_path}/f/", "login:copied"), ("login:copied/", f"{tmp_path}/back"):
+        subprocess.run([*rsync, *places], timeout=100, check=True)
+    assert (tmp_path / "back/x y").read_bytes() == (tmp_path / "f/x y").read_bytes()
+    said(config, "login", "rm -r copied")
 
 
 def test_sftp_copies_both_ways(config: Path, tmp_path: Path) -> None:

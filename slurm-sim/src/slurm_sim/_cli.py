@@ -272,7 +272,7 @@ def _numbers_of_nodes(texts: tuple[str, ...]) -> tuple[int | None, dict[str, int
 @click.option("--lines", default=200, show_default=True, help="Number of lines to show from the end.")
 @name_option
 def logs(*, name: str, service: str, follow: bool, lines: int) -> None:
-    """Show a daemon's log; SERVICE is slurmctld, login or a node."""
+    """Show a daemon's log; SERVICE is slurmctld, login, a node, slurmrestd, slurmdbd or database."""
     sim = SlurmSim.attach(name)
     if not sim.state(service):  # a stopped one still has its log
         sim.check_service(service)

@@ -13,7 +13,7 @@ GPU_FILES = "/run/slurm-sim/gpu"
 """Start of the paths of a node's simulated GPUs: gres.conf demands a device for each."""
 
 SITE_SCRIPTS = {"prolog": "site-prolog", "epilog": "site-epilog", "job_submit": "job_submit.lua"}
-"""Files with a mini-cluster's own scripts. Their names have no folder, so that Slurm sends the first two to the nodes."""
+"""Files with a mini-cluster's own scripts. Their names have no folder, so that Slurm sends the first two to nodes."""
 
 _USE_OF_SCRIPTS = {
     "prolog": "Prolog=site-prolog",

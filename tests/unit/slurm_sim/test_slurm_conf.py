@@ -90,7 +90,8 @@ def test_partition_has_every_option() -> None:
 
 def test_own_lines_and_scripts_come_last() -> None:
     """The user's lines replace all others; scripts have names without a folder, so that Slurm sends them to nodes."""
-    own = spec(scripts=Scripts(prolog="#!/bin/sh\n", job_submit="x = 1"), slurm_conf={"KillWait": "2", "NodeSet": ["a X", "b Y"]})
+    scripts = Scripts(prolog="#!/bin/sh\n", job_submit="x = 1")
+    own = spec(scripts=scripts, slurm_conf={"KillWait": "2", "NodeSet": ["a X", "b Y"]})
     assert own_lines(own).splitlines() == [
         *("Prolog=site-prolog", "JobSubmitPlugins=lua"),
         *("KillWait=2", "NodeSet=a X", "NodeSet=b Y"),
