@@ -165,7 +165,7 @@ def test_rsync_copies_both_ways(config: Path, tmp_path: Path) -> None:
     """`rsync` copies a folder both ways."""
     (tmp_path / "f").mkdir()
     (tmp_path / "f/x y").write_bytes(bytes(range(256)) * 1000)
-    rsync = ["rsync", "--recursive", f"--rsh=ssh -F '{config}'"]
+    rsync = ["rsync", "-a", "--rsh", f"ssh -F '{config}'"]
     for places in (f"{tmp_path}/f/", "login:copied"), ("login:copied/", f"{tmp_path}/back"):
         subprocess.run([*rsync, *places], timeout=100, check=True)
     assert (tmp_path / "back/x y").read_bytes() == (tmp_path / "f/x y").read_bytes()
