@@ -43,6 +43,7 @@ ON_A_CLUSTER = {
     "curl --header @- http://127.0.0.1:PORT/slurm": "cluster/test_rest.py",
     "ssh -F $(slurm-sim ssh-config)": "cluster/test_ssh.py",
     "scp -F $(slurm-sim ssh-config)": "cluster/test_ssh.py",
+    "rsync -a --rsh": "cluster/test_ssh.py",
     "make soak ROUNDS=5 ARGS=": "unit/tests/test_soak.py",
     "ENV=my-environment.yml make sif": "images/test_own_environment.py",
     "ENV=my-environment.yml make lock": "images/test_own_environment.py",
