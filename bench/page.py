@@ -158,7 +158,7 @@ def _footer(results: Results) -> Iterator[str]:
     days = sorted({part.taken[:10] for part in results.parts.values()})
     machines = sorted({(part.machine.cpus, part.machine.kernel) for part in results.parts.values()})
     on = "; ".join(f"{cpus} cores, Linux {kernel}" for cpus, kernel in machines)
-    yield f"Measured on {' and '.join(days)}, on {on}." if days else "No measurements yet."
+    yield f"Measured on {', '.join(days)}, on {on}." if days else "No measurements yet."
     if any(part.loaded for part in results.parts.values()):
         yield "† The machine was busy with other work: do not quote these numbers."
 

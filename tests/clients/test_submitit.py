@@ -65,7 +65,7 @@ ranks = executor(nodes=2, tasks_per_node=2, gpus_per_node=2, slurm_account="hpc"
 
 def end(job):
     error = type(job.exception()).__name__
-    while job.state in ("PENDING", "RUNNING"):  # it takes a cancelled job for one that has ended
+    while job.state in ("PENDING", "RUNNING"):  # it takes a cancelled job for one that has ended, and cannot wait
         time.sleep(0.5)
     return job.state, error
 

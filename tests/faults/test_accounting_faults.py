@@ -89,7 +89,7 @@ def test_full_database_delays_records(small_disk: Path, name: str) -> None:
                 file.write(bytes(1 << 20))
         rows = "for job in $(seq 100); do sbatch --quiet --mem=1M --output=/dev/null --comment=$1 --wrap=true; done"
         full.exec("sh", "-c", rows, "rows", "x" * 1000)
-        full.exec("sh", "-c", 'until [ -z "$(squeue --noheader)" ]; do sleep 0.2; done', timeout=200)
+        until_in(full, '[ -z "$(squeue --noheader)" ]', timeout=200)
         assert "is full" in full.logs("slurmdbd")
         fill.unlink()
         full.exec("sh", "-c", AWAIT_ACCOUNTING, on="slurmctld", timeout=120)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from slurm_sim import CommandError, Job, SlurmSim, SpecError
+from slurm_sim import CommandError, Job, NotRunningError, SlurmSim, SpecError
 from slurm_sim._docker import docker
 from tests.support.jobs import FOR_EVER, sbatch
 from tests.support.waiting import until_in
@@ -136,6 +136,22 @@ def test_controller_lost_at_once_gets_new_nodes_back(slurm_sim_factory: Callable
         sim.start()
     whole = sim.exec("srun", "-N4", "hostname", timeout=120)
     assert sorted(whole.stdout.split()) == ["c1", "c2", "c3", "c4"]
+
+
+def test_node_cannot_be_healed_without_controller(slurm_sim_factory: Callable[..., SlurmSim]) -> None:
+    """While the controller is lost, `heal` of a running, a hanging or a lost node says so at once."""
+    sim = slurm_sim_factory(nodes=3)
+    sim.fault("node-hangs", "c2")
+    sim.fault("node-lost", "c3")
+    sim.fault("controller-lost")
+    for node in sim.nodes():
+        with pytest.raises(NotRunningError, match="partly stopped") as error:
+            sim.fault("heal", node)
+        assert "slurmctld" in error.value.seen
+    sim.fault("heal")
+    sim.fault("heal", *sim.nodes())
+    whole = sim.exec("srun", "-N3", "hostname", timeout=120)
+    assert sorted(whole.stdout.split()) == ["c1", "c2", "c3"]
 
 
 def save(sim: SlurmSim, job: Job) -> None:

@@ -281,7 +281,7 @@ def logs(*, name: str, service: str, follow: bool, lines: int) -> None:
 
 _FAULT_HELP = f"""Inject a fault, or repair it.
 
-KIND: {", ".join(Fault)}.
+KIND: {", ".join(Fault)}. `heal` repairs the named nodes or, without a name, the controller and accounting.
 
 Example: slurm-sim fault node-lost c2; slurm-sim fault heal c2
 """

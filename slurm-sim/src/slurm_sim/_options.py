@@ -113,4 +113,5 @@ class Commands(click.Group):
         except BrokenPipeError:
             raise  # the reader has stopped (| head): click exits silently
         except OSError as error:
-            raise click.ClickException(f"{error.strerror}: {error.filename}") from error
+            said = f"{error.strerror}: {error.filename}" if error.strerror else str(error)  # such as a TimeoutError's
+            raise click.ClickException(said) from error

@@ -15,11 +15,7 @@ GPU_FILES = "/run/slurm-sim/gpu"
 SITE_SCRIPTS = {"prolog": "site-prolog", "epilog": "site-epilog", "job_submit": "job_submit.lua"}
 """Files with a mini-cluster's own scripts. Their names have no folder, so that Slurm sends the first two to nodes."""
 
-_USE_OF_SCRIPTS = {
-    "prolog": "Prolog=site-prolog",
-    "epilog": "Epilog=site-epilog",
-    "job_submit": "JobSubmitPlugins=lua",
-}
+_USE_OF_SCRIPTS = {"prolog": "Prolog={}", "epilog": "Epilog={}", "job_submit": "JobSubmitPlugins=lua"}
 
 _ALL = "compute"
 """Feature of every node, see slurm.conf."""
@@ -100,7 +96,7 @@ def _partition(name: str, partition: Partition, *, nodes: str, default: bool) ->
 
 
 def _scripts(spec: Spec) -> list[str]:
-    return [line for key, line in _USE_OF_SCRIPTS.items() if getattr(spec.scripts, key)]
+    return [line.format(SITE_SCRIPTS[key]) for key, line in _USE_OF_SCRIPTS.items() if getattr(spec.scripts, key)]
 
 
 def feature(partition: str) -> str:

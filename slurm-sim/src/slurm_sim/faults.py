@@ -21,6 +21,7 @@ _BATCH_STEP = 4294967291  # Slurm's ID of a batch script's step, and part of the
 _AS_BEFORE = ("--driver-opt", "com.docker.network.endpoint.ifname=eth0")  # ignored by engines before 28
 _DOWN = re.compile("No such container|is not running|is paused")  # Slurm notices by itself that such a node is lost
 _FREEZES = 20
+_AWAIT_SLURMD = "until slurmd-healthcheck >/dev/null 2>&1; do sleep 0.1; done # slurmd sends no notice when it answers"
 _TRUTH_SECONDS = 120  # BatchStartTimeout plus 10 s, and much more for a busy machine
 
 
@@ -137,7 +138,9 @@ def _heal(engine: Engine, node: str) -> None:
     revive(engine, node)
     if before in ("running", "paused"):
         register_again(engine, node)
-    _await_registered(engine, node)
+    else:  # its slurmd has just started, and registers by itself
+        _await_registered(engine, node)
+    engine.exec("sh", "-c", _AWAIT_SLURMD, on=node, user="root", timeout=_TRUTH_SECONDS)
     try:
         _admin(engine, f"nodename={node}", "state=resume")
     except CommandError as error:
@@ -151,9 +154,10 @@ def register_again(engine: Engine, *nodes: str) -> None:
     Slurm saves a new node up to six seconds late, and a node registers unasked only when it starts or rereads its
     configuration. So a controller that was killed may have forgotten new nodes.
     """
-    engine.exec("sh", "-c", AWAIT_CONTROLLER, timeout=_TRUTH_SECONDS)
-    known = set(engine.exec("sinfo", "--all", "--noheader", "--Node", "--format=%N").stdout.split())
-    for node in set(nodes) - known:
+    ask = f"{AWAIT_CONTROLLER}sinfo --all --noheader --Node --format=%N"
+    # on slurmctld: if it does not run, this fails at once
+    known = engine.exec("sh", "-c", ask, on="slurmctld", timeout=_TRUTH_SECONDS).stdout.split()
+    for node in set(nodes).difference(known):
         docker("kill", "--signal=HUP", engine.container(node))
         _await_registered(engine, node)
 

@@ -28,7 +28,10 @@ def fail_with(error: BaseException) -> Result:
     return CliRunner().invoke(group(run), ["status"])
 
 
-@pytest.mark.parametrize(("error", "status"), [(EngineError("It broke.", todo="mend it."), 1), (SpecError("No."), 2)])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(EngineError("It broke.", todo="mend it."), 1), (SpecError("No."), 2), (TimeoutError("It is late."), 1)],
+)
 def test_errors_are_messages(error: Exception, status: int) -> None:
     """An invalid request exits with status 2, any other failure with 1; the message goes to standard error."""
     done = fail_with(error)
