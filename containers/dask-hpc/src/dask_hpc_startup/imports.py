@@ -47,6 +47,13 @@ def _lost_workers(module: ModuleType, execute: Callable[[], None]) -> None:
     lost_workers.wait_for_restarted(module)
 
 
+def _heartbeats(module: ModuleType, execute: Callable[[], None]) -> None:
+    execute()
+    from dask_hpc_startup import heartbeats
+
+    heartbeats.drop_cut_off(module)
+
+
 def _runner(module: ModuleType, execute: Callable[[], None]) -> None:
     from dask_hpc_startup import runner
 
@@ -58,6 +65,7 @@ CORRECTED: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {
     "distributed.comm.tcp": _tls,
     "distributed.deploy.spec": _lost_workers,
     "distributed.node": _dashboards,
+    "distributed.worker": _heartbeats,
     "mpi4py.MPI": _mpi,
     "mpi4py.futures._core": _pools,
 }
