@@ -23,6 +23,21 @@ for number in range(count):
 print("closed", count)
 """
 
+BEATING = """
+import asyncio, sys
+from distributed import Client, LocalCluster
+
+async def heartbeats(dask_worker):
+    async def forever():
+        while dask_worker.periodic_callbacks["heartbeat"].is_running():
+            await dask_worker.heartbeat()
+    dask_worker.beating = [asyncio.ensure_future(forever()) for _ in range(10)]
+
+with LocalCluster(security=True, n_workers=2) as cluster, Client(cluster) as client:
+    client.run(heartbeats)
+print("closed 1")
+"""
+
 
 def open_and_close(sim: SlurmSim, kind: str, count: int, timeout: float) -> None:
     """Open and close clusters of two workers, and retire one; assert that only the last line is printed."""
@@ -34,6 +49,12 @@ def open_and_close(sim: SlurmSim, kind: str, count: int, timeout: float) -> None
 def test_clusters_with_tls_open_and_close(slurm_sim: SlurmSim, kind: str) -> None:
     """Clusters with `security=True` open and close without an error."""
     open_and_close(slurm_sim, kind, 5, timeout=200)
+
+
+def test_heartbeats_in_flight_log_nothing(slurm_sim: SlurmSim) -> None:
+    """Heartbeats that are in flight as a cluster closes are not logged as errors."""
+    done = slurm_sim.exec("python", "-c", BEATING, timeout=100)
+    assert (done.stdout, done.stderr) == ("closed 1\n", "")
 
 
 @pytest.mark.soak(only=True)
