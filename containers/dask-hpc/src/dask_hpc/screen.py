@@ -85,6 +85,10 @@ class Screen:
         """Print one line."""
         self._out.print(escape(text), soft_wrap=True, highlight=False)
 
+    def say(self, text: str) -> None:
+        """Print one line about what is happening on standard error, above a progress bar if there is one."""
+        self._err.print(escape(text), soft_wrap=True, highlight=False)
+
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
         self._err.print(f"[yellow]Warning:[/] {escape(text)}", soft_wrap=True, highlight=False)

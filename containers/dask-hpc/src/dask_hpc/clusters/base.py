@@ -111,6 +111,7 @@ class Session:
         cluster: Dask's own cluster object, for scaling; None if the size is fixed.
         timings: seconds of each part of the start.
         logs: folder of the jobs' logs, if they belong to the results.
+        failure: function that returns the error with which the cluster has ended, if it has.
     """
 
     client: Client
@@ -118,6 +119,7 @@ class Session:
     cluster: Any = None
     timings: dict[str, float] = field(default_factory=dict)
     logs: Path | None = None
+    failure: Callable[[], Exception | None] = lambda: None
 
 
 def quieten(level: int = logging.WARNING) -> None:

@@ -72,6 +72,11 @@ class DaskCluster:
         return self._running().client
 
     @property
+    def failure(self) -> Exception | None:
+        """The error with which the cluster has ended, if it has."""
+        return self._session.failure() if self._session else None
+
+    @property
     def dashboard_link(self) -> str:
         """The address of the dashboard."""
         return str(self.client.dashboard_link)
@@ -104,7 +109,7 @@ class DaskCluster:
         _started.append(self)
         atexit.register(self.close)
         if in_main_thread():
-            signal.signal(signal.SIGUSR1, _workers_lost)
+            signal.signal(signal.SIGUSR1, _given_up)
         return self
 
     def close(self) -> None:
@@ -195,11 +200,11 @@ def _walltime(backend: Backend, given: Mapping[str, Any]) -> dict[str, int]:
     return {"walltime": min([_WALLTIME, *limits])}
 
 
-def _workers_lost(_signum: int, _frame: FrameType | None) -> None:
+def _given_up(_signum: int, _frame: FrameType | None) -> None:
     """Raise in a running cell; between cells, where an exception would end the kernel, only print the error."""
-    lost = ClusterError(
-        "All workers were lost.", todo="check 'squeue' and the jobs' logs; close this cluster and start another one."
-    )
-    if callable(signal.getsignal(signal.SIGINT)):  # a kernel ignores Ctrl-C between cells
-        raise lost
-    print(lost, file=sys.stderr)  # noqa: T201 (in the notebook, if it is one)
+    for started in _started:
+        if started.failure is None:
+            continue
+        if callable(signal.getsignal(signal.SIGINT)):  # a kernel ignores Ctrl-C between cells
+            raise started.failure
+        print(started.failure, file=sys.stderr)  # noqa: T201 (in the notebook, if it is one)

@@ -36,11 +36,3 @@ def gone_at_end(name: str, screen: Screen) -> Iterator[None]:
 def refused(said: str) -> ClusterError:
     """Return the error for a job that sbatch rejects, quoting sbatch."""
     return ClusterError("sbatch rejected the job.", said, "compare the request (above) with 'sinfo'.")
-
-
-def may_bring_workers(name: str) -> bool:
-    """Return whether jobs of that name may still start workers; true if Slurm does not answer."""
-    try:
-        return any(job.alive for job in jobs.jobs(name))
-    except ClusterError:
-        return True

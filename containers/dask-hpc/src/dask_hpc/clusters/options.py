@@ -42,6 +42,7 @@ class ClusterOptions:
         interface: network interface of scheduler and workers.
         log_directory: shared folder for the jobs' logs.
         timeout: seconds to wait for the workers.
+        max_failures: jobs in a row that may fail.
         tls: whether connections are encrypted and authenticated.
     """
 
@@ -63,6 +64,7 @@ class ClusterOptions:
     interface: str | None = None
     log_directory: Path | None = None
     timeout: int = 300
+    max_failures: int = 3
     tls: bool = True
 
     @classmethod
@@ -182,5 +184,13 @@ CLUSTER_OPTIONS: list[SectionedOption] = [
         help="Shared folder for the jobs' logs. [default: one per run, in ~/.dask-hpc]",
     ),
     _jobs("--timeout", type=_SMALL, default="300", show_default=True, help="Seconds to wait for the workers."),
+    _slurm(
+        "--max-failures",
+        type=_SMALL,
+        default="3",
+        show_default=True,
+        help="Jobs in a row that may fail. Jobs that Slurm ends (wall time, preemption, a lost node) are replaced, and "
+        "do not count.",
+    ),
     _jobs("--tls/--no-tls", default=True, show_default=True, help="Encrypt and authenticate all connections."),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, sleep
@@ -44,12 +44,25 @@ _TABLE = "%.10i %.12P %.28j %.10u %.2t %.8M %.4C %.8m %R"
 
 @dataclass(frozen=True, kw_only=True)
 class QueuedJob:
-    """A job as squeue shows it; `reason` is the reason for waiting."""
+    """A job as squeue shows it.
+
+    Attributes:
+        reason: the reason for waiting, or for its end.
+        start: the time at which it started, as text.
+        left: seconds until Slurm ends it; None without a limit.
+    """
 
     id: str
     state: str
     reason: str
     node: str
+    start: str = ""
+    left: int | None = None
+
+    @property
+    def completing(self) -> bool:
+        """True if its processes are being ended; Slurm gives the reason for its end later."""
+        return self.state == _COMPLETING
 
     @property
     def alive(self) -> bool:
@@ -69,7 +82,7 @@ class QueuedJob:
 
 def jobs(name: str) -> list[QueuedJob]:
     """Return the user's jobs with that name that wait, run or ended recently."""
-    text = _squeue(name, "-h", "-t", "all", "-o", "%i|%T|%r|%N")
+    text = _squeue(name, "-h", "-t", "all", "-o", "%i|%T|%r|%N|%S|%L")
     return [_parse_job(line) for line in text.splitlines() if line.strip()]
 
 
@@ -91,6 +104,11 @@ def cancel(name: str) -> None:
     ask("scancel", "--name", name, check=False)
 
 
+def cancel_jobs(ids: Sequence[str]) -> None:
+    """Cancel jobs by number; jobs that have ended are not an error."""
+    ask("scancel", *ids, check=False)
+
+
 def wait_until_gone(name: str, timeout: float = 60) -> None:
     """Wait until none of the jobs is left in the queue; raise `ClusterError` after `timeout` seconds."""
     deadline = monotonic() + timeout
@@ -101,7 +119,7 @@ def wait_until_gone(name: str, timeout: float = 60) -> None:
                 f"Jobs are still in the queue {timeout:.0f} s after scancel.", rest, "scancel them again."
             )
         sleep(pause)  # Slurm does not report an empty queue by itself, and frequent queries load the controller
-        pause = min(pause * 1.5, 1)
+        pause = min(pause * 2, 5)
 
 
 def tasks_of_step(step: str) -> int:
@@ -150,10 +168,18 @@ def describe(found: Sequence[QueuedJob], logs: Path) -> str:
     return f"{queue_lines(found)}\n{log_tails(logs)}"
 
 
-def log_tails(logs: Path, lines: int = 12) -> str:
-    """Return the path and the last lines of each job's log, without Dask's INFO messages."""
+def log_tails(logs: Path, lines: int = 12, *, jobs: Collection[str] | None = None) -> str:
+    """Return the path and the last lines of each job's log, without Dask's INFO messages.
+
+    Args:
+        logs: the folder of the logs.
+        lines: the number of lines.
+        jobs: the numbers of the jobs; by default all.
+    """
     parts = []
     for file in sorted(logs.glob("*.err")):
+        if jobs is not None and file.stem.rpartition("-")[2] not in jobs:
+            continue
         text = [line for line in file.read_text(errors="replace").splitlines() if " - INFO - " not in line][-lines:]
         parts.append("\n".join([f"{file}:", *(f"  {line}" for line in text or ["(no warnings or errors)"])]))
     return "\n".join(parts) or f"No log in {logs}: no job has started, or none could write there."
@@ -164,5 +190,13 @@ def _squeue(name: str, *options: str) -> str:
 
 
 def _parse_job(line: str) -> QueuedJob:
-    number, state, reason, node = line.strip().split("|")
-    return QueuedJob(id=number, state=state, reason=reason, node=node)
+    number, state, reason, node, start, left = line.strip().split("|")
+    return QueuedJob(id=number, state=state, reason=reason, node=node, start=start, left=_seconds(left))
+
+
+def _seconds(left: str) -> int | None:
+    """Return the seconds in squeue's [D-][H:]M:S; None for UNLIMITED or an invalid time."""
+    if not (found := re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", left)):
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds

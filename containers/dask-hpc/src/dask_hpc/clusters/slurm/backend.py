@@ -20,7 +20,7 @@ from dask_hpc.clusters.asked import asked
 from dask_hpc.clusters.base import Plan, Session, home, level_kept, new_name, quieten, tls_row
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
 from dask_hpc.clusters.facts import Job
-from dask_hpc.clusters.jobs import cancelled_first, gone_at_end, may_bring_workers
+from dask_hpc.clusters.jobs import cancelled_first, gone_at_end
 from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.clusters.slurm.request import WorkerJobs, make_request
 from dask_hpc.clusters.slurm.script import CONFIG_NAME, cluster_settings, in_sif
@@ -34,9 +34,10 @@ from dask_hpc.slurm.nodes import nodes
 from dask_hpc.stop import handling, not_interrupted
 
 if TYPE_CHECKING:
-    from dask_jobqueue import SLURMCluster
     from distributed import Security
 
+    from dask_hpc.clusters.slurm.kept.cluster import KeptCluster
+    from dask_hpc.clusters.slurm.kept.keeper import Keeper
     from dask_hpc.clusters.slurm.watch import Watch
 
 
@@ -46,7 +47,7 @@ class SlurmBackend:
     name = "slurm"
     options = frozenset(
         {"memory", "local_directory", "dashboard", "jobs", "cores", "processes", "walltime", "partition", "account"}
-        | {"sbatch_option", "interface", "log_directory", "timeout", "tls"}
+        | {"sbatch_option", "interface", "log_directory", "timeout", "max_failures", "tls"}
     )
 
     def plan(self, options: ClusterOptions) -> SlurmPlan:
@@ -95,13 +96,24 @@ class SlurmPlan(Plan):
         """Submit the jobs and wait for their workers; at the end, leave no job, credential or process."""
         from distributed import Client
 
-        from dask_hpc.clusters.slurm.watch import Watch, wait_for_workers
+        from dask_hpc.clusters.slurm.kept.keeper import Keeper
+        from dask_hpc.clusters.slurm.watch import Watch
 
         clock = perf_counter()
-        watch = Watch(lambda: may_bring_workers(self.name))
+        watch = Watch()
+        watch.keeper = keeper = Keeper(
+            name=self.name,
+            processes=self.request.processes,
+            walltime=self.request.walltime,
+            patience=self.options.timeout,
+            failures=self.options.max_failures,
+            logs=self.request.log_directory,
+            fail=watch.fail,
+            say=screen.say,
+        )
         with ExitStack() as stack:
             stack.enter_context(level_kept())
-            stack.enter_context(_giving_up(self, watch))
+            stack.enter_context(_giving_up(watch))
             stack.enter_context(gone_at_end(self.name, screen))
             security = stack.enter_context(_security(self))  # removed before the wait for the jobs, which may be long
             cluster = stack.enter_context(_cluster(self, security, watch))
@@ -110,21 +122,16 @@ class SlurmPlan(Plan):
             clock = perf_counter()
             cluster.scale(jobs=self.request.jobs)
             with screen.stage(f"waiting for {self.workers} workers in {self.request.jobs} Slurm jobs"):
-                wait_for_workers(
-                    watch,
-                    self.workers,
-                    name=self.name,
-                    timeout=self.options.timeout,
-                    logs=self.request.log_directory,
-                )
+                watch.wait_for_workers(self.workers, timeout=self.options.timeout, logs=self.request.log_directory)
             timings["workers"] = perf_counter() - clock
             client = stack.enter_context(Client(cluster))
             screen.text("squeue", slurm_jobs.queue(self.name))
             show_dashboard(cluster, screen)
-            with cancelled_first(self.name), _judged(watch):
+            with cancelled_first(self.name), _interrupted_by(watch):
                 yield Session(
                     client=client,
-                    facts=lambda: self.facts(client, [Job(job.id, job.node) for job in slurm_jobs.jobs(self.name)]),
+                    facts=lambda: self.facts(client, _held_workers(keeper)),
+                    failure=lambda: watch.failure,
                     cluster=cluster,
                     timings=timings,
                     logs=None if self.options.log_directory else self.request.log_directory,
@@ -132,16 +139,19 @@ class SlurmPlan(Plan):
 
 
 @contextmanager
-def _judged(watch: Watch) -> Iterator[None]:
-    """Pass an error to the watch, and tell it that workers leave from now on."""
+def _interrupted_by(watch: Watch) -> Iterator[None]:
+    """Let the watch interrupt the block, and tell it that workers leave from now on."""
+    watch.running()
     try:
         yield
-    except BaseException as error:
-        watch.judge(error)
-        raise
     finally:
         watch.closing()
         quieten(logging.CRITICAL)
+
+
+def _held_workers(keeper: Keeper) -> list[Job]:
+    """Return the jobs that held workers."""
+    return [Job(job.id, job.queued.node if job.queued else "") for job in keeper.history if job.came]
 
 
 @contextmanager
@@ -162,26 +172,25 @@ def _security(plan: SlurmPlan) -> Iterator[Security | None]:
 
 
 @contextmanager
-def _cluster(plan: SlurmPlan, security: Security | None, watch: Watch) -> Iterator[SLURMCluster]:
+def _cluster(plan: SlurmPlan, security: Security | None, watch: Watch) -> Iterator[KeptCluster]:
     from dask import config
-    from dask_jobqueue import SLURMCluster
 
-    from dask_hpc.clusters.slurm.watch import WatchedScheduler, recording_job
+    from dask_hpc.clusters.slurm.kept.cluster import KeptCluster
 
     settings = cluster_settings(plan.request, plan.options, plan.name)
     if image := sif.current():
         settings |= in_sif(image, plan.request, settings=settings, tls=plan.credentials)
     close_dashboard()
-    kinds = {"job_cls": recording_job(watch), "scheduler_cls": WatchedScheduler}
     with config.set(OF_A_RUN), config.set({f"jobqueue.{CONFIG_NAME}": _defaults()}):
-        cluster = SLURMCluster(**settings | kinds, security=security)
-        watch.cluster = cluster
+        cluster = KeptCluster(keeper=watch.keeper, security=security, **settings)
         try:
             scheduler: Any = cluster.scheduler  # it runs in this process
             scheduler.add_plugin(watch)
+            cluster.loop.add_callback(watch.keeper.start, cluster, scheduler)
             yield cluster
         finally:
             watch.closing()
+            cluster.loop.add_callback(watch.keeper.stop)
             with not_interrupted():
                 cluster.close(timeout=60)
 
@@ -195,18 +204,17 @@ def _defaults() -> Any:
 
 
 @contextmanager
-def _giving_up(plan: SlurmPlan, watch: Watch) -> Iterator[None]:
-    """Turn the loss of all workers into an error that shows the jobs' states and logs."""
-    from dask_hpc.clusters.slurm.watch import AllWorkersLost
+def _giving_up(watch: Watch) -> Iterator[None]:
+    """Raise the error with which the keeper ends the run, in place of what it causes in the client."""
+    from dask_hpc.clusters.slurm.watch import GaveUp
 
-    def lost(_signum: int, _frame: object) -> None:
-        raise AllWorkersLost
+    def interrupt(_signum: int, _frame: object) -> None:
+        raise GaveUp
 
     try:
-        with handling(lost, signal.SIGUSR1):
+        with handling(interrupt, signal.SIGUSR1):
             yield
     except (Exception, CancelledError) as error:
-        if not watch.gave_up:
+        if watch.failure is None or error is watch.failure:
             raise
-        seen = slurm_jobs.describe(slurm_jobs.jobs(plan.name), plan.request.log_directory)
-        raise ClusterError("All workers were lost while the workload was running.", seen) from error
+        raise watch.failure from error
