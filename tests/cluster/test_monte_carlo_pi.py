@@ -109,13 +109,12 @@ cat log
 """
 
 
-def test_notices_lost_worker_while_waiting_for_others(slurm_sim: Any) -> None:
-    """If a worker is lost while its job keeps running, the wait for workers ends long before --timeout."""
+def test_replaces_lost_worker_while_waiting_for_others(slurm_sim: Any) -> None:
+    """If a worker is lost while its job keeps running, the job is replaced long before --timeout."""
     run = " ".join((*RUN, "--jobs", "3", "--processes", "2", "--timeout", "100"))
     done = slurm_sim.exec("bash", "-c", LOSE_A_WORKER.format(run=run), check=False, timeout=90)
-    assert "status 1" in done.stdout
-    assert "A worker was lost while others were still starting" in done.stdout
-    assert re.search(r"job \d+: RUNNING", done.stdout)
+    assert "status 0" in done.stdout
+    assert re.search(r"Job \d+ on c\d still runs, but its workers are gone.*; job \d+ takes its place", done.stdout)
     nothing_is_left(slurm_sim)
 
 
@@ -130,14 +129,14 @@ def test_signal_while_workers_compute_leaves_nothing(slurm_sim: SlurmSim, signum
     nothing_is_left(slurm_sim)
 
 
-def test_losing_all_workers_ends_run(slurm_sim: SlurmSim) -> None:
-    """If another program cancels the jobs during the computation, the run ends and reports their state."""
-    run = f"{endless.install(slurm_sim)} --on slurm >log 2>&1 & p=$!; {endless.AT_WORK.format(workers=2)}"
-    script = f"rm -f log; {run}; scancel -u hpc; wait $p; echo status $?; cat log"
+def test_lost_jobs_are_replaced(slurm_sim: SlurmSim) -> None:
+    """If another program cancels the jobs during the computation, others take their places."""
+    install, again = endless.install(slurm_sim), "until [ $(grep -c 'takes its place' log) = 2 ]; do sleep 0.1; done"
+    run = f"{install} --on slurm >log 2>&1 & p=$!; {endless.AT_WORK.format(workers=2)}"
+    script = f"rm -f log; {run}; scancel -u hpc; {again}; kill -INT $p; wait $p; echo status $?; cat log"
     done = slurm_sim.exec("bash", "-c", script, check=False)
-    assert "status 1" in done.stdout
-    assert "All workers were lost" in done.stdout
-    assert re.search(r"job \d+: CANCELLED .*c[12]", done.stdout)
+    assert "status 130" in done.stdout
+    assert len(re.findall(r"^Job \d+ on c[12] was cancelled; job \d+ takes its place", done.stdout, re.MULTILINE)) == 2
     nothing_is_left(slurm_sim)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,10 +46,11 @@ class Running:
     sim: SlurmSim
     status: Future[Any]
 
-    def until_said(self, pattern: str, times: int = 1) -> None:
+    def until_said(self, pattern: str, times: int = 1, timeout: float = 150) -> None:
         """Wait until that many lines of its output match a pattern of grep."""
         quoted = pattern.replace("'", "'\\''")
-        until_in(self.sim, f"[ $(grep -Ec '{quoted}' log) -ge {times} ] || [ -e ended ]")
+        with suppress(TimeoutError):
+            until_in(self.sim, f"[ $(grep -Ec '{quoted}' log) -ge {times} ] || [ -e ended ]", timeout=timeout)
         assert len(re.findall(pattern, self.log(), re.MULTILINE)) >= times, self.log()
 
     def log(self) -> str:
@@ -75,7 +76,7 @@ def program(sim: SlurmSim, text: str = PROGRAM, *, env: Mapping[str, str] = {}, 
     arguments = {"jobs": 2, "cores": 1, "memory": "600MiB", "walltime": "00:10:00", **options}
     sim.exec("sh", "-c", "rm -rf log at-work enough ended; cat >program.py", stdin=text)
     variables = " ".join(f"{name}={value}" for name, value in env.items())
-    command = f"{variables} python program.py '{json.dumps(arguments)}' >log 2>&1; echo $? >ended; cat ended"
+    command = f"{variables} python -u program.py '{json.dumps(arguments)}' >log 2>&1; echo $? >ended; cat ended"
     with ThreadPoolExecutor(1) as pool:
         running = Running(sim, pool.submit(sim.exec, "sh", "-c", command, timeout=280))
         try:

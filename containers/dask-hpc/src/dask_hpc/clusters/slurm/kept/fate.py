@@ -17,6 +17,8 @@ class Cause(Enum):
     MEMORY = "too little memory"
     FAILED = "failed by itself"
     UNSTARTED = "could not be started on its node"
+    UNREACHABLE = "runs, according to Slurm, but its workers are gone"
+    UNKNOWN = "Slurm has forgotten it"
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Fate:
 
     @property
     def explained(self) -> bool:
-        """True if Slurm explains the end, so that no task is to blame."""
-        return self.cause in {Cause.WALLTIME, Cause.TAKEN, Cause.UNSTARTED}
+        """True if the end has another reason than the tasks."""
+        return self.cause not in {Cause.MEMORY, Cause.FAILED}
 
 
 _BY_STATE = {
@@ -45,8 +47,10 @@ _BY_STATE = {
 _KILLED = re.compile(r"RaisedSignal:9\b")
 _HELD = {"launch failed requeued held", "launch_failed_requeued_held", "JobHoldMaxRequeue"}
 
-GONE = Fate(Cause.FAILED, "left the queue, and Slurm no longer knows why")
-WITHOUT_WORKERS = Fate(Cause.FAILED, "runs, but its workers have ended")
+GONE = Fate(Cause.UNKNOWN, "is no longer known to Slurm")
+"""A controller that was lost forgets jobs, and a site may keep ended ones for seconds only (MinJobAge)."""
+WITHOUT_WORKERS = Fate(Cause.UNREACHABLE, "still runs, but its workers are gone, as if its node were lost")
+"""Dask notices the loss of a node at once or after minutes, and so does Slurm; a job whose process dies ends."""
 NEVER_CAME = Fate(Cause.FAILED, "runs, but its workers did not connect")
 
 

@@ -36,6 +36,7 @@ _LINGER = 60.0  # seconds for a retired job to end by itself
 _STEADY = 30.0  # seconds after which a job with workers ends a row of failures
 _LEAD = 10.0  # seconds from submission to the first worker, until one was measured
 _AWAY = 60.0  # seconds without Slurm until that is said
+_AFTER_WORK = {Cause.WALLTIME, Cause.UNREACHABLE, Cause.UNKNOWN}  # no failures, if the job has worked
 _TICK = 1.0  # seconds between looks at the clock while something is about to happen
 
 
@@ -312,16 +313,16 @@ class Keeper:
         if job.leaving:
             return
         self._untold.append(job)
-        if fate.cause is Cause.TAKEN or any(charged) or (fate.explained and job.came):
+        if fate.cause is Cause.TAKEN or any(charged) or (fate.cause in _AFTER_WORK and job.came):
             return
-        if not self._worked and fate.cause is not Cause.UNSTARTED:
+        if not self._worked and fate.cause not in {Cause.UNSTARTED, Cause.UNKNOWN}:
             self._end_with(never_worked([job], fate, self._logs))
         else:
             self._end_with(self._failures.add(job, fate, monotonic()))
 
     def _charge(self, job: WorkerJob, fate: Fate, loss: Loss) -> bool:
         """Count a loss against its tasks as its cause demands; return whether they were to blame."""
-        if fate.cause is Cause.WALLTIME:
+        if fate.cause in {Cause.WALLTIME, Cause.UNREACHABLE}:
             self._losses.cut_off(loss, self._walltime)
         return not fate.explained and self._losses.died(loss, fate, job.id)
 
@@ -395,7 +396,10 @@ class Keeper:
             before = one or (waiting.pop(0) if waiting else None)
             if before:
                 before.successor = job
-        self._hold(self._cluster.submit_added())
+        self._hold(asyncio.ensure_future(self._submit_added()))
+
+    async def _submit_added(self) -> None:
+        await asyncio.shield(self._cluster.submit_added())  # closing the cluster awaits the same
 
     def _work(self, job: WorkerJob) -> tuple[bool, float, int]:
         """Return a job's work as a sort key: jobs that wait have least, then those with the shortest tasks left."""
