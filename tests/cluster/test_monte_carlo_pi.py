@@ -111,9 +111,10 @@ cat log
 
 def test_replaces_lost_worker_while_waiting_for_others(slurm_sim: Any) -> None:
     """If a worker is lost while its job keeps running, the job is replaced long before --timeout."""
-    run = " ".join((*RUN, "--jobs", "3", "--processes", "2", "--timeout", "100"))
+    run = " ".join((*RUN, "--jobs", "3", "--processes", "2", "--timeout", "40"))  # the third job finds no node
     done = slurm_sim.exec("bash", "-c", LOSE_A_WORKER.format(run=run), check=False, timeout=90)
-    assert "status 0" in done.stdout
+    assert "status 1" in done.stdout
+    assert "of 6 workers connected within 40 s" in done.stdout
     assert re.search(r"Job \d+ on c\d still runs, but its workers are gone.*; job \d+ takes its place", done.stdout)
     nothing_is_left(slurm_sim)
 

@@ -106,7 +106,11 @@ DYING = PROGRAM.replace(
         ({}, "os._exit(5)", r"job [0-9]+ ended as FAILED \(NonZeroExitCode\)"),
         ({}, "os.kill(os.getpid(), 9)", "job [0-9]+ was killed by signal 9, as for using too much memory, with .* of"),
         ({"cores": 2, "processes": 2}, "os._exit(5)", "job [0-9]+ lost a worker, which its nanny has restarted"),
-        ({}, "x = b'1' * (800 << 20); time.sleep(60)", "job [0-9]+ (used more memory|was killed by signal 9).*, with .* of"),
+        (
+            {},
+            "x = b'1' * (800 << 20); time.sleep(60)",
+            "job [0-9]+ (used more memory|was killed by signal 9).*, with .* of",
+        ),
     ],
     ids=["exit", "signal", "nanny", "memory"],
 )

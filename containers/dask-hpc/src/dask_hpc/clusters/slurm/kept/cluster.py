@@ -14,12 +14,15 @@ from dask_jobqueue.slurm import SLURMJob
 from distributed.core import Status
 from distributed.deploy.cluster import Cluster
 from distributed.scheduler import Scheduler
-from distributed.utils import NoOpAwaitable
+from distributed.utils import Deadline, NoOpAwaitable
 
 from dask_hpc.slurm.environment import plain
 
 if TYPE_CHECKING:
     from dask_hpc.clusters.slurm.kept.keeper import Keeper
+
+
+_ANSWER = 20.0  # seconds for a worker to answer that it restarts; one that is lost never does
 
 
 class KeptJob(SLURMJob):
@@ -118,6 +121,27 @@ class KeptScheduler(Scheduler):
             self.keeper.lost(worker, expected=expected)
             expected = True
         return await super().remove_worker(address, stimulus_id=stimulus_id, expected=expected, close=close)
+
+    async def restart_workers(self, workers: list[str] | None = None, **options: Any) -> dict[str, Any]:
+        """Restart workers as Dask does; one whose job ends meanwhile is replaced, and is no error.
+
+        Args:
+            workers: their addresses; by default all.
+            options: those of `Scheduler.restart_workers`.
+
+        Raises:
+            TimeoutError: after `timeout` seconds, there are fewer workers than before.
+        """
+        before, timeout = len(self.workers), options.get("timeout", 30)
+        deadline = Deadline.after(timeout)
+        for_now = {"timeout": min(timeout, _ANSWER), "wait_for_workers": False, "on_error": "return"}
+        restarted = await super().restart_workers(workers, **options | for_now)
+        while options.get("wait_for_workers", True) and len(self.workers) < before:
+            if deadline.expired:
+                missing = before - len(self.workers)
+                raise TimeoutError(f"{missing} of {before} workers have not returned {timeout} s after the restart.")
+            await asyncio.sleep(0.1)  # as Dask does
+        return restarted
 
 
 class _Quoted:
