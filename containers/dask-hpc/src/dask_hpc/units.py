@@ -42,6 +42,27 @@ class Count(click.ParamType[int]):
         return int(number)
 
 
+class Bounds(click.ParamType["int | tuple[int, int]"]):
+    """A whole number, or a range such as 1-8, from a smallest number, which may be 0, to a largest one."""
+
+    name = "count"
+
+    def __init__(self, maximum: int = 100_000) -> None:
+        self._fewest, self._most = Count(0, maximum), Count(1, maximum)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
+        """Return the number or the bounds; a usage error if the range is empty."""
+        parts = value if isinstance(value, (tuple, list)) else str(value).strip().lstrip("-").split("-")
+        if len(parts) == 1:
+            return self._most.convert(value, param, ctx)
+        if len(parts) != 2:
+            self.fail(f"{value!r} is not a number or a range (write 4 or 1-8).", param, ctx)
+        fewest, most = self._fewest.convert(parts[0], param, ctx), self._most.convert(parts[1], param, ctx)
+        if fewest > most:
+            self.fail(f"{value!r} begins with the larger number (write {most}-{fewest}).", param, ctx)
+        return most if fewest == most else (fewest, most)
+
+
 class Counts(click.ParamType[tuple[int, ...]]):
     """Comma-separated whole numbers, such as 7000,3000.
 

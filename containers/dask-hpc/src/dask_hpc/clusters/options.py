@@ -14,7 +14,7 @@ import click
 
 from dask_hpc.errors import RequestError
 from dask_hpc.paths import LocalPath, NodePath
-from dask_hpc.units import Count, Memory, Walltime
+from dask_hpc.units import Bounds, Count, Memory, Walltime
 
 _SMALL = Count(maximum=100_000)
 
@@ -29,7 +29,7 @@ class ClusterOptions:
         dashboard: address of the dashboard.
         threads: threads per worker.
         workers: worker processes on this machine.
-        jobs: Slurm jobs.
+        jobs: Slurm jobs; a pair for as many as the work can use, within these bounds.
         cores: cores per job.
         processes: worker processes per job.
         nodes: nodes of an MPI job.
@@ -43,6 +43,7 @@ class ClusterOptions:
         log_directory: shared folder for the jobs' logs.
         timeout: seconds to wait for the workers.
         max_failures: jobs in a row that may fail.
+        verbose: say why the number of jobs changes.
         tls: whether connections are encrypted and authenticated.
     """
 
@@ -51,7 +52,7 @@ class ClusterOptions:
     dashboard: str = "127.0.0.1:0"
     threads: int | None = None
     workers: int | None = None
-    jobs: int | None = None
+    jobs: int | tuple[int, int] | None = None
     cores: int | None = None
     processes: int | None = None
     nodes: int | None = None
@@ -65,6 +66,7 @@ class ClusterOptions:
     log_directory: Path | None = None
     timeout: int = 300
     max_failures: int = 3
+    verbose: bool = False
     tls: bool = True
 
     @classmethod
@@ -152,7 +154,11 @@ CLUSTER_OPTIONS: list[SectionedOption] = [
     ),
     _all("--threads", type=_SMALL, help="Threads per worker; not with --on slurm. [default: 1]"),
     _local("--workers", type=_SMALL, help="Worker processes. [default: one per core, at most 8]"),
-    _slurm("--jobs", type=_SMALL, help="Slurm jobs. [default: one per idle node, at most 2]"),
+    _slurm(
+        "--jobs",
+        type=Bounds(),
+        help="Slurm jobs. A range, such as 1-8 or 0-8, follows the work. [default: one per idle node, at most 2]",
+    ),
     _slurm("--cores", type=_SMALL, help="Cores per job. [default: all of a node, at most 8]"),
     _slurm("--processes", type=_SMALL, help="Worker processes per job, which share its cores and memory. [default: 1]"),
     _mpi("--nodes", type=_SMALL, help="Nodes of the job. [default: idle nodes, at most 2]"),
@@ -192,5 +198,6 @@ CLUSTER_OPTIONS: list[SectionedOption] = [
         help="Jobs in a row that may fail. Jobs that Slurm ends (wall time, preemption, a lost node) are replaced, and "
         "do not count.",
     ),
+    _slurm("--verbose", is_flag=True, help="Say why the number of jobs changes, with a range of --jobs."),
     _jobs("--tls/--no-tls", default=True, show_default=True, help="Encrypt and authenticate all connections."),
 ]

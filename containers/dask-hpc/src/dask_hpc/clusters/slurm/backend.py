@@ -47,7 +47,7 @@ class SlurmBackend:
     name = "slurm"
     options = frozenset(
         {"memory", "local_directory", "dashboard", "jobs", "cores", "processes", "walltime", "partition", "account"}
-        | {"sbatch_option", "interface", "log_directory", "timeout", "max_failures", "tls"}
+        | {"sbatch_option", "interface", "log_directory", "timeout", "max_failures", "verbose", "tls"}
     )
 
     def plan(self, options: ClusterOptions) -> SlurmPlan:
@@ -104,12 +104,14 @@ class SlurmPlan(Plan):
         watch.keeper = keeper = Keeper(
             name=self.name,
             processes=self.request.processes,
+            cores=self.request.cores,
             walltime=self.request.walltime,
             patience=self.options.timeout,
             failures=self.options.max_failures,
             logs=self.request.log_directory,
             fail=watch.fail,
             say=screen.say,
+            verbose=self.options.verbose,
         )
         with ExitStack() as stack:
             stack.enter_context(level_kept())
@@ -124,6 +126,8 @@ class SlurmPlan(Plan):
             with screen.stage(f"waiting for {self.workers} workers in {self.request.jobs} Slurm jobs"):
                 watch.wait_for_workers(self.workers, timeout=self.options.timeout, logs=self.request.log_directory)
             timings["workers"] = perf_counter() - clock
+            if self.request.most_jobs > self.request.jobs:
+                cluster.adapt(minimum_jobs=self.request.jobs, maximum_jobs=self.request.most_jobs)
             client = stack.enter_context(Client(cluster))
             screen.text("squeue", slurm_jobs.queue(self.name))
             show_dashboard(cluster, screen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dask_hpc.clusters.asked import Asked
 from dask_hpc.clusters.facts import Value
@@ -27,9 +28,13 @@ _CORES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerJobs(JobRequest):
-    """Jobs of one size, each with `processes` workers that share its cores and memory."""
+    """Jobs of one size, each with `processes` workers that share its cores and memory.
+
+    There are `jobs` of them at first; up to `most_jobs` if there is work for more.
+    """
 
     jobs: int
+    most_jobs: int
     cores: int
     processes: int
     interface: str
@@ -37,7 +42,7 @@ class WorkerJobs(JobRequest):
     def size(self) -> dict[str, Value]:
         """Return the settings of the jobs' size, and the interface."""
         return {
-            "jobs": self.jobs,
+            "jobs": self.jobs if self.jobs == self.most_jobs else f"{self.jobs}-{self.most_jobs}",
             "cores": self.cores,
             "processes": self.processes,
             "interface": self.interface,
@@ -72,8 +77,11 @@ def make_request(asked: Asked, nodes: Sequence[Node], *, interface: tuple[str, s
         share=smallest.memory * min(cores, smallest.cpus) // smallest.cpus,
         why=f"{smallest.name} has {smallest.memory} MiB for {smallest.cpus} cores",
     )
+    jobs: Any = chooser.choose("jobs", min(idle, _JOBS), f"one per idle node ({idle}); at most {_JOBS}")
+    fewest, most = jobs if isinstance(jobs, tuple) else (jobs, jobs)
     request = WorkerJobs(
-        jobs=chooser.choose("jobs", min(idle, _JOBS), f"one per idle node ({idle}); at most {_JOBS}"),
+        jobs=fewest,
+        most_jobs=most,
         cores=cores,
         processes=chooser.choose("processes", 1, "NumPy runs in parallel threads, and one process starts fastest"),
         interface=chooser.choose("interface", *interface),
@@ -91,7 +99,7 @@ def make_request(asked: Asked, nodes: Sequence[Node], *, interface: tuple[str, s
 
 
 def _refuse_what_cannot_be(request: WorkerJobs, up: Sequence[Node], nodes: Sequence[Node]) -> None:
-    wanted = f"Requested: {request.cores} cores and {request.memory} MiB per job, {request.jobs} jobs."
+    wanted = f"Requested: {request.cores} cores and {request.memory} MiB per job, {request.size()['jobs']} jobs."
     have = f"{wanted}\nThe nodes have:\n{describe_nodes(nodes)}"
     if not any(node.cpus >= request.cores and node.memory >= request.memory for node in up):
         raise RequestError("No node is large enough for the job.", have, "request less with --cores or --memory.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dask_hpc.clusters.slurm.kept.keeper import Keeper
 
 
+_MANY = 100_000  # jobs: as good as no limit
 _ANSWER = 20.0  # seconds for a worker to answer that it restarts; one that is lost never does
 
 
@@ -75,18 +76,42 @@ class KeptCluster(SLURMCluster):
             memory: total memory.
             cores: total number of cores.
         """
-        per_job = self._job_kwargs
-        wanted = [
-            jobs,
-            math.ceil((n or 0) / per_job["processes"]),
-            math.ceil(parse_bytes(memory or 0) / parse_bytes(per_job["memory"])),
-            math.ceil((cores or 0) / per_job["cores"]),
-        ]
+        wanted = self._as_jobs(n or 0, jobs=jobs, memory=memory or 0, cores=cores or 0)
         if self.status in {Status.closing, Status.closed}:
             self.worker_spec.clear()
         else:
-            self.loop.add_callback(self._keeper.scale, max(wanted))
+            self.loop.add_callback(self._keeper.scale, wanted)
         return NoOpAwaitable() if self.asynchronous else None
+
+    def adapt(self, *_: Any, minimum: float = 0, maximum: float = math.inf, **bounds: Any) -> Any:
+        """Change the number of jobs with the work; how soon is up to the keeper.
+
+        Args:
+            minimum: workers that are always kept.
+            maximum: workers that are never exceeded.
+            bounds: the same as `minimum_jobs`, `maximum_jobs`, `minimum_cores`, `maximum_cores`, `minimum_memory` and
+                `maximum_memory`; Dask's other options have no effect.
+        """
+
+        def given(which: str) -> list[int]:
+            named = {kind: bounds.get(f"{which}_{kind}") for kind in ("jobs", "cores", "memory")}
+            return [self._as_jobs(**{kind: value}) for kind, value in named.items() if value is not None]
+
+        fewest = max([self._as_jobs(minimum), *given("minimum")])
+        most = min([self._as_jobs(maximum), *given("maximum")])
+        self.loop.add_callback(self._keeper.adapt, fewest, max(fewest, most))
+        return _Adapting(self)
+
+    def _as_jobs(self, n: float = 0, *, jobs: int = 0, memory: Any = 0, cores: float = 0) -> int:
+        """Return the number of jobs for workers, memory or cores."""
+        per_job = self._job_kwargs
+        wanted: float = max(
+            jobs,
+            n / per_job["processes"],
+            parse_bytes(memory) / parse_bytes(per_job["memory"]),
+            cores / per_job["cores"],
+        )
+        return math.ceil(min(wanted, _MANY))
 
     async def scale_down(self, workers: Iterable[str]) -> None:
         """Retire the jobs of these workers, by name."""
@@ -108,6 +133,17 @@ class KeptCluster(SLURMCluster):
         self.worker_spec.pop(name, None)
         if job := self.workers.pop(name, None):
             job.status = Status.closed
+
+
+class _Adapting:
+    """What `adapt` returns, as in Dask."""
+
+    def __init__(self, cluster: KeptCluster) -> None:
+        self._cluster = cluster
+
+    def stop(self) -> None:
+        """Keep the present number of jobs from now on."""
+        self._cluster.loop.add_callback(self._cluster._keeper.hold)
 
 
 class KeptScheduler(Scheduler):
@@ -135,7 +171,7 @@ class KeptScheduler(Scheduler):
         before, timeout = len(self.workers), options.get("timeout", 30)
         deadline = Deadline.after(timeout)
         for_now = {"timeout": min(timeout, _ANSWER), "wait_for_workers": False, "on_error": "return"}
-        restarted = await super().restart_workers(workers, **options | for_now)
+        restarted: dict[str, Any] = await super().restart_workers(workers, **options | for_now)
         while options.get("wait_for_workers", True) and len(self.workers) < before:
             if deadline.expired:
                 missing = before - len(self.workers)

@@ -6,6 +6,7 @@ Everything here runs in the event loop of the scheduler, which runs in this proc
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from distributed.metrics import time
 
 from dask_hpc.clusters.jobs import refused
 from dask_hpc.clusters.slurm.kept import fate as fates
+from dask_hpc.clusters.slurm.kept.demand import Demand
 from dask_hpc.clusters.slurm.kept.failures import Failures, never_worked, passes
 from dask_hpc.clusters.slurm.kept.fate import Cause, Fate
 from dask_hpc.clusters.slurm.kept.job import WorkerJob
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _RETURN = 20.0  # seconds for a worker to return: a restarted one imports Dask again
 _LINGER = 60.0  # seconds for a retired job to end by itself
+_SOON = 5.0  # seconds in which an adaptive cluster tries to have its work done, unless new jobs take longer to come
 _STEADY = 30.0  # seconds after which a job with workers ends a row of failures
 _LEAD = 10.0  # seconds from submission to the first worker, until one was measured
 _AWAY = 60.0  # seconds without Slurm until that is said
@@ -46,12 +49,14 @@ class Keeper:
     Args:
         name: the name of the jobs in Slurm.
         processes: workers per job.
+        cores: cores per job.
         walltime: seconds that a job lasts.
         patience: seconds for a running job's workers to connect.
         failures: jobs that may fail in a row.
         logs: folder of the jobs' logs.
         fail: called with the error that ends the run.
         say: called with lines for the user.
+        verbose: also say why the number of jobs changes.
     """
 
     def __init__(
@@ -59,22 +64,27 @@ class Keeper:
         *,
         name: str,
         processes: int,
+        cores: int,
         walltime: float,
         patience: float,
         failures: int,
         logs: Path,
         fail: Callable[[Exception], None],
         say: Callable[[str], None],
+        verbose: bool = False,
     ) -> None:
         self._name = name
         self._processes = processes
+        self._cores = cores
         self._walltime = walltime
         self._patience = patience
         self._logs = logs
         self._fail = fail
         self._say = say
+        self._verbose = verbose
         self._failures = Failures(failures, logs)
         self._target = 0
+        self._demand: Demand | None = None
         self._jobs: dict[str, WorkerJob] = {}
         self._retired: list[WorkerJob] = []
         self._untold: list[WorkerJob] = []
@@ -123,8 +133,17 @@ class Keeper:
 
     def scale(self, jobs: int) -> None:
         """Keep this number of jobs from now on."""
-        self._target = jobs
+        self._target, self._demand = jobs, None
         self._changed.set()
+
+    def adapt(self, fewest: int, most: int) -> None:
+        """Keep as many jobs as the work can use, within these bounds, from now on."""
+        self._demand = Demand(fewest, most)
+        self._changed.set()
+
+    def hold(self) -> None:
+        """Keep the present number of jobs from now on."""
+        self._demand = None
 
     def scale_down(self, workers: Iterable[str]) -> None:
         """Keep fewer jobs: retire those of these workers, by name."""
@@ -219,6 +238,7 @@ class Keeper:
                 await self._ask()
             if not self._closing:
                 self._look_at_clock(monotonic())
+                self._follow(monotonic())
                 self._fill(monotonic())
                 self._tell()
             with suppress(TimeoutError):
@@ -227,7 +247,7 @@ class Keeper:
     def _pause(self) -> float:
         now = monotonic()
         due = self._pace.due(now) if self._jobs else 60.0
-        return min(max(due, 0.01), _TICK if self._jobs else 60.0)
+        return min(max(due, 0.01), _TICK if self._jobs or self._demand else 60.0)
 
     async def _ask(self) -> None:
         """Ask Slurm about the jobs, and act on what it answers."""
@@ -369,8 +389,36 @@ class Keeper:
 
     def _moving(self, job: WorkerJob) -> float:
         """Return the seconds that moving a job's data takes, with some to spare."""
-        held = sum(self._scheduler.workers[one].nbytes for one in job.workers if one in self._scheduler.workers)
+        held: int = sum(self._scheduler.workers[one].nbytes for one in job.workers if one in self._scheduler.workers)
         return 2.0 * held / max(float(self._scheduler.bandwidth), 1.0)
+
+    def _follow(self, now: float) -> None:
+        """Change the number of jobs with the work, if that is asked for."""
+        if not self._demand:
+            return
+        target = self._demand.jobs(now, self._useful(), lead=self._lead)
+        if target != self._target:
+            self._explain(target)
+            self._target = target
+
+    def _useful(self) -> int:
+        """Return the number of jobs that the work could use: more would not be there before it is done."""
+        found: int = self._scheduler.adaptive_target(target_duration=max(_SOON, self._lead))
+        per_job = self._processes if self._scheduler.workers else self._cores  # without workers, Dask counts cores
+        results = any(worker.nbytes for worker in self._scheduler.workers.values())
+        return max(math.ceil(found / per_job), int(results))  # somebody may still ask for the results
+
+    def _explain(self, target: int) -> None:
+        if not self._verbose:
+            return
+        tasks = sum(len(worker.processing) for worker in self._scheduler.workers.values())
+        waiting = len(self._scheduler.queued) + len(self._scheduler.unrunnable)
+        change = "More" if target > self._target else "Fewer"
+        here = len(self._scheduler.workers)
+        self._say(
+            f"{change} jobs, {target} instead of {self._target}: {tasks} tasks on {here} workers, {waiting} wait; "
+            f"a new job takes about {self._lead:.0f} s to come."
+        )
 
     def _fill(self, now: float) -> None:
         """Submit what is missing, and retire what is too much."""
