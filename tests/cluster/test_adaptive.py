@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ with cluster(on="slurm", verbose=True, **json.loads(sys.argv[1])) as dask_cluste
     [({"jobs": [0, 3]}, 0, 3), ({"jobs": "1-2", "cores": 2, "processes": 2}, 2, 4)],
     ids=["to-zero", "two-workers-per-job"],
 )
-def test_follows_the_work(slurm_sim: SlurmSim, options: dict[str, object], fewest: int, most: int) -> None:
+def test_follows_the_work(slurm_sim: SlurmSim, options: dict[str, Any], fewest: int, most: int) -> None:
     """Two bursts of work bring the most jobs, the pauses the fewest; each job is submitted once, and none cancelled."""
     slurm_sim.exec("sh", "-c", "rm -rf .dask-hpc")
     text = BURSTS.replace("int(sys.argv[2])", str(fewest))
@@ -53,7 +54,7 @@ def test_follows_the_work(slurm_sim: SlurmSim, options: dict[str, object], fewes
     name = re.search(r"--job-name=(\S+)", log)
     assert name
     states = slurm_sim.exec("squeue", "-h", "-t", "all", "-n", name[1], "-o", "%T").stdout.split()
-    per_job = int(str(options.get("processes", 1)))
+    per_job = options.get("processes", 1)
     assert len(states) == (fewest + 2 * (most - fewest)) // per_job
     assert log.count("is no longer needed.") == 2 * (most - fewest) // per_job
     assert left_after_a_minute(slurm_sim, "pgrep -f '[d]istributed.cli'") == ""

@@ -89,7 +89,7 @@ class Plan(ABC):
             kind=self.kind,
             workers=len(threads),
             threads=sum(threads.values()),
-            nodes=sorted(set(client.run(socket.gethostname).values())),
+            nodes=sorted(set(client.run(socket.gethostname, on_error="ignore").values())),
             tls=self.tls,
             jobs=list(jobs),
             settings=self.settings | settings,

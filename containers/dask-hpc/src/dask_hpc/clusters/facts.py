@@ -8,10 +8,23 @@ Value = int | float | str | bool | None
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A Slurm job that held workers."""
+    """A Slurm job for workers.
+
+    Attributes:
+        queued: time of its submission, in seconds since the Dask cluster was started; None if not recorded.
+        came: time at which its first worker connected; None if none did.
+        ended: time at which it ended, or began to retire; None if it was there until the end.
+        end: why it ended.
+        lost: whether it ended while it was needed.
+    """
 
     id: str
     node: str
+    queued: float | None = None
+    came: float | None = None
+    ended: float | None = None
+    end: str = ""
+    lost: bool = False
 
 
 class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,6 @@ from dask_hpc import network, sif
 from dask_hpc.clusters.asked import asked
 from dask_hpc.clusters.base import Plan, Session, home, level_kept, new_name, quieten, tls_row
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
-from dask_hpc.clusters.facts import Job
 from dask_hpc.clusters.jobs import cancelled_first, gone_at_end
 from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.clusters.slurm.request import WorkerJobs, make_request
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from distributed import Security
 
     from dask_hpc.clusters.slurm.kept.cluster import KeptCluster
-    from dask_hpc.clusters.slurm.kept.keeper import Keeper
     from dask_hpc.clusters.slurm.watch import Watch
 
 
@@ -134,7 +132,7 @@ class SlurmPlan(Plan):
             with cancelled_first(self.name), _interrupted_by(watch):
                 yield Session(
                     client=client,
-                    facts=lambda: self.facts(client, _held_workers(keeper)),
+                    facts=lambda: self.facts(client, keeper.facts()),
                     failure=lambda: watch.failure,
                     cluster=cluster,
                     timings=timings,
@@ -151,11 +149,6 @@ def _interrupted_by(watch: Watch) -> Iterator[None]:
     finally:
         watch.closing()
         quieten(logging.CRITICAL)
-
-
-def _held_workers(keeper: Keeper) -> list[Job]:
-    """Return the jobs that held workers."""
-    return [Job(job.id, job.queued.node if job.queued else "") for job in keeper.history if job.came]
 
 
 @contextmanager

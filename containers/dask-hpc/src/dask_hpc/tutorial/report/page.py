@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dask_hpc.clusters.facts import Job
+from dask_hpc.tutorial.report.figures.jobs import LOST, QUEUED, RUNNING, draw_jobs
 from dask_hpc.tutorial.report.figures.pictures import draw_picture
 from dask_hpc.tutorial.report.figures.style import COLOURS, DISK, FAILED, OTHER, TRANSFER, colours
 from dask_hpc.tutorial.report.figures.task_graph import draw_graph
@@ -54,9 +56,14 @@ def write_report(file: Path, result: Result, seen: Seen) -> None:
     figures = {f"picture{number}": draw_picture(picture) for number, picture in enumerate(result.pictures)}
     if stream.spans:
         figures["stream"] = draw_stream(stream, colour_of)
+    if timed := [job for job in result.cluster.jobs if job.queued is not None]:
+        figures["jobs"] = draw_jobs(
+            timed, max([result.timings.get("total", 0.0), *(job.ended or 0.0 for job in timed)])
+        )
     if graph.nodes:
         figures["graph"] = draw_graph(graph, colour_of)
     threads = max(result.cluster.threads, len(stream.lanes))
+    thread_seconds = _thread_seconds(result, stream, threads)
     page = render(
         "report.html.j2",
         figures,
@@ -64,10 +71,13 @@ def write_report(file: Path, result: Result, seen: Seen) -> None:
         result=result,
         stream=stream,
         threads=threads,
-        bars=list(_bars(stream, threads)),
+        thread_seconds=thread_seconds,
+        bars=list(_bars(stream, thread_seconds)),
         timings={name: f"{seconds:.3f} s" for name, seconds in result.timings.items()},
         thinned=thinned(stream)[1],
         stream_legend=_stream_legend(stream, times, colour_of),
+        jobs=_said_of(timed),
+        jobs_legend=_jobs_legend(timed),
         graph=graph,
         graph_legend=_functions_legend(dict.fromkeys(functions, ""), colour_of),
         cluster_facts=_cluster_facts(result),
@@ -85,8 +95,20 @@ def _compute_times(stream: Stream) -> dict[str, list[float]]:
     return dict(sorted(times.items(), key=lambda one: -sum(one[1])))
 
 
-def _bars(stream: Stream, threads: int) -> Iterator[_Bar]:
-    shares = where_time_went(stream, threads)
+def _thread_seconds(result: Result, stream: Stream, threads: int) -> float:
+    """Return the time of all worker threads during the recording; those of replaced jobs were there for a part."""
+    timed = [job for job in result.cluster.jobs if job.came is not None]
+    cores = result.cluster.settings.get("cores")
+    if not timed or not isinstance(cores, int):
+        return threads * stream.seconds
+    began = result.timings.get("cluster", 0.0) + result.timings.get("workers", 0.0)
+    end = began + stream.seconds
+    there = (min(job.ended or end, end) - max(job.came or 0.0, began) for job in timed)
+    return cores * sum(max(0.0, seconds) for seconds in there)
+
+
+def _bars(stream: Stream, thread_seconds: float) -> Iterator[_Bar]:
+    shares = where_time_went(stream, thread_seconds)
     whole = sum(share.seconds for share in shares) or 1.0
     for share, colour in zip(shares, _SHARE_COLOURS, strict=True):
         if share.seconds > _SMALLEST_SHARE * whole:
@@ -115,6 +137,17 @@ def _functions_legend(said: Mapping[str, str], colour_of: Mapping[str, str]) -> 
     entries = [_LegendEntry(name + more, colour_of[name]) for name, more in said.items() if colour_of[name] != OTHER]
     others = len(said) - len(entries)
     return [*entries, _LegendEntry(f"{others} other functions", OTHER)] if others else entries
+
+
+def _said_of(jobs: Sequence[Job]) -> str:
+    retired = sum(job.ended is not None and not job.lost for job in jobs)
+    lost = sum(job.lost for job in jobs)
+    return f"{len(jobs)} jobs were submitted: {retired} retired, {lost} lost; the others were there until the end."
+
+
+def _jobs_legend(jobs: Sequence[Job]) -> list[_LegendEntry]:
+    entries = [_LegendEntry("queued and starting", QUEUED), _LegendEntry("with workers", RUNNING)]
+    return [*entries, *([_LegendEntry("lost (a cross)", LOST)] if any(job.lost for job in jobs) else [])]
 
 
 def _cluster_facts(result: Result) -> dict[str, object]:

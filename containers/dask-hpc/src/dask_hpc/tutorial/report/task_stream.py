@@ -78,7 +78,7 @@ def recording(client: Client) -> Iterator[Recording]:
             stack.pop_all()
             raise
         end = time()
-        hosts = client.run(socket.gethostname)
+        hosts = client.run(socket.gethostname, on_error="ignore")  # a worker may leave just now
     found.stream = make_stream(events.data, hosts, begin=begin, end=end)
 
 
@@ -135,14 +135,13 @@ def _host(address: str, hosts: Mapping[str, str]) -> str:
     return hosts.get(address) or urlsplit(address).hostname or address
 
 
-def where_time_went(stream: Stream, threads: int) -> list[Share]:
-    """Split the time of all threads, `threads` times `stream.seconds`, into shares.
+def where_time_went(stream: Stream, thread_seconds: float) -> list[Share]:
+    """Split the time of all threads into shares.
 
     Args:
         stream: the recording.
-        threads: number of worker threads, including those that never had a task.
+        thread_seconds: the time of all worker threads, including those that never had a task.
     """
-    threads = max(threads, len(stream.lanes))
     lanes: dict[int, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for span in stream.spans:
         lanes[span.lane][span.action].append((max(0.0, span.start), span.stop))
@@ -154,8 +153,9 @@ def where_time_went(stream: Stream, threads: int) -> list[Share]:
             sofar += lane[action]
             spent[action] += _covered(sofar) - before
     all_parts = [part for lane in lanes.values() for parts in lane.values() for part in parts]
-    all_idle = threads * (stream.seconds - _covered(all_parts))
-    some_idle = threads * stream.seconds - sum(spent.values()) - all_idle
+    thread_seconds = max(thread_seconds, sum(spent.values()))
+    all_idle = thread_seconds * (1 - min(1.0, _covered(all_parts) / stream.seconds)) if stream.seconds else 0.0
+    some_idle = max(0.0, thread_seconds - sum(spent.values()) - all_idle)
     shares = [Share(name, spent[action]) for action, name in ACTIONS.items()]
     return [*shares, Share("idle while other threads work", some_idle), Share("no task on any thread", all_idle)]
 

@@ -30,6 +30,7 @@ class WorkerJob:
         needed: False if it leaves because there are too many.
         completing: whether its processes are being ended.
         fate: why it ended.
+        ended: time at which it ended, or began to retire.
     """
 
     name: str
@@ -48,6 +49,7 @@ class WorkerJob:
     needed: bool = True
     completing: bool = False
     fate: Fate | None = None
+    ended: float | None = None
 
     def __str__(self) -> str:
         node = f" on {self.queued.node}" if self.queued and self.queued.node else ""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed.metrics import time
 
+from dask_hpc.clusters.facts import Job
 from dask_hpc.clusters.jobs import refused
 from dask_hpc.clusters.slurm.kept import fate as fates
 from dask_hpc.clusters.slurm.kept.demand import Demand
@@ -101,6 +102,7 @@ class Keeper:
         self._pace = Pace(monotonic())
         self.refusal = ""
         self.history: list[WorkerJob] = []
+        self._began = monotonic()
 
     def start(self, cluster: KeptCluster, scheduler: KeptScheduler) -> None:
         """Begin to keep the jobs of a cluster."""
@@ -128,6 +130,22 @@ class Keeper:
     def jobs(self) -> list[WorkerJob]:
         """The jobs that fill a place."""
         return [job for job in self._jobs.values() if job.stands]
+
+    def facts(self) -> list[Job]:
+        """Return all jobs that Slurm has accepted, for the results."""
+        return [
+            Job(
+                id=job.id,
+                node=job.queued.node if job.queued else "",
+                queued=job.submitted - self._began,
+                came=None if job.came is None else job.came - self._began,
+                ended=None if job.ended is None else job.ended - self._began,
+                end=job.leaving or (job.fate.text if job.fate else "there until the end"),
+                lost=bool(job.fate) and not job.leaving,
+            )
+            for job in list(self.history)
+            if job.id
+        ]
 
     # What is asked for
 
@@ -322,6 +340,7 @@ class Keeper:
     def _end(self, job: WorkerJob, fate: Fate) -> None:
         """Act on a job that has ended."""
         job.fate = fate
+        job.ended = job.ended or monotonic()
         self._jobs.pop(job.name, None)
         if job in self._retired:
             self._retired.remove(job)
@@ -474,6 +493,7 @@ class Keeper:
 
     def _part(self, job: WorkerJob) -> None:
         """Move a job from the kept ones to the retired ones."""
+        job.ended = monotonic()
         self._jobs.pop(job.name, None)
         self._retired.append(job)
         self._cluster.let_go(job.name)
