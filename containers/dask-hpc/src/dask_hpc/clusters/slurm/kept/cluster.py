@@ -135,7 +135,7 @@ class KeptScheduler(Scheduler):
         before, timeout = len(self.workers), options.get("timeout", 30)
         deadline = Deadline.after(timeout)
         for_now = {"timeout": min(timeout, _ANSWER), "wait_for_workers": False, "on_error": "return"}
-        restarted = await super().restart_workers(workers, **options | for_now)
+        restarted: dict[str, Any] = await super().restart_workers(workers, **options | for_now)
         while options.get("wait_for_workers", True) and len(self.workers) < before:
             if deadline.expired:
                 missing = before - len(self.workers)

@@ -369,7 +369,7 @@ class Keeper:
 
     def _moving(self, job: WorkerJob) -> float:
         """Return the seconds that moving a job's data takes, with some to spare."""
-        held = sum(self._scheduler.workers[one].nbytes for one in job.workers if one in self._scheduler.workers)
+        held = float(sum(self._scheduler.workers[one].nbytes for one in job.workers if one in self._scheduler.workers))
         return 2.0 * held / max(float(self._scheduler.bandwidth), 1.0)
 
     def _fill(self, now: float) -> None:
