@@ -7,12 +7,14 @@ import signal
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
 
 from dask_hpc import ClusterError, RequestError, cluster
-from dask_hpc.clusters.cluster import _workers_lost
+from dask_hpc.clusters.cluster import _given_up
 from dask_hpc.tutorial import Points, draw
 
 
@@ -57,15 +59,28 @@ def handler() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("handler")
-def test_lost_workers_end_cell_but_not_kernel(capsys: pytest.CaptureFixture[str]) -> None:
-    """While a cell runs, lost workers raise an error; between cells they print a message."""
+def test_failure_ends_cell_but_not_kernel(
+    handler: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error with which a cluster ends is raised in a running cell; between cells it is printed."""
+    ended: Any = SimpleNamespace(failure=ClusterError("3 jobs in a row failed."))
+    monkeypatch.setattr("dask_hpc.clusters.cluster._started", [SimpleNamespace(failure=None), ended])
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with pytest.raises(ClusterError, match="All workers were lost"):
-        _workers_lost(signal.SIGUSR1, None)
+    with pytest.raises(ClusterError) as caught:
+        _given_up(signal.SIGUSR1, None)
+    assert caught.value is ended.failure
+    assert capsys.readouterr().err == ""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _workers_lost(signal.SIGUSR1, None)
-    assert "All workers were lost" in capsys.readouterr().err
+    _given_up(signal.SIGUSR1, None)
+    assert capsys.readouterr().err == "3 jobs in a row failed.\n"
+
+
+def test_running_cluster_has_no_failure(tmp_path: Path) -> None:
+    """A cluster has no failure before it is started, nor while it works."""
+    started = cluster(on="local", workers=1, memory="256MiB", local_directory=str(tmp_path), dashboard="127.0.0.1:0")
+    assert started.failure is None
+    with started:
+        assert started.failure is None
 
 
 def test_scales_by_number_and_by_load(tmp_path: Path) -> None:

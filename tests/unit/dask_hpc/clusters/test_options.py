@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dask_hpc.clusters import BACKENDS
-from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand
+from dask_hpc.clusters.options import CLUSTER_OPTIONS, ClusterOptions, SectionedCommand
 
 
 def command(seen: dict[str, Any]) -> SectionedCommand:
@@ -42,12 +42,22 @@ def test_help_lists_options_by_section() -> None:
     assert text.index("--size") < text.index("With --on slurm") < text.index("--jobs")
 
 
-def test_only_four_options_have_defaults() -> None:
+def test_only_five_options_have_defaults() -> None:
     """All other values are chosen later by the backend."""
     seen: dict[str, Any] = {}
     CliRunner().invoke(command(seen), [])
     given = {name: value for name, value in seen.items() if value is not None}
-    assert given == {"dashboard": "127.0.0.1:0", "timeout": 300, "tls": True, "sbatch_option": ()}
+    assert given == {"dashboard": "127.0.0.1:0", "timeout": 300, "max_failures": 3, "tls": True, "sbatch_option": ()}
+
+
+def test_default_is_not_given() -> None:
+    """An option counts as given if its value differs from its default, whether or not that is None."""
+    assert ClusterOptions().given() == []
+    assert ClusterOptions(max_failures=4, jobs=1, sbatch_option=("-x",)).given() == [
+        "jobs",
+        "max_failures",
+        "sbatch_option",
+    ]
 
 
 def test_parses_values() -> None:

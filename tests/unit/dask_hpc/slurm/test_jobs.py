@@ -12,6 +12,7 @@ from dask_hpc.slurm.allocation import Allocation
 from dask_hpc.slurm.jobs import (
     QueuedJob,
     cancel,
+    cancel_jobs,
     ended,
     jobs,
     judge,
@@ -87,6 +88,14 @@ def test_log_tails_leave_out_info_messages(tmp_path: Path) -> None:
     assert lines[3:] == [f"  line {number}" for number in range(8, 20)]
 
 
+def test_log_tails_of_some_jobs(tmp_path: Path) -> None:
+    """With numbers of jobs, only their logs are shown: 7 is not 17."""
+    for name in ("x-7", "x-17", "x-8"):
+        (tmp_path / f"{name}.err").write_text(f"of {name}\n")
+    assert log_tails(tmp_path, jobs=["7"]) == f"{tmp_path}/x-7.err:\n  of x-7"
+    assert "No log in" in log_tails(tmp_path, jobs=["9"])
+
+
 def test_distinguishes_quiet_log_from_no_log(tmp_path: Path) -> None:
     """A job without warnings differs from a job that never started."""
     assert "No log in" in log_tails(tmp_path)
@@ -95,14 +104,26 @@ def test_distinguishes_quiet_log_from_no_log(tmp_path: Path) -> None:
 
 
 def test_lists_own_jobs_of_name(commands: Commands) -> None:
-    """Each job has its number, state, reason and node; a reason may contain spaces."""
-    commands["squeue"] = "printf '7|RUNNING|None|c1\\n\\n8|PENDING|Nodes are DOWN|\\n'"
+    """Each job has its number, state, reason, node, start and time left; a reason may contain spaces."""
+    commands["squeue"] = (
+        "printf '7|RUNNING|None|c1|2026-01-01T08:00:00|1:30\\n\\n8|PENDING|Nodes are DOWN||N/A|1-00:00:00\\n'"
+    )
     assert jobs("one") == [
-        QueuedJob(id="7", state="RUNNING", reason="None", node="c1"),
-        QueuedJob(id="8", state="PENDING", reason="Nodes are DOWN", node=""),
+        QueuedJob(id="7", state="RUNNING", reason="None", node="c1", start="2026-01-01T08:00:00", left=90),
+        QueuedJob(id="8", state="PENDING", reason="Nodes are DOWN", node="", start="N/A", left=86400),
     ]
     (call,) = commands.calls("squeue")
-    assert call == f"-u {os.getuid()} --name one -h -t all -o %i|%T|%r|%N"
+    assert call == f"-u {os.getuid()} --name one -h -t all -o %i|%T|%r|%N|%S|%L"
+
+
+@pytest.mark.parametrize(
+    ("left", "seconds"),
+    [("0:05", 5), ("59:59", 3599), ("2:00:00", 7200), ("7-00:00:01", 604801), ("UNLIMITED", None), ("INVALID", None)],
+)
+def test_reads_time_left(commands: Commands, left: str, seconds: int | None) -> None:
+    """squeue leaves out days and hours that are zero; a job without a limit has no end."""
+    commands["squeue"] = f"echo '7|RUNNING|None|c1|2026-01-01T08:00:00|{left}'"
+    assert jobs("one")[0].left == seconds
 
 
 @pytest.mark.parametrize("state", ["PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "REQUEUED"])
@@ -133,6 +154,13 @@ def test_cancels_jobs_by_name(commands: Commands) -> None:
     commands["scancel"] = "exit 1"
     cancel("one")
     assert commands.calls("scancel") == ["--name one"]
+
+
+def test_cancels_jobs_by_number(commands: Commands) -> None:
+    """All jobs are cancelled in one call; jobs that have already ended are not an error."""
+    commands["scancel"] = "exit 1"
+    cancel_jobs(["7", "8"])
+    assert commands.calls("scancel") == ["7 8"]
 
 
 def test_waits_until_queue_is_empty(commands: Commands) -> None:

@@ -75,8 +75,8 @@ class ClusterOptions:
         return cls(**{field.name: params[field.name] for field in fields(cls) if field.name in params})
 
     def given(self) -> list[str]:
-        """Return the names of the options that have a value, sorted."""
-        return sorted(field.name for field in fields(self) if getattr(self, field.name) not in (None, ()))
+        """Return the names of the options that differ from their default, sorted."""
+        return sorted(field.name for field in fields(self) if getattr(self, field.name) != field.default)
 
     def refuse_others(self, allowed: frozenset[str], *, where: str, seen: str, todo: str = "leave it out.") -> None:
         """Raise `RequestError` if an option has a value that is not among the allowed ones."""

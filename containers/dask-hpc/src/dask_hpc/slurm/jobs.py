@@ -19,7 +19,6 @@ _COMPLETING = "COMPLETING"
 _HOPELESS = frozenset(
     {
         "AccountNotAllowed",
-        "AssociationJobLimit",
         "AssocMaxCpuPerJobLimit",
         "AssocMaxMemPerJob",
         "BadConstraints",
@@ -84,6 +83,25 @@ def jobs(name: str) -> list[QueuedJob]:
     """Return the user's jobs with that name that wait, run or ended recently."""
     text = _squeue(name, "-h", "-t", "all", "-o", "%i|%T|%r|%N|%S|%L")
     return [_parse_job(line) for line in text.splitlines() if line.strip()]
+
+
+def accounted(ids: Sequence[str]) -> dict[str, QueuedJob]:
+    """Return ended jobs that squeue no longer shows, by number, from Slurm's accounting, if the site has it."""
+    answer = run("sacct", "-nPX", "--jobs", ",".join(ids), "--format=JobIDRaw,State,ExitCode,NodeList")
+    lines = [line.split("|") for line in answer.out.splitlines()] if answer.status == 0 else []
+    found = [
+        QueuedJob(id=number, state=state.split()[0], reason=_reason(exit_code), node=node)
+        for number, state, exit_code, node in lines  # such as 7|CANCELLED by 1000|0:15|c1
+    ]
+    return {job.id: job for job in found if job.finished}
+
+
+def _reason(exit_code: str) -> str:
+    """Return an exit code, such as 0:9, as squeue's reason for the end of a job."""
+    status, _, signum = exit_code.partition(":")
+    if signum not in {"", "0"}:
+        return f"RaisedSignal:{signum}"
+    return "NonZeroExitCode" if status != "0" else "None"
 
 
 def ended(job: str) -> str:

@@ -56,15 +56,23 @@ class Watch(SchedulerPlugin):
         with self._changed:
             self.failure = self.failure or failure
             self._changed.notify_all()
-        if self._running and not self._closing:
+            interrupts = self._running and not self._closing
+        if interrupts:
             if self._by_signal:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
             elif self._scheduler:  # Dask cancels what the client waits for
                 self._scheduler.loop.add_callback(self._scheduler.close, reason=str(failure))
 
     def running(self) -> None:
-        """Interrupt the main thread from now on: it no longer waits for workers."""
-        self._running = True
+        """Interrupt the main thread from now on: it no longer waits for workers.
+
+        Raises:
+            ClusterError: the run has ended since the wait for workers.
+        """
+        with self._changed:
+            if self.failure:
+                raise self.failure
+            self._running = True
 
     def closing(self) -> None:
         """Expect workers to leave from now on."""

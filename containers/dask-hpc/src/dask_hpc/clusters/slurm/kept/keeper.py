@@ -285,6 +285,8 @@ class Keeper:
         if self._closing:
             return
         by_number = {job.id: job for job in found}
+        if forgotten := [job.id for job in self._jobs.values() if job.queued and job.id not in by_number]:
+            by_number |= await asyncio.to_thread(slurm.accounted, forgotten)
         for job in [*self._jobs.values(), *self._retired]:
             if job.id and job.submitted <= asked:
                 self._update(job, by_number.get(job.id), asked)
@@ -408,7 +410,7 @@ class Keeper:
 
     def _moving(self, job: WorkerJob) -> float:
         """Return the seconds that moving a job's data takes, with some to spare."""
-        held: int = sum(self._scheduler.workers[one].nbytes for one in job.workers if one in self._scheduler.workers)
+        held = float(sum(self._scheduler.workers[one].nbytes for one in job.workers if one in self._scheduler.workers))
         return 2.0 * held / max(float(self._scheduler.bandwidth), 1.0)
 
     def _follow(self, now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _ROUTINE = 12.0  # seconds between queries in steady state: five per minute
 _FIRST = 0.4  # seconds before the first query in a hurry; each further one waits twice as long
-_CREDIT = 14.0  # queries in a hurry that may follow each other
+_CREDIT = 6.0  # queries in a hurry that may follow each other
 _REFILL = 60.0  # seconds until one more is allowed: six queries per minute at most, over time
 
 
@@ -42,9 +42,10 @@ class Pace:
     def asked(self, now: float) -> None:
         """Note that Slurm was asked."""
         self._refill(now)
+        early = now - self._asked < _ROUTINE
         self._asked = now
         if self._gap:
-            self._credit = max(0.0, self._credit - 1)
+            self._credit = max(0.0, self._credit - early)
             self._gap = min(self._gap * 2, _ROUTINE)
 
     def _refill(self, now: float) -> None:
