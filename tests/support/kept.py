@@ -68,15 +68,24 @@ class Running:
 
 
 @contextmanager
-def program(sim: SlurmSim, text: str = PROGRAM, *, env: Mapping[str, str] = {}, **options: Any) -> Iterator[Running]:
+def program(
+    sim: SlurmSim, text: str = PROGRAM, *, env: Mapping[str, str] = {}, python: str = "python", **options: Any
+) -> Iterator[Running]:
     """Run a program on the login node during the block.
 
     Its output is in `log`. It should end when `enough` exists; before, it creates `at-work`, which this waits for.
+
+    Args:
+        sim: the mini-cluster.
+        text: the program.
+        env: its environment variables, quoted for a shell.
+        python: the command that runs it.
+        options: arguments of `dask_hpc.cluster`, which it gets as JSON.
     """
     arguments = {"jobs": 2, "cores": 1, "memory": "600MiB", "walltime": "00:10:00", **options}
     sim.exec("sh", "-c", "rm -rf log at-work enough ended; cat >program.py", stdin=text)
     variables = " ".join(f"{name}={value}" for name, value in env.items())
-    command = f"{variables} python -u program.py '{json.dumps(arguments)}' >log 2>&1; echo $? >ended; cat ended"
+    command = f"{variables} {python} -u program.py '{json.dumps(arguments)}' >log 2>&1; echo $? >ended; cat ended"
     with ThreadPoolExecutor(1) as pool:
         running = Running(sim, pool.submit(sim.exec, "sh", "-c", command, timeout=280))
         try:
@@ -88,9 +97,15 @@ def program(sim: SlurmSim, text: str = PROGRAM, *, env: Mapping[str, str] = {}, 
 
 
 @contextmanager
-def right_answers(sim: SlurmSim, *, env: Mapping[str, str] = STRICT, **options: Any) -> Iterator[Running]:
-    """Run `PROGRAM` during the block; assert that its answers are right, and that nothing is left."""
-    with program(sim, env=env, **options) as running:
+def right_answers(sim: SlurmSim, *, env: Mapping[str, str] = STRICT, **how: Any) -> Iterator[Running]:
+    """Run `PROGRAM` during the block; assert that its answers are right, and that nothing is left.
+
+    Args:
+        sim: the mini-cluster.
+        env: the program's environment variables.
+        how: further arguments of `program`.
+    """
+    with program(sim, env=env, **how) as running:
         assert not sim.exec("sh", "-c", "cat ended 2>/dev/null", check=False).stdout, running.log()
         yield running
     log = running.log()
