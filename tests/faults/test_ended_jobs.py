@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -114,7 +115,7 @@ DYING = PROGRAM.replace(
     ],
     ids=["exit", "signal", "nanny", "memory"],
 )
-def test_task_that_kills_its_workers(slurm_sim: SlurmSim, options: dict[str, int], death: str, said: str) -> None:
+def test_task_that_kills_its_workers(slurm_sim: SlurmSim, options: dict[str, Any], death: str, said: str) -> None:
     """The deaths count against the task, which ends with an error that names it; the jobs are replaced."""
     text = DYING.replace("{death}", death)
     environment = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
@@ -158,6 +159,7 @@ with cluster(on="slurm", **json.loads(sys.argv[1])) as dask_cluster:
 """
 
 
+@pytest.mark.soak(only=True)  # three wall times of a minute
 def test_task_longer_than_wall_time(slurm_sim: SlurmSim) -> None:
     """A task that no job can finish ends with an error that names it and the wall time, not never."""
     with program(slurm_sim, LONG, walltime="00:01:00") as running:
@@ -172,4 +174,4 @@ def test_controller_away(slurm_sim: SlurmSim) -> None:
         slurm_sim.exec("scancel", job)
         slurm_sim.fault("controller-lost")
         slurm_sim.fault("heal")
-        running.until_said(f"^Job {job} on .* (was cancelled|is no longer known to Slurm); job [0-9]+ takes its place")
+        running.until_said(f"^Job {job} .*(takes its place|it will start again)")  # it may forget the cancellation

@@ -18,6 +18,7 @@ class WorkerJob:
         submitted: time of its submission.
         id: its number in Slurm; '' until sbatch has answered.
         queued: Slurm's last answer about it.
+        node: the node that it runs or ran on.
         start: Slurm's start time of its run, as text; '' while it waits. A job that is requeued gets another one.
         running: time at which it was first seen running.
         ends: time at which Slurm will end it.
@@ -37,6 +38,7 @@ class WorkerJob:
     submitted: float
     id: str = ""
     queued: QueuedJob | None = None
+    node: str = ""
     start: str = ""
     running: float | None = None
     ends: float | None = None
@@ -52,8 +54,7 @@ class WorkerJob:
     ended: float | None = None
 
     def __str__(self) -> str:
-        node = f" on {self.queued.node}" if self.queued and self.queued.node else ""
-        return f"Job {self.id}{node}"
+        return f"Job {self.id} on {self.node}" if self.node else f"Job {self.id}"
 
     @property
     def stands(self) -> bool:

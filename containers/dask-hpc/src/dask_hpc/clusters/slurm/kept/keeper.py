@@ -136,7 +136,7 @@ class Keeper:
         return [
             Job(
                 id=job.id,
-                node=job.queued.node if job.queued else "",
+                node=job.node,
                 queued=job.submitted - self._began,
                 came=None if job.came is None else job.came - self._began,
                 ended=None if job.ended is None else job.ended - self._began,
@@ -300,7 +300,7 @@ class Keeper:
         if queued is None:
             self._end(job, fates.GONE)
             return
-        job.queued = queued
+        job.queued, job.node = queued, queued.node or job.node
         if fates.held(queued):
             self._later(slurm.cancel_jobs, [job.id])
             self._end(job, fates.fate(queued))
