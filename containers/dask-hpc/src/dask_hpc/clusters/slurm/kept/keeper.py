@@ -189,7 +189,7 @@ class Keeper:
     def lost(self, worker: WorkerState, *, expected: bool) -> None:
         """Note that a worker is leaving; `expected` if it said so before."""
         job = self._of_worker(str(worker.name))
-        if not job or self._closing:
+        if not job or self._closing or worker.address not in job.workers:  # of a run that Slurm has put back
             return
         job.workers.discard(worker.address)
         loss = Loss.of(worker, time(), counts=not expected)
