@@ -296,6 +296,7 @@ class Keeper:
         self._say(f"{job} {fates.requeued(queued).text}; it will start again.")
         left = list(job.workers)
         job.put_back()
+        job.submitted = monotonic()
         for address in left:  # a node that hangs has not said that it leaves
             self._remove_worker(address)
 
