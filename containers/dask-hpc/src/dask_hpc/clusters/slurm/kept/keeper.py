@@ -439,7 +439,7 @@ class Keeper:
                 await asyncio.sleep(_TICK)
         await asyncio.sleep(_LINGER)
         if not job.fate:
-            await asyncio.to_thread(slurm.cancel_jobs, [job.id])
+            self._later(slurm.cancel_jobs, [job.id])
 
     def _remove_worker(self, address: str) -> None:
         removing = self._scheduler.remove_worker(address, stimulus_id="dask-hpc-job-ended", expected=True)
