@@ -227,7 +227,7 @@ class Keeper:
     def _pause(self) -> float:
         now = monotonic()
         due = self._pace.due(now) if self._jobs else 60.0
-        return min(max(due, 0.01), _TICK if self._jobs else 60.0)
+        return min(max(due, 0.01), _TICK if self._jobs or self._target else 60.0)
 
     async def _ask(self) -> None:
         """Ask Slurm about the jobs, and act on what it answers."""
