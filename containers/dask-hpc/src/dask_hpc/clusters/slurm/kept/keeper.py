@@ -362,7 +362,7 @@ class Keeper:
         }
         for name, lifetime in lifetimes(endings, lead=1.5 * self._lead).items():
             job = self._jobs[name]
-            if now >= lifetime.succeeded and job.stands and now >= self._not_before:
+            if now >= lifetime.succeeded and job.stands and self._may_submit(now):
                 self._submit([job])
             there = job.successor is not None and job.successor.came is not None
             if there or now >= lifetime.retires:
@@ -380,8 +380,12 @@ class Keeper:
         if missing < 0:
             for job in sorted(standing, key=self._work)[:-missing]:
                 self._remove(job)
-        elif missing and now >= max(self._not_before, self._failures.last + self._failures.pause):
+        elif missing and self._may_submit(now):
             self._submit([None] * missing)
+
+    def _may_submit(self, now: float) -> bool:
+        """Return whether the pause after a failure or a rejection is over."""
+        return now >= max(self._not_before, self._failures.last + self._failures.pause)
 
     def _submit(self, replaced: Sequence[WorkerJob | None]) -> None:
         """Submit jobs, each in the place of another one or in a new place."""
