@@ -414,7 +414,7 @@ class Keeper:
     def _remove(self, job: WorkerJob) -> None:
         """End a job and the one that it succeeds: there are too many."""
         for one in [job, *(before for before in self._jobs.values() if before.successor is job)]:
-            one.needed = False
+            one.needed = not (one.workers or one.id)  # without a number, it is removed later, if it is still too much
             if one.workers:
                 self._retire(one, "is no longer needed")
             elif one.id:
