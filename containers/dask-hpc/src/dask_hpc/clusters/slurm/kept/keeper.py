@@ -86,6 +86,7 @@ class Keeper:
         self._silent = 0.0
         self._told_silent = False
         self._closing = False
+        self._asking = False
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Future[Any]] = set()
         self._pace = Pace(monotonic())
@@ -215,22 +216,29 @@ class Keeper:
     async def _run(self) -> None:
         while not self._closing:
             self._changed.clear()
-            if self._jobs and not self._pace.due(monotonic()):
-                await self._ask()
-            if not self._closing:
-                self._look_at_clock(monotonic())
-                self._fill(monotonic())
-                self._tell()
+            if self._jobs and not self._asking and not self._pace.due(monotonic()):
+                self._asking = True  # meanwhile, jobs retire in time: without a controller, an answer takes a minute
+                self._hold(asyncio.ensure_future(self._ask()))
+            self._look_at_clock(monotonic())
+            self._fill(monotonic())
+            self._tell()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), self._pause())
 
     def _pause(self) -> float:
         now = monotonic()
-        due = self._pace.due(now) if self._jobs else 60.0
+        due = self._pace.due(now) if self._jobs and not self._asking else 60.0
         return min(max(due, 0.01), _TICK if self._jobs or self._target else 60.0)
 
     async def _ask(self) -> None:
         """Ask Slurm about the jobs, and act on what it answers."""
+        try:
+            await self._ask_and_act()
+        finally:
+            self._asking = False
+            self._changed.set()
+
+    async def _ask_and_act(self) -> None:
         asked = monotonic()
         self._pace.asked(asked)
         try:
