@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dask_hpc.clusters.facts import Job
 from dask_hpc.clusters.options import ClusterOptions
-from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan
+from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan, _held_workers
+from dask_hpc.clusters.slurm.kept.job import WorkerJob
 from dask_hpc.errors import DaskHpcError, RequestError
 from dask_hpc.screen import Screen
+from dask_hpc.slurm.jobs import QueuedJob
 from tests.support.requests import SLURM_SINFO
 from tests.support.site_commands import Commands
 
@@ -91,3 +95,24 @@ def test_rejects_unknown_partition(planned: Callable[..., SlurmPlan]) -> None:
     """An unknown partition is rejected by name while planning."""
     with pytest.raises(RequestError, match="'gpu'"):
         planned(partition="gpu")
+
+
+def held(number: str, state: str, node: str, *, came: bool = True) -> WorkerJob:
+    """Return a job as a keeper knows it."""
+    queued = QueuedJob(id=number, state=state, reason="None", node=node)
+    return WorkerJob(name=f"x-{number}", submitted=0.0, id=number, queued=queued, came=1.0 if came else None)
+
+
+def test_jobs_that_held_workers_have_nodes(commands: Commands) -> None:
+    """After a short run, Slurm is asked for the nodes that the keeper does not know yet; otherwise it is not asked."""
+    commands["squeue"] = (
+        "printf '7|COMPLETED|None|c7|N/A|0:00\\n8|RUNNING|None|c2|N/A|1:00\\n9|PENDING|None||N/A|1:00\\n'"
+    )
+    history = [held("7", "CANCELLED", "c1"), held("9", "PENDING", "", came=False)]
+    keeper: Any = SimpleNamespace(history=history)
+    assert _held_workers(keeper, "one") == [Job("7", "c1")]
+    assert commands.calls("squeue") == []
+    history.insert(1, held("8", "PENDING", ""))
+    assert _held_workers(keeper, "one") == [Job("7", "c1"), Job("8", "c2")]
+    commands["squeue"] = "exit 1"
+    assert _held_workers(keeper, "one") == [Job("7", "c1"), Job("8", "")]

@@ -7,7 +7,7 @@ import os
 import signal
 from asyncio import CancelledError
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -130,7 +130,7 @@ class SlurmPlan(Plan):
             with cancelled_first(self.name), _interrupted_by(watch):
                 yield Session(
                     client=client,
-                    facts=lambda: self.facts(client, _held_workers(keeper)),
+                    facts=lambda: self.facts(client, _held_workers(keeper, self.name)),
                     failure=lambda: watch.failure,
                     cluster=cluster,
                     timings=timings,
@@ -149,9 +149,13 @@ def _interrupted_by(watch: Watch) -> Iterator[None]:
         quieten(logging.CRITICAL)
 
 
-def _held_workers(keeper: Keeper) -> list[Job]:
+def _held_workers(keeper: Keeper, name: str) -> list[Job]:
     """Return the jobs that held workers."""
-    return [Job(job.id, job.queued.node if job.queued else "") for job in keeper.history if job.came]
+    nodes = {job.id: job.queued.node if job.queued else "" for job in keeper.history if job.came}
+    if not all(nodes.values()):  # a short run ends before the keeper has asked again
+        with suppress(ClusterError):
+            nodes |= {job.id: job.node for job in slurm_jobs.jobs(name) if nodes.get(job.id) == ""}
+    return [Job(number, node) for number, node in nodes.items()]
 
 
 @contextmanager
