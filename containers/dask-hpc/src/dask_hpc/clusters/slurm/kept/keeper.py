@@ -164,7 +164,7 @@ class Keeper:
         for job in self.history:
             if job.successor and job.successor.name == name:
                 job.successor = None
-        self._later(self._cluster.let_go, name)
+        self._cluster.let_go(name)
         self._end_with(error)
 
     def came(self, worker: WorkerState) -> None:
