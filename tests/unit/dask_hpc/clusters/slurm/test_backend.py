@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from dask_hpc.clusters.facts import Job
 from dask_hpc.clusters.options import ClusterOptions
-from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan
+from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan, _with_nodes
 from dask_hpc.errors import DaskHpcError, RequestError
 from dask_hpc.screen import Screen
 from tests.support.requests import SLURM_SINFO
@@ -91,3 +92,17 @@ def test_rejects_unknown_partition(planned: Callable[..., SlurmPlan]) -> None:
     """An unknown partition is rejected by name while planning."""
     with pytest.raises(RequestError, match="'gpu'"):
         planned(partition="gpu")
+
+
+def test_jobs_that_with_nodes_have_nodes(commands: Commands) -> None:
+    """After a short run, Slurm is asked for the nodes that the keeper does not know yet; otherwise it is not asked."""
+    commands["squeue"] = (
+        "printf '7|COMPLETED|None|c7|N/A|0:00\\n8|RUNNING|None|c2|N/A|1:00\\n9|PENDING|None||N/A|1:00\\n'"
+    )
+    known = [Job("7", "c1", came=1.0), Job("9", "")]
+    assert _with_nodes(known, "one") == known
+    assert commands.calls("squeue") == []
+    found = [*known, Job("8", "", came=1.0)]
+    assert _with_nodes(found, "one") == [*known, Job("8", "c2", came=1.0)]
+    commands["squeue"] = "exit 1"
+    assert _with_nodes(found, "one") == found

@@ -7,13 +7,15 @@ import os
 import signal
 from asyncio import CancelledError
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from dask_hpc import network, sif
 from dask_hpc.clusters.asked import asked
@@ -35,6 +37,7 @@ from dask_hpc.stop import handling, not_interrupted
 if TYPE_CHECKING:
     from distributed import Security
 
+    from dask_hpc.clusters.facts import Job
     from dask_hpc.clusters.slurm.kept.cluster import KeptCluster
     from dask_hpc.clusters.slurm.watch import Watch
 
@@ -132,7 +135,7 @@ class SlurmPlan(Plan):
             with cancelled_first(self.name), _interrupted_by(watch):
                 yield Session(
                     client=client,
-                    facts=lambda: self.facts(client, keeper.facts()),
+                    facts=lambda: self.facts(client, _with_nodes(keeper.facts(), self.name)),
                     failure=lambda: watch.failure,
                     cluster=cluster,
                     timings=timings,
@@ -149,6 +152,16 @@ def _interrupted_by(watch: Watch) -> Iterator[None]:
     finally:
         watch.closing()
         quieten(logging.CRITICAL)
+
+
+def _with_nodes(found: list[Job], name: str) -> list[Job]:
+    """Return jobs with their nodes; a short run ends before the keeper has asked for them."""
+    if all(job.node for job in found if job.came is not None):
+        return found
+    with suppress(ClusterError):
+        nodes = {job.id: job.node for job in slurm_jobs.jobs(name)}
+        return [structs.replace(job, node=job.node or nodes.get(job.id, "")) for job in found]
+    return found
 
 
 @contextmanager

@@ -19,7 +19,7 @@ NO_MEMORY = Fate(Cause.MEMORY, "used more memory than it requested")
 def job(number: str, *losses: Loss) -> WorkerJob:
     """Return a job on c1."""
     queued = QueuedJob(id=number, state="FAILED", reason="None", node="c1")
-    return WorkerJob(name=f"x-{number}", submitted=0.0, id=number, queued=queued, losses=list(losses))
+    return WorkerJob(name=f"x-{number}", submitted=0.0, id=number, queued=queued, node="c1", losses=list(losses))
 
 
 def loss(used: int, limit: int) -> Loss:

@@ -97,6 +97,7 @@ class Keeper:
         self._silent = 0.0
         self._told_silent = False
         self._closing = False
+        self._asking = False
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Future[Any]] = set()
         self._pace = Pace(monotonic())
@@ -200,7 +201,7 @@ class Keeper:
         for job in self.history:
             if job.successor and job.successor.name == name:
                 job.successor = None
-        self._later(self._cluster.let_go, name)
+        self._cluster.let_go(name)
         self._end_with(error)
 
     def came(self, worker: WorkerState) -> None:
@@ -226,7 +227,7 @@ class Keeper:
     def lost(self, worker: WorkerState, *, expected: bool) -> None:
         """Note that a worker is leaving; `expected` if it said so before."""
         job = self._of_worker(str(worker.name))
-        if not job or self._closing:
+        if not job or self._closing or worker.address not in job.workers:  # of a run that Slurm has put back
             return
         job.workers.discard(worker.address)
         loss = Loss.of(worker, time(), counts=not expected)
@@ -252,23 +253,31 @@ class Keeper:
     async def _run(self) -> None:
         while not self._closing:
             self._changed.clear()
-            if self._jobs and not self._pace.due(monotonic()):
-                await self._ask()
+            if self._jobs and not self._asking and not self._pace.due(monotonic()):
+                self._asking = True  # meanwhile, jobs retire in time: without a controller, an answer takes a minute
+                self._hold(asyncio.ensure_future(self._ask()))
+            self._look_at_clock(monotonic())
             if not self._closing:
-                self._look_at_clock(monotonic())
                 self._follow(monotonic())
                 self._fill(monotonic())
-                self._tell()
+            self._tell()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), self._pause())
 
     def _pause(self) -> float:
         now = monotonic()
-        due = self._pace.due(now) if self._jobs else 60.0
-        return min(max(due, 0.01), _TICK if self._jobs or self._demand else 60.0)
+        due = self._pace.due(now) if self._jobs and not self._asking else 60.0
+        return min(max(due, 0.01), _TICK if self._jobs or self._target or self._demand else 60.0)
 
     async def _ask(self) -> None:
         """Ask Slurm about the jobs, and act on what it answers."""
+        try:
+            await self._ask_and_act()
+        finally:
+            self._asking = False
+            self._changed.set()
+
+    async def _ask_and_act(self) -> None:
         asked = monotonic()
         self._pace.asked(asked)
         try:
@@ -336,6 +345,7 @@ class Keeper:
         self._say(f"{job} {fates.requeued(queued).text}; it will start again.")
         left = list(job.workers)
         job.put_back()
+        job.submitted = monotonic()
         for address in left:  # a node that hangs has not said that it leaves
             self._remove_worker(address)
 
@@ -402,7 +412,7 @@ class Keeper:
         }
         for name, lifetime in lifetimes(endings, lead=1.5 * self._lead).items():
             job = self._jobs[name]
-            if now >= lifetime.succeeded and job.stands and now >= self._not_before:
+            if now >= lifetime.succeeded and job.stands and self._may_submit(now):
                 self._submit([job])
             there = job.successor is not None and job.successor.came is not None
             if there or now >= lifetime.retires:
@@ -448,8 +458,12 @@ class Keeper:
         if missing < 0:
             for job in sorted(standing, key=self._work)[:-missing]:
                 self._remove(job)
-        elif missing and now >= max(self._not_before, self._failures.last + self._failures.pause):
+        elif missing and self._may_submit(now):
             self._submit([None] * missing)
+
+    def _may_submit(self, now: float) -> bool:
+        """Return whether the pause after a failure or a rejection is over."""
+        return now >= max(self._not_before, self._failures.last + self._failures.pause)
 
     def _submit(self, replaced: Sequence[WorkerJob | None]) -> None:
         """Submit jobs, each in the place of another one or in a new place."""
@@ -478,7 +492,7 @@ class Keeper:
     def _remove(self, job: WorkerJob) -> None:
         """End a job and the one that it succeeds: there are too many."""
         for one in [job, *(before for before in self._jobs.values() if before.successor is job)]:
-            one.needed = False
+            one.needed = not (one.workers or one.id)  # without a number, it is removed later, if it is still too much
             if one.workers:
                 self._retire(one, "is no longer needed")
             elif one.id:
@@ -508,7 +522,7 @@ class Keeper:
                 await asyncio.sleep(_TICK)
         await asyncio.sleep(_LINGER)
         if not job.fate:
-            await asyncio.to_thread(slurm.cancel_jobs, [job.id])
+            self._later(slurm.cancel_jobs, [job.id])
 
     def _remove_worker(self, address: str) -> None:
         removing = self._scheduler.remove_worker(address, stimulus_id="dask-hpc-job-ended", expected=True)
