@@ -133,7 +133,7 @@ def test_jobs_that_fail_in_a_row_end_the_program(slurm_sim: SlurmSim) -> None:
         slurm_sim.exec("mv", f"{tls}/cert.pem", f"{tls}/away.pem")
         slurm_sim.exec("scancel", running.jobs()[0])
         log = ends_with_error(running)
-        slurm_sim.exec("mv", f"{tls}/away.pem", f"{tls}/cert.pem", check=False)
+        slurm_sim.exec("rm", "-rf", tls)
     assert "2 jobs in a row failed." in log
     assert re.search(r"Job \d+ on c\d ended as FAILED", log)
     assert "cert.pem' does not exist" in log

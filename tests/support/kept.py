@@ -112,4 +112,5 @@ def right_answers(sim: SlurmSim, *, env: Mapping[str, str] = STRICT, **how: Any)
     assert sim.exec("cat", "ended").stdout == "0\n", log
     assert re.search(r"^right: [1-9]", log, re.MULTILINE), log
     assert "Traceback" not in log
-    assert left_after_a_minute(sim, "pgrep -f '[d]istributed.cli'; ls -d ~/.dask-hpc/*.tls 2>/dev/null") == ""
+    left = left_after_a_minute(sim, "pgrep -af '[d]istributed.cli'; ls -d ~/.dask-hpc/*.tls 2>/dev/null")
+    assert left == ""

@@ -33,8 +33,16 @@ class RestartableWorker(distributed.Worker):
     async def replace_process(self, comm: Any, reason: str = "restart", **_: Any) -> Status:
         """Leave the cluster, answer, and restart; running tasks end with the process.
 
-        The worker unregisters before it answers: on the answer, the scheduler waits for new workers.
+        The worker unregisters before it answers: on the answer, the scheduler waits for new workers. If it is closing,
+        because its job ends, it only answers.
         """
+        if self.status in {Status.closing, Status.closed, Status.failed}:
+            await comm.write(None)
+        else:
+            await self._leave(comm, reason)
+        return Status.dont_reply
+
+    async def _leave(self, comm: Any, reason: str) -> NoReturn:
         await self.scheduler.unregister(address=self.contact_address, stimulus_id=reason, expected=True, close=False)
         await comm.write(None)
         await comm.close()  # sends buffered data

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dask.utils import parse_bytes
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from dask_hpc.clusters.slurm.kept.keeper import Keeper
 
 
+_NO_ANSWER = "did not shut down within"  # logged as an error; the keeper replaces such a worker's job
 _MANY = 100_000  # jobs: as good as no limit
 _ANSWER = 20.0  # seconds for a worker to answer that it restarts; one that is lost never does
 
@@ -146,6 +149,21 @@ class _Adapting:
         self._cluster.loop.add_callback(self._cluster._keeper.hold)
 
 
+@contextmanager
+def _silent(message: str) -> Iterator[None]:
+    """Drop the scheduler's log messages with this text."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return message not in record.getMessage()
+
+    logger = logging.getLogger("distributed.scheduler")
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
+
+
 class KeptScheduler(Scheduler):
     """A scheduler that leaves it to the keeper whether the loss of a worker counts against its tasks."""
 
@@ -171,7 +189,8 @@ class KeptScheduler(Scheduler):
         before, timeout = len(self.workers), options.get("timeout", 30)
         deadline = Deadline.after(timeout)
         for_now = {"timeout": min(timeout, _ANSWER), "wait_for_workers": False, "on_error": "return"}
-        restarted: dict[str, Any] = await super().restart_workers(workers, **options | for_now)
+        with _silent(_NO_ANSWER):
+            restarted: dict[str, Any] = await super().restart_workers(workers, **options | for_now)
         while options.get("wait_for_workers", True) and len(self.workers) < before:
             if deadline.expired:
                 missing = before - len(self.workers)
