@@ -385,6 +385,7 @@ def test_kept_jobs_are_replaced(slurm: Commands, tmp_path: Path, monkeypatch: py
             future = client.submit(asyncio.sleep, 3600, pure=False)
             await until(lambda: worker.state.executing)
             queue["1"] = QueuedJob(id="1", state="CANCELLED", reason="None", node="c1")
+            await cluster.scheduler.remove_worker(worker.address, stimulus_id="lost")
             await worker.close(executor_wait=False)
             other = await start(cluster, "2")
             await until(lambda: other.state.executing)

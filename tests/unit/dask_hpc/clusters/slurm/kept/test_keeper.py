@@ -293,6 +293,7 @@ def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Site]
             await script(site)
             site.keeper.stop()
             await site.settle()
+            assert site.keeper._tasks == set()
 
         asyncio.run(run())
         return site  # type: ignore[no-any-return]
@@ -598,6 +599,9 @@ def test_restarted_worker_is_no_end(play: Play) -> None:
         site.come("1", part="-1")
         await site.pass_time(60)
         assert site.numbers() == ["1"]
+        site.becomes("1", "FAILED")
+        site.workers.clear()
+        await site.pass_time(13)
 
     site = play(script, processes=2)
     assert site.cancelled == []
@@ -742,6 +746,8 @@ def test_foreseen_end(play: Play) -> None:
         await site.takes_over("2")
         assert site.now < end - 60
         assert site.retired == [address]
+        assert site.let_go_of == ["x-1"]
+        assert [job.id for job in site.keeper.queue] == ["2"]
         site.becomes("1", "COMPLETED")
         await site.pass_time(100)
         assert site.numbers() == ["2"]
@@ -750,6 +756,20 @@ def test_foreseen_end(play: Play) -> None:
     assert site.said == ["Job 1 on c1 retires before its wall time ends; job 2 takes its place."]
     assert len(site.records) == 2
     assert (site.cancelled, site.errors) == ([], [])
+
+
+def test_successor_is_submitted_as_early_as_jobs_take_to_start(play: Play) -> None:
+    """The time from submission to the first worker is measured, and half of it again is to spare."""
+
+    async def script(site: Site) -> None:
+        site.keeper.scale(1)
+        await site.pass_time(120)
+        site.runs("1")
+        site.come("1")
+        await site.until_succeeded()
+        assert site.records["1"].ends - 60 - site.now == pytest.approx(180, abs=3)
+
+    play(script)
 
 
 def test_job_retires_in_time_without_successor(play: Play) -> None:
@@ -783,7 +803,10 @@ def test_jobs_retire_in_time_while_slurm_hangs(play: Play) -> None:
         site.hangs = True
         await site.pass_time(241, step=1)
         assert len(site.retired) == 2
+        asked = len(site.asked)
         site.hangs = False
+        await site.settle()
+        assert len(site.asked) - asked <= 1
 
     play(script)
 
@@ -1079,6 +1102,7 @@ def test_rejection_that_passes_is_tried_again(play: Play, says: str) -> None:
         site.keeper.scale(3)
         await site.pass_time(60)
         assert site.numbers() == ["1"]
+        assert len(site.let_go_of) in {12, 14}  # two jobs every ten seconds
         assert site.keeper.refusal == says
         site.sbatch_says = ""
         await site.pass_time(12)
