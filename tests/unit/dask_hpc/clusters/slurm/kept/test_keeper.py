@@ -170,7 +170,10 @@ class Site:
     def _cancel_jobs(self, numbers: Iterable[str]) -> None:
         if self.away:
             raise self.away
-        self.cancelled += numbers
+        for number in numbers:
+            self.cancelled.append(number)
+            if number in self.records and self.records[number].state in {"PENDING", "RUNNING"}:
+                self.becomes(number, "CANCELLED")
 
     def runs(self, *numbers: str, node: str = "") -> None:
         """Let jobs run from now on."""
@@ -559,6 +562,7 @@ def test_completing_job_at_its_end_has_reached_its_wall_time(play: Play) -> None
         site.becomes("2", "COMPLETING")
         await site.pass_time(13)
         assert site.numbers() == ["1", "3"]
+        assert len(site.said) == 1
         site.becomes("2", "TIMEOUT")
         await site.pass_time(30)
 
@@ -1013,6 +1017,23 @@ def test_working_job_ends_a_row_of_failures(play: Play) -> None:
     site = play(script)
     assert len(site.said) == 6
     assert site.errors == []
+
+
+def test_jobs_that_fail_soon_after_they_work_are_failures(play: Play) -> None:
+    """A worker that connects does not end the row of failures by itself: it has to stay for a while."""
+
+    async def script(site: Site) -> None:
+        await site.work(1)
+        for number in ("1", "2", "3"):
+            assert site.errors == []
+            site.becomes(number, "FAILED", "NonZeroExitCode")
+            site.lose(site.worker(number))
+            await site.pass_time(25)
+            if number != "3":
+                await site.takes_over(str(int(number) + 1))
+
+    (error,) = play(script).errors
+    assert "3 jobs in a row failed." in str(error)
 
 
 def test_end_that_tasks_are_to_blame_for_is_no_failure(play: Play) -> None:
