@@ -171,7 +171,10 @@ class Site:
     def _cancel_jobs(self, numbers: Iterable[str]) -> None:
         if self.away:
             raise self.away
-        self.cancelled += numbers
+        for number in numbers:
+            self.cancelled.append(number)
+            if number in self.records and self.records[number].state in {"PENDING", "RUNNING"}:
+                self.becomes(number, "CANCELLED")
 
     def runs(self, *numbers: str, node: str = "") -> None:
         """Let jobs run from now on."""
@@ -294,6 +297,7 @@ def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Site]
             await script(site)
             site.keeper.stop()
             await site.settle()
+            assert site.keeper._tasks == set()
 
         asyncio.run(run())
         return site  # type: ignore[no-any-return]
@@ -559,6 +563,7 @@ def test_completing_job_at_its_end_has_reached_its_wall_time(play: Play) -> None
         site.becomes("2", "COMPLETING")
         await site.pass_time(13)
         assert site.numbers() == ["1", "3"]
+        assert len(site.said) == 1
         site.becomes("2", "TIMEOUT")
         await site.pass_time(30)
 
@@ -599,6 +604,9 @@ def test_restarted_worker_is_no_end(play: Play) -> None:
         site.come("1", part="-1")
         await site.pass_time(60)
         assert site.numbers() == ["1"]
+        site.becomes("1", "FAILED")
+        site.workers.clear()
+        await site.pass_time(13)
 
     site = play(script, processes=2)
     assert site.cancelled == []
@@ -743,6 +751,8 @@ def test_foreseen_end(play: Play) -> None:
         await site.takes_over("2")
         assert site.now < end - 60
         assert site.retired == [address]
+        assert site.let_go_of == ["x-1"]
+        assert [job.id for job in site.keeper.queue] == ["2"]
         site.becomes("1", "COMPLETED")
         await site.pass_time(100)
         assert site.numbers() == ["2"]
@@ -751,6 +761,20 @@ def test_foreseen_end(play: Play) -> None:
     assert site.said == ["Job 1 on c1 retires before its wall time ends; job 2 takes its place."]
     assert len(site.records) == 2
     assert (site.cancelled, site.errors) == ([], [])
+
+
+def test_successor_is_submitted_as_early_as_jobs_take_to_start(play: Play) -> None:
+    """The time from submission to the first worker is measured, and half of it again is to spare."""
+
+    async def script(site: Site) -> None:
+        site.keeper.scale(1)
+        await site.pass_time(120)
+        site.runs("1")
+        site.come("1")
+        await site.until_succeeded()
+        assert site.records["1"].ends - 60 - site.now == pytest.approx(180, abs=3)
+
+    play(script)
 
 
 def test_job_retires_in_time_without_successor(play: Play) -> None:
@@ -784,7 +808,10 @@ def test_jobs_retire_in_time_while_slurm_hangs(play: Play) -> None:
         site.hangs = True
         await site.pass_time(241, step=1)
         assert len(site.retired) == 2
+        asked = len(site.asked)
         site.hangs = False
+        await site.settle()
+        assert len(site.asked) - asked <= 2
 
     play(script)
 
@@ -993,6 +1020,23 @@ def test_working_job_ends_a_row_of_failures(play: Play) -> None:
     assert site.errors == []
 
 
+def test_jobs_that_fail_soon_after_they_work_are_failures(play: Play) -> None:
+    """A worker that connects does not end the row of failures by itself: it has to stay for a while."""
+
+    async def script(site: Site) -> None:
+        await site.work(1)
+        for number in ("1", "2", "3"):
+            assert site.errors == []
+            site.becomes(number, "FAILED", "NonZeroExitCode")
+            site.lose(site.worker(number))
+            await site.pass_time(25)
+            if number != "3":
+                await site.takes_over(str(int(number) + 1))
+
+    (error,) = play(script).errors
+    assert "3 jobs in a row failed." in str(error)
+
+
 def test_end_that_tasks_are_to_blame_for_is_no_failure(play: Play) -> None:
     """If a job's death counts against tasks, these end with an error some day, and not the run."""
 
@@ -1080,6 +1124,7 @@ def test_rejection_that_passes_is_tried_again(play: Play, says: str) -> None:
         site.keeper.scale(3)
         await site.pass_time(60)
         assert site.numbers() == ["1"]
+        assert len(site.let_go_of) in {12, 14}  # two jobs every ten seconds
         assert site.keeper.refusal == says
         site.sbatch_says = ""
         await site.pass_time(12)

@@ -166,7 +166,11 @@ def test_ended_task_stays_ended() -> None:
         other = site.client.submit(wait_for_gate, 2, pure=False)
         await site.until(after, "waiting")
         await site.until(other, "processing")
+        while future.key not in site.worker.active_keys:
+            await asyncio.sleep(0)
         site.losses.died(site.loss(future.key), FAILED, "7")
+        while site.worker.state.tasks[future.key].state != "cancelled":  # the worker drops the result
+            await asyncio.sleep(0)
         GATE.set()
         assert await other == 2
         assert site.state(future) == "erred"

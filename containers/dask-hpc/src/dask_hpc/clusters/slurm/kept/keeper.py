@@ -132,6 +132,11 @@ class Keeper:
         """The jobs that fill a place."""
         return [job for job in self._jobs.values() if job.stands]
 
+    @property
+    def workers(self) -> set[str]:
+        """The names of their workers."""
+        return {name for job in self.jobs for name in (job.name, *self._names(job))}
+
     def facts(self) -> list[Job]:
         """Return all jobs that Slurm has accepted, for the results."""
         return [
