@@ -24,7 +24,7 @@ print("closed", count)
 """
 
 BEATING = """
-import asyncio, sys
+import asyncio
 from distributed import Client, LocalCluster
 
 async def heartbeats(dask_worker):

@@ -1,8 +1,8 @@
 """Keep the heartbeat of a worker from being logged as an error when its Dask cluster closes.
 
 A scheduler that closes cuts off its connections. A heartbeat that is in flight at that moment fails, and the worker
-logs a traceback, although its program ended normally. A connection that breaks for another reason is logged too, by
-the code that closes the worker, so nothing is lost. Heartbeats that fail in other ways are still logged.
+logs a traceback, although its program ended normally. A worker that loses its scheduler for another reason still logs
+that it closes, and why, at level INFO. Heartbeats that fail in other ways are logged as before.
 """
 
 from __future__ import annotations

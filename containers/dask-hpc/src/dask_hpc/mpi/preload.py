@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import signal
 from collections.abc import Awaitable
 from pathlib import Path
@@ -41,6 +42,7 @@ def dask_setup(server: Any) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, _terminate, server)
     _ending.expect_exit()
+    logging.getLogger("distributed.worker").addFilter(_without_traceback)
     if isinstance(server, Scheduler):
         _set_up_scheduler(server, MpiSettings.configured())
 
@@ -85,6 +87,13 @@ def _publish(scheduler: Scheduler, settings: MpiSettings) -> None:
 def _scheduler_file(scheduler: Scheduler, settings: MpiSettings) -> Path | None:
     path = settings.scheduler_file or getattr(scheduler, "scheduler_file", None)
     return Path(path) if path else None
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Remove the traceback of a heartbeat that found no scheduler: it may have closed normally."""
+    if "during heartbeat" in record.msg and isinstance((record.exc_info or (None, None))[1], OSError):
+        record.exc_info = None
+    return True
 
 
 def dask_teardown(server: Any) -> None:
