@@ -76,14 +76,19 @@ def test_preempted_job_comes_back(slurm_sim: SlurmSim, partition: str, said: str
 
 
 def test_failed_prolog(slurm_sim: SlurmSim) -> None:
-    """A job that a failed prolog puts back and holds is cancelled and replaced, on another node."""
+    """A job that a failed prolog puts back and holds is cancelled and replaced; Slurm drains the node."""
     with right_answers(slurm_sim, cores=2) as running:
-        free = slurm_sim.exec("sinfo", "-h", "-t", "idle", "-o", "%n").stdout.split()[0]
-        slurm_sim.exec("touch", "/tmp/no-prolog", on=free)
-        slurm_sim.exec("scancel", running.jobs()[0])
+        job, stays = running.jobs()
+        broken = {"c1", "c2", "c3"} - {running.node(stays)}
+        for node in broken:
+            slurm_sim.exec("touch", "/tmp/no-prolog", on=node)
+        slurm_sim.exec("scancel", job)
         running.until_said("could not be started .*; job [0-9]+ takes its place")
-    slurm_sim.exec("rm", "/tmp/no-prolog", on=free)
-    slurm_sim.exec("scontrol", "update", f"node={free}", "state=resume", user="root", on="slurmctld")
+        for node in broken:
+            slurm_sim.exec("rm", "/tmp/no-prolog", on=node)
+        for node in slurm_sim.exec("sinfo", "-h", "-t", "drain", "-N", "-o", "%n").stdout.split():
+            slurm_sim.exec("scontrol", "update", f"node={node}", "state=resume", user="root", on="slurmctld")
+        until_in(slurm_sim, "[ $(squeue -h -t running -o %A | wc -l) = 2 ]")
 
 
 DYING = PROGRAM.replace(
@@ -134,7 +139,7 @@ def test_jobs_that_fail_in_a_row_end_the_program(slurm_sim: SlurmSim) -> None:
         slurm_sim.exec("scancel", running.jobs()[0])
         log = ends_with_error(running)
         slurm_sim.exec("rm", "-rf", tls)
-    assert "2 jobs in a row failed." in log
+    assert "Worker jobs failed 2 times in a row." in log
     assert re.search(r"Job \d+ on c\d ended as FAILED", log)
     assert "cert.pem' does not exist" in log
     assert "--max-failures" in log

@@ -31,7 +31,7 @@ class DaskHpcError(click.ClickException):
     """
 
     def __init__(self, what: str, seen: str = "", todo: str = "") -> None:
-        parts = [what, seen.strip(), f"What to do: {todo}" if todo else ""]
+        parts = [what, seen.strip("\n").rstrip(), f"What to do: {todo}" if todo else ""]
         super().__init__("\n".join(part for part in parts if part))
 
 

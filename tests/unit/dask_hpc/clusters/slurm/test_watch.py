@@ -174,10 +174,10 @@ def test_failure_closes_scheduler_outside_main_thread(woken: list[tuple[int, int
     scheduler = kept(watch)
     scheduler.come("tcp://a", "0")
     watch.running()
-    watch.fail(ClusterError("3 jobs in a row failed."))
+    watch.fail(ClusterError("Worker jobs failed 3 times in a row."))
     (close,) = scheduler.handed
     close()
-    assert scheduler.closed_for == "3 jobs in a row failed."
+    assert scheduler.closed_for == "Worker jobs failed 3 times in a row."
     watch.closing()
     watch.fail(ClusterError("later"))
     assert len(scheduler.handed) == 1

@@ -219,7 +219,8 @@ def _giving_up(watch: Watch) -> Iterator[None]:
     from dask_hpc.clusters.slurm.watch import GaveUp
 
     def interrupt(_signum: int, _frame: object) -> None:
-        raise GaveUp
+        if watch.interrupts:  # else it arrives while the cluster is closed, which must go on
+            raise GaveUp
 
     try:
         with handling(interrupt, signal.SIGUSR1):

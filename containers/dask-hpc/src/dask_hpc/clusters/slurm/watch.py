@@ -56,12 +56,17 @@ class Watch(SchedulerPlugin):
         with self._changed:
             self.failure = self.failure or failure
             self._changed.notify_all()
-            interrupts = self._running and not self._closing
+            interrupts = self.interrupts
         if interrupts:
             if self._by_signal:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
             elif self._scheduler:  # Dask cancels what the client waits for
                 self._scheduler.loop.add_callback(self._scheduler.close, reason=str(failure))
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether the main thread does the user's work, not this package's own."""
+        return self._running and not self._closing
 
     def running(self) -> None:
         """Interrupt the main thread from now on: it no longer waits for workers.

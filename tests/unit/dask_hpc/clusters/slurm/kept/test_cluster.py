@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from distributed import Adaptive, Client, Scheduler, Worker
+from distributed import Client, Scheduler, Worker
 
 from dask_hpc.clusters.slurm.kept import cluster as kept_cluster
 from dask_hpc.clusters.slurm.kept.cluster import KeptCluster, KeptScheduler, _of_sbatch, _Quoted
@@ -211,42 +211,6 @@ def test_scale_down_asks_the_keeper(slurm: Commands, tmp_path: Path) -> None:
 
     within(keeper, tmp_path, script)
     assert keeper.told == [["scale_down", ["x-1-0"]]]
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_adaptive_scaling_leaves_successors(slurm: Commands, tmp_path: Path, processes: int) -> None:
-    """A job that ends soon and its successor fill one place; Dask's adaptive scaling ends neither."""
-    keeper = Keeper(
-        name="one",
-        processes=processes,
-        cores=1,
-        walltime=60,
-        patience=60,
-        failures=3,
-        logs=tmp_path,
-        fail=print,
-        say=print,
-    )
-
-    async def script(cluster: Any) -> None:
-        adaptive = Adaptive(cluster, interval=0, minimum=1, maximum=9, wait_count=1)
-        keeper._cluster = cluster
-        keeper._submit([None])
-        await cluster.submit_added()
-        (job,) = keeper.jobs
-        workers = set(cluster.plan)
-        assert len(workers) == processes
-        for number, name in enumerate(workers):
-            cluster.scheduler_info["workers"][f"tcp://127.0.0.1:{number}"] = {"name": name}
-        keeper._submit([job])
-        await cluster.submit_added()
-        assert len(cluster.worker_spec) == 2
-        assert len(cluster.plan) == processes
-        assert not cluster.plan & workers
-        assert await adaptive.recommendations(processes) == {"status": "same"}
-        cluster.scheduler_info["workers"].clear()
-
-    within(keeper, tmp_path, script, processes=processes)
 
 
 def test_lost_worker_does_not_close_its_job(slurm: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

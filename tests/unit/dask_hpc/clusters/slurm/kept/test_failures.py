@@ -16,10 +16,10 @@ BROKE = Fate(Cause.FAILED, "ended as FAILED (NonZeroExitCode)")
 NO_MEMORY = Fate(Cause.MEMORY, "used more memory than it requested")
 
 
-def job(number: str, *losses: Loss) -> WorkerJob:
-    """Return a job on c1."""
+def job(number: str, *losses: Loss, submitted: float = 1e6) -> WorkerJob:
+    """Return a job on c1; by default, it was submitted after every failure before it."""
     queued = QueuedJob(id=number, state="FAILED", reason="None", node="c1")
-    return WorkerJob(name=f"x-{number}", submitted=0.0, id=number, queued=queued, node="c1", losses=list(losses))
+    return WorkerJob(name=f"x-{number}", submitted=submitted, id=number, queued=queued, node="c1", losses=list(losses))
 
 
 def loss(used: int, limit: int) -> Loss:
@@ -37,11 +37,31 @@ def test_some_failures_in_a_row_end_the_run(tmp_path: Path) -> None:
     error = failures.add(job("8"), BROKE, 20.0)
     assert error
     lines = error.message.splitlines()
-    assert lines[0] == "2 jobs in a row failed."
+    assert lines[0] == "Worker jobs failed 2 times in a row."
     assert "Job 7 on c1 ended as FAILED (NonZeroExitCode)" in lines[1]
     assert "Job 8 on c1 ended as FAILED (NonZeroExitCode)" in lines[2]
     assert [word in error.message for word in ("log of 6", "log of 7", "log of 8")] == [False, True, True]
     assert "--max-failures" in lines[-1]
+
+
+def test_failures_at_once_count_as_one(tmp_path: Path) -> None:
+    """Many jobs that fail together have one cause; the next ones count again. The error shows the last ones."""
+    failures = Failures(2, tmp_path)
+    for number in range(64):
+        assert failures.add(job(f"{number}", submitted=1.0), BROKE, 10.0 + number) is None
+    assert failures.pause == 0
+    error = failures.add(job("64", submitted=11.0), BROKE, 90.0)
+    assert error
+    lines = error.message.splitlines()
+    assert lines[:3] == [
+        "Worker jobs failed 2 times in a row.",
+        "  57 more, before:",
+        "  Job 57 on c1 ended as FAILED (NonZeroExitCode)",
+    ]
+    assert "Job 64 " in lines[9]
+    refused = Failures(2, tmp_path)
+    for _ in range(3):
+        assert refused.refused(job("", submitted=1.0), "sbatch: error: Invalid account", 2.0) is None
 
 
 def test_a_job_that_works_ends_the_row(tmp_path: Path) -> None:
@@ -71,8 +91,8 @@ def test_memory_is_named(tmp_path: Path) -> None:
 def test_refusals_count(tmp_path: Path) -> None:
     """A job that sbatch rejects counts as a failure; it has no log."""
     failures = Failures(2, tmp_path)
-    assert failures.refused("sbatch: error: Invalid qos", 10.0) is None
-    error = failures.refused("sbatch: error: Invalid account", 20.0)
+    assert failures.refused(job(""), "sbatch: error: Invalid qos", 10.0) is None
+    error = failures.refused(job(""), "sbatch: error: Invalid account", 20.0)
     assert error
     assert "Invalid qos" in error.message
     assert "Invalid account" in error.message

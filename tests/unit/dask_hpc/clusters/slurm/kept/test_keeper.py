@@ -816,6 +816,23 @@ def test_jobs_retire_in_time_while_slurm_hangs(play: Play) -> None:
     play(script)
 
 
+def test_retired_job_that_is_put_back_is_cancelled(play: Play) -> None:
+    """A job that is no longer needed does not start again."""
+
+    async def script(site: Site) -> None:
+        await site.work(2)
+        site.can_move = False
+        site.keeper.scale(1)
+        await site.pass_time(3)
+        (retired,) = {"1", "2"} - set(site.numbers())
+        site.becomes(retired, "PENDING", "BeginTime")
+        await site.pass_time(30)
+        assert site.cancelled == [retired]
+        assert not any("start again" in line for line in site.said)
+
+    assert play(script).errors == []
+
+
 def test_retired_job_that_stays_is_cancelled(play: Play) -> None:
     """A job that goes on for a minute after its workers have closed is cancelled, also if Slurm is away just then."""
 
@@ -962,7 +979,7 @@ def test_failures_in_a_row_end_the_run(play: Play, tmp_path: Path) -> None:
 
     site = play(script)
     (error,) = site.errors
-    assert "3 jobs in a row failed." in str(error)
+    assert "Worker jobs failed 3 times in a row." in str(error)
     assert [number in str(error) for number in ("Job 3", "Job 4", "Job 5")] == [True] * 3
     assert "it broke" in str(error)
     assert "--max-failures" in str(error)
@@ -1034,7 +1051,7 @@ def test_jobs_that_fail_soon_after_they_work_are_failures(play: Play) -> None:
                 await site.takes_over(str(int(number) + 1))
 
     (error,) = play(script).errors
-    assert "3 jobs in a row failed." in str(error)
+    assert "Worker jobs failed 3 times in a row." in str(error)
 
 
 def test_end_that_tasks_are_to_blame_for_is_no_failure(play: Play) -> None:
@@ -1106,9 +1123,11 @@ def test_hopeless_job_ends_the_run_only_without_workers(play: Play) -> None:
         site.keeper.scale(2)
         await site.pass_time(1)
         site.becomes("2", "PENDING", "PartitionTimeLimit")
-        await site.pass_time(13)
+        await site.pass_time(60)
 
-    assert play(later).errors == []
+    site = play(later)
+    assert site.errors == []
+    assert site.said == ["Job 2 waits, and Slurm will not start it as things are (PartitionTimeLimit)."]
 
 
 # sbatch
@@ -1172,7 +1191,7 @@ def test_rejection_that_does_not_pass(play: Play) -> None:
         await site.pass_time(60)
 
     (error,) = play(later).errors
-    assert "3 jobs in a row failed." in str(error)
+    assert "Worker jobs failed 3 times in a row." in str(error)
     assert INVALID in str(error)
 
 

@@ -332,7 +332,7 @@ def test_error_survives_pickle() -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is TaskDiedError
     assert str(copy) == str(error) == copy.message
-    assert str(copy).splitlines() == ["Task 'key' was lost.", "job 7 failed", "What to do: find out."]
+    assert str(copy).splitlines() == ["Task 'key' was lost.", "  job 7 failed", "What to do: find out."]
     assert (copy.task, copy.last_worker, copy.allowed_failures) == ("key", None, 3)
     cut: Any = pickle.loads(pickle.dumps(TaskCutOffError("what", "seen", "todo")))
     assert (type(cut), cut.message) == (TaskCutOffError, "what\nseen\nWhat to do: todo")

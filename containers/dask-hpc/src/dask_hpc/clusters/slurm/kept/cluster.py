@@ -65,16 +65,6 @@ class KeptCluster(SLURMCluster):
             return  # `wait_for_workers` has fetched a newer list
         Cluster._update_worker_status(self, op, msg)  # without SpecCluster's, which closes jobs of lost workers
 
-    @property
-    def plan(self) -> set[Any]:
-        """The workers of jobs that fill a place, by name: adaptive scaling would end a successor, as one too many."""
-        return set(super().plan) & self._keeper.workers
-
-    @property
-    def requested(self) -> set[Any]:
-        """Those of them whose job is submitted."""
-        return set(super().requested) & self._keeper.workers
-
     def new_worker_spec(self) -> dict[str, Any]:
         """Return the specification of one more job, whose name is new: a job of an older name may still be ending."""
         self._i += 1

@@ -13,6 +13,7 @@ from dask_hpc.errors import ClusterError
 from dask_hpc.slurm.jobs import log_tails
 
 _PAUSES = (0.0, 5.0, 20.0, 60.0)  # seconds before a job is submitted again, by failures in a row
+_SHOWN = 8  # failures in the error
 _PASSING = re.compile(
     r"unable to contact|timed out|temporar|try again|connection (refused|reset)|zero bytes|communication"
     r"|MaxSubmit|GrpSubmit|MaxJobCount|too many jobs|resource temporarily|controller",
@@ -27,7 +28,7 @@ def passes(said: str) -> bool:
 
 
 class Failures:
-    """Failures of jobs in a row.
+    """Failures in a row: jobs that were submitted before the first of them failed share its cause, and count as one.
 
     Args:
         most: failures in a row that end the run.
@@ -39,6 +40,8 @@ class Failures:
         self._logs = logs
         self._row: list[str] = []
         self._ids: list[str] = []
+        self._count = 0
+        self._began = 0.0
         self._memory = ""
         self.last = 0.0
 
@@ -46,20 +49,20 @@ class Failures:
         """Note a job that failed; return the error that ends the run, if it does."""
         self._row.append(f"  {job} {fate.text}")
         self._ids.append(job.id)
-        self.last = now
+        self._add(job, now)
         if fate.cause is Cause.MEMORY and job.losses:
             self._memory = f"{job.losses[-1].memory}"
         return self._enough()
 
-    def refused(self, said: str, now: float) -> ClusterError | None:
+    def refused(self, job: WorkerJob, said: str, now: float) -> ClusterError | None:
         """Note a job that sbatch rejected; return the error that ends the run, if it does."""
         self._row.append(f"  {said}")
-        self.last = now
+        self._add(job, now)
         return self._enough()
 
     def forget(self) -> None:
         """Start to count again: a job works."""
-        self._row, self._ids, self._memory = [], [], ""
+        self._row, self._ids, self._memory, self._count = [], [], "", 0
 
     @property
     def any(self) -> bool:
@@ -69,16 +72,25 @@ class Failures:
     @property
     def pause(self) -> float:
         """Seconds between the last failure and the next submission."""
-        return _PAUSES[min(max(len(self._row) - 1, 0), len(_PAUSES) - 1)]
+        return _PAUSES[min(max(self._count - 1, 0), len(_PAUSES) - 1)]
+
+    def _add(self, job: WorkerJob, now: float) -> None:
+        if not self._count or job.submitted >= self._began:
+            self._count += 1
+            self._began = now
+        self.last = now
 
     def _enough(self) -> ClusterError | None:
-        if len(self._row) < self._most:
+        if self._count < self._most:
             return None
-        seen = "\n".join([*self._row, *([log_tails(self._logs, jobs=self._ids)] if self._ids else [])])
+        row = self._row[-_SHOWN:]
+        earlier = len(self._row) - len(row)
+        lines = [f"  {earlier} more, before:", *row] if earlier else row
+        seen = "\n".join([*lines, *([log_tails(self._logs, jobs=self._ids[-_SHOWN:])] if self._ids else [])])
         todo = "find the cause in the log; --max-failures sets how many failures in a row end the run."
         if self._memory:
             todo = f"request more with --memory: the last job's workers used {self._memory}."
-        return ClusterError(f"{len(self._row)} jobs in a row failed.", seen, todo)
+        return ClusterError(f"Worker jobs failed {self._count} times in a row.", seen, todo)
 
 
 def never_worked(jobs: Sequence[WorkerJob], fate: Fate, logs: Path) -> ClusterError:

@@ -30,6 +30,7 @@ class WorkerJob:
         leaving: why it retires; '' if it does not.
         needed: False if it leaves because there are too many.
         completing: whether its processes are being ended.
+        hopeless: whether it waits for something that Slurm does not expect to happen.
         fate: why it ended.
         ended: time at which it ended, or began to retire.
     """
@@ -50,6 +51,7 @@ class WorkerJob:
     leaving: str = ""
     needed: bool = True
     completing: bool = False
+    hopeless: bool = False
     fate: Fate | None = None
     ended: float | None = None
 

@@ -132,11 +132,6 @@ class Keeper:
         """The jobs that fill a place."""
         return [job for job in self._jobs.values() if job.stands]
 
-    @property
-    def workers(self) -> set[str]:
-        """The names of their workers."""
-        return {name for job in self.jobs for name in (job.name, *self._names(job))}
-
     def facts(self) -> list[Job]:
         """Return all jobs that Slurm has accepted, for the results."""
         return [
@@ -193,6 +188,7 @@ class Keeper:
         if job := self._jobs.pop(name, None):
             self.history.remove(job)
         now = monotonic()
+        job = job or WorkerJob(name=name, submitted=now)
         error: Exception | None
         if passes(said):
             if not self.refusal:
@@ -202,7 +198,7 @@ class Keeper:
             self._not_before = now + 10.0
             error = None
         else:
-            error = self._failures.refused(said, now) if self._worked else refused(said)
+            error = self._failures.refused(job, said, now) if self._worked else refused(said)
         for job in self.history:
             if job.successor and job.successor.name == name:
                 job.successor = None
@@ -331,12 +327,18 @@ class Keeper:
         ran = bool(job.start)
         waits = queued.state not in {"RUNNING", "SUSPENDED"}
         if ran and (waits or queued.start != job.start):
+            if job.leaving:
+                self._give_up(job, fates.requeued(queued))
+                return
             self._put_back(job, queued)
         if not waits:
             job.start = queued.start
             job.running = job.running or asked
             job.ends = None if queued.left is None else asked + queued.left
-        if queued.hopeless and not any(one.workers for one in self._jobs.values()):
+        if queued.hopeless and any(one.workers for one in self._jobs.values()):
+            if not job.hopeless:
+                self._say(f"{job} waits, and Slurm will not start it as things are ({queued.reason}).")
+        elif queued.hopeless:
             self._end_with(
                 RequestError(
                     "Slurm will not start these jobs.",
@@ -344,6 +346,7 @@ class Keeper:
                     "request less; 'sinfo' shows the limits.",
                 )
             )
+        job.hopeless = queued.hopeless
 
     def _put_back(self, job: WorkerJob, queued: QueuedJob) -> None:
         """Act on a job that Slurm has put back into the queue: it is its own successor."""
