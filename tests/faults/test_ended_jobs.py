@@ -66,9 +66,11 @@ def ends_with_error(running: Running) -> str:
     ("partition", "said"),
     [("requeued", "was put back into the queue by Slurm"), ("cancelled", "was preempted; job [0-9]+ takes its place")],
 )
-def test_preempted_job_comes_back(slurm_sim: SlurmSim, partition: str, said: str) -> None:
+@pytest.mark.parametrize("jobs", [2, (1, 2)], ids=["fixed", "adaptive"])
+def test_preempted_job_comes_back(slurm_sim: SlurmSim, partition: str, said: str, jobs: Any) -> None:
     """A job that a higher partition displaces starts again, or is replaced."""
-    with right_answers(slurm_sim, partition=partition, cores=2) as running:
+    with right_answers(slurm_sim, partition=partition, cores=2, jobs=jobs) as running:
+        running.until_running(2)
         node = running.node(running.jobs()[0])
         high = sbatch(slurm_sim, "--partition=high", "--exclusive", f"--nodelist={node}", f"--wrap={FOR_EVER}")
         running.until_said(said)
@@ -86,9 +88,9 @@ def test_failed_prolog(slurm_sim: SlurmSim) -> None:
         running.until_said("could not be started .*; job [0-9]+ takes its place")
         for node in broken:
             slurm_sim.exec("rm", "/tmp/no-prolog", on=node)
-        for node in slurm_sim.exec("sinfo", "-h", "-t", "drain", "-N", "-o", "%n").stdout.split():
+        for node in {*slurm_sim.exec("sinfo", "-h", "-t", "drain", "-N", "-o", "%n").stdout.split()}:
             slurm_sim.exec("scontrol", "update", f"node={node}", "state=resume", user="root", on="slurmctld")
-        until_in(slurm_sim, "[ $(squeue -h -t running -o %A | wc -l) = 2 ]")
+        running.until_running(2)
 
 
 DYING = PROGRAM.replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -13,18 +14,26 @@ from tests.support.waiting import until_in
 
 pytestmark = [pytest.mark.slurm_sim(scope="module", nodes=3, slurm_conf={"KillWait": "2"}), pytest.mark.timeout(300)]
 
+KINDS = ["fixed", "adaptive"]
+SOAK = pytest.mark.soak(only=True)
+"""For events that take minutes, most of which Slurm needs to notice them."""
 
-def test_cancelled_job_is_replaced(slurm_sim: SlurmSim) -> None:
+
+@pytest.mark.parametrize("jobs", [2, (1, 2)], ids=KINDS)
+def test_cancelled_job_is_replaced(slurm_sim: SlurmSim, jobs: Any) -> None:
     """After scancel of one job, another one takes its place."""
-    with right_answers(slurm_sim) as running:
+    with right_answers(slurm_sim, jobs=jobs) as running:
+        running.until_running(2)
         job = running.jobs()[0]
         slurm_sim.exec("scancel", job)
         running.until_said(rf"^Job {job} on c[123] was cancelled; job [0-9]+ takes its place\.$")
 
 
-def test_all_jobs_cancelled_at_once_are_replaced(slurm_sim: SlurmSim) -> None:
+@pytest.mark.parametrize("jobs", [2, (1, 2)], ids=KINDS)
+def test_all_jobs_cancelled_at_once_are_replaced(slurm_sim: SlurmSim, jobs: Any) -> None:
     """Without any worker, the program waits for the new ones."""
-    with right_answers(slurm_sim) as running:
+    with right_answers(slurm_sim, jobs=jobs) as running:
+        running.until_running(2)
         slurm_sim.exec("scancel", *running.jobs())
         running.until_said("was cancelled; job [0-9]+ takes its place", times=2)
 
@@ -37,10 +46,7 @@ def test_several_workers_per_job(slurm_sim: SlurmSim) -> None:
     assert running.log().count("takes its place") == 1
 
 
-SOAK = pytest.mark.soak(only=True)
-"""For events that take minutes, most of which Slurm needs to notice them."""
-
-
+@pytest.mark.parametrize("jobs", [2, pytest.param((1, 2), marks=SOAK)], ids=KINDS)
 @pytest.mark.parametrize(
     ("kind", "requeue"),
     [
@@ -50,9 +56,10 @@ SOAK = pytest.mark.soak(only=True)
         pytest.param("node-hangs", "--requeue", marks=SOAK),
     ],
 )
-def test_job_of_failed_node_is_replaced(slurm_sim: SlurmSim, kind: str, requeue: str) -> None:
+def test_job_of_failed_node_is_replaced(slurm_sim: SlurmSim, kind: str, requeue: str, jobs: Any) -> None:
     """A job whose node fails starts again elsewhere, or is replaced, as its --requeue says."""
-    with right_answers(slurm_sim, sbatch_option=[requeue]) as running:
+    with right_answers(slurm_sim, sbatch_option=[requeue], jobs=jobs) as running:
+        running.until_running(2)
         job = running.jobs()[0]
         node = running.node(job)
         slurm_sim.fault(kind, node)
@@ -61,9 +68,10 @@ def test_job_of_failed_node_is_replaced(slurm_sim: SlurmSim, kind: str, requeue:
     until_in(slurm_sim, "sinfo -h -o %T | grep -qx idle")
 
 
-def test_one_minute_of_wall_time(slurm_sim: SlurmSim) -> None:
+@pytest.mark.parametrize("jobs", [2, pytest.param((1, 2), marks=SOAK)], ids=KINDS)
+def test_one_minute_of_wall_time(slurm_sim: SlurmSim, jobs: Any) -> None:
     """Jobs retire before their wall time ends, and their successors are there by then; no job reaches it."""
-    with right_answers(slurm_sim, walltime="00:01:00") as running:
+    with right_answers(slurm_sim, walltime="00:01:00", jobs=jobs) as running:
         running.until_said("retires before its wall time ends; job [0-9]+ takes its place", times=2)
     states = slurm_sim.exec("squeue", "-h", "-t", "all", "-n", name(running.log()), "-o", "%T").stdout.split()
     assert "TIMEOUT" not in states

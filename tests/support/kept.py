@@ -62,6 +62,10 @@ class Running:
         """Return the numbers of its running jobs."""
         return self.sim.exec("squeue", "-h", "-t", "running", "-o", "%A").stdout.split()
 
+    def until_running(self, jobs: int) -> None:
+        """Wait until that many of its jobs run."""
+        until_in(self.sim, f"[ $(squeue -h -t running -o %A | wc -l) -ge {jobs} ]")
+
     def node(self, job: str) -> str:
         """Return a job's node."""
         return self.sim.exec("squeue", "-h", "-j", job, "-o", "%N").stdout.strip()
@@ -69,7 +73,13 @@ class Running:
 
 @contextmanager
 def program(
-    sim: SlurmSim, text: str = PROGRAM, *, env: Mapping[str, str] = {}, python: str = "python", **options: Any
+    sim: SlurmSim,
+    text: str = PROGRAM,
+    *,
+    env: Mapping[str, str] = {},
+    python: str = "python",
+    longest: float = 280,
+    **options: Any,
 ) -> Iterator[Running]:
     """Run a program on the login node during the block.
 
@@ -80,6 +90,7 @@ def program(
         text: the program.
         env: its environment variables, quoted for a shell.
         python: the command that runs it.
+        longest: seconds after which it is ended, and the test fails.
         options: arguments of `dask_hpc.cluster`, which it gets as JSON.
     """
     arguments = {"jobs": 2, "cores": 1, "memory": "600MiB", "walltime": "00:10:00", **options}
@@ -87,7 +98,7 @@ def program(
     variables = " ".join(f"{name}={value}" for name, value in env.items())
     command = f"{variables} {python} -u program.py '{json.dumps(arguments)}' >log 2>&1; echo $? >ended; cat ended"
     with ThreadPoolExecutor(1) as pool:
-        running = Running(sim, pool.submit(sim.exec, "sh", "-c", command, timeout=280))
+        running = Running(sim, pool.submit(sim.exec, "sh", "-c", command, timeout=longest))
         try:
             until_in(sim, "[ -e at-work ] || [ -e ended ]")
             yield running
