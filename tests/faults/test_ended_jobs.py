@@ -70,7 +70,7 @@ def ends_with_error(running: Running) -> str:
 def test_preempted_job_comes_back(slurm_sim: SlurmSim, partition: str, said: str, jobs: Any) -> None:
     """A job that a higher partition displaces starts again, or is replaced."""
     with right_answers(slurm_sim, partition=partition, cores=2, jobs=jobs) as running:
-        running.until_running(2)
+        running.until_running(1)
         node = running.node(running.jobs()[0])
         high = sbatch(slurm_sim, "--partition=high", "--exclusive", f"--nodelist={node}", f"--wrap={FOR_EVER}")
         running.until_said(said)

@@ -1,0 +1,113 @@
+"""Find out whether a cluster that stays starts, runs or has ended, and why."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dask_hpc.clusters.slurm.kept import fate as fates
+from dask_hpc.clusters.staying.folder import Address, ClusterFolder, Request
+from dask_hpc.errors import ClusterError
+from dask_hpc.slurm import jobs as slurm
+from dask_hpc.slurm.jobs import QueuedJob
+
+_STARTING = "starting"
+_ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of a cluster.
+
+    Attributes:
+        kind: the state.
+        text: what it waits for, where it runs, or why it ended.
+        details: more about its end.
+        job: its scheduler's job, if Slurm still knows it.
+    """
+
+    kind: Literal["starting", "running", "ended"]
+    text: str
+    details: str = ""
+    job: QueuedJob | None = None
+
+    @property
+    def over(self) -> bool:
+        """True if it has ended."""
+        return self.kind == _ENDED
+
+
+def look(folder: ClusterFolder) -> State:
+    """Return the state of a cluster; asks Slurm at most twice.
+
+    Raises:
+        ClusterError: Slurm does not answer.
+    """
+    request, address, end = folder.request(), folder.address(), folder.end()
+    if end:
+        return State("ended", end.reason, end.details)
+    if request is None:
+        return State("ended", "was never requested")
+    if request.host:
+        return _on_login_node(request, address)
+    found = slurm.jobs(request.scheduler)
+    if alive := [job for job in found if job.alive]:
+        return _of_job(alive[-1], address)
+    if completing := [job for job in found if job.completing]:
+        return State("ended", "is ending", job=completing[-1])
+    return _ended(found, address)
+
+
+def _of_job(job: QueuedJob, address: Address | None) -> State:
+    if address:
+        return State("running", f"job {job.id} on {job.node or address.node}", job=job)
+    why = f" ({job.reason})" if job.reason not in {"", "None"} else ""
+    return State("starting", f"job {job.id} is {job.state}{why}", job=job)
+
+
+def _ended(found: Sequence[QueuedJob], address: Address | None) -> State:
+    if not found and address and address.job:
+        found = list(slurm.accounted([address.job]).values())
+    if not found:
+        return State("ended", "ended; Slurm no longer knows its job")
+    job = found[-1]
+    text = "ended" if job.state == "COMPLETED" else fates.fate(job).text
+    return State("ended", f"ended: its scheduler, job {job.id}, {text}" if text != "ended" else text, job=job)
+
+
+def _on_login_node(request: Request, address: Address | None) -> State:
+    here = request.host == socket.gethostname()
+    if address is None:
+        return State("starting", f"on {request.host}")
+    if here and not _serves(address.pid):
+        return State("ended", f"ended: its scheduler, process {address.pid} on {request.host}, was killed")
+    return State("running", f"process {address.pid} on {request.host}")
+
+
+def _serves(pid: int) -> bool:
+    """Return whether a process of this machine is a scheduler that stays."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"serve" in words and os.stat(f"/proc/{pid}").st_uid == os.getuid()
+
+
+def ended_because(folder: ClusterFolder) -> ClusterError:
+    """Return the error for a client of a cluster that has ended."""
+    name = folder.name
+    todo = f"start it again: dask-hpc cluster start {name} …; it has kept no data."
+    if not folder.exists:
+        return ClusterError(f"The Dask cluster {name!r} has ended.", "", todo)
+    state = look(folder)
+    if not state.over:
+        return ClusterError(
+            f"The Dask cluster {name!r} does not answer.",
+            f"It {'is starting' if state.kind == _STARTING else 'runs'}, according to Slurm: {state.text}.",
+            f"try again, and see its log: dask-hpc cluster logs {name}",
+        )
+    return ClusterError(f"The Dask cluster {name!r} {state.text}.", state.details, todo)
