@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dask_hpc.clusters.cluster import DaskCluster, cluster
+    from dask_hpc.clusters.staying.attach import attach
     from dask_hpc.errors import ClusterError, CollectiveError, DaskHpcError, RequestError
     from dask_hpc.mpi.check import check_world
 
@@ -24,6 +25,7 @@ __all__ = [
     "DaskCluster",
     "DaskHpcError",
     "RequestError",
+    "attach",
     "check_world",
     "cluster",
 ]
@@ -34,6 +36,7 @@ _HOMES = {
     "DaskCluster": "dask_hpc.clusters.cluster",
     "DaskHpcError": "dask_hpc.errors",
     "RequestError": "dask_hpc.errors",
+    "attach": "dask_hpc.clusters.staying.attach",
     "check_world": "dask_hpc.mpi.check",
     "cluster": "dask_hpc.clusters.cluster",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from dask_hpc.clusters.staying.command import cluster
 from dask_hpc.doctor.command import doctor
 from dask_hpc.identity import release
 from dask_hpc.jobqueue_config.command import jobqueue_config
@@ -19,6 +20,7 @@ def main() -> None:
     hush()
 
 
+main.add_command(cluster)
 main.add_command(doctor)
 main.add_command(jobqueue_config)
 main.add_command(mpi)

@@ -46,10 +46,11 @@ def make(folder: Path, lifetime: timedelta) -> Security:
     except BaseException:
         remove(folder)
         raise
-    return _security(folder)
+    return load(folder)
 
 
-def _security(folder: Path) -> Security:
+def load(folder: Path) -> Security:
+    """Return the credentials that `make` wrote."""
     from distributed import Security
 
     cert, key = map(str, _files(folder))

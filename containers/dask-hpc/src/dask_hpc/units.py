@@ -43,18 +43,23 @@ class Count(click.ParamType[int]):
 
 
 class Bounds(click.ParamType["int | tuple[int, int]"]):
-    """A whole number, or a range such as 1-8, from a smallest number, which may be 0, to a largest one."""
+    """A whole number, or a range such as 1-8, from a smallest number, which may be 0, to a largest one.
+
+    Args:
+        maximum: the largest number allowed.
+        minimum: the smallest number allowed that is not the beginning of a range.
+    """
 
     name = "count"
 
-    def __init__(self, maximum: int = 100_000) -> None:
-        self._fewest, self._most = Count(0, maximum), Count(1, maximum)
+    def __init__(self, maximum: int = 100_000, *, minimum: int = 1) -> None:
+        self._fewest, self._most, self._single = Count(0, maximum), Count(1, maximum), Count(minimum, maximum)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
         """Return the number or the bounds; a usage error if the range is empty."""
         parts = value if isinstance(value, (tuple, list)) else str(value).strip().lstrip("-").split("-")
         if len(parts) == 1:
-            return self._most.convert(value, param, ctx)
+            return self._single.convert(value, param, ctx)
         if len(parts) != 2:
             self.fail(f"{value!r} is not a number or a range (write 4 or 1-8).", param, ctx)
         fewest, most = self._fewest.convert(parts[0], param, ctx), self._most.convert(parts[1], param, ctx)

@@ -37,7 +37,7 @@ def dask_command(role: str, file: str, *options: str) -> subprocess.Popen[bytes]
 class SchedulerElsewhere:
     """A Dask cluster whose scheduler is a separate process, as with MPI."""
 
-    name = "elsewhere"
+    name = kind = "elsewhere"
     options: frozenset[str] = frozenset()
 
     def plan(self, options: ClusterOptions) -> Plan:  # noqa: ARG002

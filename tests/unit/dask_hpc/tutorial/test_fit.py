@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dask_hpc.clusters import BACKENDS
 from dask_hpc.clusters.local import LocalPlan
 from dask_hpc.errors import RequestError
 from dask_hpc.tutorial.fit import available_memory, refuse_backend, refuse_what_does_not_fit
@@ -64,6 +65,6 @@ def test_rejects_too_few_workers() -> None:
 def test_rejects_wrong_backend() -> None:
     """A workload that needs MPI rejects other backends."""
     some = declared(backends=frozenset({"mpi"}))
-    refuse_backend(some, "mpi")
+    refuse_backend(some, BACKENDS["mpi"])
     with pytest.raises(RequestError, match=r"some does not support --on slurm\.\nWhat to do: use --on mpi"):
-        refuse_backend(some, "slurm")
+        refuse_backend(some, BACKENDS["slurm"])

@@ -27,9 +27,16 @@ Row = tuple[str, str, str]
 
 
 class Backend(Protocol):
-    """A way to start a Dask cluster: a value of `--on`. `options` names the options that it accepts."""
+    """A way to start a Dask cluster: a value of `--on`.
+
+    Attributes:
+        name: the value.
+        kind: the name by which workloads say that they support it.
+        options: the names of the options that it accepts.
+    """
 
     name: str
+    kind: str
     options: frozenset[str]
 
     def plan(self, options: ClusterOptions) -> Plan:

@@ -141,26 +141,20 @@ def cluster(on: str | None = None, **options: Any) -> DaskCluster:
     """Plan a Dask cluster; `with` or `start` then starts it.
 
     Args:
-        on: `slurm`, `local` or `mpi`; by default `slurm` if Slurm is available, else `local`.
+        on: `slurm`, `local`, `mpi`, or the name of your running cluster; by default `slurm` if Slurm is available, else
+            `local`.
         options: the options of `dask-hpc run`, such as `jobs=4, cores=16, memory="32GiB"`.
 
     Raises:
         RequestError: an option is unknown, or asks for more than is available.
         click.BadParameter: a value is invalid.
     """
-    from dask_hpc.clusters import BACKENDS
+    from dask_hpc.clusters import backend
     from dask_hpc.screen import Screen
 
-    name = on or ("slurm" if shutil.which("sbatch") else "local")
-    if name not in BACKENDS:
-        raise RequestError(
-            f"Unknown backend on={name!r}.",
-            f"Available: {', '.join(BACKENDS)}",
-            did_you_mean(name, BACKENDS, prefix="on="),
-        )
-    backend = BACKENDS[name]
+    chosen = backend(on or ("slurm" if shutil.which("sbatch") else "local"), prefix="on=")
     with blamed():
-        return DaskCluster(backend.plan(_values(backend, options)), Screen())
+        return DaskCluster(chosen.plan(_values(chosen, options)), Screen())
 
 
 def _values(backend: Backend, given: dict[str, Any]) -> ClusterOptions:

@@ -31,7 +31,7 @@ _NANNY_S_PROCESS = "Dask Worker process (from Nanny)"  # named by distributed
 class LocalBackend:
     """`--on local`."""
 
-    name = "local"
+    name = kind = "local"
     options = frozenset({"memory", "local_directory", "dashboard", "workers", "threads"})
 
     def plan(self, options: ClusterOptions) -> LocalPlan:

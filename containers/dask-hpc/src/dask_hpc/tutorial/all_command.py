@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dask_hpc.clusters import BACKENDS
+from dask_hpc.clusters import BACKENDS, backend
 from dask_hpc.clusters.options import CLUSTER_OPTIONS, SectionedCommand, SectionedOption
 from dask_hpc.paths import LocalPath
 from dask_hpc.tutorial.run_all import Order, run_all
@@ -25,9 +25,8 @@ def run_option(*names: str, **kwargs: Any) -> SectionedOption:
 
 def on_option() -> SectionedOption:
     """Return --on."""
-    return run_option(
-        "--on", type=click.Choice(list(BACKENDS)), default="local", show_default=True, help="Where to run."
-    )
+    ways = f"[{'|'.join(BACKENDS)}|CLUSTER]"
+    return run_option("--on", metavar=ways, default="local", show_default=True, help="Where to run.")
 
 
 def results_option(holds: str) -> SectionedOption:
@@ -62,7 +61,8 @@ class AllCommand(SectionedCommand):
 
 def _run(on: str, size: str, results: Path, as_json: bool, **_: Any) -> None:
     typed = click.get_current_context().meta[ALL]
-    options = {backend.name: as_typed(typed, backend.options) for backend in BACKENDS.values()}
+    ways = [*BACKENDS.values(), backend(on)]
+    options = {one.name: as_typed(typed, one.options) for one in ways}
     sys.exit(run_all(Order(on, size, results, options), json=as_json))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from dask_hpc.clusters import BACKENDS
+from dask_hpc.clusters import backend
 from dask_hpc.clusters.options import CLUSTER_OPTIONS, ClusterOptions, SectionedCommand, no_meaning
 from dask_hpc.errors import WorkloadError, did_you_mean
 from dask_hpc.mpi.hush import speak
@@ -164,15 +164,15 @@ def _run_options() -> list[click.Parameter]:
 
 
 def _run(workload: Workload, values: dict[str, Any]) -> None:
-    backend = BACKENDS[values["on"]]
-    if backend.name != "mpi":
+    chosen = backend(values["on"])
+    if chosen.name != "mpi":
         speak()
     cluster = {str(option.name) for option in CLUSTER_OPTIONS}
-    _refuse_foreign_options(backend.name, cluster - backend.options)
+    _refuse_foreign_options(chosen.name, cluster - chosen.options)
     parameters = {str(option.name): values[str(option.name)] for option in workload.options}
-    options = ClusterOptions.of({name: values[name] for name in backend.options})
+    options = ClusterOptions.of({name: values[name] for name in chosen.options})
     asked = Asked(workload, parameters, values.get("size", DEFAULT_SIZE), values["performance_report"])
-    sys.exit(run_workload(asked, backend, options, root=values["results"], json=values["as_json"]))
+    sys.exit(run_workload(asked, chosen, options, root=values["results"], json=values["as_json"]))
 
 
 def _refuse_foreign_options(on: str, foreign: set[str]) -> None:

@@ -9,14 +9,14 @@ from dask_hpc.errors import RequestError
 from dask_hpc.tutorial.workload import Need, Workload
 
 if TYPE_CHECKING:
-    from dask_hpc.clusters import Plan
+    from dask_hpc.clusters import Backend, Plan
 
 
-def refuse_backend(workload: Workload, on: str) -> None:
+def refuse_backend(workload: Workload, on: Backend) -> None:
     """Raise `RequestError` if the workload does not support that backend."""
-    if workload.checks.backends is not None and on not in workload.checks.backends:
+    if workload.checks.backends is not None and on.kind not in workload.checks.backends:
         ways = " or ".join(f"--on {name}" for name in sorted(workload.checks.backends))
-        raise RequestError(f"{workload.name} does not support --on {on}.", todo=f"use {ways}.")
+        raise RequestError(f"{workload.name} does not support --on {on.name}.", todo=f"use {ways}.")
 
 
 def refuse_what_does_not_fit(

@@ -75,7 +75,7 @@ def run(asked: Asked, backend: Backend, options: ClusterOptions, *, root: Path, 
 
 
 def _plan(asked: Asked, backend: Backend, options: ClusterOptions) -> Plan:
-    refuse_backend(asked.workload, backend.name)
+    refuse_backend(asked.workload, backend)
     if asked.workload.checks.validate:
         asked.workload.checks.validate(**asked.parameters)
     with blamed():

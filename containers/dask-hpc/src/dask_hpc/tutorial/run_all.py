@@ -15,7 +15,7 @@ from time import perf_counter
 
 import msgspec
 
-from dask_hpc.clusters import BACKENDS
+from dask_hpc.clusters import BACKENDS, backend
 from dask_hpc.errors import DaskHpcError, RequestError, ResultsError
 from dask_hpc.screen import Screen
 from dask_hpc.stop import Stopped, stopping_cleanly
@@ -106,7 +106,9 @@ def _tried(workload: Workload, on: str, order: Order) -> Entry:
 def where(workload: Workload, on: str) -> str:
     """Return the backend for a workload: `on` if supported, else MPI, else this machine."""
     able = workload.checks.backends or frozenset(BACKENDS)
-    for name in (on, "mpi", "local", *sorted(able)):
+    if backend(on).kind in able:
+        return on
+    for name in ("mpi", "local", *sorted(able)):
         if name in able and name in BACKENDS:
             return name
     raise RequestError(f"{workload.name} runs on {', '.join(sorted(able))} only, which this dask-hpc does not support.")

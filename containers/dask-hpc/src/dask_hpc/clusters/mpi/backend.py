@@ -15,7 +15,7 @@ class MpiBackend:
     login node, a job is submitted. `--scheduler-file` uses a running dask-mpi cluster, and leaves it running.
     """
 
-    name = "mpi"
+    name = kind = "mpi"
     options = frozenset(
         {"memory", "local_directory", "dashboard", "threads", "nodes", "ranks_per_node", "scheduler_file", "walltime"}
         | {"partition", "account", "sbatch_option", "interface", "log_directory", "timeout", "tls"}

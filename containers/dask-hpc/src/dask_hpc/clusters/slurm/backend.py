@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,16 +36,18 @@ from dask_hpc.stop import handling, not_interrupted
 
 if TYPE_CHECKING:
     from distributed import Security
+    from distributed.diagnostics.plugin import SchedulerPlugin
 
     from dask_hpc.clusters.facts import Job
     from dask_hpc.clusters.slurm.kept.cluster import KeptCluster
+    from dask_hpc.clusters.slurm.kept.keeper import Keeper
     from dask_hpc.clusters.slurm.watch import Watch
 
 
 class SlurmBackend:
     """`--on slurm`."""
 
-    name = "slurm"
+    name = kind = "slurm"
     options = frozenset(
         {"memory", "local_directory", "dashboard", "jobs", "cores", "processes", "walltime", "partition", "account"}
         | {"sbatch_option", "interface", "log_directory", "timeout", "max_failures", "verbose", "tls"}
@@ -92,17 +94,11 @@ class SlurmPlan(Plan):
         """Folder of the credentials, on the shared home."""
         return home() / f"{self.name}.tls" if self.tls else None
 
-    @contextmanager
-    def start(self, screen: Screen) -> Iterator[Session]:
-        """Submit the jobs and wait for their workers; at the end, leave no job, credential or process."""
-        from distributed import Client
-
+    def keeper(self, *, fail: Callable[[Exception], None], say: Callable[[str], None]) -> Keeper:
+        """Return what will keep the jobs; it calls `fail` with an error that ends the cluster, and `say` with lines."""
         from dask_hpc.clusters.slurm.kept.keeper import Keeper
-        from dask_hpc.clusters.slurm.watch import Watch
 
-        clock = perf_counter()
-        watch = Watch()
-        watch.keeper = keeper = Keeper(
+        return Keeper(
             name=self.name,
             processes=self.request.processes,
             cores=self.request.cores,
@@ -110,16 +106,28 @@ class SlurmPlan(Plan):
             patience=self.options.timeout,
             failures=self.options.max_failures,
             logs=self.request.log_directory,
-            fail=watch.fail,
-            say=screen.say,
+            fail=fail,
+            say=say,
             verbose=self.options.verbose,
         )
+
+    @contextmanager
+    def start(self, screen: Screen) -> Iterator[Session]:
+        """Submit the jobs and wait for their workers; at the end, leave no job, credential or process."""
+        from distributed import Client
+
+        from dask_hpc.clusters.slurm.watch import Watch
+
+        clock = perf_counter()
+        watch = Watch()
+        watch.keeper = keeper = self.keeper(fail=watch.fail, say=screen.say)
         with ExitStack() as stack:
             stack.enter_context(level_kept())
             stack.enter_context(_giving_up(watch))
             stack.enter_context(gone_at_end(self.name, screen))
-            security = stack.enter_context(_security(self))  # removed before the wait for the jobs, which may be long
-            cluster = stack.enter_context(_cluster(self, security, watch))
+            lifetime = timedelta(seconds=self.request.walltime)
+            security = stack.enter_context(_security(self, lifetime))  # removed before the wait for the jobs
+            cluster = stack.enter_context(kept_cluster(self, keeper, watch, security))
             screen.text("Job script", cluster.job_script())
             timings = {"cluster": perf_counter() - clock}
             clock = perf_counter()
@@ -165,7 +173,7 @@ def _with_nodes(found: list[Job], name: str) -> list[Job]:
 
 
 @contextmanager
-def _security(plan: SlurmPlan) -> Iterator[Security | None]:
+def _security(plan: SlurmPlan, lifetime: timedelta) -> Iterator[Security | None]:
     if not plan.credentials:
         yield None
         return
@@ -173,7 +181,7 @@ def _security(plan: SlurmPlan) -> Iterator[Security | None]:
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         try:
-            security = stack.enter_context(credentials(plan.credentials, timedelta(seconds=plan.request.walltime)))
+            security = stack.enter_context(credentials(plan.credentials, lifetime))
         except OSError as error:
             raise ClusterError(
                 f"Cannot write TLS credentials to {folder}.", str(error), "free some space, or use --no-tls."
@@ -182,7 +190,18 @@ def _security(plan: SlurmPlan) -> Iterator[Security | None]:
 
 
 @contextmanager
-def _cluster(plan: SlurmPlan, security: Security | None, watch: Watch) -> Iterator[KeptCluster]:
+def kept_cluster(
+    plan: SlurmPlan, keeper: Keeper, watch: SchedulerPlugin, security: Security | None, **of_scheduler: Any
+) -> Iterator[KeptCluster]:
+    """Start a scheduler in this process, whose jobs the keeper keeps; at the end, close it and cancel the jobs.
+
+    Args:
+        plan: the jobs.
+        keeper: from the plan.
+        watch: a plugin for the scheduler.
+        security: the credentials in the plan's folder.
+        of_scheduler: further arguments of the scheduler; `scheduler_cls` is its class.
+    """
     from dask import config
 
     from dask_hpc.clusters.slurm.kept.cluster import KeptCluster
@@ -191,16 +210,19 @@ def _cluster(plan: SlurmPlan, security: Security | None, watch: Watch) -> Iterat
     if image := sif.current():
         settings |= in_sif(image, plan.request, settings=settings, tls=plan.credentials)
     close_dashboard()
+    if kind := of_scheduler.pop("scheduler_cls", None):
+        settings["scheduler_cls"] = kind
+    settings["scheduler_options"] = settings["scheduler_options"] | of_scheduler
     with config.set(OF_A_RUN), config.set({f"jobqueue.{CONFIG_NAME}": _defaults()}):
-        cluster = KeptCluster(keeper=watch.keeper, security=security, **settings)
+        cluster = KeptCluster(keeper=keeper, security=security, **settings)
         try:
             scheduler: Any = cluster.scheduler  # it runs in this process
             scheduler.add_plugin(watch)
-            cluster.loop.add_callback(watch.keeper.start, cluster, scheduler)
+            cluster.loop.add_callback(keeper.start, cluster, scheduler)
             yield cluster
         finally:
-            watch.closing()
-            cluster.loop.add_callback(watch.keeper.stop)
+            keeper.closing()
+            cluster.loop.add_callback(keeper.stop)
             with not_interrupted():
                 cluster.close(timeout=60)
 

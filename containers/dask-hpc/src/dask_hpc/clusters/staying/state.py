@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from dask_hpc.clusters.slurm.kept import fate as fates
-from dask_hpc.clusters.staying.folder import Address, ClusterFolder, Request
+from dask_hpc.clusters.staying.folder import Address, ClusterFolder, End, Request
 from dask_hpc.errors import ClusterError
 from dask_hpc.slurm import jobs as slurm
 from dask_hpc.slurm.jobs import QueuedJob
-
-_STARTING = "starting"
-_ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class State:
     @property
     def over(self) -> bool:
         """True if it has ended."""
-        return self.kind == _ENDED
+        return self.kind == "ended"
 
 
 def look(folder: ClusterFolder) -> State:
@@ -94,20 +91,22 @@ def _serves(pid: int) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return b"serve" in words and os.stat(f"/proc/{pid}").st_uid == os.getuid()
+    return b"serve" in words and Path(f"/proc/{pid}").stat().st_uid == os.getuid()
 
 
-def ended_because(folder: ClusterFolder) -> ClusterError:
-    """Return the error for a client of a cluster that has ended."""
+def ended_because(folder: ClusterFolder, end: End | None = None) -> ClusterError:
+    """Return the error for a client of a cluster that has ended; `end` is what the scheduler has said."""
     name = folder.name
-    todo = f"start it again: dask-hpc cluster start {name} …; it has kept no data."
+    todo = f"start it again, if you need it: dask-hpc cluster start {name}. Results in its memory are lost."
+    if end:
+        return ClusterError(f"The Dask cluster {name!r} {end.reason}.", end.details, todo)
     if not folder.exists:
         return ClusterError(f"The Dask cluster {name!r} has ended.", "", todo)
     state = look(folder)
     if not state.over:
         return ClusterError(
             f"The Dask cluster {name!r} does not answer.",
-            f"It {'is starting' if state.kind == _STARTING else 'runs'}, according to Slurm: {state.text}.",
-            f"try again, and see its log: dask-hpc cluster logs {name}",
+            f"According to Slurm, it is {state.kind}: {state.text}.",
+            f"try again, or see its log: dask-hpc cluster logs {name}",
         )
     return ClusterError(f"The Dask cluster {name!r} {state.text}.", state.details, todo)

@@ -58,7 +58,7 @@ class KeptCluster(SLURMCluster):
 
     def __init__(self, *, keeper: Keeper, **kwargs: Any) -> None:
         self._keeper = keeper
-        super().__init__(**kwargs, keeper=keeper, scheduler_cls=KeptScheduler)
+        super().__init__(**{"scheduler_cls": KeptScheduler, **kwargs}, keeper=keeper)
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
         if op == "remove" and msg not in self.scheduler_info["workers"]:

@@ -132,6 +132,26 @@ class Keeper:
         """The jobs that fill a place."""
         return [job for job in self._jobs.values() if job.stands]
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The fewest and the most jobs that are kept."""
+        return (self._demand.fewest, self._demand.most) if self._demand else (self._target, self._target)
+
+    def describe(self) -> list[dict[str, str | int]]:
+        """Return the jobs that have not ended, for users."""
+        now = monotonic()
+        return [
+            {
+                "id": job.id,
+                "state": job.leaving or (job.queued.state.lower() if job.queued else "submitted"),
+                "node": job.node,
+                "workers": len(job.workers),
+                "left": round(job.ends - now) if job.ends else -1,
+            }
+            for job in [*self._jobs.values(), *self._retired]
+            if job.id
+        ]
+
     def facts(self) -> list[Job]:
         """Return all jobs that Slurm has accepted, for the results."""
         return [

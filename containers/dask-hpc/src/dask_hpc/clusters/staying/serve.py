@@ -1,0 +1,264 @@
+"""The scheduler of a cluster that stays, as its job or a login node runs it: `dask-hpc cluster serve NAME`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dask.utils import format_time
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from dask_hpc.clusters.base import quieten
+from dask_hpc.clusters.jobs import gone_at_end
+from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan, kept_cluster
+from dask_hpc.clusters.slurm.kept.cluster import KeptScheduler
+from dask_hpc.clusters.slurm.kept.keeper import Keeper
+from dask_hpc.clusters.staying import relay
+from dask_hpc.clusters.staying.attach import ENDED
+from dask_hpc.clusters.staying.folder import Address, ClusterFolder, End, Request
+from dask_hpc.credentials import credentials
+from dask_hpc.errors import DaskHpcError
+from dask_hpc.screen import Screen
+from dask_hpc.slurm.environment import CHOICES, plain
+from dask_hpc.stop import Stopped, stopping_cleanly
+
+if TYPE_CHECKING:
+    from distributed import Security
+
+    from dask_hpc.clusters.slurm.kept.cluster import KeptCluster
+
+_IDLE = "idle-timeout-exceeded"  # Dask's reason
+_CHECK = 5.0  # seconds between looks at the folder, which a user may remove
+
+
+class Ending:
+    """Why the cluster ends: the first reason counts."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self.end: End | None = None
+        self.wanted = False
+
+    def now(self, reason: str) -> None:
+        """End the cluster as its user wants."""
+        self._end(End(reason=reason), wanted=True)
+
+    def failed(self, reason: str, details: str) -> None:
+        """End the cluster although it may still be needed."""
+        self._end(End(reason=reason, details=details), wanted=False)
+
+    def error(self, error: Exception) -> None:
+        """End the cluster with an error."""
+        text = error.message if isinstance(error, DaskHpcError) else f"{type(error).__name__}: {error}"
+        self.failed("ended with an error", text)
+
+    def _end(self, end: End, *, wanted: bool) -> None:
+        with self._lock:
+            if self.end is None:
+                self.end, self.wanted = end, wanted
+        self._over.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether it ends within some seconds."""
+        return self._over.wait(seconds)
+
+
+class StayingScheduler(KeptScheduler):
+    """A scheduler that notes the reason for which it is closed."""
+
+    ending: Ending
+
+    async def close(self, timeout: float | None = None, reason: str = "unknown") -> None:
+        """Close, as Dask does."""
+        if reason == _IDLE:
+            self.ending.now(f"ended: it was idle for {format_time(float(self.idle_timeout or 0))}")
+        else:
+            self.ending.now("was shut down by a client")
+        await super().close(timeout=timeout, reason=reason)
+
+
+class Reception(SchedulerPlugin):
+    """Tell the keeper about workers, and clients about the end."""
+
+    name = "dask-hpc-staying"
+
+    def __init__(self, keeper: Keeper, ending: Ending) -> None:
+        self._keeper = keeper
+        self._ending = ending
+        self._scheduler: Any = None
+
+    async def start(self, scheduler: Any) -> None:
+        """Note the scheduler."""
+        self._scheduler = scheduler
+
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        """Note that a worker has connected."""
+        self._keeper.came(scheduler.workers[worker])
+
+    async def before_close(self) -> None:
+        """Tell clients why the cluster ends, before their connections are closed."""
+        end = self._ending.end
+        if end and self._scheduler:
+            self._scheduler.log_event(ENDED, {"reason": end.reason, "details": end.details})
+            await asyncio.gather(*(comm.close() for comm in list(self._scheduler.client_comms.values())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StayingPlan(SlurmPlan):
+    """Worker jobs of a cluster that stays, whose credentials are in its folder."""
+
+    folder: ClusterFolder
+
+    @property
+    def credentials(self) -> Path | None:
+        """Folder of the credentials."""
+        return self.folder.tls
+
+
+def serve(name: str) -> int:
+    """Run the scheduler until it is stopped, or has no reason to go on; return the exit status."""
+    folder = ClusterFolder(name)
+    request = folder.request()
+    if request is None:
+        return 0  # stopped before its job started
+    quieten()
+    screen = Screen(pipe_width=1000)
+    ending = Ending()
+    try:
+        with stopping_cleanly():
+            _serve(folder, request, ending, screen)
+    except Stopped:
+        ending.failed("ended: its scheduler was told to end", _why_told(request))
+    except Exception as error:  # noqa: BLE001 (the folder, the log and the exit status report it)
+        ending.error(error)
+    return _finish(folder, ending)
+
+
+def _why_told(request: Request) -> str:
+    left = request.began + request.lifetime - time.time()
+    return "By its wall time, scancel or preemption." if left > 0 else "It has reached its wall time."
+
+
+def _finish(folder: ClusterFolder, ending: Ending) -> int:
+    """Leave the logs of a cluster that did not end as it should, and nothing of any other."""
+    shutil.rmtree(folder.tls, ignore_errors=True)
+    if ending.wanted or ending.end is None:
+        folder.remove()
+        return 0
+    folder.ended(ending.end)
+    sys.stderr.write(f"The cluster {folder.name} {ending.end.reason}.\n{ending.end.details}\n")
+    return 1
+
+
+def _serve(folder: ClusterFolder, request: Request, ending: Ending, screen: Screen) -> None:
+    _leave_job()
+    plan = _plan(folder, request)
+    keeper = plan.keeper(fail=ending.error, say=lambda line: _log(screen, line))
+    with (
+        gone_at_end(plan.name, screen),
+        credentials(folder.tls, timedelta(seconds=request.lifetime)) as security,
+        kept_cluster(
+            plan,
+            keeper,
+            Reception(keeper, ending),
+            security,
+            scheduler_cls=StayingScheduler,
+            idle_timeout=f"{request.idle}s",
+        ) as cluster,
+    ):
+        scheduler: Any = cluster.scheduler
+        scheduler.ending = ending
+        dashboard = _prepare(cluster, keeper, ending, security)
+        cluster.scale(jobs=plan.request.jobs)
+        if plan.request.most_jobs > plan.request.jobs:
+            cluster.adapt(minimum_jobs=plan.request.jobs, maximum_jobs=plan.request.most_jobs)
+        folder.began(
+            Address(
+                scheduler=cluster.scheduler_address,
+                dashboard=dashboard,
+                node=socket.gethostname(),
+                pid=os.getpid(),
+                job=_JOB,
+            )
+        )
+        _log(screen, f"The scheduler listens at {cluster.scheduler_address}.")
+        while not ending.wait(_CHECK):
+            if not folder.exists:
+                ending.now("was stopped: its folder was removed")
+
+
+_JOB = os.environ.get("SLURM_JOB_ID", "")
+
+
+def _leave_job() -> None:
+    """Forget the job around this process: its variables would become options of worker jobs."""
+    choices = {variable: os.environ[variable] for variable in CHOICES.values() if variable in os.environ}
+    kept = plain(os.environ) | choices
+    for name in set(os.environ) - set(kept):
+        del os.environ[name]
+
+
+def _plan(folder: ClusterFolder, request: Request) -> StayingPlan:
+    options = request.options
+    if options.log_directory is None:
+        options = replace(options, log_directory=folder.logs)
+    plan = SlurmBackend().plan(options)
+    values = {field.name: getattr(plan, field.name) for field in fields(plan)}
+    return StayingPlan(**values | {"name": request.jobs}, folder=folder)
+
+
+def _prepare(cluster: KeptCluster, keeper: Keeper, ending: Ending, security: Security) -> tuple[str, int]:
+    """Let clients control the cluster, and open the dashboard for the relay; return the dashboard's address."""
+    scheduler: Any = cluster.scheduler
+
+    def status() -> dict[str, Any]:
+        return _status(scheduler, keeper)
+
+    def scale(fewest: int, most: int) -> None:
+        if most > fewest:
+            keeper.adapt(fewest, most)
+        else:
+            keeper.scale(most)
+
+    def stop() -> None:
+        ending.now("was stopped")
+
+    scheduler.handlers.update(dask_hpc_status=status, dask_hpc_scale=scale, dask_hpc_stop=stop)
+    opened: tuple[str, int] = cluster.sync(relay.open_dashboard, scheduler, security)
+    return opened
+
+
+def _status(scheduler: Any, keeper: Keeper) -> dict[str, Any]:
+    """Return what `dask-hpc cluster status` shows."""
+    tasks = scheduler.tasks.values()
+    found: dict[str, int] = {}
+    for task in tasks:
+        found[task.state] = found.get(task.state, 0) + 1
+    idle = scheduler.idle_since
+    return {
+        "jobs": keeper.describe(),
+        "target": keeper.bounds,
+        "workers": len(scheduler.workers),
+        "threads": sum(worker.nthreads for worker in scheduler.workers.values()),
+        "worker_threads": min((worker.nthreads for worker in scheduler.workers.values()), default=1),
+        "worker_memory": min((worker.memory_limit or 0 for worker in scheduler.workers.values()), default=0),
+        "memory": sum(worker.nbytes for worker in scheduler.workers.values()),
+        "tasks": found,
+        "clients": len([name for name in scheduler.clients if name != "fire-and-forget"]),
+        "published": sorted(map(str, scheduler.extensions["publish"].datasets)),
+        "idle": time.time() - idle if idle else 0.0,
+    }
+
+
+def _log(screen: Screen, line: str) -> None:
+    screen.say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
