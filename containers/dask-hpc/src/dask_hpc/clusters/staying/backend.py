@@ -11,7 +11,7 @@ from typing import Any
 from dask_hpc.clusters.base import Plan, Session, tls_row
 from dask_hpc.clusters.facts import ClusterFacts, Job
 from dask_hpc.clusters.options import ClusterOptions
-from dask_hpc.clusters.staying.attach import ask, attach
+from dask_hpc.clusters.staying import manage
 from dask_hpc.clusters.staying.folder import ClusterFolder, find
 from dask_hpc.errors import ClusterError
 from dask_hpc.screen import Screen
@@ -30,6 +30,8 @@ class StayingBackend:
 
     def plan(self, options: ClusterOptions) -> StayingSession:
         """Plan from what the cluster says about itself; raises `ClusterError` if it does not run."""
+        from dask_hpc.clusters.staying.attach import ask
+
         options.refuse_others(_OPTIONS, where=f"with --on {self.name}", seen="The cluster is already running.")
         folder = find(self.name)
         found = ask(folder, "dask_hpc_status")
@@ -64,6 +66,8 @@ class StayingSession(Plan):
     @contextmanager
     def start(self, screen: Screen) -> Iterator[Session]:
         """Connect; afterwards the cluster keeps running."""
+        from dask_hpc.clusters.staying.attach import attach
+
         clock = perf_counter()
         with attach(self.folder.name) as client:
             try:
@@ -83,6 +87,8 @@ class StayingSession(Plan):
             )
 
     def _facts(self, client: Any) -> ClusterFacts:
+        from dask_hpc.clusters.staying.attach import ask
+
         jobs = [Job(**{key: job[key] for key in ("id", "node")}) for job in ask(self.folder, "dask_hpc_status")["jobs"]]
         return self.facts(client, jobs)
 
@@ -95,8 +101,8 @@ class StayingCluster:
 
     def scale(self, *, jobs: int) -> None:
         """Keep this number of jobs from now on."""
-        ask(self._folder, "dask_hpc_scale", fewest=jobs, most=jobs)
+        manage.scale(self._folder, jobs, jobs)
 
     def adapt(self, *, minimum_jobs: int = 0, maximum_jobs: int) -> None:
         """Keep as many jobs as the work can use, within these bounds, from now on."""
-        ask(self._folder, "dask_hpc_scale", fewest=minimum_jobs, most=maximum_jobs)
+        manage.scale(self._folder, minimum_jobs, maximum_jobs)

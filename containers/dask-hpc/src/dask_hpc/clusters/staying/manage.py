@@ -14,8 +14,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from dask.utils import format_bytes
-
 from dask_hpc import sif
 from dask_hpc.clusters.staying.folder import ClusterFolder, Request
 from dask_hpc.clusters.staying.start import remove, tail
@@ -50,13 +48,16 @@ def details(folder: ClusterFolder, timeout: float = 10.0) -> Details:
     from dask_hpc.clusters.staying.attach import ask
 
     try:
-        return found | ask(folder, "dask_hpc_status", timeout=timeout)
+        said: Details = ask(folder, "dask_hpc_status", timeout=timeout)
     except ClusterError as error:
-        return found | {"state": "silent", "details": error.message}
+        said = {"state": "silent", "details": error.message}
+    return found | said
 
 
 def show(found: Details, screen: Screen) -> None:
     """Show the details."""
+    from dask.utils import format_bytes
+
     rows = [("state", found["state"]), ("scheduler", found["where"])]
     if "left" in found:
         rows.append(("time left", format_walltime(found["left"])))
