@@ -57,7 +57,7 @@ class AttachedClient(Client):
         """Return the error with which the cluster has ended."""
         return ended_because(self._folder, self._end)
 
-    async def _ended(self, event: tuple[float, dict[str, str]]) -> None:
+    async def _ended(self, event: tuple[float, dict[str, Any]]) -> None:
         self._end = End(**event[1])
 
     @contextmanager
@@ -69,7 +69,7 @@ class AttachedClient(Client):
             if self.status == "running":
                 raise
             logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it would report the same
-            raise self.failure() from error
+            raise self.failure() from error.__cause__
 
 
 def attach(name: str, *, timeout: float = _TIMEOUT) -> AttachedClient:

@@ -69,10 +69,17 @@ class Address(msgspec.Struct, kw_only=True):
 
 
 class End(msgspec.Struct, kw_only=True):
-    """The end of a cluster: a reason, which completes a sentence that begins with the cluster, and details."""
+    """The end of a cluster.
+
+    Attributes:
+        reason: completes a sentence that begins with the cluster.
+        details: what else is known.
+        by_slurm: whether Slurm ended the scheduler, and knows why.
+    """
 
     reason: str
     details: str = ""
+    by_slurm: bool = False
 
 
 @dataclass(frozen=True)

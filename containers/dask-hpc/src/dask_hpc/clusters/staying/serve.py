@@ -9,11 +9,14 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from dask.utils import format_time
 from distributed.diagnostics.plugin import SchedulerPlugin
 
@@ -41,9 +44,14 @@ _CHECK = 5.0  # seconds between looks at the folder, which a user may remove
 
 
 class Ending:
-    """Why the cluster ends: the first reason counts."""
+    """Why the cluster ends: the first reason counts.
 
-    def __init__(self) -> None:
+    Args:
+        folder: the cluster's folder, which keeps a reason that its user does not know.
+    """
+
+    def __init__(self, folder: ClusterFolder) -> None:
+        self._folder = folder
         self._over = threading.Event()
         self._lock = threading.Lock()
         self.end: End | None = None
@@ -53,19 +61,21 @@ class Ending:
         """End the cluster as its user wants."""
         self._end(End(reason=reason), wanted=True)
 
-    def failed(self, reason: str, details: str) -> None:
-        """End the cluster although it may still be needed."""
-        self._end(End(reason=reason, details=details), wanted=False)
+    def told(self) -> None:
+        """End the cluster because Slurm or a user ends this process."""
+        self._end(End(reason="ended: its scheduler was told to end", by_slurm=True), wanted=False)
 
     def error(self, error: Exception) -> None:
         """End the cluster with an error."""
         text = error.message if isinstance(error, DaskHpcError) else f"{type(error).__name__}: {error}"
-        self.failed("ended with an error", text)
+        self._end(End(reason="ended with an error", details=text), wanted=False)
 
     def _end(self, end: End, *, wanted: bool) -> None:
         with self._lock:
             if self.end is None:
                 self.end, self.wanted = end, wanted
+                if not wanted:
+                    self._folder.ended(end)  # at once: Slurm may kill this process soon
         self._over.set()
 
     def wait(self, seconds: float) -> bool:
@@ -74,17 +84,19 @@ class Ending:
 
 
 class StayingScheduler(KeptScheduler):
-    """A scheduler that notes the reason for which it is closed."""
+    """A scheduler that leaves it to the main thread to close it, together with the jobs."""
 
-    ending: Ending
+    def __init__(self, *args: Any, ending: Ending, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ending = ending
 
     async def close(self, timeout: float | None = None, reason: str = "unknown") -> None:
-        """Close, as Dask does."""
-        if reason == _IDLE:
-            self.ending.now(f"ended: it was idle for {format_time(float(self.idle_timeout or 0))}")
+        """Close as Dask does, or note why Dask or a client wants it."""
+        if self._ending.end is None:
+            idle = f"ended: it was idle for {format_time(float(self.idle_timeout or 0))}"
+            self._ending.now(idle if reason == _IDLE else "was shut down by a client")
         else:
-            self.ending.now("was shut down by a client")
-        await super().close(timeout=timeout, reason=reason)
+            await super().close(timeout=timeout, reason=reason)
 
 
 class Reception(SchedulerPlugin):
@@ -109,7 +121,7 @@ class Reception(SchedulerPlugin):
         """Tell clients why the cluster ends, before their connections are closed."""
         end = self._ending.end
         if end and self._scheduler:
-            self._scheduler.log_event(ENDED, {"reason": end.reason, "details": end.details})
+            self._scheduler.log_event(ENDED, msgspec.to_builtins(end))
             await asyncio.gather(*(comm.close() for comm in list(self._scheduler.client_comms.values())))
 
 
@@ -132,21 +144,23 @@ def serve(name: str) -> int:
     if request is None:
         return 0  # stopped before its job started
     quieten()
-    screen = Screen(pipe_width=1000)
-    ending = Ending()
-    try:
-        with stopping_cleanly():
-            _serve(folder, request, ending, screen)
-    except Stopped:
-        ending.failed("ended: its scheduler was told to end", _why_told(request))
-    except Exception as error:  # noqa: BLE001 (the folder, the log and the exit status report it)
-        ending.error(error)
+    ending = Ending(folder)
+    with suppress(Stopped, Exception), stopping_cleanly(), _noted(ending):  # the folder and the log report it
+        _serve(folder, request, ending)
     return _finish(folder, ending)
 
 
-def _why_told(request: Request) -> str:
-    left = request.began + request.lifetime - time.time()
-    return "By its wall time, scancel or preemption." if left > 0 else "It has reached its wall time."
+@contextmanager
+def _noted(ending: Ending) -> Iterator[None]:
+    """Note why the block ends, if that is before the user wants it."""
+    try:
+        yield
+    except Stopped:
+        ending.told()
+        raise
+    except Exception as error:
+        ending.error(error)
+        raise
 
 
 def _finish(folder: ClusterFolder, ending: Ending) -> int:
@@ -155,13 +169,13 @@ def _finish(folder: ClusterFolder, ending: Ending) -> int:
     if ending.wanted or ending.end is None:
         folder.remove()
         return 0
-    folder.ended(ending.end)
     sys.stderr.write(f"The cluster {folder.name} {ending.end.reason}.\n{ending.end.details}\n")
     return 1
 
 
-def _serve(folder: ClusterFolder, request: Request, ending: Ending, screen: Screen) -> None:
-    _leave_job()
+def _serve(folder: ClusterFolder, request: Request, ending: Ending) -> None:
+    screen = Screen(pipe_width=1000)
+    job = _leave_job()
     plan = _plan(folder, request)
     keeper = plan.keeper(fail=ending.error, say=lambda line: _log(screen, line))
     with (
@@ -173,39 +187,37 @@ def _serve(folder: ClusterFolder, request: Request, ending: Ending, screen: Scre
             Reception(keeper, ending),
             security,
             scheduler_cls=StayingScheduler,
+            ending=ending,
             idle_timeout=f"{request.idle}s",
         ) as cluster,
+        _noted(ending),  # before the cluster is closed, which tells clients
     ):
-        scheduler: Any = cluster.scheduler
-        scheduler.ending = ending
         dashboard = _prepare(cluster, keeper, ending, security)
         cluster.scale(jobs=plan.request.jobs)
         if plan.request.most_jobs > plan.request.jobs:
             cluster.adapt(minimum_jobs=plan.request.jobs, maximum_jobs=plan.request.most_jobs)
-        folder.began(
-            Address(
-                scheduler=cluster.scheduler_address,
-                dashboard=dashboard,
-                node=socket.gethostname(),
-                pid=os.getpid(),
-                job=_JOB,
-            )
+        here = Address(
+            scheduler=cluster.scheduler_address,
+            dashboard=dashboard,
+            node=socket.gethostname(),
+            pid=os.getpid(),
+            job=job,
         )
-        _log(screen, f"The scheduler listens at {cluster.scheduler_address}.")
+        folder.began(here)
+        _log(screen, f"The scheduler listens at {here.scheduler}.")
         while not ending.wait(_CHECK):
             if not folder.exists:
                 ending.now("was stopped: its folder was removed")
 
 
-_JOB = os.environ.get("SLURM_JOB_ID", "")
-
-
-def _leave_job() -> None:
-    """Forget the job around this process: its variables would become options of worker jobs."""
+def _leave_job() -> str:
+    """Forget the job around this process, whose variables would become options of worker jobs; return its number."""
+    job = os.environ.get("SLURM_JOB_ID", "")
     choices = {variable: os.environ[variable] for variable in CHOICES.values() if variable in os.environ}
     kept = plain(os.environ) | choices
     for name in set(os.environ) - set(kept):
         del os.environ[name]
+    return job
 
 
 def _plan(folder: ClusterFolder, request: Request) -> StayingPlan:

@@ -18,7 +18,7 @@ from dask_hpc.clusters.jobs import refused
 from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan
 from dask_hpc.clusters.staying.folder import Address, ClusterFolder, Request, new_request, refuse_name
-from dask_hpc.clusters.staying.state import ended_because, look
+from dask_hpc.clusters.staying.state import ended_because, look, settled
 from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.screen import Screen
 from dask_hpc.slurm import jobs as slurm
@@ -135,7 +135,7 @@ def _create(folder: ClusterFolder, request: Request, screen: Screen) -> None:
 
 def _replace_stale(folder: ClusterFolder, screen: Screen) -> None:
     """Remove the folder of a cluster that has ended; raise if it has not."""
-    state = look(folder)
+    state = settled(folder)
     if not state.over:
         raise RequestError(
             f"A Dask cluster {folder.name!r} is already {state.kind}.",

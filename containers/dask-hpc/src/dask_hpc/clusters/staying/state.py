@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Literal
 
 from dask_hpc.clusters.slurm.kept import fate as fates
@@ -14,6 +15,8 @@ from dask_hpc.clusters.staying.folder import Address, ClusterFolder, End, Reques
 from dask_hpc.errors import ClusterError
 from dask_hpc.slurm import jobs as slurm
 from dask_hpc.slurm.jobs import QueuedJob
+
+_SETTLING = 45.0  # seconds for Slurm to end a job: its KillWait is 30 s by default
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class State:
         job: its scheduler's job, if Slurm still knows it.
     """
 
-    kind: Literal["starting", "running", "ended"]
+    kind: Literal["starting", "running", "ending", "ended"]
     text: str
     details: str = ""
     job: QueuedJob | None = None
@@ -44,8 +47,8 @@ def look(folder: ClusterFolder) -> State:
     Raises:
         ClusterError: Slurm does not answer.
     """
-    request, address, end = folder.request(), folder.address(), folder.end()
-    if end:
+    request, address, end = folder.request(), folder.address(), folder.end()  # in this order: the last one is decisive
+    if end and not end.by_slurm:
         return State("ended", end.reason, end.details)
     if request is None:
         return State("ended", "was never requested")
@@ -55,8 +58,8 @@ def look(folder: ClusterFolder) -> State:
     if alive := [job for job in found if job.alive]:
         return _of_job(alive[-1], address)
     if completing := [job for job in found if job.completing]:
-        return State("ended", "is ending", job=completing[-1])
-    return _ended(found, address)
+        return State("ending", f"job {completing[-1].id}", job=completing[-1])
+    return _ended(found, address, end)
 
 
 def _of_job(job: QueuedJob, address: Address | None) -> State:
@@ -66,14 +69,23 @@ def _of_job(job: QueuedJob, address: Address | None) -> State:
     return State("starting", f"job {job.id} is {job.state}{why}", job=job)
 
 
-def _ended(found: Sequence[QueuedJob], address: Address | None) -> State:
+def _ended(found: Sequence[QueuedJob], address: Address | None, end: End | None) -> State:
     if not found and address and address.job:
         found = list(slurm.accounted([address.job]).values())
     if not found:
-        return State("ended", "ended; Slurm no longer knows its job")
+        return State("ended", end.reason if end else "ended; Slurm no longer knows its job")
     job = found[-1]
-    text = "ended" if job.state == "COMPLETED" else fates.fate(job).text
-    return State("ended", f"ended: its scheduler, job {job.id}, {text}" if text != "ended" else text, job=job)
+    if job.state == "COMPLETED":
+        return State("ended", "ended", job=job)
+    return State("ended", f"ended: its scheduler, job {job.id}, {fates.fate(job).text}", job=job)
+
+
+def settled(folder: ClusterFolder) -> State:
+    """Return the state of a cluster, once it is not just ending."""
+    deadline = monotonic() + _SETTLING
+    while (state := look(folder)).kind == "ending" and monotonic() < deadline:
+        sleep(0.5)  # Slurm sends no notice
+    return state
 
 
 def _on_login_node(request: Request, address: Address | None) -> State:
@@ -98,11 +110,11 @@ def ended_because(folder: ClusterFolder, end: End | None = None) -> ClusterError
     """Return the error for a client of a cluster that has ended; `end` is what the scheduler has said."""
     name = folder.name
     todo = f"start it again, if you need it: dask-hpc cluster start {name}. Results in its memory are lost."
-    if end:
+    if end and not end.by_slurm:
         return ClusterError(f"The Dask cluster {name!r} {end.reason}.", end.details, todo)
     if not folder.exists:
         return ClusterError(f"The Dask cluster {name!r} has ended.", "", todo)
-    state = look(folder)
+    state = settled(folder)
     if not state.over:
         return ClusterError(
             f"The Dask cluster {name!r} does not answer.",
