@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
 
 from slurm_sim import _files
 from slurm_sim._node_names import group_of
@@ -63,7 +67,8 @@ def _partitions(spec: Spec) -> list[str]:
         if not whole:
             lines.append(f"NodeSet={feature(name)} Feature={feature(name)}")
         default = partition.default or (name == DEFAULT_PARTITION and not has_default)
-        lines.append(_partition(name, partition, nodes="all" if whole else feature(name), default=default))
+        found = replace(partition, options=_with_containers(spec.name, partition.options))
+        lines.append(_partition(name, found, nodes="all" if whole else feature(name), default=default))
     if not spec.plain:
         lines.append(f"PartitionName={GATE_PARTITION} Nodes=all Hidden=YES RootOnly=YES")
     return lines
@@ -73,6 +78,18 @@ def _with_general(spec: Spec, *, has_default: bool) -> dict[str, Partition]:
     """Return the partitions; also `general` if its line in slurm.conf is wrong, since another is the default one."""
     general = {DEFAULT_PARTITION: Partition(default_time="1:0:0")} if has_default else {}
     return general | spec.partitions
+
+
+def _with_containers(cluster: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add to AllocNodes the names by which the controller knows the machines that submit jobs.
+
+    It looks up the name of an address, and the engine's DNS answers with that of the container.
+    """
+    names = str(options.get("AllocNodes", "ALL"))
+    if names == "ALL":
+        return options
+    separate = re.split(r",(?![^\[]*\])", names)
+    return {**options, "AllocNodes": ",".join([*separate, *(f"{cluster}-{one}-1" for one in separate)])}
 
 
 def _partition(name: str, partition: Partition, *, nodes: str, default: bool) -> str:
