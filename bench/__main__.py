@@ -9,7 +9,20 @@ from pathlib import Path
 import click
 import msgspec
 
-from bench import bridge, dask_on_slurm, images, mini_cluster, mpi, page, quiet, roles, runner, sif, workloads
+from bench import (
+    bridge,
+    dask_on_slurm,
+    images,
+    kept_jobs,
+    mini_cluster,
+    mpi,
+    page,
+    quiet,
+    roles,
+    runner,
+    sif,
+    workloads,
+)
 from bench.report import RESULTS, Machine, Measurement, Part, now, read, show, write
 
 Measure = Callable[[], Iterator[Measurement]]
@@ -30,6 +43,7 @@ def _parts(nodes: tuple[int, ...]) -> dict[str, Measure]:
         "workloads": workloads.side_by_side,
         "overhead": workloads.overheads,
         "image-sif": workloads.image_and_sif,
+        "kept-jobs": kept_jobs.costs,
     }
 
 

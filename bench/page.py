@@ -66,6 +66,21 @@ _ROWS = (
         ),
     ),
     (
+        "from `scancel` of a worker job to a first task in its replacement",
+        "kept-jobs/from scancel to a task in the next job",
+    ),
+    (
+        "ten wall times of one minute: longest time without a worker in a place; throughput, relative to long jobs",
+        "kept-jobs/longest time without a worker in a place",
+        "kept-jobs/throughput over 10 wall times",
+    ),
+    (
+        "64 jobs of one worker: start; replace 8 of them; end, until none is left",
+        "kept-jobs/start 64 jobs, until all workers are there",
+        "kept-jobs/cancel 8 of them, until all are replaced",
+        "kept-jobs/end 64 jobs, until none is left",
+    ),
+    (
         "Dask's overhead per task: LocalCluster, SLURMCluster, dask-mpi",
         *(f"overhead/a task, {way}" for way in ("LocalCluster", "SLURMCluster", "dask-mpi")),
     ),
@@ -119,9 +134,14 @@ _PLACES = ("NumPy", "LocalCluster", "SLURMCluster", "dask-mpi")
 
 
 def block(results: Results) -> str:
-    """Return the text between the marks: both tables, and the dates and machines of the measurements."""
+    """Return the text between the marks: both tables, and the dates and machines of the measurements.
+
+    Rows of parts that were never measured are left out.
+    """
     lines = ["| benchmark | measured | target |", "|---|---|---|"]
     for title, *names in _ROWS:
+        if results.parts.keys().isdisjoint(name.partition("/")[0] for name in names):
+            continue
         lines.append(f"| {title} | {'; '.join(_figures(results, names))} | {'; '.join(_aims(results, names))} |")
     lines += ["", f"| workload [s] | {' | '.join(_PLACES)} |", f"|---|{'---|' * len(_PLACES)}"]
     for workload in _WORKLOADS:

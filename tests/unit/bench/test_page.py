@@ -48,6 +48,15 @@ def test_figures_have_units_and_targets() -> None:
     assert "Measured on 2026-01-02, on 2 cores, Linux 6.1." in found
 
 
+def test_leaves_out_parts_that_were_never_measured() -> None:
+    """A new part gets its rows with its first measurement."""
+    assert "`scancel`" not in block(Results(parts={"boot": part(UP)}))
+    replaced = Measurement(what="from scancel to a task in the next job", value=0.8, unit="s", most=3.0)
+    found = block(Results(parts={"kept-jobs": part(replaced)}))
+    assert "| from `scancel` of a worker job to a first task in its replacement | 0.8 s | 3 s |" in found
+    assert "start a mini-cluster" not in found
+
+
 def test_marks_figures_of_busy_machine() -> None:
     """Figures from a busy machine have a mark, which a footnote explains."""
     found = block(Results(parts={"boot": part(UP, loaded=True)}))
