@@ -26,6 +26,8 @@ ON_A_CLUSTER = {
     "apptainer run-help dask-hpc.sif": "apptainer/test_sif.py",
     "export SLURM_PMIX_FENCE=ring": "apptainer/test_site_scripts.py",
     "srun --mpi=pmix -N 2 -n 4 apptainer exec": "apptainer/test_mpi.py",
+    "dask-hpc cluster ": "cluster/test_documented_scripts.py",
+    "dask-hpc run monte-carlo-pi --on mine": "cluster/test_documented_scripts.py",
     "./dask-hpc doctor": "apptainer/test_doctor_in_sif.py",
     "./dask-hpc jobqueue-config": "apptainer/test_doctor_in_sif.py",
     "./dask-hpc run monte-carlo-pi --on slurm": "apptainer/test_bridge.py",

@@ -61,3 +61,17 @@ def test_preemptible_partitions(slurm_sim: SlurmSim, root: Path) -> None:
     done = slurm_sim.exec("bash", "-c", run, timeout=200)
     assert done.stdout.splitlines()[-1] == str(sum(n**2 for n in range(300))), done.stdout
     assert "was preempted; job" in done.stdout
+
+
+def test_staying_cluster(slurm_sim: SlurmSim, root: Path) -> None:
+    """The commands succeed as written, one after the other; before the last one, so does the script."""
+    page = (root / "docs" / "staying-cluster.md").read_text(encoding="utf-8")
+    found = re.search(r"```text\n(.*?)```", page, re.DOTALL)
+    assert found
+    *commands, stop = found[1].splitlines()
+    for command in commands:
+        slurm_sim.exec(*command.split(), timeout=120)
+    done = slurm_sim.exec("python", "-", stdin=script(root, "staying-cluster.md", "attached.py"))
+    assert done.stdout == f"{sum(n**2 for n in range(100))}\n"
+    slurm_sim.exec(*stop.split())
+    assert slurm_sim.exec("squeue", "-h").stdout == ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +30,7 @@ ENDED = "dask-hpc-cluster-ended"
 """Topic of the event with which a scheduler tells clients why it ends."""
 
 _TIMEOUT = 10.0  # seconds for a scheduler to answer
+_TOLD = 2.0  # seconds for the reason, which comes just before the end of the connection
 _SILENT = (OSError, TimeoutError)
 
 
@@ -38,6 +40,7 @@ class AttachedClient(Client):
     def __init__(self, folder: ClusterFolder, address: Address, **options: Any) -> None:
         self._folder = folder
         self._end: End | None = None
+        self._told = threading.Event()
         self._stack = ExitStack()
         super().__init__(address.scheduler, security=security_of(folder), **options)
         self.subscribe_topic(ENDED, self._ended)
@@ -55,10 +58,12 @@ class AttachedClient(Client):
 
     def failure(self) -> ClusterError:
         """Return the error with which the cluster has ended."""
+        self._told.wait(_TOLD)
         return ended_because(self._folder, self._end)
 
     async def _ended(self, event: tuple[float, dict[str, Any]]) -> None:
         self._end = End(**event[1])
+        self._told.set()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -47,7 +47,7 @@ class Ending:
     """Why the cluster ends: the first reason counts.
 
     Args:
-        folder: the cluster's folder, which keeps a reason that its user does not know.
+        folder: the cluster's folder, which notes the reason.
     """
 
     def __init__(self, folder: ClusterFolder) -> None:
@@ -74,8 +74,7 @@ class Ending:
         with self._lock:
             if self.end is None:
                 self.end, self.wanted = end, wanted
-                if not wanted:
-                    self._folder.ended(end)  # at once: Slurm may kill this process soon
+                self._folder.ended(end)  # at once: Slurm may kill this process soon
         self._over.set()
 
     def wait(self, seconds: float) -> bool:

@@ -438,7 +438,7 @@ class Keeper:
             for job in self._jobs.values()
             if job.ends is not None and job.came and not job.leaving and not job.completing
         }
-        for name, lifetime in lifetimes(endings, lead=1.5 * self._lead).items():
+        for name, lifetime in lifetimes(endings, lead=1.5 * self._lead + 2 * _TICK).items():
             job = self._jobs[name]
             if now >= lifetime.succeeded and job.stands and self._may_submit(now):
                 self._submit([job])
