@@ -43,6 +43,9 @@ def test_healthy_mini_cluster_passes_all_checks(slurm_sim: SlurmSim) -> None:
     assert "reached from c1 c2" in found["interface"]["seen"]
     assert "pmix_v5" in found["PMIx"]["seen"]
     assert found["PMIx fences"]["seen"] == "ring"
+    ends = "jobs are ended with SIGTERM, and SIGKILL 5 s later (KillWait)"
+    assert found["preemption"]["seen"] == f"none in general; {ends}"
+    assert found["sbatch on nodes"]["seen"] == "allowed in general"
     assert found["shared folders"]["seen"] == "/home/hpc on c1 c2"
     assert "dask-hpc-doctor" not in slurm_sim.exec("ls", "-a").stdout
     assert slurm_sim.exec("squeue", "-h").stdout == ""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any
-
-from msgspec.structs import replace
 
 from slurm_sim import _files
 from slurm_sim._node_names import group_of
@@ -67,8 +63,9 @@ def _partitions(spec: Spec) -> list[str]:
         if not whole:
             lines.append(f"NodeSet={feature(name)} Feature={feature(name)}")
         default = partition.default or (name == DEFAULT_PARTITION and not has_default)
-        found = replace(partition, options=_with_containers(spec.name, partition.options))
-        lines.append(_partition(name, found, nodes="all" if whole else feature(name), default=default))
+        machines = _machines(spec, partition.submit_from)
+        nodes = "all" if whole else feature(name)
+        lines.append(_partition(name, partition, nodes=nodes, default=default, machines=machines))
     if not spec.plain:
         lines.append(f"PartitionName={GATE_PARTITION} Nodes=all Hidden=YES RootOnly=YES")
     return lines
@@ -80,19 +77,7 @@ def _with_general(spec: Spec, *, has_default: bool) -> dict[str, Partition]:
     return general | spec.partitions
 
 
-def _with_containers(cluster: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add to AllocNodes the names by which the controller knows the machines that submit jobs.
-
-    It looks up the name of an address, and the engine's DNS answers with that of the container.
-    """
-    names = str(options.get("AllocNodes", "ALL"))
-    if names == "ALL":
-        return options
-    separate = re.split(r",(?![^\[]*\])", names)
-    return {**options, "AllocNodes": ",".join([*separate, *(f"{cluster}-{one}-1" for one in separate)])}
-
-
-def _partition(name: str, partition: Partition, *, nodes: str, default: bool) -> str:
+def _partition(name: str, partition: Partition, *, nodes: str, default: bool, machines: list[str]) -> str:
     words: dict[str, object] = {
         "PartitionName": name,
         "Nodes": nodes,
@@ -101,7 +86,9 @@ def _partition(name: str, partition: Partition, *, nodes: str, default: bool) ->
         "DefaultTime": partition.default_time,
         "PriorityTier": partition.priority,
         "PreemptMode": _MODES[partition.preempt].partition(",")[0] if partition.preempt else None,
+        "GraceTime": partition.grace_time,
         "AllowGroups": ",".join(partition.users),
+        "AllocNodes": ",".join(machines),
         "AllowAccounts": ",".join(partition.accounts),
         "AllowQos": ",".join(partition.allow_qos),
         "QOS": partition.qos,
@@ -110,6 +97,15 @@ def _partition(name: str, partition: Partition, *, nodes: str, default: bool) ->
         **partition.options,
     }
     return " ".join(f"{key}={value}" for key, value in words.items() if value not in (None, ""))
+
+
+def _machines(spec: Spec, names: list[str]) -> list[str]:
+    """Return machines with both of their names; of a group, also those of nodes that are added later.
+
+    Slurm takes the name of a machine that submits a job from its address, and Docker's DNS knows its container's.
+    """
+    all_of = [f"{name}[1-{MAX_NODES}]" if name in spec.groups else name for name in names]
+    return [*all_of, *(f"{spec.name}-{name}-1" for name in all_of)]
 
 
 def _scripts(spec: Spec) -> list[str]:

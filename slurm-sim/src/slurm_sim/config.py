@@ -23,6 +23,9 @@ DEFAULT_GROUP = "c"
 DEFAULT_PARTITION = "general"
 """Partition of all nodes."""
 
+LOGIN = "login"
+"""Login node."""
+
 GATE_PARTITION = "slurm-sim"
 """Hidden partition in which only root can run jobs: the gate's, if ordinary users cannot use all nodes."""
 
@@ -133,7 +136,9 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         default_time: Time limit of jobs that ask for none.
         priority: Slurm's PriorityTier; jobs of a higher one start first, and may preempt others.
         preempt: How its jobs are preempted: `requeue`, `cancel`, `suspend` or `off`.
+        grace_time: Seconds that a preempted job still has before it is requeued or cancelled.
         users: Users that may submit to it. Default: all.
+        submit_from: Where jobs may be submitted to it: `login`, groups of nodes, and nodes. Default: everywhere.
         accounts: Accounts that may submit to it. Default: all.
         allow_qos: QOS that jobs in it may have. Default: all.
         qos: QOS whose limits hold for the whole partition.
@@ -148,7 +153,9 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     default_time: str | int | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=65533)] | None = None
     preempt: Literal["requeue", "cancel", "suspend", "off"] | None = None
+    grace_time: Annotated[int, msgspec.Meta(ge=0)] | None = None
     users: list[str] = []
+    submit_from: list[str] = []
     accounts: list[str] = []
     allow_qos: list[str] = []
     qos: str | None = None
@@ -381,6 +388,8 @@ def _partitions(config: Config) -> Iterator[ConfigError]:
             yield ConfigError(f"slurm-sim itself uses the partition {name!r}.", todo=todo, at=at)
         yield from _members(config, name, partition)
         yield from _known("user", partition.users, [USER, *config.users], *at, "users")
+        machines = [LOGIN, *config.groups, *node_names(config.counts)]
+        yield from _known("machine", partition.submit_from, machines, *at, "submit_from")
         lists = (("QOS", partition.allow_qos, config.qos, "allow_qos"), ("QOS", partition.qos, config.qos, "qos"))
         for kind, names, known, key in lists:
             given = [names] if isinstance(names, str) else names or []

@@ -176,6 +176,11 @@ BAD = {
         "line 5: Unknown QOS 'lwo'.",
         "did you mean 'low'?",
     ),
+    "machine that is not there": (
+        "[partitions.low]\nsubmit_from = ['logn']\n",
+        "line 2: Unknown machine 'logn'.",
+        "did you mean 'login'?",
+    ),
     "account that is not there": (
         'accounting = true\n[users.a]\naccount = "phys"\n[accounts.physics]',
         "line 3: Unknown account 'phys'.",

@@ -70,7 +70,9 @@ def test_partition_has_every_option() -> None:
         default_time=5,
         priority=0,
         preempt="suspend",
+        grace_time=30,
         users=["hpc"],
+        submit_from=["login"],
         accounts=["a", "b"],
         allow_qos=["q"],
         qos="p",
@@ -83,9 +85,18 @@ def test_partition_has_every_option() -> None:
     assert lines == [
         "PreemptType=preempt/partition_prio",
         "PreemptMode=SUSPEND,GANG",
-        "PartitionName=x Nodes=all MaxTime=1:00:00 DefaultTime=5 PriorityTier=0 PreemptMode=SUSPEND AllowGroups=hpc "
-        "AllowAccounts=a,b AllowQos=q QOS=p MinNodes=1 MaxNodes=2 OverSubscribe=FORCE:2",
+        "PartitionName=x Nodes=all MaxTime=1:00:00 DefaultTime=5 PriorityTier=0 PreemptMode=SUSPEND GraceTime=30 "
+        "AllowGroups=hpc AllocNodes=login,s-login-1 AllowAccounts=a,b AllowQos=q QOS=p MinNodes=1 MaxNodes=2 "
+        "OverSubscribe=FORCE:2",
     ]
+
+
+def test_partition_accepts_jobs_from_named_machines() -> None:
+    """Every machine has two names in Slurm; a group stands for its nodes, also those that are added later."""
+    partition = Partition(submit_from=["login", "gpu", "c2"])
+    line = own_lines(spec(groups=GROUPS, partitions={"x": partition})).splitlines()[-1]
+    names = line.partition("AllocNodes=")[2].split(",")
+    assert names == ["login", "gpu[1-512]", "c2", "s-login-1", "s-gpu[1-512]-1", "s-c2-1"]
 
 
 def test_own_lines_and_scripts_come_last() -> None:

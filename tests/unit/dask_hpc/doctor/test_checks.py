@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dask_hpc.doctor.checks import clocks, environment, limits, machine, mpi, shared
+from dask_hpc.doctor.checks import clocks, environment, limits, machine, mpi, preemption, shared
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.survey import NodeReport, Survey
-from dask_hpc.doctor.verdict import failure, ok
+from dask_hpc.doctor.verdict import Verdict, failure, ok
+from dask_hpc.slurm.rules import Rules, parse_configuration, parse_partitions, parse_qos
 from tests.support.site_commands import Commands
+from tests.support.slurm_rules import BY_PARTITION, BY_QOS, CONFIG, PARTITIONS, QOS
 
 HOME = Path("/home/hpc")
 
@@ -180,3 +182,108 @@ def test_rejects_low_limit_of_open_files() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert (verdict.status, verdict.seen) == ("failure", "256 on this machine")
+
+
+class Ruled(Site):
+    """A login node of a site with rules."""
+
+    known: Rules
+
+    @property
+    def rules(self) -> Rules:
+        return self.known
+
+
+def ruled(config: str, partition: str | None = None, *, qos: str = QOS, unknown: str = "", **environ: str) -> Ruled:
+    site = Ruled("login node", partition=partition, environ=environ)
+    known = Rules(
+        partitions=parse_partitions(PARTITIONS),
+        config=parse_configuration(config),
+        qos=parse_qos(qos),
+        unknown=unknown,
+    )
+    object.__setattr__(site, "known", known)
+    return site
+
+
+def warned(verdict: Verdict | None) -> Verdict:
+    """Return a verdict that is a warning with advice."""
+    assert verdict
+    assert verdict.status == "warning"
+    assert verdict.todo
+    return verdict
+
+
+def test_tells_what_happens_to_preempted_job() -> None:
+    """The warning has the outcome, both times, and what replaces such a job."""
+    found = warned(preemption.preemption(ruled(BY_PARTITION, "low")))
+    assert found.seen == (
+        "partition low is preempted by high: a job is put back into the queue after 20 s (GraceTime); "
+        "it is ended with SIGTERM, and SIGKILL 30 s later (KillWait)"
+    )
+    assert "cluster.adapt(minimum_jobs=N, maximum_jobs=N)" in found.todo
+
+
+def test_tells_that_jobs_are_suspended() -> None:
+    """A suspended job is not replaced; its tasks wait."""
+    site = ruled(BY_PARTITION, "low")
+    text = PARTITIONS.replace("REQUEUE", "SUSPEND")
+    rules = Rules(partitions=parse_partitions(text), config=parse_configuration(BY_PARTITION))
+    object.__setattr__(site, "known", rules)
+    found = warned(preemption.preemption(site))
+    assert found.seen == "partition low is preempted by high: a job is suspended, and continues later"
+    assert "its tasks wait" in found.todo
+
+
+def test_no_preemption_is_ok() -> None:
+    """Without preemption, the verdict has the time at the end of the wall time."""
+    ends = "jobs are ended with SIGTERM, and SIGKILL 30 s later (KillWait)"
+    assert preemption.preemption(ruled(CONFIG)) == ok(f"none in short; {ends}")
+    assert preemption.preemption(ruled(CONFIG, "low,gpu")) == ok(f"none in low gpu; {ends}")
+    assert preemption.preemption(ruled(BY_PARTITION, "high")) == ok(f"none in high; {ends}")
+
+
+def test_qos_of_user_decides_about_preemption() -> None:
+    """The QOS is $SBATCH_QOS, or the usual one; others that are preempted are named."""
+    assert "QOS normal is preempted by urgent" in warned(preemption.preemption(ruled(BY_QOS))).seen
+    chosen = warned(preemption.preemption(ruled(BY_QOS, SBATCH_QOS="scavenger")))
+    assert "a job is cancelled after 90 s (GraceTime)" in chosen.seen
+    assert "QOS normal" not in chosen.seen
+    urgent = preemption.preemption(ruled(BY_QOS, SBATCH_QOS="urgent"))
+    assert urgent
+    assert urgent.status == "ok"
+    assert urgent.seen.startswith("none in QOS urgent, but in QOS normal, QOS scavenger; jobs are ended")
+
+
+def test_warns_if_qos_cannot_be_listed() -> None:
+    """The warning has sacctmgr's words."""
+    found = warned(preemption.preemption(ruled(BY_QOS, qos="", unknown="sacctmgr: no permission")))
+    assert found.seen == "depends on the QOS, which cannot be listed: sacctmgr: no permission"
+
+
+def test_warns_if_nodes_may_not_submit_jobs() -> None:
+    """The warning has the machines that may, and the visible partitions that accept jobs from all."""
+    assert preemption.submission_from_nodes(ruled(CONFIG)) == ok("allowed in short")
+    found = warned(preemption.submission_from_nodes(ruled(CONFIG, "low")))
+    assert found.seen == "low accepts jobs only from login[1-2] (AllocNodes)"
+    assert found.todo == "start Dask clusters on those machines, not in jobs; or submit workers to short high gpu"
+
+
+def test_no_verdict_without_rules() -> None:
+    """Without Slurm, or if the controller does not answer, other checks say so."""
+    for site in (Site("machine without Slurm"), Site("login node", missing=("scontrol",))):
+        assert preemption.preemption(site) is None
+        assert preemption.submission_from_nodes(site) is None
+
+
+def test_checks_share_queries(commands: Commands) -> None:
+    """All checks together ask for the configuration once, and for the partitions once."""
+    of_config = f"*config) cat <<'END'\n{BY_PARTITION}\nEND\n;;"
+    commands["scontrol"] = f"case \"$*\" in {of_config} *) cat <<'END'\n{PARTITIONS}\nEND\nesac"
+    site = Site("login node", partition="low", environ={})
+    warned(preemption.preemption(site))
+    warned(preemption.submission_from_nodes(site))
+    assert mpi.fences(site) == ok("ring")
+    assert commands.calls("scontrol") == ["show config", "--all --oneliner show partition"]
+    commands["scontrol"] = "exit 1"
+    assert preemption.preemption(Site("login node", environ={})) is None

@@ -18,7 +18,9 @@ from dask_hpc.jobqueue_config.look import Facts, look
 from dask_hpc.jobqueue_config.on_node import NodeFacts
 from dask_hpc.sif import Sif
 from dask_hpc.slurm.accounts import Accounts
+from dask_hpc.slurm.rules import Rules
 from tests.support.site_commands import Commands
+from tests.support.slurm_rules import BY_PARTITION, PARTITIONS
 
 NODES = """\
 n1|long|64|250000|idle|0/64/0/64|infinite
@@ -184,3 +186,13 @@ def test_scheduler_uses_interface_of_this_host(commands: Commands) -> None:
     site = Site("login node", jobs=False, environ={})
     facts = look(site, "/home/me")
     assert facts.interface == site.interface
+
+
+def test_queries_rules_for_jobs(commands: Commands) -> None:
+    """The rules about preemption and submission are those of the site; without an answer, there are none."""
+    of_config = f"*config) cat <<'END'\n{BY_PARTITION}\nEND\n;;"
+    of_partitions = f"*partition) cat <<'END'\n{PARTITIONS}\nEND\n;;"
+    commands["scontrol"] = f'case "$*" in {of_config} {of_partitions} esac'
+    assert [one.whose for one in seen().rules.preemptions(seen().rules.chosen("low"))] == ["partition low"]
+    commands["scontrol"] = "exit 1"
+    assert seen().rules == Rules()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
 import sys
 from pathlib import Path
+from time import time
 from typing import Any
 
 import yaml
@@ -17,6 +20,8 @@ from dask_hpc.network import Interface
 from dask_hpc.sif import Sif
 from dask_hpc.slurm.accounts import Accounts
 from dask_hpc.slurm.nodes import Node
+from dask_hpc.slurm.rules import Rules, parse_configuration, parse_partitions, parse_qos
+from tests.support.slurm_rules import BY_PARTITION, BY_QOS, CONFIG, PARTITIONS, QOS
 
 DISK = Disk(folder="/local", type="xfs", gib=900)
 N1 = NodeFacts(node="n1", interface="ib0", disk=DISK)
@@ -201,3 +206,56 @@ def test_header_lists_every_partition() -> None:
 def test_keeps_non_ascii_text() -> None:
     """A path with an umlaut is written unescaped."""
     assert "/home/jürgen/.dask-hpc/logs" in render(dataclasses.replace(FACTS, home="/home/jürgen"))
+
+
+def header(config: str, partition: str = "short") -> list[str]:
+    """Return the lines about ends and submission of jobs, and the reason for the partition."""
+    rules = Rules(partitions=parse_partitions(PARTITIONS), config=parse_configuration(config), qos=parse_qos(QOS))
+    text = render(dataclasses.replace(FACTS, rules=rules, partition=partition, partitions=PLACES))
+    lines = text.splitlines()
+    first = lines.index("# Preemption, ends and submission of jobs:") + 1
+    (queue,) = [lines[number - 1] for number, line in enumerate(lines) if line.startswith("    queue:")]
+    return [*lines[first : lines.index("", first)], queue.strip()]
+
+
+PLACES = {**FACTS.partitions, "low": FACTS.partitions["long"]}
+ENDS = "#   jobs are ended with SIGTERM, and SIGKILL 30 s later (KillWait)"
+CLOSED = "#   partition low accepts jobs only from login[1-2] (AllocNodes)"
+
+
+def test_tells_preemption_of_partitions() -> None:
+    """The header has each partition whose jobs are preempted; the chosen one's reason says what replaces them."""
+    low = "#   partition low is preempted by high: a job is put back into the queue after 20 s (GraceTime)"
+    lines = header(BY_PARTITION, "low")
+    assert lines[:-1] == [low, ENDS, CLOSED]
+    assert lines[-1].endswith("; its jobs may be preempted: use adapt(), see above")
+    lines = header(CONFIG, "low")
+    assert lines[:-1] == [ENDS, CLOSED]
+    assert "preempted" not in lines[-1]
+
+
+def test_tells_preemption_of_qos() -> None:
+    """With preemption by QOS, the header has each QOS whose jobs are preempted."""
+    lines = header(BY_QOS)
+    assert lines[0] == "#   QOS normal is preempted by urgent: a job is put back into the queue"
+    assert "QOS scavenger is preempted by normal urgent: a job is cancelled after 90 s (GraceTime)" in lines[1]
+    assert "may be preempted" in lines[-1]
+    unknown = Rules(config=parse_configuration(BY_QOS), unknown="no permission")
+    assert "cannot be listed: no permission" in render(dataclasses.replace(FACTS, rules=unknown))
+
+
+def test_workers_end_before_their_job() -> None:
+    """The job's script calculates 55 minutes, give or take 4, of an hour; an older Slurm has no such variable."""
+    words = " ".join(loaded()["worker-extra-args"])
+
+    def arguments(**environ: str) -> list[str]:
+        command = ["bash", "-c", f"echo {words}"]
+        return subprocess.run(
+            command, env={"PATH": os.environ["PATH"], **environ}, capture_output=True, check=True, text=True
+        ).stdout.split()
+
+    *quiet, lifetime, seconds, stagger, spread = arguments(SLURM_JOB_END_TIME=str(int(time()) + 3600))
+    assert quiet == arguments() == ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    assert (lifetime, stagger) == ("--lifetime", "--lifetime-stagger")
+    assert 3290 <= int(seconds.removesuffix("s")) <= 3300
+    assert 238 <= int(spread.removesuffix("s")) <= 240

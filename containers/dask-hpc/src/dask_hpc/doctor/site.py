@@ -19,6 +19,7 @@ from dask_hpc.sif import Sif, current
 from dask_hpc.slurm.allocation import Allocation
 from dask_hpc.slurm.commands import COMMANDS, missing
 from dask_hpc.slurm.environment import CHOICES
+from dask_hpc.slurm.rules import Rules, configuration, rules
 
 Place = Literal["machine without Slurm", "login node", "allocation"]
 
@@ -44,6 +45,7 @@ class Site:
     partition: str | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _reading: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
     def slurm(self) -> bool:
@@ -79,6 +81,26 @@ class Site:
     def address(self) -> str:
         """The interface's address; raises `RequestError`."""
         return network.address(self.interface.name)
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Slurm's configuration; queried once for all checks, and empty if the controller does not answer."""
+        with self._reading:
+            return self._config
+
+    @cached_property
+    def _config(self) -> dict[str, str]:
+        return configuration()
+
+    @property
+    def rules(self) -> Rules:
+        """The site's rules for jobs; queried once for all checks, and empty if the controller does not answer."""
+        with self._reading:
+            return self._rules
+
+    @cached_property
+    def _rules(self) -> Rules:
+        return rules(self.config)
 
     @property
     def survey(self) -> Survey:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from dask_hpc.doctor.site import Site
@@ -14,6 +14,7 @@ from dask_hpc.sif import Sif
 from dask_hpc.slurm.accounts import Accounts, accounts
 from dask_hpc.slurm.commands import require, would_take
 from dask_hpc.slurm.nodes import Node, default_partition, partitions
+from dask_hpc.slurm.rules import Rules
 from dask_hpc.slurm.srun import find_room, once_a_node, srun
 
 
@@ -40,6 +41,7 @@ class Facts:
         home: home folder of the user.
         sif: the SIF that this process runs in, or None.
         reports: reports of the nodes.
+        rules: rules for jobs: preemption, and from where they may be submitted.
     """
 
     partitions: Mapping[str, Sequence[Node]]
@@ -52,6 +54,7 @@ class Facts:
     home: str
     sif: Sif | None = None
     reports: Reports = Reports()
+    rules: Rules = field(default_factory=Rules)
 
     @property
     def smallest(self) -> Node:
@@ -83,6 +86,7 @@ def look(site: Site, home: str) -> Facts:
         home=home,
         sif=site.sif,
         reports=reports,
+        rules=site.rules,
     )
 
 

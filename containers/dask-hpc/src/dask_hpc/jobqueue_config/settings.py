@@ -8,10 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dask_hpc.jobqueue_config.look import Facts
+from dask_hpc.slurm.rules import Rules
 from dask_hpc.units import format_walltime
 
 _EVERYWHERE = "/tmp"  # noqa: S108 (Dask makes a private folder in it)
 _HOUR = 3600
+_LIFETIME = (
+    "${SLURM_JOB_END_TIME:+"
+    "--lifetime $(( (SLURM_JOB_END_TIME - $(date +%s)) * 11 / 12 ))s "
+    "--lifetime-stagger $(( (SLURM_JOB_END_TIME - $(date +%s)) / 15 ))s}"
+)
+"""Options for a worker to end before its job: of an hour, 55 minutes, give or take 4. The job's script calculates them,
+for a wall time that is an argument of SLURMCluster(), too; Slurm before 23.02 has no such variable."""
 _QUIET = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
 _HEAD = """\
 # dask-jobqueue's settings for this site, written by 'dask-hpc jobqueue-config' from what Slurm and its nodes report.
@@ -20,6 +28,10 @@ _HEAD = """\
 #     from dask_jobqueue import SLURMCluster
 #     cluster = SLURMCluster(security=True)  # without it, anyone who reaches the scheduler can run code as you
 #     cluster.scale(jobs=2)
+#
+# To replace jobs that end before your work does, by wall time or preemption, use this in place of scale():
+#
+#     cluster.adapt(minimum_jobs=2, maximum_jobs=2)
 #
 # Arguments of SLURMCluster() override this file. https://jobqueue.dask.org/en/latest/configuration.html
 """
@@ -51,8 +63,24 @@ def _place(facts: Facts) -> list[Setting]:
     beside = f"; others: {' '.join(others)}" if others else ", and the only one"
     return [
         Setting("name", "dask-worker", "the jobs' name in squeue"),
-        Setting("queue", facts.partition, which + beside),
+        Setting("queue", facts.partition, which + beside + _preempted(facts)),
         Setting("account", account, why),
+    ]
+
+
+def _preempted(facts: Facts) -> str:
+    found = facts.rules.preemptions(facts.rules.chosen(facts.partition))
+    return "; its jobs may be preempted: use adapt(), see above" if found else ""
+
+
+def _rules(rules: Rules) -> list[str]:
+    """Return a line for each rule about ends and submission of jobs that a Dask cluster may meet."""
+    closed = [one for one in rules.partitions if not (one.hidden or one.open_to_its_nodes)]
+    return [
+        *(one.sentence for one in rules.preemptions(one for one in rules.partitions if not one.hidden)),
+        *([f"QOS decides about preemption, and cannot be listed: {rules.unknown}"] if rules.unknown else []),
+        *([f"jobs are {rules.end}"] if rules.config else []),
+        *(f"partition {one.name} accepts jobs only from {one.submitters} (AllocNodes)" for one in closed),
     ]
 
 
@@ -102,7 +130,12 @@ def _network(facts: Facts) -> list[Setting]:
             scheduler,
             f"the scheduler runs here: {why}; its dashboard is a socket only you can open",
         ),
-        Setting("worker-extra-args", list(_QUIET), "workers open no dashboard to the network"),
+        Setting(
+            "worker-extra-args",
+            [*_QUIET, _LIFETIME],
+            "workers open no dashboard to the network; they move their results and end at 11/12 of the wall time, "
+            "give or take 1/15",
+        ),
         Setting("death-timeout", 60, "seconds after which a worker without a scheduler ends, and its job with it"),
     ]
 
@@ -155,6 +188,8 @@ def render(facts: Facts) -> str:
         lines.append(
             f"#   {name}: {len(nodes)} nodes of {size} or more, " + (format_walltime(limit) if limit else "no limit")
         )
+    if found := _rules(facts.rules):
+        lines += ["#", "# Preemption, ends and submission of jobs:", *(f"#   {rule}" for rule in found)]
     lines += ["", "jobqueue:", "  slurm:"]
     for one in settings(facts):
         lines += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dask_hpc.doctor.checks import clocks, environment, limits, machine, mpi, network, shared, slurm
+from dask_hpc.doctor.checks import clocks, environment, limits, machine, mpi, network, preemption, shared, slurm
 from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict
 
@@ -23,6 +23,8 @@ CHECKS = {
     "own packages": Check(environment.own_packages, 10),
     "Slurm": Check(slurm.version, 20),
     "sbatch": Check(slurm.submission, 20),
+    "preemption": Check(preemption.preemption, 50),
+    "sbatch on nodes": Check(preemption.submission_from_nodes, 50),
     "nodes": Check(slurm.nodes, 60),
     "environment on nodes": Check(environment.on_nodes, 60),
     "PMIx": Check(mpi.pmix, 20),

@@ -12,7 +12,6 @@ from dask_hpc.doctor.site import Site
 from dask_hpc.doctor.verdict import Verdict, failure, ok, warning
 from dask_hpc.mpi.launch import launch
 from dask_hpc.processes import Answer
-from dask_hpc.slurm import commands
 from dask_hpc.slurm.environment import plain
 from dask_hpc.slurm.srun import on, srun
 
@@ -55,8 +54,7 @@ def fences(site: Site) -> Verdict | None:
     """
     if not site.slurm or "scontrol" in site.missing:
         return None
-    configured = re.search(r"^PMIxCollFence\s*=\s*(\S+)", commands.run("scontrol", "show", "config").out, re.MULTILINE)
-    fence = site.environ.get("SLURM_PMIX_FENCE") or (configured[1] if configured else "")
+    fence = site.environ.get("SLURM_PMIX_FENCE") or site.config.get("PMIxCollFence", "")
     if not fence:  # an older Slurm, which does not show it
         return None
     if fence == "ring":
