@@ -21,7 +21,7 @@ count = 2
 default = true
 
 [partitions.closed]
-options = { AllocNodes = "login" }
+submit_from = ["login"]
 """
 ANSWER = """
 import dask_hpc

@@ -144,8 +144,8 @@ def test_node_of_the_scheduler_is_lost(slurm_sim: SlurmSim) -> None:
         slurm_sim.fault("node-lost", node)
         text = output(slurm_sim)
         assert re.search(r"ClusterError: The Dask cluster 'mine' (ended: its scheduler|does not answer)", text), text
+        until(lambda: status(slurm_sim)["state"] == "ended", "its end", timeout=150)
         slurm_sim.fault("heal", node)
-        until(lambda: status(slurm_sim)["state"] == "ended", "its end", timeout=120)
         lost = program(slurm_sim, ANSWER, check=False)
         assert re.search(r"ClusterError: The Dask cluster 'mine' ended: its scheduler, job \d+, ", lost.stderr)
         again = cluster(slurm_sim, "start", "mine", "--jobs", "1", *SMALL)
@@ -169,9 +169,9 @@ def test_ends_when_it_is_idle(slurm_sim: SlurmSim) -> None:
         (("start", "a b"), "A Dask cluster cannot be called 'a b'."),
         (("start", "slurm"), "A Dask cluster cannot be called 'slurm'."),
         (("start", "mine", "--scheduler-walltime", "9-0"), "The scheduler cannot run for 9-00:00:00."),
-        (("start", "mine", "--jobs", "1", "--scheduler-sbatch-option=--qos=no"), "sbatch rejected the job."),
+        (("start", "mine", "--jobs", "1", "--scheduler-sbatch-option=--constraint=none"), "sbatch rejected the job."),
         (("status", "mien"), "There is no Dask cluster 'mien'."),
-        (("scale", "mine", "-3"), "There is no Dask cluster 'mine'."),
+        (("scale", "mine", "x"), "'x' is not a number or a range"),
         (("start", "mine", "--no-tls"), "No such option"),
     ],
 )

@@ -171,9 +171,28 @@ def configuration() -> dict[str, str]:
     return parse_configuration(run("scontrol", "show", "config").out)
 
 
+def partition_rules() -> tuple[PartitionRules, ...]:
+    """Return the rules of all partitions; empty if the controller does not answer."""
+    return parse_partitions(run("scontrol", "--all", "--oneliner", "show", "partition").out)
+
+
+def refused_nodes(of: str, to: str) -> list[str]:
+    """Return the nodes of some partitions that may not submit jobs to others; asks Slurm once.
+
+    Args:
+        of: names of the partitions whose nodes they are, separated by commas.
+        to: names of the other ones.
+    """
+    known = {one.name: one for one in partition_rules()}
+    nodes = {node for name in of.split(",") if name in known for node in known[name].nodes or ()}
+    limits = [known[name].submitters for name in to.split(",") if name in known]
+    allowed = [expand(limit) for limit in limits if limit != ANY]
+    return sorted(node for node in nodes if any(names is not None and node not in names for names in allowed))
+
+
 def rules(config: Mapping[str, str]) -> Rules:
     """Return the site's rules: one query for its partitions, and one for the QOS if they decide about preemption."""
-    partitions = parse_partitions(run("scontrol", "--all", "--oneliner", "show", "partition").out)
+    partitions = partition_rules()
     known = Rules(partitions=partitions, config=config)
     if not known.by_qos:
         return known

@@ -103,14 +103,11 @@ class Reception(SchedulerPlugin):
 
     name = "dask-hpc-staying"
 
+    scheduler: Any = None
+
     def __init__(self, keeper: Keeper, ending: Ending) -> None:
         self._keeper = keeper
         self._ending = ending
-        self._scheduler: Any = None
-
-    async def start(self, scheduler: Any) -> None:
-        """Note the scheduler."""
-        self._scheduler = scheduler
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Note that a worker has connected."""
@@ -119,9 +116,9 @@ class Reception(SchedulerPlugin):
     async def before_close(self) -> None:
         """Tell clients why the cluster ends, before their connections are closed."""
         end = self._ending.end
-        if end and self._scheduler:
-            self._scheduler.log_event(ENDED, msgspec.to_builtins(end))
-            await asyncio.gather(*(comm.close() for comm in list(self._scheduler.client_comms.values())))
+        if end and self.scheduler:
+            self.scheduler.log_event(ENDED, msgspec.to_builtins(end))
+            await asyncio.gather(*(comm.close() for comm in list(self.scheduler.client_comms.values())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,13 +174,14 @@ def _serve(folder: ClusterFolder, request: Request, ending: Ending) -> None:
     job = _leave_job()
     plan = _plan(folder, request)
     keeper = plan.keeper(fail=ending.error, say=lambda line: _log(screen, line))
+    reception = Reception(keeper, ending)
     with (
         gone_at_end(plan.name, screen),
         credentials(folder.tls, timedelta(seconds=request.lifetime)) as security,
         kept_cluster(
             plan,
             keeper,
-            Reception(keeper, ending),
+            reception,
             security,
             scheduler_cls=StayingScheduler,
             ending=ending,
@@ -191,6 +189,7 @@ def _serve(folder: ClusterFolder, request: Request, ending: Ending) -> None:
         ) as cluster,
         _noted(ending),  # before the cluster is closed, which tells clients
     ):
+        reception.scheduler = cluster.scheduler
         dashboard = _prepare(cluster, keeper, ending, security)
         cluster.scale(jobs=plan.request.jobs)
         if plan.request.most_jobs > plan.request.jobs:

@@ -24,8 +24,8 @@ from dask_hpc.screen import Screen
 from dask_hpc.slurm import jobs as slurm
 from dask_hpc.slurm.commands import submit
 from dask_hpc.slurm.nodes import nodes
+from dask_hpc.slurm.rules import refused_nodes
 from dask_hpc.slurm.sbatch import SbatchOption, combine, parse
-from dask_hpc.slurm.submitters import refused_nodes
 from dask_hpc.stop import not_interrupted, stopping_cleanly
 from dask_hpc.units import format_walltime
 
@@ -112,7 +112,7 @@ def _limits(where: str, plan: SlurmPlan) -> tuple[int | None, list[str]]:
     """Return the time limit of the scheduler's partition, and its nodes that may not submit worker jobs."""
     there = [node for one in where.split(",") for node in nodes(one, "--scheduler-partition")]
     limits = [node.limit for node in there if node.limit]
-    return min(limits) if limits else None, refused_nodes(plan.request.partition, {node.name for node in there})
+    return min(limits) if limits else None, refused_nodes(where, plan.request.partition)
 
 
 def _on_login_node(where: str, forbidden: list[str], host: str) -> str:
