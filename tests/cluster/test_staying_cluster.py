@@ -171,7 +171,7 @@ def test_ends_when_it_is_idle(slurm_sim: SlurmSim) -> None:
         (("start", "mine", "--scheduler-walltime", "9-0"), "The scheduler cannot run for 9-00:00:00."),
         (("start", "mine", "--jobs", "1", "--scheduler-sbatch-option=--constraint=none"), "sbatch rejected the job."),
         (("status", "mien"), "There is no Dask cluster 'mien'."),
-        (("scale", "mine", "x"), "'x' is not a number or a range"),
+        (("scale", "mine", "x"), "'x' is not a number"),
         (("start", "mine", "--no-tls"), "No such option"),
     ],
 )
