@@ -10,7 +10,7 @@ import pytest
 
 from slurm_sim import SlurmSim
 from tests.support.launcher import COMMAND, install, left
-from tests.support.staying import begin, cluster, output, program, status, staying
+from tests.support.staying import ANSWER, RIGHT, WAITING, begin, cluster, output, program, status, staying
 from tests.support.waiting import until, until_in
 
 TOML = """
@@ -22,21 +22,6 @@ default = true
 
 [partitions.closed]
 submit_from = ["login"]
-"""
-ANSWER = """
-import dask_hpc
-with dask_hpc.attach("mine") as client:
-    print("right:", sum(client.gather(client.map(pow, range(10), [2] * 10))))
-"""
-WAITING = """
-import time
-from pathlib import Path
-import dask_hpc
-with dask_hpc.attach("mine") as client:
-    future = client.submit(time.sleep, 200)
-    client.wait_for_workers(1)
-    Path("at-work").touch()
-    future.result()
 """
 
 pytestmark = [pytest.mark.slurm_sim(scope="module"), pytest.mark.timeout(300)]
@@ -65,7 +50,7 @@ def test_outlives_its_launcher(slurm_sim: SlurmSim, shared: str, partition: str,
     with staying(slurm_sim, "--jobs", "1", "--partition", partition, **how) as started:
         assert re.search(rf"The cluster mine runs: {where}\.", started.stdout)
         assert ("may not submit jobs here" in started.stderr) == (partition == "closed")
-        assert program(slurm_sim, ANSWER, python=python).stdout == "right: 285\n"
+        assert program(slurm_sim, ANSWER, python=python).stdout == RIGHT
         cluster(slurm_sim, "scale", "mine", "2", **how)
         until(lambda: status(slurm_sim, **how)["workers"] == 2, "two workers")
         begin(slurm_sim, WAITING, python=python)

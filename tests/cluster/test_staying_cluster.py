@@ -11,30 +11,13 @@ import pytest
 
 from slurm_sim import SlurmSim
 from tests.support.browser import Browser
-from tests.support.staying import LEFT, SMALL, begin, cluster, output, program, status, staying
+from tests.support.staying import ANSWER, LEFT, RIGHT, SMALL, WAITING, begin, cluster, output, program, status, staying
 from tests.support.waiting import left_after_a_minute, until, until_in
 
 pytestmark = [
     pytest.mark.slurm_sim(scope="module", nodes=3, ssh=True, users=["other"], slurm_conf={"KillWait": "5"}),
     pytest.mark.timeout(300),
 ]
-
-ANSWER = """
-import dask_hpc
-with dask_hpc.attach("mine") as client:
-    print("right:", sum(client.gather(client.map(pow, range(10), [2] * 10))))
-"""
-RIGHT = "right: 285\n"
-WAITING = """
-import time
-from pathlib import Path
-import dask_hpc
-with dask_hpc.attach("mine") as client:
-    future = client.submit(time.sleep, 200)
-    client.wait_for_workers(1)
-    Path("at-work").touch()
-    future.result()
-"""
 
 
 def test_outlives_what_started_it(slurm_sim: SlurmSim) -> None:

@@ -8,32 +8,11 @@ import pytest
 
 from slurm_sim import SlurmSim
 from tests.support.kept import STRICT
-from tests.support.staying import begin, output, staying
+from tests.support.staying import ATTACHED, begin, output, staying
 from tests.support.waiting import until_in
 
 pytestmark = [pytest.mark.slurm_sim(scope="module", nodes=3, slurm_conf={"KillWait": "2"}), pytest.mark.timeout(300)]
 
-ATTACHED = """
-import time
-from pathlib import Path
-import dask_hpc
-
-def square(number):
-    time.sleep(0.1)
-    return number * number
-
-with dask_hpc.attach("mine") as client:
-    kept = client.submit(sum, [1, 2], pure=False)
-    kept.result()
-    Path("at-work").touch()
-    batches = 0
-    while not Path("enough").exists():
-        found = client.gather(client.map(square, range(40), pure=False))
-        assert found == [number * number for number in range(40)], found
-        batches += 1
-    assert kept.result() == 3
-    print("right:", batches)
-"""
 LOG = ".dask-hpc/clusters/mine/scheduler.log"
 
 

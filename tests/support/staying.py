@@ -8,9 +8,35 @@ from contextlib import contextmanager
 from typing import Any
 
 from slurm_sim import Completed, SlurmSim
+from tests.support.kept import PROGRAM
 from tests.support.waiting import left_after_a_minute, until_in
 
 SMALL = ("--cores", "1", "--memory", "500MiB")
+ANSWER = """
+import dask_hpc
+with dask_hpc.attach("mine") as client:
+    print("right:", sum(client.gather(client.map(pow, range(10), [2] * 10))))
+"""
+RIGHT = "right: 285\n"
+WAITING = """
+import time
+from pathlib import Path
+import dask_hpc
+with dask_hpc.attach("mine") as client:
+    future = client.submit(time.sleep, 200)
+    client.wait_for_workers(1)
+    Path("at-work").touch()
+    future.result()
+"""
+ATTACHED = PROGRAM.replace("from dask_hpc import cluster", "import dask_hpc").replace(
+    """with cluster(on="slurm", **json.loads(sys.argv[1])) as dask_cluster:
+    client = dask_cluster.client
+""",
+    """with dask_hpc.attach("mine") as client:
+""",
+)
+"""`tests.support.kept.PROGRAM`, on the cluster."""
+
 LEFT = "pgrep -af '[d]istributed.cli|[c]luster serve'; ls -d ~/.dask-hpc/clusters/* ~/.dask-hpc/*.tls 2>/dev/null"
 
 

@@ -75,7 +75,9 @@ def test_rejects_unusable_results_folder_before_start(tmp_path: Path) -> None:
 def test_help_has_examples_and_sections() -> None:
     """A workload's help has its own options, those of the Dask cluster, and commands to copy."""
     text = invoke("run", "monte-carlo-pi", "--help").output
-    assert all(word in text for word in ("--samples", "--on [local|slurm|mpi]", "With --on slurm:", "Examples:"))
+    assert all(
+        word in text for word in ("--samples", "--on [local|slurm|mpi|CLUSTER]", "With --on slurm:", "Examples:")
+    )
     assert "monte-carlo-pi" in invoke("run", "--help").output
 
 

@@ -23,6 +23,16 @@ def cancelled_first(name: str) -> Iterator[None]:
 
 
 @contextmanager
+def cancelled_at_end(name: str) -> Iterator[None]:
+    """Cancel all jobs of that name after the block, without waiting for their end."""
+    try:
+        yield
+    finally:
+        with not_interrupted():
+            jobs.cancel(name)
+
+
+@contextmanager
 def gone_at_end(name: str, screen: Screen) -> Iterator[None]:
     """Cancel all jobs of that name after the block, including a job whose number is not known yet."""
     try:

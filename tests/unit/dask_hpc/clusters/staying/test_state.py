@@ -120,6 +120,8 @@ def test_on_a_login_node(folder: ClusterFolder) -> None:
     assert look(folder).text == f"ended: its scheduler, process {process.pid} on {here}, was killed"
     began(folder, os.getpid(), job="")
     assert look(folder).kind == "ended"
+    folder.ended(End(reason="ended: its scheduler was told to end", by_slurm=True))
+    assert look(folder).text == "ended: its scheduler was told to end"
     folder.remove()
     folder.create(new_request("mine", ClusterOptions(), lifetime=60, idle=30, host="elsewhere"))
     began(folder, job="")

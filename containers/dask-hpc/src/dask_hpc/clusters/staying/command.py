@@ -133,7 +133,7 @@ def logs(name: str, lines: int) -> None:
     Screen().text(f"Logs in {find(name).path}", manage.logs(find(name), lines))
 
 
-@cluster.command(epilog="Examples: dask-hpc cluster scale mine 8, dask-hpc cluster scale mine 0-8")
+@cluster.command(epilog="\b\nExamples:\n  dask-hpc cluster scale mine 8\n  dask-hpc cluster scale mine 0-8")
 @click.argument("name")
 @click.argument("jobs", type=Bounds(minimum=0))
 def scale(name: str, jobs: int | tuple[int, int]) -> None:

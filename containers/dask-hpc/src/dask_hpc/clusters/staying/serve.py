@@ -21,7 +21,7 @@ from dask.utils import format_time
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from dask_hpc.clusters.base import quieten
-from dask_hpc.clusters.jobs import gone_at_end
+from dask_hpc.clusters.jobs import cancelled_at_end
 from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan, kept_cluster
 from dask_hpc.clusters.slurm.kept.cluster import KeptScheduler
 from dask_hpc.clusters.slurm.kept.keeper import Keeper
@@ -176,7 +176,7 @@ def _serve(folder: ClusterFolder, request: Request, ending: Ending) -> None:
     keeper = plan.keeper(fail=ending.error, say=lambda line: _log(screen, line))
     reception = Reception(keeper, ending)
     with (
-        gone_at_end(plan.name, screen),
+        cancelled_at_end(plan.name),  # without a wait: Slurm may kill this process before
         credentials(folder.tls, timedelta(seconds=request.lifetime)) as security,
         kept_cluster(
             plan,

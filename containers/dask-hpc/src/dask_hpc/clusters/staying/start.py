@@ -13,7 +13,6 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from dask_hpc import sif
-from dask_hpc.bridge.detach import keep_scheduler
 from dask_hpc.clusters.jobs import refused
 from dask_hpc.clusters.options import ClusterOptions
 from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan
@@ -22,7 +21,7 @@ from dask_hpc.clusters.staying.state import ended_because, look, settled
 from dask_hpc.errors import ClusterError, RequestError
 from dask_hpc.screen import Screen
 from dask_hpc.slurm import jobs as slurm
-from dask_hpc.slurm.commands import submit
+from dask_hpc.slurm.commands import run, submit
 from dask_hpc.slurm.nodes import nodes
 from dask_hpc.slurm.rules import refused_nodes
 from dask_hpc.slurm.sbatch import SbatchOption, combine, parse
@@ -189,7 +188,7 @@ def _command(folder: ClusterFolder) -> list[str]:
 def _detach(folder: ClusterFolder) -> None:
     """Start the scheduler on this machine, out of reach of this terminal and session."""
     if sif.current():
-        keep_scheduler(folder.name)
+        _detach_by_launcher(folder.name)
         return
     words = ["cluster", "serve", folder.name]
     with folder.log.open("ab") as log:
@@ -200,6 +199,17 @@ def _detach(folder: ClusterFolder) -> None:
             stderr=log,
             start_new_session=True,
             cwd=Path.home(),
+        )
+
+
+def _detach_by_launcher(name: str) -> None:
+    """Start the scheduler in another session of the launcher, which outlives the one around this process."""
+    answer = run("dask-hpc-stay", name, timeout=30)
+    if answer.status != 0:
+        raise ClusterError(
+            "The launcher cannot keep the scheduler on this machine.",
+            answer.said,
+            "copy the launcher again that comes with this SIF.",
         )
 
 

@@ -48,7 +48,7 @@ def look(folder: ClusterFolder) -> State:
         ClusterError: Slurm does not answer.
     """
     request, address, end = folder.request(), folder.address(), folder.end()  # in this order: the last one is decisive
-    if end and not end.by_slurm:
+    if end and (not end.by_slurm or request is None or request.host):
         return State("ended", end.reason, end.details)
     if request is None:
         return State("ended", "was never requested")
