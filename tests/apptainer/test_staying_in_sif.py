@@ -17,6 +17,9 @@ TOML = """
 [nodes.c]
 count = 2
 
+[slurm]
+KillWait = 30  # as at most sites: on a busy machine, a clean-up takes longer than 5 s
+
 [partitions.general]
 default = true
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from dask_hpc.stop import Stopped, handling, not_interrupted, stopping_cleanly
+from dask_hpc.stop import Stopped, handling, ignore_further_signals, not_interrupted, stopping_cleanly
 
 
 class Interrupted(Exception):  # noqa: N818 (an event)
@@ -104,3 +104,20 @@ def test_cleanup_ignores_signals() -> None:
     """Signals are ignored during cleanup."""
     with stopping_cleanly(), not_interrupted():
         signal.raise_signal(signal.SIGTERM)
+
+
+def test_second_signal_does_not_end_the_clean_up() -> None:
+    """After the first one, further ones are ignored until the end of the block; then the handler is the earlier one."""
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = False
+    with suppress(Stopped), stopping_cleanly():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Stopped:
+            ignore_further_signals()
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            cleaned = True
+            raise
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -33,6 +33,12 @@ def stopping_cleanly() -> Iterator[None]:
         yield
 
 
+def ignore_further_signals() -> None:
+    """Ignore those signals until the end of `stopping_cleanly`: Slurm and the launcher each send one."""
+    for signum in _SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+
+
 @contextmanager
 def not_interrupted() -> Iterator[None]:
     """Ignore those signals during cleanup: a second Ctrl-C must not leave jobs behind."""

@@ -16,6 +16,7 @@ from dask_hpc.clusters.staying.folder import Address, ClusterFolder, End, new_re
 from dask_hpc.clusters.staying.state import ended_because, look
 from dask_hpc.slurm import jobs as slurm
 from dask_hpc.slurm.jobs import QueuedJob
+from tests.support.waiting import until
 
 Known = Callable[..., None]
 
@@ -115,7 +116,7 @@ def test_on_a_login_node(folder: ClusterFolder) -> None:
     assert (look(folder).kind, look(folder).text) == ("starting", f"on {here}")
     with subprocess.Popen([sys.executable, "-c", "input()", "serve"], stdin=subprocess.PIPE) as process:
         began(folder, process.pid, job="")
-        assert look(folder).kind == "running"
+        until(lambda: look(folder).kind == "running", "its command line")  # the kernel shows it a moment later
         process.communicate(b"\n")
     assert look(folder).text == f"ended: its scheduler, process {process.pid} on {here}, was killed"
     began(folder, os.getpid(), job="")

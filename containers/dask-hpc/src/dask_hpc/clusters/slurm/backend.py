@@ -23,6 +23,7 @@ from dask_hpc.clusters.base import Plan, Session, home, level_kept, new_name, qu
 from dask_hpc.clusters.dashboard import close_dashboard, show_dashboard
 from dask_hpc.clusters.jobs import cancelled_first, gone_at_end
 from dask_hpc.clusters.options import ClusterOptions
+from dask_hpc.clusters.silence import LOST_RESULTS, silent
 from dask_hpc.clusters.slurm.request import WorkerJobs, make_request
 from dask_hpc.clusters.slurm.script import CONFIG_NAME, cluster_settings, in_sif
 from dask_hpc.credentials import credentials
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from dask_hpc.clusters.slurm.kept.cluster import KeptCluster
     from dask_hpc.clusters.slurm.kept.keeper import Keeper
     from dask_hpc.clusters.slurm.watch import Watch
+
+_LONGEST = timedelta(days=3660)  # validity of a run's credentials: it may last longer than its jobs, which are replaced
 
 
 class SlurmBackend:
@@ -123,10 +126,10 @@ class SlurmPlan(Plan):
         watch.keeper = keeper = self.keeper(fail=watch.fail, say=screen.say)
         with ExitStack() as stack:
             stack.enter_context(level_kept())
+            stack.enter_context(silent(LOST_RESULTS, "distributed.scheduler", "distributed.client"))
             stack.enter_context(_giving_up(watch))
             stack.enter_context(gone_at_end(self.name, screen))
-            lifetime = timedelta(seconds=self.request.walltime)
-            security = stack.enter_context(_security(self, lifetime))  # removed before the wait for the jobs
+            security = stack.enter_context(_security(self))  # removed before the wait for the jobs
             cluster = stack.enter_context(kept_cluster(self, keeper, watch, security))
             screen.text("Job script", cluster.job_script())
             timings = {"cluster": perf_counter() - clock}
@@ -173,7 +176,7 @@ def _with_nodes(found: list[Job], name: str) -> list[Job]:
 
 
 @contextmanager
-def _security(plan: SlurmPlan, lifetime: timedelta) -> Iterator[Security | None]:
+def _security(plan: SlurmPlan) -> Iterator[Security | None]:
     if not plan.credentials:
         yield None
         return
@@ -181,7 +184,7 @@ def _security(plan: SlurmPlan, lifetime: timedelta) -> Iterator[Security | None]
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         try:
-            security = stack.enter_context(credentials(plan.credentials, lifetime))
+            security = stack.enter_context(credentials(plan.credentials, _LONGEST))
         except OSError as error:
             raise ClusterError(
                 f"Cannot write TLS credentials to {folder}.", str(error), "free some space, or use --no-tls."

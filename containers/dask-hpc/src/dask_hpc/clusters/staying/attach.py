@@ -19,6 +19,7 @@ from distributed.core import rpc
 
 from dask_hpc import credentials
 from dask_hpc.clusters.lost import scheduler_watched
+from dask_hpc.clusters.silence import LOST_RESULTS, silent
 from dask_hpc.clusters.staying.folder import Address, ClusterFolder, End, find
 from dask_hpc.clusters.staying.state import ended_because, look
 from dask_hpc.errors import ClusterError
@@ -68,7 +69,7 @@ class AttachedClient(Client):
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
-            with scheduler_watched(self):
+            with silent(LOST_RESULTS, "distributed.client"), scheduler_watched(self):
                 yield
         except ClusterError as error:
             if self.status == "running":

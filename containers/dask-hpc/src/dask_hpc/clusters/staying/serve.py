@@ -32,7 +32,7 @@ from dask_hpc.credentials import credentials
 from dask_hpc.errors import DaskHpcError
 from dask_hpc.screen import Screen
 from dask_hpc.slurm.environment import CHOICES, plain
-from dask_hpc.stop import Stopped, stopping_cleanly
+from dask_hpc.stop import Stopped, ignore_further_signals, stopping_cleanly
 
 if TYPE_CHECKING:
     from distributed import Security
@@ -152,6 +152,7 @@ def _noted(ending: Ending) -> Iterator[None]:
     try:
         yield
     except Stopped:
+        ignore_further_signals()
         ending.told()
         raise
     except Exception as error:

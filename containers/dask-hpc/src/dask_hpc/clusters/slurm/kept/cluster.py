@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dask.utils import parse_bytes
@@ -18,6 +16,7 @@ from distributed.deploy.cluster import Cluster
 from distributed.scheduler import Scheduler
 from distributed.utils import Deadline, NoOpAwaitable
 
+from dask_hpc.clusters.silence import silent
 from dask_hpc.slurm.environment import plain
 
 if TYPE_CHECKING:
@@ -149,21 +148,6 @@ class _Adapting:
         self._cluster.loop.add_callback(self._cluster._keeper.hold)
 
 
-@contextmanager
-def _silent(message: str) -> Iterator[None]:
-    """Drop the scheduler's log messages with this text."""
-
-    def other(record: logging.LogRecord) -> bool:
-        return message not in record.getMessage()
-
-    logger = logging.getLogger("distributed.scheduler")
-    logger.addFilter(other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(other)
-
-
 class KeptScheduler(Scheduler):
     """A scheduler that leaves it to the keeper whether the loss of a worker counts against its tasks."""
 
@@ -189,7 +173,7 @@ class KeptScheduler(Scheduler):
         before, timeout = len(self.workers), options.get("timeout", 30)
         deadline = Deadline.after(timeout)
         for_now = {"timeout": min(timeout, _ANSWER), "wait_for_workers": False, "on_error": "return"}
-        with _silent(_NO_ANSWER):
+        with silent(_NO_ANSWER, "distributed.scheduler"):
             restarted: dict[str, Any] = await super().restart_workers(workers, **options | for_now)
         while options.get("wait_for_workers", True) and len(self.workers) < before:
             if deadline.expired:
