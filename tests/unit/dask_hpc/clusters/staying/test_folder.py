@@ -29,7 +29,7 @@ def created(name: str = "mine") -> ClusterFolder:
 def test_only_its_user_can_read_it() -> None:
     """The folder, the one above and the files are closed to others."""
     folder = created()
-    folder.began(Address(scheduler="tls://a:1", dashboard=("a", 2), node="a", pid=3, job="4"))
+    folder.began(Address(scheduler="tls://a:1", dashboard=("a", 2), node="a", pid=3, job="4", workers="x"))
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder.path, folder.path.parent)}
     assert modes == {"mine": 0o700, "clusters": 0o700}
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.path.glob("*.json")} == {0o600}

@@ -45,7 +45,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Known:
 
 def began(folder: ClusterFolder, pid: int = 1, job: str = "7") -> None:
     """Let the scheduler run."""
-    folder.began(Address(scheduler="tls://c1:1", dashboard=("c1", 2), node="c1", pid=pid, job=job))
+    folder.began(Address(scheduler="tls://c1:1", dashboard=("c1", 2), node="c1", pid=pid, job=job, workers="x"))
 
 
 def test_starts_and_runs(folder: ClusterFolder, known: Known) -> None:

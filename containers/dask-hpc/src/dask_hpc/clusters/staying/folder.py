@@ -29,7 +29,7 @@ class Request(msgspec.Struct, kw_only=True):
     """The request for a cluster.
 
     Attributes:
-        jobs: the name of its worker jobs, which no other cluster has had.
+        jobs: the beginning of its jobs' names, which no other cluster has had.
         options: the options of its worker jobs.
         lifetime: seconds that its scheduler may last.
         idle: seconds without work after which it ends.
@@ -59,6 +59,7 @@ class Address(msgspec.Struct, kw_only=True):
         node: the name of its machine.
         pid: its process.
         job: its Slurm job; '' on a login node.
+        workers: the name of its worker jobs.
     """
 
     scheduler: str
@@ -66,6 +67,7 @@ class Address(msgspec.Struct, kw_only=True):
     node: str
     pid: int
     job: str
+    workers: str
 
 
 class End(msgspec.Struct, kw_only=True):

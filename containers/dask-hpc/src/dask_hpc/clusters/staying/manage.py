@@ -16,7 +16,7 @@ from typing import Any
 
 from dask_hpc import sif
 from dask_hpc.clusters.staying.folder import ClusterFolder, Request
-from dask_hpc.clusters.staying.start import remove, tail
+from dask_hpc.clusters.staying.start import jobs_of, remove, tail
 from dask_hpc.clusters.staying.state import look
 from dask_hpc.errors import ClusterError
 from dask_hpc.screen import Screen
@@ -107,6 +107,7 @@ def stop(folder: ClusterFolder) -> None:
     from dask_hpc.clusters.staying.attach import ask
 
     request = folder.request()
+    names = jobs_of(folder, request)
     with suppress(ClusterError):
         ask(folder, "dask_hpc_stop")
         deadline = monotonic() + _ENDING
@@ -115,9 +116,8 @@ def stop(folder: ClusterFolder) -> None:
     if request and request.host:
         _end_here(folder, request)
     remove(folder, request)
-    if request:
-        for jobs in (request.scheduler, request.jobs):
-            slurm.wait_until_gone(jobs)
+    for name in names:
+        slurm.wait_until_gone(name)
 
 
 def _end_here(folder: ClusterFolder, request: Request) -> None:

@@ -20,6 +20,7 @@ import msgspec
 from dask.utils import format_time
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from dask_hpc import sif
 from dask_hpc.clusters.base import quieten
 from dask_hpc.clusters.jobs import cancelled_at_end
 from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan, kept_cluster
@@ -107,7 +108,7 @@ class Reception(SchedulerPlugin):
 
     def __init__(self, keeper: Keeper, ending: Ending) -> None:
         self._keeper = keeper
-        self._ending = ending
+        self.ending = ending
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Note that a worker has connected."""
@@ -115,7 +116,7 @@ class Reception(SchedulerPlugin):
 
     async def before_close(self) -> None:
         """Tell clients why the cluster ends, before their connections are closed."""
-        end = self._ending.end
+        end = self.ending.end
         if end and self.scheduler:
             self.scheduler.log_event(ENDED, msgspec.to_builtins(end))
             await asyncio.gather(*(comm.close() for comm in list(self.scheduler.client_comms.values())))
@@ -189,6 +190,7 @@ def _serve(folder: ClusterFolder, request: Request, ending: Ending) -> None:
             idle_timeout=f"{request.idle}s",
         ) as cluster,
         _noted(ending),  # before the cluster is closed, which tells clients
+        _leaving_the_rest_to_the_launcher(cluster, reception, folder),
     ):
         reception.scheduler = cluster.scheduler
         dashboard = _prepare(cluster, keeper, ending, security)
@@ -201,12 +203,34 @@ def _serve(folder: ClusterFolder, request: Request, ending: Ending) -> None:
             node=socket.gethostname(),
             pid=os.getpid(),
             job=job,
+            workers=plan.name,
         )
         folder.began(here)
         _log(screen, f"The scheduler listens at {here.scheduler}.")
         while not ending.wait(_CHECK):
             if not folder.exists:
                 ending.now("was stopped: its folder was removed")
+
+
+@contextmanager
+def _leaving_the_rest_to_the_launcher(
+    cluster: KeptCluster, reception: Reception, folder: ClusterFolder
+) -> Iterator[None]:
+    """In a SIF, end at once if Slurm ends the job: it also ends the server of the SIF's file system.
+
+    Nothing more can be started in the SIF then. The launcher around it cancels the worker jobs, by their name.
+    """
+    try:
+        yield
+    except Stopped:
+        if not sif.current() or not os.environ.get("DASK_HPC_SESSION"):
+            raise
+        ignore_further_signals()
+        reception.ending.told()
+        with suppress(Exception):
+            cluster.sync(reception.before_close, callback_timeout=2)
+        shutil.rmtree(folder.tls, ignore_errors=True)
+        os._exit(1)
 
 
 def _leave_job() -> str:
@@ -225,7 +249,9 @@ def _plan(folder: ClusterFolder, request: Request) -> StayingPlan:
         options = replace(options, log_directory=folder.logs)
     plan = SlurmBackend().plan(options)
     values = {field.name: getattr(plan, field.name) for field in fields(plan)}
-    return StayingPlan(**values | {"name": request.jobs}, folder=folder)
+    if not os.environ.get("DASK_HPC_SESSION"):  # else the name has the launcher's session, which cancels them
+        values["name"] = request.jobs
+    return StayingPlan(**values, folder=folder)
 
 
 def _prepare(cluster: KeptCluster, keeper: Keeper, ending: Ending, security: Security) -> tuple[str, int]:

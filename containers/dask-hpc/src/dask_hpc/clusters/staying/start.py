@@ -93,11 +93,18 @@ def start(name: str, options: ClusterOptions, scheduler: SchedulerOptions, scree
 
 def remove(folder: ClusterFolder, request: Request | None) -> None:
     """Cancel the jobs of a cluster, and remove its folder."""
+    names = jobs_of(folder, request)
     folder.remove()  # first: a scheduler that starts now finds no request, and ends
-    if request:
-        for jobs in (request.scheduler, request.jobs):
-            with suppress(ClusterError):
-                slurm.cancel(jobs)
+    for name in names:
+        with suppress(ClusterError):
+            slurm.cancel(name)
+
+
+def jobs_of(folder: ClusterFolder, request: Request | None) -> list[str]:
+    """Return the names of the jobs of a cluster."""
+    address = folder.address()
+    names = [request.scheduler, request.jobs] if request else []
+    return [*names, address.workers] if address and address.workers not in names else names
 
 
 def _resolved(plan: SlurmPlan, options: ClusterOptions) -> ClusterOptions:
