@@ -16,12 +16,12 @@ from distributed import Client, as_completed
 
 from dask_hpc import cluster
 
-_POLL = 0.01  # seconds
+_POLL = 0.01  # seconds between looks at the workers: in the client's process, Dask announces no change of them
 
 
 def waited(number: int, seconds: float) -> tuple[int, str, float]:
     """Wait; return the number, and the job and the time at which this is done."""
-    time.sleep(seconds)
+    time.sleep(seconds)  # the work: tasks that wait leave the cores to imports
     return number, os.environ["SLURM_JOB_ID"], time.time()
 
 

@@ -73,7 +73,7 @@ with cluster(on="mine") as dask_cluster:
 
 
 def test_client_that_dies(slurm_sim: SlurmSim) -> None:
-    """What it has published is kept, the rest is dropped, and the cluster goes on."""
+    """Its published results are kept, the rest is dropped, and the cluster goes on."""
     text = """
 import os, signal, time
 from pathlib import Path

@@ -45,7 +45,7 @@ class Preemption:
 
     @property
     def sentence(self) -> str:
-        """What happens to a preempted job, without a full stop."""
+        """The fate of a preempted job, as a sentence without a full stop."""
         grace = f" after {self.grace} s (GraceTime)" if self.grace and self.outcome != "suspend" else ""
         return f"{self.whose} is preempted by {_and(self.by)}: {_FATES[self.outcome]}{grace}"
 

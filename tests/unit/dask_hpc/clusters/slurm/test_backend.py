@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from dask_hpc.clusters.facts import Job
 from dask_hpc.clusters.options import ClusterOptions
-from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan, _with_nodes
+from dask_hpc.clusters.slurm.backend import SlurmBackend, SlurmPlan, _security, _with_nodes
 from dask_hpc.errors import DaskHpcError, RequestError
 from dask_hpc.screen import Screen
 from tests.support.requests import SLURM_SINFO
@@ -62,6 +64,15 @@ def test_each_run_has_its_own_name_logs_and_credentials(planned: Callable[..., S
     assert one.request.log_directory == home / one.name
     assert one.credentials == home / f"{one.name}.tls"
     assert one.name != other.name
+
+
+def test_credentials_outlast_the_jobs(planned: Callable[..., SlurmPlan]) -> None:
+    """Jobs are replaced for as long as the work lasts, and new workers need a certificate that is valid."""
+    plan = planned(walltime=60)
+    with _security(plan):
+        assert plan.credentials
+        certificate = x509.load_pem_x509_certificate((plan.credentials / "cert.pem").read_bytes())
+    assert certificate.not_valid_after_utc > datetime.now(UTC) + timedelta(days=3650)
 
 
 def test_warns_without_tls(planned: Callable[..., SlurmPlan], capsys: pytest.CaptureFixture[str]) -> None:

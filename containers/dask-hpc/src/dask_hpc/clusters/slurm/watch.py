@@ -65,7 +65,7 @@ class Watch(SchedulerPlugin):
 
     @property
     def interrupts(self) -> bool:
-        """Whether the main thread does the user's work, not this package's own."""
+        """True while the main thread does the user's work."""
         return self._running and not self._closing
 
     def running(self) -> None:

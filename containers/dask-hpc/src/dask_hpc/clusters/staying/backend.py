@@ -94,7 +94,7 @@ class StayingSession(Plan):
 
 
 class StayingCluster:
-    """What scales a cluster that stays, as Dask's own cluster objects do."""
+    """The handle that scales a cluster that stays, like Dask's own cluster objects."""
 
     def __init__(self, folder: ClusterFolder) -> None:
         self._folder = folder

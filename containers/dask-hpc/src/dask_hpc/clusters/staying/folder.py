@@ -112,7 +112,7 @@ class ClusterFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a cluster of that name, even one that has ended."""
+        """True if there is a cluster of that name, even one that has ended."""
         return bool(_NAME.fullmatch(self.name)) and self.path.is_dir()
 
     def create(self, request: Request) -> None:

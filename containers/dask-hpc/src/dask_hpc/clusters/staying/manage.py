@@ -1,4 +1,4 @@
-"""What the commands do with a cluster that stays: show it, scale it, end it."""
+"""Show, scale and end a cluster that stays, for the commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -24,6 +23,7 @@ from dask_hpc.slurm import jobs as slurm
 from dask_hpc.units import format_walltime
 
 _ENDING = 90.0  # seconds for a cluster to end by itself
+_TMP = Path("/tmp")  # noqa: S108 (the owner of the folder in it is checked; not $TMPDIR, which ssh may not set)
 _QUICK = 3.0  # seconds for a scheduler to answer while several are listed
 
 Details = dict[str, Any]
@@ -131,11 +131,13 @@ def _end_here(folder: ClusterFolder, request: Request) -> None:
             f"Its scheduler is process {address.pid} on {request.host}.",
             f"run this command on {request.host}.",
         )
-    os.kill(address.pid, signal.SIGTERM)
+    with suppress(ProcessLookupError):  # it has just ended
+        os.kill(address.pid, signal.SIGTERM)
     deadline = monotonic() + _ENDING
     while not look(folder).over:
         if monotonic() > deadline:
-            os.kill(address.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(address.pid, signal.SIGKILL)
             return
         sleep(0.1)  # it is not a child of this process
 
@@ -149,7 +151,7 @@ def refuse_without_dashboard(folder: ClusterFolder) -> None:
 
 def dashboard_socket(folder: ClusterFolder) -> Path:
     """Return the path of the socket, on this machine, from which ssh forwards a dashboard."""
-    return Path(tempfile.gettempdir()) / f"dask-hpc-{os.geteuid()}.relay" / f"{folder.name}.sock"
+    return _TMP / f"dask-hpc-{os.geteuid()}.relay" / f"{folder.name}.sock"
 
 
 def relay_dashboard(folder: ClusterFolder) -> None:

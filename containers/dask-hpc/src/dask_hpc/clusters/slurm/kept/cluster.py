@@ -138,7 +138,7 @@ class KeptCluster(SLURMCluster):
 
 
 class _Adapting:
-    """What `adapt` returns, as in Dask."""
+    """The handle that `adapt` returns, as in Dask."""
 
     def __init__(self, cluster: KeptCluster) -> None:
         self._cluster = cluster

@@ -66,7 +66,7 @@ class Failures:
 
     @property
     def any(self) -> bool:
-        """Whether the last job failed."""
+        """True if the last job failed."""
         return bool(self._row)
 
     @property

@@ -465,7 +465,7 @@ class Keeper:
         found: int = self._scheduler.adaptive_target(target_duration=max(_SOON, self._lead))
         per_job = self._processes if self._scheduler.workers else self._cores  # without workers, Dask counts cores
         results = any(worker.nbytes for worker in self._scheduler.workers.values())
-        return max(math.ceil(found / per_job), int(results))  # somebody may still ask for the results
+        return max(math.ceil(found / per_job), int(results))  # the results may still be needed
 
     def _explain(self, target: int) -> None:
         if not self._verbose:
